@@ -1,0 +1,157 @@
+"""What is said between reception, the brain and the hands: few and fixed values (DESIGN section 2).
+
+They are encoded with msgpack when they cross a process boundary and passed as they are inside one.
+"""
+
+import msgspec
+
+from kurir.model import Address, Envelope, MailParams, Origin, Outcome, Recipient, Reply
+
+
+class Incoming(msgspec.Struct, frozen=True, kw_only=True):
+    """reception -> brain at the end of data: take this message.
+
+    `trace_block` are the header lines put in front of the immutable body (Received and what submission
+    adds), as bytes ending in CRLF.  The body is either `body` (small) or `body_file`, the name of a file in
+    the body folder that is already synced together with its directory entry.  `size` counts body octets;
+    `sha256` is over the body octets (not the trace block).  `hold` is the reason to hold it at once.
+    `notice_of` is the id of the obligation that this message (a DSN) fulfils: accepting it closes the
+    obligation in the same transaction, and a second one with the same id is answered with the first's number.
+    `header_end` is the offset of the body proper (after the empty line), for RET=HDRS.
+    """
+
+    envelope: Envelope
+    received_at: float
+    origin: Origin
+    trace_block: bytes
+    size: int
+    sha256: bytes
+    body: bytes | None = None
+    body_file: str | None = None
+    header_end: int = 0
+    message_id: str = ""
+    subject: str = ""
+    header_from: str = ""
+    hold: str | None = None
+    notice_of: str | None = None
+    proven_sender: bool = False  # an account sent it, or SPF/DMARC proved the reverse-path: DSNs may go back
+
+
+class Accepted(msgspec.Struct, frozen=True, array_like=True):
+    """brain -> reception, after the commit."""
+
+    number: int
+    id: str
+
+
+class Refused(msgspec.Struct, frozen=True, array_like=True):
+    """brain -> reception: not taken (disk nearly full, storage failed, shutting down); say `reply`."""
+
+    reply: Reply
+
+
+class PlanRequest(msgspec.Struct, frozen=True, array_like=True):
+    """brain -> hand: which roads lead from this sender to this domain?  `sender` is the reverse-path's domain or ""."""
+
+    sender: str
+    domain: str
+
+
+class Road(msgspec.Struct, frozen=True, array_like=True):
+    """One way to the destination.
+
+    `name` is the route's name (``local``, ``mx``, a smarthost's name, ``sandbox``).  `site` is the key that
+    limits and connection reuse belong to: the same site means the same set of hosts.  `concurrency` is the
+    number of connections allowed at once; `rate` messages per second (0 = no limit).
+    """
+
+    name: str
+    site: str
+    concurrency: int = 20
+    rate: float = 0.0
+
+
+class Plan(msgspec.Struct, frozen=True, array_like=True):
+    """hand -> brain: the roads in order of preference, good for `ttl` seconds; or why there is none.
+
+    `failure` (DEFERRED or FAILED) applies to every recipient of that domain.
+    """
+
+    request: PlanRequest
+    roads: tuple[Road, ...]
+    ttl: float
+    failure: Outcome | None = None
+
+
+class Work(msgspec.Struct, frozen=True, array_like=True):
+    """One waiting recipient inside a lease: its index in the message, the recipient, attempts made before."""
+
+    index: int
+    recipient: Recipient
+    attempts: int
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """brain -> hand: try these recipients of this message by this road, once.
+
+    `epoch` and `id` come back with the settlement.  `body` is there while the brain still has it in memory;
+    otherwise the hand reads it by `number` (row) or `body_file`.
+    """
+
+    epoch: int
+    id: int
+    number: int
+    road: Road
+    reverse_path: Address | None
+    params: MailParams
+    work: tuple[Work, ...]
+    trace_block: bytes
+    size: int
+    sha256: bytes
+    body: bytes | None = None
+    body_file: str | None = None
+    accepted_at: float = 0.0
+    account: str | None = None
+
+
+class NoticeReason(msgspec.Struct, frozen=True, array_like=True):
+    """What is to be reported of one recipient: `action` is ``failed``, ``delayed``, ``delivered``, ``relayed`` or ``expanded``."""
+
+    recipient: Recipient
+    action: str
+    outcome: Outcome | None
+    at: float
+    next_at: float | None = None
+    give_up_at: float | None = None
+
+
+class NoticeWork(msgspec.Struct, frozen=True, kw_only=True):
+    """brain -> hand: we owe a report; render it and hand it in with `Incoming.notice_of` = `id`.
+
+    `to` is the address that is told: the reverse-path, or the postmaster where the sender is not proven.
+    """
+
+    id: str
+    epoch: int
+    number: int
+    to: Address
+    original: Envelope
+    reasons: tuple[NoticeReason, ...]
+    accepted_at: float
+    trace_block: bytes
+    size: int
+    body: bytes | None = None
+    body_file: str | None = None
+    header_end: int = 0
+    subject: str = ""
+    message_id: str = ""
+    held: bool = False  # told to the postmaster because the sender is unproven
+
+
+class Settlement(msgspec.Struct, frozen=True, array_like=True):
+    """hand -> brain: what became of a lease, per recipient index.  Missing indexes were not tried (given back)."""
+
+    epoch: int
+    lease: int
+    number: int
+    results: tuple[tuple[int, Outcome], ...]

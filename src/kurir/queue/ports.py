@@ -1,0 +1,184 @@
+"""The two doors of the queue: where facts are kept, and who does the work.
+
+The brain turns each decision into a `Change`; a `Store` makes a batch of changes durable in one
+transaction.  A change without an event cannot be made, so no state moves without leaving its trace.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from kurir.model import Address, Event, Fate, MailParams, Origin, Recipient
+
+from .asks import Lease, NoticeReason, NoticeWork, Plan, PlanRequest
+
+
+class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """The row of a message, written once.  Fields as in `asks.Incoming`; `account` for searching."""
+
+    number: int
+    accepted_at: float
+    reverse_path: Address | None
+    params: MailParams
+    origin: Origin
+    recipients: tuple[Recipient, ...]
+    trace_block: bytes
+    size: int
+    sha256: bytes
+    body: bytes | None
+    body_file: str | None
+    header_end: int
+    message_id: str
+    subject: str
+    header_from: str
+    proven_sender: bool
+    notice_of: str | None
+
+
+class RecipientState(msgspec.Struct, frozen=True, array_like=True):
+    """The mutable part of a recipient's row.
+
+    Exactly one of: `fate` is set (ended); `held` is a reason (waits for a person); else it waits for
+    `next_at`.  `leased` is the epoch that works on it, 0 when nobody does.  `told` counts delay notices.
+    """
+
+    number: int
+    index: int
+    fate: Fate | None
+    next_at: float
+    attempts: int
+    held: str | None = None
+    leased: int = 0
+    told: int = 0
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """An obligation to report.  `id` is deterministic (``"<number>-<kind>-<seq>"``): making it twice makes it once."""
+
+    id: str
+    number: int
+    to: Address
+    reasons: tuple[NoticeReason, ...]
+    held: bool = False
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One decision, all or nothing.  `finished` says that the message's last recipient ended with it."""
+
+    events: tuple[Event, ...]
+    message: NewMessage | None = None
+    recipients: tuple[RecipientState, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    notices_met: tuple[str, ...] = ()
+    finished: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.events:
+            raise ValueError("a change of state leaves an event")
+
+
+class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message with waiting recipients or open notices, as read back at start: never the body itself."""
+
+    number: int
+    accepted_at: float
+    reverse_path: Address | None
+    size: int
+    account: str | None
+    proven_sender: bool
+    recipients: tuple[tuple[Recipient, RecipientState], ...]  # only those that wait
+
+
+class StoredLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """What a lease or a notice needs of a message and the brain does not keep in memory."""
+
+    number: int
+    reverse_path: Address | None
+    params: MailParams
+    origin: Origin
+    recipients: tuple[Recipient, ...]
+    accepted_at: float
+    trace_block: bytes
+    size: int
+    sha256: bytes
+    body_file: str | None
+    header_end: int
+    message_id: str
+    subject: str
+
+
+class StoreError(Exception):
+    """The store could not make a batch durable; nothing of the batch counts.  Never retried (fsync may lie)."""
+
+
+class StoreFull(StoreError):
+    """No space left: answer 452, keep sending."""
+
+
+class Store(Protocol):
+    """Facts, kept.  One writer; the blocking calls run in the commit thread."""
+
+    def next_number(self) -> int:
+        """Return the accept number that follows the highest ever used: numbers are dense and never reused."""
+        ...
+
+    def begin_epoch(self) -> int:
+        """Return the number of this start of the brain, 1 for the first; durable before it returns."""
+        ...
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        """Make all changes durable in one transaction, one sync.  Raises `StoreFull` or `StoreError`."""
+        ...
+
+    def waiting(self) -> Iterator[StoredMessage]:
+        """Yield every message with waiting recipients, in order of number (start-up only)."""
+        ...
+
+    def open_notices(self) -> Iterator[Notice]:
+        """Yield every obligation not met yet."""
+        ...
+
+    def letters(self, numbers: Sequence[int]) -> dict[int, StoredLetter]:
+        """Read what leases need; missing numbers are left out.  Thread-safe beside `commit`."""
+        ...
+
+    def notice_number(self, notice_id: str) -> int | None:
+        """Return the number of the message that fulfilled the obligation, or None."""
+        ...
+
+
+class Hand(Protocol):
+    """A delivery worker as the brain sees it.  Calls return at once; answers come as calls to the brain."""
+
+    @property
+    def slots(self) -> int:
+        """How many leases it may hold at once."""
+        ...
+
+    def plan(self, requests: Sequence[PlanRequest]) -> None:
+        """Ask for plans; answered by `Brain.planned(Plan)`."""
+        ...
+
+    def work(self, leases: Sequence[Lease]) -> None:
+        """Give work; answered by `Brain.settle(Settlement)`."""
+        ...
+
+    def notice(self, notices: Sequence[NoticeWork]) -> None:
+        """Ask for reports; answered by an `Incoming` with `notice_of`."""
+        ...
+
+
+__all__ = [
+    "Change",
+    "Hand",
+    "NewMessage",
+    "Notice",
+    "Plan",
+    "RecipientState",
+    "Store",
+    "StoreError",
+    "StoreFull",
+    "StoredLetter",
+    "StoredMessage",
+]

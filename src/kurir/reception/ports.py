@@ -1,0 +1,79 @@
+"""What reception asks of the brain (in the same process or over a channel), and of the next hop."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from kurir.model import Address, Observation, Reply
+from kurir.queue.asks import Accepted, Incoming, Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Answer to a connection: None is welcome; a reply (421, 554) refuses it."""
+
+    refusal: Reply | None = None
+
+
+class BrainDoor(Protocol):
+    """The brain as reception sees it."""
+
+    async def admit(self, client: str, listener: str) -> Admission:
+        """Ask whether a connection from this address is welcome (connection counts, brakes seen anywhere)."""
+        ...
+
+    def departed(self, client: str, listener: str) -> None:
+        """Say that a connection admitted before has ended."""
+        ...
+
+    async def login_allowed(self, client: str, account: str) -> float:
+        """Return how many seconds this login attempt has to wait: 0 go on; above 0 answer 421 and close."""
+        ...
+
+    def login_result(self, client: str, account: str, *, success: bool) -> None:
+        """Report a login attempt, so that the brake knows of attempts seen anywhere."""
+        ...
+
+    async def ready(self, size: int | None) -> Reply | None:
+        """Return a reply (452, 451) where mail of that size cannot be taken now, else None.  Asked at MAIL FROM."""
+        ...
+
+    async def accept(self, incoming: Incoming) -> Accepted | Refused:
+        """Make it durable.  Only after `Accepted` may "250" be said."""
+        ...
+
+    def observe(self, observations: Sequence[Observation]) -> None:
+        """Note what left no message behind; never waits, may be counted together under a flood."""
+        ...
+
+
+class RecipientVerifier(Protocol):
+    """Asks the next hop of a relayed domain whether it takes a recipient (cached)."""
+
+    async def verify(self, sender: Address | None, recipient: Address) -> Reply:
+        """Return the next hop's reply to RCPT: 2xx known, 5xx refused, 4xx try later (also when it cannot be asked)."""
+        ...
+
+
+class BodyFiles(Protocol):
+    """Where large bodies go while they stream in."""
+
+    def create(self) -> "BodyFile":
+        """Start a new file."""
+        ...
+
+
+class BodyFile(Protocol):
+    """One large body being written, in the order write*, finish; or discard."""
+
+    async def write(self, data: bytes) -> None:
+        """Append (in a thread where that may block)."""
+        ...
+
+    async def finish(self) -> str:
+        """Sync file and directory; return its name for `Incoming.body_file`.  Raises OSError."""
+        ...
+
+    def discard(self) -> None:
+        """Remove it."""
+        ...
