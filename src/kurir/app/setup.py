@@ -3,14 +3,15 @@
 import contextlib
 import os
 import shutil
+import time
 from pathlib import Path
 
 from kurir.config import Config, ConfigError, Mistake, load, render
 from kurir.config.template import Choices, ports
 from kurir.delivery import SmarthostUrlError, parse_next_hop
-from kurir.net import TlsError, check_certificate, make_development_certificates
+from kurir.net import CertificateError, ServerTls, ensure_ca, ensure_leaf
 
-from . import privileges
+from . import privileges, settings
 
 
 class SetupError(Exception):
@@ -33,12 +34,12 @@ def make(folder: Path, choices: Choices) -> Path:
         file = folder / "kurir.toml"
         _write(file, render(choices), 0o640)
         config = load(file, {})
-        make_development_certificates(folder / "tls", config.server.hostname)
+        certificates(config)
         for name in ("mail", "run"):
             (folder / name).mkdir(mode=0o750)
         if choices.user and os.geteuid() == 0:
             privileges.give(folder, choices.user)
-    except (OSError, ConfigError, TlsError, privileges.PrivilegeError) as e:
+    except (OSError, ValueError, ConfigError, privileges.PrivilegeError) as e:
         _undo(folder, keep=existed)
         raise SetupError(f"nothing was made: {e}") from None
     return file
@@ -73,13 +74,21 @@ def _undo(folder: Path, *, keep: bool) -> None:
             folder.rmdir()
 
 
+def certificates(config: Config) -> None:
+    """Make or renew the certificate of our own authority, where no other one is configured."""
+    if config.tls.certificate is None:
+        folder = config.server.state / "tls"
+        names = [config.server.hostname, *(d for d in config.domains if d != config.server.hostname)]
+        ensure_leaf(ensure_ca(folder, now=time.time()), folder, names, now=time.time())
+
+
 def trial(config: Config) -> list[Mistake]:
     """Return what is wrong with a configuration beyond its shape: files, keys, users.  Nothing is changed."""
     mistakes = []
     if config.tls.certificate and config.tls.key:
         try:
-            check_certificate(config.tls.certificate, config.tls.key)
-        except TlsError as e:
+            ServerTls(settings.server_tls(config))
+        except CertificateError as e:
             mistakes.append(Mistake("tls.certificate", str(e)))
     if config.net.ca_file and not os.access(config.net.ca_file, os.R_OK):
         mistakes.append(Mistake("net.ca_file", f"{config.net.ca_file} cannot be read"))
