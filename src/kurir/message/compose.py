@@ -43,11 +43,10 @@ def field(name: str, value: str, *, utf8: bool = False) -> bytes:
     Non-ASCII text becomes encoded words, or stays as UTF-8 with `utf8` (RFC 6532).  Raises `HeaderInjection`.
     """
     _check(name, value)
-    if value.isascii() or utf8:
-        words = value.split(" ")
-    else:
-        # The whole value is encoded: blanks between encoded words would be lost otherwise (RFC 2047 section 6.2).
-        words = list(_encoded_words(value))
+    # Text that only looks like an encoded word is encoded too, and always the whole value: blanks between
+    # encoded words would be lost otherwise (RFC 2047 section 6.2).
+    plain = (value.isascii() or utf8) and "=?" not in value
+    words = value.split(" ") if plain else list(_encoded_words(value))
     return _folded(name, words)
 
 
@@ -85,7 +84,8 @@ def parameter(name: str, value: str) -> str:
     pieces = re.findall(r"(?:%..|.){1,40}", encoded)
     if len(pieces) == 1:
         return f"; {name}*=utf-8''{encoded}"
-    return "".join(f"; {name}*{i}*={'' if i else "utf-8''"}{piece}" for i, piece in enumerate(pieces))
+    pieces[0] = f"utf-8''{pieces[0]}"
+    return "".join(f"; {name}*{i}*={piece}" for i, piece in enumerate(pieces))
 
 
 def text_part(text: str, subtype: str = "plain") -> Part:
