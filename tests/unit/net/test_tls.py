@@ -270,10 +270,12 @@ def test_old_protocol_versions_are_refused(run, server_tls, recwarn):
     recwarn.clear()
 
     async def main():
-        async with pair(starttls(server_tls)) as client:
+        outcome = asyncio.get_running_loop().create_future()
+        async with pair(starttls(server_tls, outcome)) as client:
             with pytest.raises(NetError) as caught:
                 await start(client, context)
             assert caught.value.kind == "tls"
+            assert "1.2" in str(await outcome)
 
     run(main())
 
@@ -511,3 +513,25 @@ def test_load_errors_in_words(ca, tmp_path):
         ServerTls(ServerTlsSettings(()))
     with pytest.raises(CertificateError):
         ClientTlsFactory(ClientTlsSettings(extra_ca=garbage), now=time.time)
+
+
+def test_a_server_certificate_cannot_issue_others(ca, client_tls):
+    """The oldest hole of certificate checking: a leaf that plays authority."""
+    middle, middle_key = issue(ca, ["middle.example"], not_before=time.time(), days=30)
+    key = ec.generate_private_key(ec.SECP256R1())
+    at = datetime.datetime.now(datetime.UTC)
+    forged = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "bank.example")]))
+        .issuer_name(middle.subject)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(at - datetime.timedelta(hours=1))
+        .not_valid_after(at + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("bank.example")]), critical=False)
+        .sign(middle_key, hashes.SHA256())
+    )
+    chain = tuple(c.public_bytes(Encoding.DER) for c in (forged, middle))
+    judgement = client_tls.level(TlsLevel.OPPORTUNISTIC).trust.judge(chain, "bank.example")
+    assert judgement.why_not is not None
+    assert "chain of certificates does not hold" in judgement.why_not
