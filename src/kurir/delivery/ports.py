@@ -1,8 +1,10 @@
-"""What the delivery hand asks of the brain and of storage."""
+"""What the delivery hand asks of the brain, of storage, and of the network."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol
 
+from kurir.model import Outcome, TlsFacts
+from kurir.net.ports import Endpoint, Stream
 from kurir.queue.asks import Accepted, Incoming, Lease, NoticeWork, Plan, Refused, Settlement
 
 
@@ -40,3 +42,33 @@ class Bodies(Protocol):
     async def head(self, work: Lease | NoticeWork, limit: int) -> bytes:
         """Return at most `limit` first octets (unchecked): headers for a notice."""
         ...
+
+
+class Dialer(Protocol):
+    """Makes outgoing connections.  Both calls raise `NetError`."""
+
+    async def connect(self, endpoint: Endpoint, timeout: float) -> Stream:
+        """Connect to an IP address and port, or to a unix socket (`port` 0)."""
+        ...
+
+    async def start_tls(self, stream: Stream, name: str, timeout: float) -> TlsFacts:
+        """Do the handshake as client for the host `name`.
+
+        A certificate that proves nothing is no error here: the facts say what it proved, the caller
+        decides whether that is enough.
+        """
+        ...
+
+
+class LocalStore(Protocol):
+    """A place on this machine that takes leases: Maildirs, or the sandbox of a playground."""
+
+    async def deliver(self, leases: Sequence[Lease]) -> Sequence[tuple[tuple[int, Outcome], ...]]:
+        """Store a batch; return for each lease its results by recipient index.  Never raises."""
+        ...
+
+
+NoticeRenderer = Callable[[NoticeWork, bytes], Incoming]
+"""(work, original header and body octets as far as they were read) -> the report, ready to be accepted."""
+
+BodyReader = Callable[[], Awaitable[bytes]]
