@@ -130,7 +130,9 @@ def classify(stage: Stage, reply: Reply) -> Meaning:
             cause, after = said.cause, said.retry_after
             kind = said.kind or kind
     if cause is None:
-        cause = _SESSION_CAUSES.get(stage) or _CODES.get((reply.code, stage)) or _CODES.get((reply.code, None))
+        cause = (
+            _SESSION_CAUSES.get(stage) or _CODES.get((reply.code, stage)) or _CODES.get((reply.code, None))
+        )
     if cause is None:
         cause = Cause.UNKNOWN if reply.klass in (4, 5) else Cause.PROTOCOL_ERROR
     if cause is Cause.TOO_MANY_RECIPIENTS:
@@ -144,7 +146,14 @@ def classify(stage: Stage, reply: Reply) -> Meaning:
 
 # Enhanced codes that many servers use for anything: a text that says more goes first.
 _VAGUE = frozenset(
-    {Cause.BUSY, Cause.PROTOCOL_ERROR, Cause.DISABLED_USER, Cause.UNREACHABLE, Cause.MALFORMED, Cause.DMARC_FAIL}
+    {
+        Cause.BUSY,
+        Cause.PROTOCOL_ERROR,
+        Cause.DISABLED_USER,
+        Cause.UNREACHABLE,
+        Cause.MALFORMED,
+        Cause.DMARC_FAIL,
+    }
     | {Cause.SENDER_NOT_YOURS, Cause.EXPIRED, Cause.RATE_LIMITED, Cause.TOO_LARGE, Cause.UNKNOWN_USER}
     | {Cause.UNKNOWN_DOMAIN, Cause.TLS_REQUIRED}
 )

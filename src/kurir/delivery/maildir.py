@@ -47,7 +47,9 @@ def safe_name(text: str) -> str:
     """Return `text` as one path component: lower case, all but ``[a-z0-9_-]`` and inner dots percent-encoded."""
     octets = text.lower().encode("utf-8", "surrogatepass")
     out = "".join(
-        chr(c) if c in _PLAIN or (c == 0x2E and 0 < i < len(octets) - 1 and octets[i - 1] != 0x2E) else f"%{c:02X}"
+        chr(c)
+        if c in _PLAIN or (c == 0x2E and 0 < i < len(octets) - 1 and octets[i - 1] != 0x2E)
+        else f"%{c:02X}"
         for i, c in enumerate(octets)
     )
     if len(out) > _MAX_NAME:
@@ -100,7 +102,7 @@ class Maildir:
                             os.fsync(fd)
                         finally:
                             os.close(fd)
-                        os.rename(path, box / "new" / path.name)
+                        path.rename(box / "new" / path.name)
                     except OSError:
                         path.unlink(missing_ok=True)
                         raise
@@ -202,7 +204,7 @@ class LargeDelivery:
         for place, copy in list(self._open.items()):
             try:
                 os.fsync(copy.fd)
-                os.rename(copy.path, copy.box / "new" / copy.path.name)
+                copy.path.rename(copy.box / "new" / copy.path.name)
             except OSError as error:
                 self._fail(place, error)
             else:
@@ -236,7 +238,7 @@ def _make(folder: Path, root: Path) -> None:
     if parent != folder and (folder != root):
         _make(parent, root)
     try:
-        os.mkdir(folder, _FOLDER_MODE)
+        folder.mkdir(_FOLDER_MODE)
     except FileExistsError:
         return
     _sync_folder(parent)

@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import cast
 
 from kurir.model import Cause, OutcomeKind
 from kurir.net.ports import DnsAnswer, DnsStatus, Resolver
@@ -64,11 +65,10 @@ async def find_mail_hosts(
 def _from_records(
     answer: DnsAnswer, domain: str, own_names: Collection[str], max_hosts: int
 ) -> MailHosts | NoHosts:
-    records = [
-        MailHost(str(name).rstrip(".").lower(), int(preference))
-        for preference, name in answer.records  # type: ignore[misc]  # MX records are pairs by contract
+    records = cast("tuple[tuple[int, str], ...]", answer.records)
+    hosts = [
+        MailHost(name.rstrip(".").lower(), preference) for preference, name in records if name.rstrip(".")
     ]
-    hosts = [host for host in records if host.name]
     if not hosts:
         return _final(Cause.NULL_MX, f"the domain {domain} says it takes no mail (5.1.10)", answer.ttl)
     own = [host.preference for host in hosts if host.name in own_names]

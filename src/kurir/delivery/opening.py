@@ -16,7 +16,7 @@ from .auth import AuthBroken, choose_mechanism, start_exchange
 from .backoff import HostMemory
 from .mx import MailHost, is_address, is_own_machine
 from .plan import Destination, Planner
-from .ports import Dialer
+from .ports import Dialer, Untrusted
 from .session import Session, Trouble, broken, net_trouble, read_offer, refusal
 from .settings import DeliverySettings, Family, NextHop, Route, RouteKind, TlsLevel
 
@@ -39,34 +39,36 @@ class Opener:
         )
 
     async def open(self, destination: Destination, *, require_tls: bool = False) -> Session | Trouble:
-        """Return a session with the first host that takes us, or what went wrong with the last one."""
+        """Return a session with the first host that takes us, or what went wrong on the way."""
         troubles: list[Trouble] = []
-        rest: list[tuple[float, Trouble]] = []
+        rest: list[Trouble] = []
         tried = 0
         for host in self._planner.order(destination):
             found = await self._endpoints(host, destination.route)
             if isinstance(found, Trouble):
                 troubles.append(found)
                 continue
+            fresh: list[Endpoint] = []
             for endpoint in found:
-                name = _display(host, endpoint)
-                resting = self._memory.resting(name)
-                if resting is not None:
-                    rest.append((resting[0], _rests(name, *resting)))
-                    continue
-                if tried >= self._settings.max_addresses:
-                    break
-                tried += 1
-                visit = _Visit(self._settings, self._dialer, self._clock, destination.route, host, endpoint)
-                result = await visit.open(require_tls=require_tls)
+                resting = self._memory.resting(_display(host, endpoint))
+                if resting is None:
+                    fresh.append(endpoint)
+                else:
+                    rest.append(_rests(_display(host, endpoint), *resting))
+            while fresh and tried < self._settings.max_addresses:
+                visit = _Visit(self._settings, self._dialer, self._clock, destination.route, host)
+                result = await visit.open(fresh, require_tls=require_tls)
                 if isinstance(result, Session):
-                    self._memory.worked(name)
+                    self._memory.worked(result.host)
                     return result
-                if result.cause is not Cause.TLS_UNTRUSTED:
-                    self._memory.failed(name, result.detail or str(result.reply or ""))
                 troubles.append(result)
+                reached = fresh if visit.endpoint is None else [visit.endpoint]
+                tried += len(reached)
+                for endpoint in reached:
+                    self._memory.failed(_display(host, endpoint), result.detail or str(result.reply or ""))
+                fresh = [endpoint for endpoint in fresh if endpoint not in reached]
         if tried == 0 and rest:
-            return min(rest, key=lambda pair: pair[0])[1]
+            return min(rest, key=lambda trouble: trouble.retry_after or 0.0)
         return _most_telling(troubles)
 
     async def _endpoints(self, host: MailHost, route: Route) -> list[Endpoint] | Trouble:
@@ -99,7 +101,9 @@ class Opener:
         else:
             a, aaaa = await self._resolver.addresses(name)
             v4, v6 = [str(r) for r in a.records], [str(r) for r in aaaa.records]
-            wanted = [ans for ans, fam in ((a, Family.IPV4), (aaaa, Family.IPV6)) if family in (fam, Family.ANY)]
+            wanted = [
+                ans for ans, fam in ((a, Family.IPV4), (aaaa, Family.IPV6)) if family in (fam, Family.ANY)
+            ]
             unsure = any(ans.status in (DnsStatus.SERVFAIL, DnsStatus.TIMEOUT) for ans in wanted)
             if unsure and not v4 and not v6:
                 return Trouble(
@@ -127,17 +131,12 @@ class Opener:
 
 
 class _Visit:
-    """One address of one host: straight through the set-up of a session."""
+    """One host: straight through the set-up of a session.  `endpoint` is the address that answered."""
 
     def __init__(
-        self,
-        settings: DeliverySettings,
-        dialer: Dialer,
-        clock: Clock,
-        route: Route,
-        host: MailHost,
-        endpoint: Endpoint,
+        self, settings: DeliverySettings, dialer: Dialer, clock: Clock, route: Route, host: MailHost
     ) -> None:
+        self.endpoint: Endpoint | None = None
         self._settings = settings
         self._times = settings.timeouts
         self._dialer = dialer
@@ -145,19 +144,19 @@ class _Visit:
         self._route = route
         self._hop = route.next_hop or _NO_HOP
         self._host = host
-        self._endpoint = endpoint
-        self._display = _display(host, endpoint)
+        self._display = host.name
         self._stage = Stage.CONNECT
+        self._handshake_failed = False
 
-    async def open(self, *, require_tls: bool) -> Session | Trouble:
+    async def open(self, endpoints: list[Endpoint], *, require_tls: bool) -> Session | Trouble:
         level = TlsLevel.REQUIRE if require_tls else self._level()
-        result = await self._open(level)
-        if not isinstance(result, Trouble) or result.cause is not Cause.TLS_FAILED:
+        result = await self._open(endpoints, level)
+        if not isinstance(result, Trouble) or self._stage is not Stage.TLS or self.endpoint is None:
             return result
-        if level is not TlsLevel.OPPORTUNISTIC or not self._may_fall_back():
+        if level is not TlsLevel.OPPORTUNISTIC or not self._may_fall_back() or not self._handshake_failed:
             return result
         # RFC 7435: some protection where possible, none rather than no mail.  The outcome says so.
-        second = await self._open(TlsLevel.NONE)
+        second = await self._open([self.endpoint], TlsLevel.NONE)
         if isinstance(second, Trouble):
             return replace(second, plaintext_fallback=True)
         second.fallback = True
@@ -169,11 +168,15 @@ class _Visit:
     def _may_fall_back(self) -> bool:
         return self._settings.plaintext_fallback and not self._hop.username and not self._hop.implicit_tls
 
-    async def _open(self, level: TlsLevel) -> Session | Trouble:
+    async def _open(self, endpoints: list[Endpoint], level: TlsLevel) -> Session | Trouble:
         self._stage = Stage.CONNECT
+        self._handshake_failed = False
+        self._display = _display(self._host, endpoints[0])
         stream: Stream | None = None
         try:
-            stream = await self._dialer.connect(self._endpoint, self._times.connect)
+            stream = await self._dialer.connect(endpoints, self._times.connect)
+            self.endpoint = next((e for e in endpoints if e == stream.peer), endpoints[0])
+            self._display = _display(self._host, self.endpoint)
             client = Client(self._settings.hello_name, lmtp=self._hop.lmtp)
             session = Session(stream, client, self._display, self._clock)
             trouble = await self._set_up(session, level)
@@ -224,7 +227,9 @@ class _Visit:
         self._stage = Stage.TLS
         if extensions is None or "STARTTLS" not in extensions:
             if level is TlsLevel.REQUIRE:
-                return self._trouble(Cause.TLS_REQUIRED, "the server offers no TLS, which this mail needs (4.7.10)")
+                return self._trouble(
+                    Cause.TLS_REQUIRED, "the server offers no TLS, which this mail needs (4.7.10)"
+                )
             return None
         session.client.start_tls_command()
         event = await session.event(self._times.hello)
@@ -235,7 +240,9 @@ class _Visit:
                 session.fallback = True
                 return None
             trouble = self._unwelcome(session, event)
-            return replace(trouble, cause=Cause.TLS_REQUIRED if level is TlsLevel.REQUIRE else Cause.TLS_FAILED)
+            return replace(
+                trouble, cause=Cause.TLS_REQUIRED if level is TlsLevel.REQUIRE else Cause.TLS_FAILED
+            )
         trouble_or_none = await self._handshake(session, level)
         if trouble_or_none is not None:
             return trouble_or_none
@@ -244,17 +251,23 @@ class _Visit:
 
     async def _handshake(self, session: Session, level: TlsLevel) -> Trouble | None:
         self._stage = Stage.TLS
-        name = self._host.name or self._endpoint.host
+        name = self._host.name
+        verify = level is TlsLevel.REQUIRE
         try:
-            facts = await self._dialer.start_tls(session.stream, name, self._times.tls)
-        except NetError as error:
-            return self._trouble(Cause.TLS_FAILED, f"the TLS handshake failed: {error}")
-        if level is TlsLevel.REQUIRE and facts.verified is None:
-            why = facts.why_not or "its certificate proves nothing"
-            return replace(
-                self._trouble(Cause.TLS_UNTRUSTED, f"the server could not prove that it is {name}: {why} (4.7.5)"),
-                tls=facts,
+            facts = await self._dialer.start_tls(session.stream, name, verify=verify, timeout=self._times.tls)
+        except Untrusted as error:
+            return self._trouble(
+                Cause.TLS_UNTRUSTED, f"the server did not prove that it is {name}: {error} (4.7.5)"
             )
+        except NetError as error:
+            self._handshake_failed = True
+            return self._trouble(Cause.TLS_FAILED, f"the TLS handshake failed: {error} (4.7.0)")
+        if verify and facts.verified is None:
+            why = facts.why_not or "its certificate proves nothing"
+            trouble = self._trouble(
+                Cause.TLS_UNTRUSTED, f"the server did not prove that it is {name}: {why} (4.7.5)"
+            )
+            return replace(trouble, tls=facts)
         return None
 
     async def _login(self, session: Session) -> Trouble | None:
@@ -263,7 +276,7 @@ class _Visit:
             return None
         self._stage = Stage.AUTH
         chosen_plain = hop.tls is TlsLevel.NONE and hop.tls_chosen
-        if session.tls is None and not chosen_plain and not _is_loopback(self._endpoint.host):
+        if session.tls is None and not chosen_plain and not _is_loopback(session.stream.peer):
             return self._trouble(Cause.TLS_REQUIRED, "a password is not sent without TLS (4.7.11)")
         extensions = session.client.extensions
         offered = extensions.keywords.get("AUTH", ()) if extensions is not None else ()
@@ -305,11 +318,8 @@ def _display(host: MailHost, endpoint: Endpoint) -> str:
     return f"{host.name or endpoint.host}[{endpoint.host}]:{endpoint.port}"
 
 
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return True  # the path of a unix socket
+def _is_loopback(peer: Endpoint) -> bool:
+    return peer.port == 0 or ipaddress.ip_address(peer.host).is_loopback  # port 0: a unix socket
 
 
 def _rests(name: str, left: float, text: str) -> Trouble:

@@ -100,7 +100,10 @@ class Planner:
         route = self._routes.get(road.name) or choose_route(self._settings.routes, sender, recipient.domain)
         if route is None:
             gone = NoHosts(
-                OutcomeKind.DEFERRED, Cause.CONFIGURATION, f"the road {road.name!r} no longer exists (4.3.5)", 0
+                OutcomeKind.DEFERRED,
+                Cause.CONFIGURATION,
+                f"the road {road.name!r} no longer exists (4.3.5)",
+                0,
             )
             return self._outcome(gone, road.name)
         found = await self._find(route, recipient.domain)

@@ -1,10 +1,10 @@
 """What the delivery hand asks of the brain, of storage, and of the network."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from kurir.model import Outcome, TlsFacts
-from kurir.net.ports import Endpoint, Stream
+from kurir.net.ports import Endpoint, NetError, Stream
 from kurir.queue.asks import Accepted, Incoming, Lease, NoticeWork, Plan, Refused, Settlement
 
 
@@ -44,18 +44,25 @@ class Bodies(Protocol):
         ...
 
 
+class Untrusted(NetError):
+    """The handshake worked, but the certificate does not prove the name.  `kind` is "tls"."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("tls", text)
+
+
 class Dialer(Protocol):
     """Makes outgoing connections.  Both calls raise `NetError`."""
 
-    async def connect(self, endpoint: Endpoint, timeout: float) -> Stream:
-        """Connect to an IP address and port, or to a unix socket (`port` 0)."""
+    async def connect(self, endpoints: Sequence[Endpoint], timeout: float) -> Stream:
+        """Connect to the first address of one host that answers, or to a unix socket (`port` 0)."""
         ...
 
-    async def start_tls(self, stream: Stream, name: str, timeout: float) -> TlsFacts:
+    async def start_tls(self, stream: Stream, name: str, *, verify: bool, timeout: float) -> TlsFacts:
         """Do the handshake as client for the host `name`.
 
-        A certificate that proves nothing is no error here: the facts say what it proved, the caller
-        decides whether that is enough.
+        With `verify` a certificate that does not prove the name raises `Untrusted`; without it the
+        facts say what the certificate proved.
         """
         ...
 
@@ -68,7 +75,13 @@ class LocalStore(Protocol):
         ...
 
 
-NoticeRenderer = Callable[[NoticeWork, bytes], Incoming]
-"""(work, original header and body octets as far as they were read) -> the report, ready to be accepted."""
+class NoticeWriter(Protocol):
+    """Renders the reports that the queue owes."""
 
-BodyReader = Callable[[], Awaitable[bytes]]
+    def wants_full(self, work: NoticeWork) -> bool:
+        """Whether the report returns the whole original and not only its header."""
+        ...
+
+    def write(self, work: NoticeWork, original: bytes) -> Incoming:
+        """Return the report, ready to be handed in; `original` are the octets of the original that were read."""
+        ...

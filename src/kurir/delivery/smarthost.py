@@ -28,7 +28,9 @@ def parse_next_hop(url: str) -> NextHop:
     scheme = parts.scheme.lower()
     if scheme not in _SCHEMES:
         known = ", ".join(f"{name}://" for name in _SCHEMES)
-        raise SmarthostUrlError(f"a next hop begins with one of {known}, not with {parts.scheme or 'nothing'}")
+        raise SmarthostUrlError(
+            f"a next hop begins with one of {known}, not with {parts.scheme or 'nothing'}"
+        )
     lmtp, implicit, plain_port, login_port = _SCHEMES[scheme]
     query = _query(parts.query)
     if parts.fragment:
@@ -73,7 +75,9 @@ def _query(text: str) -> dict[str, TlsLevel]:
     found: dict[str, TlsLevel] = {}
     for key, value in parse_qsl(text, keep_blank_values=True):
         if key != "tls":
-            raise SmarthostUrlError(f"{key!r} is unknown; only tls=none|opportunistic|require may follow the ?")
+            raise SmarthostUrlError(
+                f"{key!r} is unknown; only tls=none|opportunistic|require may follow the ?"
+            )
         try:
             found[key] = TlsLevel(value.lower())
         except ValueError:
