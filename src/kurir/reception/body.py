@@ -23,7 +23,18 @@ class BodyCollector:
     beginning is settled.
     """
 
-    __slots__ = ("_chunks", "_file", "_files", "_hash", "_hold", "_in_memory", "_pending", "_settle", "_settled", "size")
+    __slots__ = (
+        "_chunks",
+        "_file",
+        "_files",
+        "_hash",
+        "_hold",
+        "_in_memory",
+        "_pending",
+        "_settle",
+        "_settled",
+        "size",
+    )
 
     def __init__(self, files: BodyFiles, settle: Settle, *, in_memory: int, hold: int) -> None:
         self._files = files

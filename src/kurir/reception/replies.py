@@ -17,13 +17,17 @@ ACCOUNT_DISABLED = _of(535, "5.7.13", "This account is disabled")
 LOGIN_BUSY = _of(454, "4.7.0", "Too many logins at the moment, try again in a minute")
 LOGIN_FIRST = _of(530, "5.7.0", "Authentication required")
 
-RELAY_DENIED = _of(550, "5.7.1", "Relaying denied: this server takes mail for its own domains, or from users who log in")
+RELAY_DENIED = _of(
+    550, "5.7.1", "Relaying denied: this server takes mail for its own domains, or from users who log in"
+)
 UNKNOWN_USER = _of(550, "5.1.1", "No such mailbox here")
 ALIAS_BROKEN = _of(451, "4.3.5", "The alias for this address is not set up correctly, please try again later")
 NOT_YOUR_SENDER = _of(553, "5.7.1", "Your account may not send from this address")
 ONE_FOR_BOUNCES = _of(452, "4.5.3", "A message from <> has one recipient: send it again to the others")
 TOO_MANY_TARGETS = _of(452, "4.5.3", "Too many recipients, send to the others in a new transaction")
-VERIFY_FAILED = _of(450, "4.4.1", "The server behind could not be asked about this recipient, please try again later")
+VERIFY_FAILED = _of(
+    450, "4.4.1", "The server behind could not be asked about this recipient, please try again later"
+)
 
 HEADER_TOO_LARGE = _of(552, "5.3.4", "The header of the message is too large")
 DISK_FULL = _of(452, "4.3.1", "No space to store the message at the moment, please try again later")

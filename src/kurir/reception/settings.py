@@ -9,7 +9,7 @@ from enum import Enum
 
 from kurir.identity import Network
 
-TRUSTED_MECHANISMS = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN")
+STRONGEST_FIRST = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN")
 
 
 class Role(str, Enum):
@@ -27,8 +27,8 @@ class ListenerSettings:
 
     `name` goes into facts (``mx``, ``submission``, ``submissions``, ``lmtp``, ``local``).  `implicit_tls` begins
     with the handshake (RFC 8314); `starttls` offers it.  `auth` offers the mechanisms over TLS;
-    `auth_without_tls` is for unix sockets.  `xclient` are the networks whose XCLIENT is believed (PROXY is
-    read by `kurir.net` before reception sees the stream).
+    `auth_without_tls` is for unix sockets.  `require_tls` takes no mail in the clear.  `xclient` are the networks
+    whose XCLIENT is believed; from `proxy` networks a PROXY header is demanded.
     """
 
     name: str
@@ -37,9 +37,10 @@ class ListenerSettings:
     implicit_tls: bool = False
     auth: bool = False
     auth_without_tls: bool = False
-    mechanisms: tuple[str, ...] = TRUSTED_MECHANISMS
+    mechanisms: tuple[str, ...] = STRONGEST_FIRST
     require_tls: bool = False
     xclient: tuple[Network, ...] = ()
+    proxy: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

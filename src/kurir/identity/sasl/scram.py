@@ -36,7 +36,7 @@ class Scram:
     def __init__(self, context: SaslContext, *, plus: bool) -> None:
         self._context = context
         self._plus = plus
-        self._name = ""
+        self.authcid = ""
         self._real = False
         self._proven = False
         self._first = True
@@ -59,10 +59,12 @@ class Scram:
         """See `ServerMechanism`."""
         if self._proven:
             return (
-                Success(self._name) if not response else Failure("data behind the last message", self._name)
+                Success(self.authcid)
+                if not response
+                else Failure("data behind the last message", self.authcid)
             )
         if len(response) > 4 * MAX_PASSWORD:
-            return Failure("message too long", self._name)
+            return Failure("message too long", self.authcid)
         try:
             text = response.decode()
             if self._first:
@@ -74,15 +76,15 @@ class Scram:
             self._server.set_client_final(text)
             final = self._server.get_server_final().encode()
         except (ScramException, ValueError) as e:  # UnicodeDecodeError is a ValueError
-            return Failure(f"SCRAM: {e}", self._name)
+            return Failure(f"SCRAM: {e}", self.authcid)
         if not self._real:
-            return Failure("no such user, or it has no SCRAM verifier", self._name)
+            return Failure("no such user, or it has no SCRAM verifier", self.authcid)
         self._proven = True
         return Challenge(final)
 
     def _verifier(self, name: str) -> tuple[bytes, bytes, bytes, int]:
-        self._name = name[:MAX_PASSWORD]
-        account: Account | None = self._context.lookup(self._name)
+        self.authcid = name[:MAX_PASSWORD]
+        account: Account | None = self._context.lookup(self.authcid)
         salt, stored, server = (self._fake(part) for part in (b"salt", b"stored", b"server"))
         if account is None or account.scram is None:
             return salt[:16], stored, server, FAKE_ITERATIONS
@@ -92,5 +94,5 @@ class Scram:
 
     def _fake(self, part: bytes) -> bytes:
         return hmac.new(
-            self._context.secret, part + b"\0" + self._name.lower().encode(), hashlib.sha256
+            self._context.secret, part + b"\0" + self.authcid.lower().encode(), hashlib.sha256
         ).digest()

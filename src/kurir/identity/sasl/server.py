@@ -28,7 +28,9 @@ class SaslContext:
 
 
 class ServerMechanism(Protocol):
-    """One exchange."""
+    """One exchange.  `authcid` is the name that logs in, as soon as the client said it, else ""."""
+
+    authcid: str
 
     def start(self, initial: bytes | None) -> Step:
         """Begin, with the initial response where the client sent one."""
@@ -42,6 +44,8 @@ class ServerMechanism(Protocol):
 class Plain:
     """``[authzid] NUL authcid NUL password`` in one message."""
 
+    authcid = ""
+
     def start(self, initial: bytes | None) -> Step:
         """See `ServerMechanism`."""
         return Challenge(b"") if initial is None else self.answer(initial)
@@ -52,6 +56,7 @@ class Plain:
         if len(parts) != 3:
             return Failure("PLAIN message is not authzid NUL authcid NUL password")
         authzid, authcid, password = (_text(part) for part in parts)
+        self.authcid = authcid or ""
         if authzid is None or not authcid or not password:
             return Failure("PLAIN message is not UTF-8, or has an empty or too long part", authcid or "")
         if authzid and authzid.lower() != authcid.lower():
@@ -62,8 +67,7 @@ class Plain:
 class LoginMechanism:
     """Name and password asked for one after the other."""
 
-    def __init__(self) -> None:
-        self._name: str | None = None
+    authcid = ""
 
     def start(self, initial: bytes | None) -> Step:
         """See `ServerMechanism`."""
@@ -73,11 +77,11 @@ class LoginMechanism:
         """See `ServerMechanism`."""
         text = _text(response)
         if not text or "\0" in text:
-            return Failure("LOGIN answer is empty, too long, has a NUL or is not UTF-8", self._name or "")
-        if self._name is None:
-            self._name = text
+            return Failure("LOGIN answer is empty, too long, has a NUL or is not UTF-8", self.authcid)
+        if not self.authcid:
+            self.authcid = text
             return Challenge(b"Password:")
-        return NeedsPassword(self._name, text)
+        return NeedsPassword(self.authcid, text)
 
 
 def _text(data: bytes) -> str | None:
