@@ -220,3 +220,8 @@ def _hop(
     hop = parse_next_hop(url)
     kind = RouteKind.LMTP if hop.lmtp else RouteKind.SMARTHOST
     return Route(name=name, kind=kind, senders=senders, recipients=recipients, next_hop=hop, tls=hop.tls, final=final)
+
+
+def has_sandbox(config: Config) -> bool:
+    """Whether any mail is kept in the sandbox."""
+    return any(r.kind is RouteKind.SANDBOX for r in _routes(config))
