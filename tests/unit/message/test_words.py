@@ -31,7 +31,7 @@ from kurir.message.words import decode_charset, decode_text
         ("\u202eevil".encode(), " evil"),
         ("rät".encode(), "rät"),
         (b"r\xe4t", "rät"),
-        (b"=?utf-16?b?2AA=?=", "\ufffd"),
+        (b"=?utf-16le?b?ANg=?=", "\ufffd"),
     ],
 )
 def test_decoding(value, text):
@@ -56,11 +56,8 @@ def test_what_is_composed_is_read_back(text):
     octets = field("Subject", text)
     assert octets.isascii()
     assert max(map(len, octets.split(b"\r\n"))) <= 998
-    assert (
-        scan(octets + b"\r\n").text(b"Subject") == " ".join(text.split("\t")).strip(" ")[:255]
-        or "=?" in text
-        or text.isascii()
-    )
+    plain = text.isascii() and "=?" not in text
+    assert scan(octets + b"\r\n").text(b"Subject") == (text.strip(" ") if plain else text)
 
 
 def test_five_thousand_words_are_bounded():
