@@ -1,0 +1,427 @@
+"""A byte stream on one `asyncio.Protocol`: chunks in, bytes out, back-pressure both ways, TLS on request.
+
+Rule of the file: nothing waits unless it must.  Bytes that are already here are returned without a
+future, a task or a timer; a wait costs one future, and one lazy timer serves all waits of a stream.
+
+Bytes that came in the clear never count as protected (the STARTTLS injection of CVE-2011-0411 and
+CVE-2024-34083): an upgrade is refused while anything is buffered, and reading is paused from that
+check until the TLS layer owns the socket.
+"""
+
+import asyncio
+import ssl
+from typing import Any, cast
+
+from kurir.model import TlsFacts
+
+from .addresses import endpoint_of
+from .ports import Endpoint, NetError
+from .tls import ClientTls, ServerTls, describe_tls_error, server_end_point, session_facts
+
+READ_HIGH = 256 * 1024  # octets buffered before reading pauses
+READ_LOW = 64 * 1024  # and below which it resumes
+WRITE_HIGH = 64 * 1024  # octets unsent before `drain` waits
+HANDSHAKE_SECONDS = 10.0
+CLOSE_SECONDS = 5.0  # flushing the last bytes
+LINGER_SECONDS = 1.0  # waiting for the peer to see our end, so that unread input does not become a reset
+_NO_DEADLINE = float("inf")
+
+
+class SocketStream(asyncio.Protocol):
+    """Implements `kurir.net.ports.Stream`; the transport's loop may be asyncio's or uvloop's.
+
+    One reader and one drainer at a time.  Timeouts are seconds for that call; when one passes,
+    `NetError` of kind ``"timeout"`` is raised and the stream stays usable.
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_drain_by",
+        "_drainer",
+        "_ended",
+        "_full",
+        "_held",
+        "_local",
+        "_loop",
+        "_lost",
+        "_peer",
+        "_read_by",
+        "_reader",
+        "_secure",
+        "_size",
+        "_timer",
+        "_tls",
+        "_transport",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        peer: Endpoint | None = None,
+        local: Endpoint | None = None,
+    ) -> None:
+        self._loop = loop
+        self._peer = peer
+        self._local = local
+        self._transport: asyncio.Transport | None = None
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._held = False  # reading is paused
+        self._full = False  # the write buffer is above its limit
+        self._ended = False  # the peer sent its end of file
+        self._lost: NetError | None = None
+        self._reader: asyncio.Future[None] | None = None
+        self._drainer: asyncio.Future[None] | None = None
+        self._read_by = self._drain_by = _NO_DEADLINE
+        self._timer: asyncio.TimerHandle | None = None
+        self._tls: TlsFacts | None = None
+        self._secure: ServerTls | ClientTls | ssl.SSLContext | None = None
+
+    # -- what the stream is -------------------------------------------------------------------
+
+    @property
+    def peer(self) -> Endpoint:
+        """The other side (an IPv4-mapped address as plain IPv4); behind a trusted proxy, the client it names."""
+        if self._peer is None:
+            self._peer = endpoint_of(self._extra("peername"))
+        return self._peer
+
+    @property
+    def local(self) -> Endpoint:
+        """Our side."""
+        if self._local is None:
+            self._local = endpoint_of(self._extra("sockname"))
+        return self._local
+
+    @property
+    def tls(self) -> TlsFacts | None:
+        """How the stream is protected now, None in the clear."""
+        return self._tls
+
+    @property
+    def buffered(self) -> int:
+        """Octets that came in and were not read yet."""
+        return self._size
+
+    def channel_binding(self, kind: str) -> bytes | None:
+        """Return channel binding data for SCRAM-PLUS, or None where there is none.
+
+        `kind` is ``"tls-unique"`` (TLS 1.2 only) or ``"tls-server-end-point"`` (RFC 5929 sections 3, 4).
+        """
+        session = self._extra("ssl_object")
+        if session is None:
+            return None
+        if kind == "tls-unique":
+            if session.version() != "TLSv1.2":
+                return None
+            return cast("bytes | None", session.get_channel_binding(kind))
+        if kind == "tls-server-end-point":
+            return server_end_point(session, self._secure)
+        return None
+
+    def _extra(self, name: str) -> Any:
+        return self._transport.get_extra_info(name) if self._transport is not None else None
+
+    # -- reading ------------------------------------------------------------------------------
+
+    async def read(self, timeout: float | None = None) -> bytes:
+        """Return everything that has come in (at least one byte), b"" at end of file.
+
+        Raises `NetError` "timeout" after `timeout` seconds without a byte, "lost" when the connection broke.
+        """
+        if not self._chunks:
+            if not self._at_end():
+                await self._wait_for_input(timeout)
+            if not self._chunks and self._at_end():
+                return b""
+        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks.clear()
+        self._size = 0
+        if self._held:
+            self._resume()
+        return data
+
+    def _at_end(self) -> bool:
+        """Tell whether the peer ended its side; raises `NetError` where the connection broke instead."""
+        if not self._ended and self._lost is not None:
+            raise self._gone()
+        return self._ended
+
+    async def _wait_for_input(self, timeout: float | None) -> None:
+        if self._reader is not None:
+            raise RuntimeError("two reads at once on one stream")
+        self._reader = self._loop.create_future()
+        if timeout is not None:
+            self._read_by = self._loop.time() + timeout
+            self._arm(self._read_by)
+        try:
+            await self._reader
+        finally:
+            self._reader = None
+            self._read_by = _NO_DEADLINE
+
+    def _hold(self) -> None:
+        if not self._held and self._transport is not None:
+            self._held = True
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        self._held = False
+        transport = self._transport
+        if self._lost is None and not self._ended and transport is not None and not transport.is_closing():
+            transport.resume_reading()
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes; never blocks.  After a loss it does nothing: the next `read` or `drain` says so."""
+        if data and self._lost is None and self._transport is not None:
+            self._transport.write(data)
+
+    def writelines(self, pieces: list[bytes]) -> None:
+        """Queue several pieces as one write."""
+        if self._lost is None and self._transport is not None:
+            self._transport.writelines(pieces)
+
+    async def drain(self, timeout: float | None = None) -> None:
+        """Wait until less than `WRITE_HIGH` octets are unsent.
+
+        Raises `NetError` "timeout" when the peer does not read for that long, "lost" when the connection broke.
+        """
+        if self._lost is not None:
+            raise self._gone()
+        if not self._full:
+            return
+        if self._drainer is not None:
+            raise RuntimeError("two drains at once on one stream")
+        self._drainer = self._loop.create_future()
+        if timeout is not None:
+            self._drain_by = self._loop.time() + timeout
+            self._arm(self._drain_by)
+        try:
+            await self._drainer
+        finally:
+            self._drainer = None
+            self._drain_by = _NO_DEADLINE
+        if self._lost is not None:
+            raise self._gone()
+
+    # -- the one timer ------------------------------------------------------------------------
+
+    def _arm(self, when: float) -> None:
+        """Make sure the timer fires at `when` or before; a timer left over from an earlier wait is kept."""
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        now = self._loop.time() + 0.001  # timers of uvloop have a resolution of a millisecond
+        if self._reader is not None and self._read_by <= now:
+            _fail(self._reader, NetError("timeout", "the other side sent nothing in time"))
+        if self._drainer is not None and self._drain_by <= now:
+            _fail(
+                self._drainer, NetError("timeout", "the other side did not take what was sent to it in time")
+            )
+        pending = [by for by in (self._read_by, self._drain_by) if now < by < _NO_DEADLINE]
+        if pending:
+            self._arm(min(pending))
+
+    # -- TLS ----------------------------------------------------------------------------------
+
+    async def upgrade_server(self, tls: ServerTls, *, timeout: float = HANDSHAKE_SECONDS) -> TlsFacts:
+        """Become TLS as the server.  Raises `NetError` "tls" (also for bytes sent before the handshake) or "lost"."""
+        return await self._upgrade(tls.context, tls, None, timeout)
+
+    async def upgrade_client(
+        self, tls: ClientTls | ssl.SSLContext, server_hostname: str, *, timeout: float = HANDSHAKE_SECONDS
+    ) -> TlsFacts:
+        """Become TLS as the client, naming `server_hostname` (SNI and certificate name).  Raises `NetError`.
+
+        With a `ClientTls` the returned facts say whether the certificate proved the name, and why not.
+        """
+        context = tls.context if isinstance(tls, ClientTls) else tls
+        return await self._upgrade(context, tls, server_hostname, timeout)
+
+    async def _upgrade(
+        self,
+        context: ssl.SSLContext,
+        secure: ServerTls | ClientTls | ssl.SSLContext,
+        server_hostname: str | None,
+        timeout: float,
+    ) -> TlsFacts:
+        transport = self._transport
+        if self._lost is not None or self._ended or transport is None or transport.is_closing():
+            raise self._gone()
+        self._hold()
+        # No await from here until the TLS layer is the protocol of the socket: nothing can slip in between.
+        if self._size:
+            self.abort()
+            raise NetError("tls", f"the other side sent {self._size} octets in the clear behind STARTTLS")
+        try:
+            upgraded = await self._loop.start_tls(
+                transport,
+                self,
+                context,
+                server_side=server_hostname is None,
+                server_hostname=server_hostname,
+                ssl_handshake_timeout=timeout,
+                ssl_shutdown_timeout=CLOSE_SECONDS,
+            )
+        except (OSError, RuntimeError, ValueError) as e:
+            error = describe_tls_error(e, server_hostname, timeout)
+            self._lose(error)
+            self.abort()
+            raise error from e
+        except BaseException:
+            self._lose(NetError("lost", "the connection was given up during the TLS handshake"))
+            self.abort()
+            raise
+        if upgraded is None:
+            self._lose(NetError("lost", "the connection was lost during the TLS handshake"))
+            raise self._gone()
+        self._transport = upgraded
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH)
+        self._held = False
+        self._full = False
+        self._secure = secure
+        self._tls = session_facts(self._extra("ssl_object"), secure, server_hostname)
+        return self._tls
+
+    # -- the end ------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Flush, tell the peer, wait a bounded time for its end, close.  Never raises.
+
+        The wait matters when the peer is still sending: closing over unread input resets the connection,
+        and the reset can destroy our last reply on its way.
+        """
+        transport = self._transport
+        if transport is None or self._lost is not None:
+            self.abort()
+            return
+        self._drop_input()
+        try:
+            if (
+                not transport.is_closing()
+                and self._tls is None
+                and not self._ended
+                and transport.can_write_eof()
+            ):
+                transport.write_eof()
+                await self._wait_for_end(
+                    LINGER_SECONDS if not transport.get_write_buffer_size() else CLOSE_SECONDS
+                )
+            transport.close()
+            if self._lost is None:
+                await self._wait_for_loss(CLOSE_SECONDS)
+        except (NetError, OSError, RuntimeError):
+            pass
+        finally:
+            self.abort()
+
+    def _drop_input(self) -> None:
+        self._chunks.clear()
+        self._size = 0
+        if self._held:
+            self._resume()
+
+    async def _wait_for_end(self, seconds: float) -> None:
+        deadline = self._loop.time() + seconds
+        while not self._ended and self._lost is None:
+            left = deadline - self._loop.time()
+            if left <= 0:
+                return
+            await self.read(left)
+
+    async def _wait_for_loss(self, seconds: float) -> None:
+        deadline = self._loop.time() + seconds
+        while self._lost is None:
+            self._full = True  # so that `drain` waits, also behind an empty buffer, for `connection_lost`
+            await self.drain(deadline - self._loop.time())
+
+    def abort(self) -> None:
+        """Close at once; what was not sent is dropped."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._transport is not None:
+            self._transport.abort()
+        if self._lost is None:
+            self._lose(NetError("lost", "the connection was closed by us"))
+
+    # -- called by the transport --------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH)
+
+    def data_received(self, data: bytes) -> None:
+        """Keep a chunk, wake the reader, pause above the limit."""
+        self._chunks.append(data)
+        self._size += len(data)
+        if self._reader is not None:
+            _wake(self._reader)
+        elif self._size > READ_HIGH:
+            self._hold()
+
+    def eof_received(self) -> bool:
+        """Keep our direction open in the clear: a client may end its side and still wait for replies."""
+        self._ended = True
+        if self._reader is not None:
+            _wake(self._reader)
+        return self._tls is None
+
+    def pause_writing(self) -> None:
+        """Remember that the write buffer is above its limit."""
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """Wake the drainer."""
+        self._full = False
+        if self._drainer is not None:
+            _wake(self._drainer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Remember the end: an orderly one reads as end of file, any other as "lost"."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if exc is None:
+            self._ended = self._ended or self._lost is None
+            self._lose(NetError("lost", "the connection is closed"))
+        else:
+            self._lose(NetError("lost", f"the connection was lost: {_words(exc)}"))
+
+    def _lose(self, error: NetError) -> None:
+        if self._lost is None:
+            self._lost = error
+        for waiter in (self._reader, self._drainer):
+            if waiter is not None:
+                _wake(waiter)
+
+    def _gone(self) -> NetError:
+        # A new exception each time: a raised one gathers tracebacks.
+        lost = self._lost
+        return NetError(lost.kind, str(lost)) if lost else NetError("lost", "the connection is closed")
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _fail(waiter: asyncio.Future[None], error: NetError) -> None:
+    if not waiter.done():
+        waiter.set_exception(error)
+
+
+def _words(exc: Exception) -> str:
+    if isinstance(exc, ConnectionResetError):
+        return "reset by the other side"
+    if isinstance(exc, BrokenPipeError):
+        return "the other side had closed it"
+    return getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
