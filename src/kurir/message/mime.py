@@ -18,9 +18,10 @@ from .limits import MimeLimits
 
 _HEADER_END = re.compile(rb"\n\r?\n")
 _TYPE = re.compile(rb"[ \t]*+([!#-'*+.0-9A-Z^-~-]{1,127})/([!#-'*+.0-9A-Z^-~-]{1,127})")
+_CFWS = rb"[ \t]*+(?:\([^()]*+\)[ \t]*+)*+"
 _PARAMETER = re.compile(
-    rb"[ \t]*+;[ \t]*+(?:([!#-'*+.0-9A-Z^-~-]++)[ \t]*+=[ \t]*+"
-    rb'(?:"((?:[^"\\]|\\.)*+)"|([^ \t;"]++)))?+(?:[ \t]*+\([^()]*+\))?'
+    _CFWS + rb";" + _CFWS + rb"(?:([!#-'*+.0-9A-Z^-~-]++)[ \t]*+=[ \t]*+"
+    rb'(?:"((?:[^"\\]|\\.)*+)"|([^ \t;"]++)))?+'
 )
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 _MAX_PARAMETERS = 100
