@@ -150,7 +150,7 @@ class CachingResolver:
                 reply, _ = await dns.asyncquery.udp_with_fallback(
                     query, server.host, port=server.port, ignore_unexpected=True, ignore_errors=True
                 )
-        except dns.exception.Timeout:
+        except (dns.exception.Timeout, TimeoutError):
             raise TimeoutError from None
         except (dns.exception.DNSException, OSError, EOFError, ValueError):
             return _FAILED, None

@@ -49,7 +49,7 @@ def test_records_of_each_type(run):
         "AAAA": ["example. 300 IN AAAA 2001:db8::1"],
         "TXT": ['example. 300 IN TXT "v=spf1 " "-all"', "example. 300 IN TXT other"],
         "PTR": ["1.2.0.192.in-addr.arpa. 300 IN PTR mail.example."],
-        "TLSA": ["_25._tcp.a.example. 300 IN TLSA 3 1 1 00ff"],
+        "TLSA": ["_25._tcp.a.example. 300 IN TLSA 3 1 1 " + "00ff" * 16],
     }
 
     def script(name, rdtype, tcp):
@@ -71,7 +71,7 @@ def test_records_of_each_type(run):
     assert (a, aaaa) == (("192.0.2.1",), ("2001:db8::1",))
     assert sorted(txt) == [b"other", b"v=spf1 -all"]
     assert ptr == ("mail.example",)
-    assert tlsa == ((3, 1, 1, b"\x00\xff"),)
+    assert tlsa == ((3, 1, 1, b"\x00\xff" * 16),)
     assert not any(x.authentic for x in answers)
 
 
