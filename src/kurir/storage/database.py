@@ -148,9 +148,12 @@ def _version(connection: apsw.Connection) -> int:
 
 
 @contextmanager
-def transaction(connection: apsw.Connection) -> Iterator[None]:
-    """One write transaction, rolled back on any error (SQLite may have rolled back by itself)."""
-    connection.execute("BEGIN IMMEDIATE")
+def transaction(connection: apsw.Connection, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
+    """One write transaction, rolled back on any error (SQLite may have rolled back by itself).
+
+    ``BEGIN IMMEDIATE`` locks attached databases too; plain ``BEGIN`` only what is written.
+    """
+    connection.execute(begin)
     try:
         yield
         connection.execute("COMMIT")
