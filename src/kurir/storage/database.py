@@ -170,6 +170,12 @@ def one(connection: apsw.Connection, sql: str, bindings: Sequence[Any] = ()) -> 
     return tuple(row)
 
 
+def rows(connection: apsw.Connection, sql: str, bindings: Sequence[Any] = ()) -> Iterator[Row]:
+    """Run a query and return its rows, one after the other."""
+    found: Iterator[Row] = connection.execute(sql, bindings)
+    return found
+
+
 def open_reader(path: Path, *, patience: float = 2.0) -> apsw.Connection:
     """Open `path` read-only, beside a running writer or after it.  Raises `NoDatabase`, `StoreError`."""
     if not path.exists():
@@ -194,6 +200,7 @@ def _probed(uri: str, patience: float) -> apsw.Connection:
     connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
     try:
         connection.set_busy_timeout(round(patience * 1000))
+        connection.pragma("temp_store", 2)
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
     except BaseException:
         connection.close()

@@ -51,8 +51,10 @@ _COPIES = (
         f"DELETE FROM main.{table} WHERE {_THESE}"
         for table in ("message", "recipient", "event", "notice", "person")
     ),
-    f"INSERT INTO main.message ({MESSAGE_COLUMNS}, finished_at) SELECT {MESSAGE_COLUMNS}, at"
-    f" FROM facts.message JOIN facts.settled USING (number) WHERE {_THESE}",
+    (
+        f"INSERT INTO main.message ({MESSAGE_COLUMNS}, finished_at) SELECT {MESSAGE_COLUMNS}, at"
+        f" FROM facts.message JOIN facts.settled USING (number) WHERE {_THESE}"
+    ),
     f"INSERT INTO main.recipient ({RECIPIENT_COLUMNS}) SELECT {RECIPIENT_COLUMNS} FROM facts.recipient WHERE {_THESE}",
     f"INSERT INTO main.event ({EVENT_COLUMNS}) SELECT {EVENT_COLUMNS} FROM facts.event WHERE {_THESE}",
     f"INSERT INTO main.notice ({NOTICE_COLUMNS}) SELECT {NOTICE_COLUMNS} FROM facts.notice WHERE {_THESE}",
