@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kurir.model import Clock, OutcomeKind
 from kurir.queue.asks import Lease
 
-from .attempt import Attempt, Converter, Results
+from .attempt import Attempt, Results
 from .opening import Opener
 from .plan import Destination
 from .ports import Bodies
@@ -26,7 +26,7 @@ Settle = Callable[[Lease, Results], None]
 class LaneTools:
     """What every lane of a hand shares."""
 
-    __slots__ = ("bodies", "clock", "convert", "opener", "settings", "settle")
+    __slots__ = ("bodies", "clock", "opener", "settings", "settle")
 
     def __init__(
         self,
@@ -35,14 +35,12 @@ class LaneTools:
         bodies: Bodies,
         clock: Clock,
         settle: Settle,
-        convert: Converter,
     ) -> None:
         self.settings = settings
         self.opener = opener
         self.bodies = bodies
         self.clock = clock
         self.settle = settle
-        self.convert = convert
 
 
 class Lane:
@@ -98,7 +96,6 @@ class Lane:
                 tools.bodies,
                 tools.settings,
                 tools.clock,
-                convert=tools.convert,
                 success=self._success,
             )
             try:
