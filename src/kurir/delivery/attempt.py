@@ -175,7 +175,7 @@ class Attempt:
         if stage is Stage.BODY and reply.code < 300:
             return Outcome(
                 kind=self._success,
-                cause=Cause.OK,
+                cause=Cause.SANDBOX if self._success is OutcomeKind.CAPTURED else Cause.OK,
                 at=self._clock.now(),
                 stage=stage,
                 road=self._lease.road.name,
@@ -186,7 +186,7 @@ class Attempt:
                 dsn_relayed=session.offer.dsn,
                 seconds=self._clock.monotonic() - self._t0,
             )
-        meaning = classify(stage, reply)
+        meaning = classify(stage, reply, session.host)
         return self._outcome(
             Trouble(
                 stage=stage,

@@ -142,7 +142,7 @@ class DeliveryHand:
 
     def _place(self, lease: Lease, destination: Destination) -> None:
         kind = destination.route.kind
-        if kind in (RouteKind.MAILDIR, RouteKind.SANDBOX):
+        if not destination.hosts:
             self._store(lease, kind)
             return
         key = (lease.road.name, lease.road.site)

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 Settle = Callable[[Lease, Results], None]
 
 
+# What a 250 after the body means on a route, by (kind, final); elsewhere the mail is handed over.
+_SUCCESS = {
+    (RouteKind.LMTP, True): OutcomeKind.DELIVERED,
+    (RouteKind.SANDBOX, True): OutcomeKind.CAPTURED,
+    (RouteKind.SANDBOX, False): OutcomeKind.CAPTURED,
+}
+
+
 class LaneTools:
     """What every lane of a hand shares."""
 
@@ -53,8 +61,7 @@ class Lane:
         self._tools = tools
         self._session: Session | None = None
         route = destination.route
-        own_store = route.kind is RouteKind.LMTP and route.final
-        self._success = OutcomeKind.DELIVERED if own_store else OutcomeKind.HANDED_OVER
+        self._success = _SUCCESS.get((route.kind, route.final), OutcomeKind.HANDED_OVER)
 
     async def run(self, lease: Lease | None) -> None:
         """Work until there is nothing to do for a while, or no connection can be had."""

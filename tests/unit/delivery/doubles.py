@@ -216,7 +216,10 @@ def lease_for(
         road=Road(road.name, site, road.concurrency),
         reverse_path=parse_address(sender) if sender else None,
         params=MailParams(**params),
-        work=tuple(Work(i, Recipient(parse_address(r)), 0) for i, r in enumerate(recipients)),
+        work=tuple(
+            Work(i, Recipient(parse_address(r) if isinstance(r, str) else r), 0)
+            for i, r in enumerate(recipients)
+        ),
         trace_block=b"Received: by client.example\r\n",
         size=len(body),
         sha256=hashlib.sha256(body).digest(),
