@@ -202,7 +202,7 @@ class _Reader:
 
 
 def _display(words: list[tuple[str, str, bool]]) -> str:
-    parts = []
+    parts: list[str] = []
     for kind, text, blank in words:
         shown = re.sub(r"\\(.)", r"\1", text[1:-1]) if kind == "quoted" else text
         parts.append((" " if blank and parts else "") + shown)

@@ -5,7 +5,7 @@ possessive, so that its time is linear in the input whatever the input is.  Line
 tolerated as a line end (it cannot arrive by SMTP, but may stand in a file), a bare CR is an ordinary octet.
 
 What counts as a field is decided here once, for policy, signatures and display: a name of printable
-US-ASCII without colon, directly followed by the colon.  ``From : x``, ``From\\0: x`` and a line without a colon are
+US-ASCII without colon, directly followed by the colon.  ``From : x``, ``From`` followed by NUL and a line without a colon are
 malformed lines and never found by name.
 """
 

@@ -18,7 +18,17 @@ from .received import return_path
 # Blind copies must not be seen by anybody (RFC 5322 section 3.6.3); Return-Path is the last server's to write.
 _REMOVED = (b"bcc", b"resent-bcc", b"return-path")
 # RFC 5322 section 3.6: these occur once at most.  More than one lets two readers see two different letters.
-_ONCE = (b"from", b"sender", b"date", b"message-id", b"reply-to", b"to", b"cc", b"subject", b"in-reply-to")
+_ONCE: tuple[bytes, ...] = (
+    b"from",
+    b"sender",
+    b"date",
+    b"message-id",
+    b"reply-to",
+    b"to",
+    b"cc",
+    b"subject",
+    b"in-reply-to",
+)
 _ONCE += (b"references", b"mime-version", b"content-type", b"content-transfer-encoding")
 
 

@@ -391,7 +391,7 @@ class SocketStream(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         if exc is None:
-            self._ended = True
+            self._ended = self._ended or self._lost is None
             self._lose(NetError("lost", "the connection is closed"))
         else:
             self._lose(NetError("lost", f"the connection was lost: {_words(exc)}"))

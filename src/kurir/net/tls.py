@@ -302,5 +302,5 @@ def describe_tls_error(error: Exception, name: str | None, timeout: float) -> Ne
     ):
         return NetError("tls", f"the TLS handshake was not finished within {timeout:g} seconds")
     if isinstance(error, OSError):
-        return NetError("lost", "the other side closed the connection in the middle of the TLS handshake")
+        return NetError("tls", "the other side closed the connection in the middle of the TLS handshake")
     return NetError("tls", f"the TLS handshake could not be done: {error}")

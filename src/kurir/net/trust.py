@@ -16,7 +16,13 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+from cryptography.x509.verification import (
+    Criticality,
+    ExtensionPolicy,
+    PolicyBuilder,
+    Store,
+    VerificationError,
+)
 
 from .settings import ClientTlsSettings
 
@@ -102,7 +108,7 @@ class Trust:
         except ValueError:
             subject = x509.DNSName(name)
         try:
-            PolicyBuilder().store(store).time(at).build_server_verifier(subject).verify(leaf, others)
+            _policy().store(store).time(at).build_server_verifier(subject).verify(leaf, others)
         except VerificationError as e:
             return [f"the chain of certificates does not hold: {e}"]
         return []
@@ -162,6 +168,14 @@ def _name_problems(names: tuple[str, ...], name: str) -> list[str]:
         return [f"it is not for {name}: it names no host"]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return [f"it is not for {name} but for {', '.join(names[:3])}{more}"]
+
+
+def _policy() -> PolicyBuilder:
+    """The rules of RFC 5280 as OpenSSL takes them: stricter ones would call proved mail servers unproved."""
+    agnostic = Criticality.AGNOSTIC
+    authority = ExtensionPolicy.permit_all().require_present(x509.BasicConstraints, agnostic, None)
+    server = ExtensionPolicy.permit_all().require_present(x509.SubjectAlternativeName, agnostic, None)
+    return PolicyBuilder().extension_policies(ca_policy=authority, ee_policy=server)
 
 
 def _reaches_root(

@@ -8,7 +8,8 @@ clocks, TLS libraries, accounts or queues; every buffer is bounded by a named li
 `states` holds both transition tables, `limits` every limit, `replies` every reply of our own making.
 """
 
-from .client import Client, ClientEvent, PeerExtensions
+from .answers import ClientEvent, PeerExtensions
+from .client import Client
 from .events import ServerEvent
 from .server import Server
 from .settings import ServerSettings

@@ -96,3 +96,48 @@ OTHER_PROTOCOLS = frozenset(
 )
 # A TLS record of type handshake at the start of a line; a command never begins so (RFC 8446 section 5.1).
 TLS_HANDSHAKE = 0x16
+
+
+class Awaits(IntEnum):
+    """What the next reply answers, in a client session."""
+
+    BANNER = 0
+    EHLO = 1  # also LHLO
+    HELO = 2
+    STARTTLS = 3
+    AUTH = 4
+    MAIL = 5
+    RCPT = 6
+    DATA = 7
+    CHUNK = 8  # BDAT, not the last one
+    BODY = 9  # the final dot, or BDAT LAST; in LMTP once for each accepted recipient
+    SKIP = 10  # RSET, QUIT, and whatever no longer matters
+
+
+class Sense(IntEnum):
+    """What the first digit of a reply means where it came."""
+
+    BROKEN = 0  # not an answer to that command: the peer and we have lost step
+    YES = 1
+    MORE = 2  # go on with what belongs to the command
+    NO = 3
+    OLDER = 4  # no ESMTP here: say HELO
+
+
+_Y, _M, _N, _X, _O = Sense.YES, Sense.MORE, Sense.NO, Sense.BROKEN, Sense.OLDER
+
+# RFC 5321 sections 4.2.1 and 4.3.2: any code is legal and acts by its first digit.
+CLIENT: tuple[tuple[Sense, Sense, Sense, Sense], ...] = (
+    # 2yz 3yz 4yz 5yz
+    (_Y, _X, _N, _N),  # BANNER
+    (_Y, _X, _N, _O),  # EHLO
+    (_Y, _X, _N, _N),  # HELO
+    (_Y, _X, _N, _N),  # STARTTLS
+    (_Y, _M, _N, _N),  # AUTH
+    (_Y, _X, _N, _N),  # MAIL
+    (_Y, _X, _N, _N),  # RCPT
+    (_X, _M, _N, _N),  # DATA
+    (_Y, _X, _N, _N),  # CHUNK
+    (_Y, _X, _N, _N),  # BODY
+    (_Y, _X, _N, _N),  # SKIP
+)
