@@ -79,7 +79,7 @@ class BrainPart:
             clock=self._clock,
             roll=random.random,
             free_space=lambda: _free_octets(layout.folder),
-            post=self._loop.call_soon_threadsafe,
+            post=self._post,
             wake=self._wake,
             on_failure=self._failed,
         )
@@ -92,7 +92,9 @@ class BrainPart:
         )
         self.operations = Operations(self._config, self.brain, self.accounts, layout, self._clock)
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="kurir-observe")
-        self._housekeeping = Housekeeping(self._config, layout, self.facts, self._observations, self._clock, self._log)
+        self._housekeeping = Housekeeping(
+            self._config, layout, self.facts, self._observations, self._clock, self._log
+        )
         self._housekeeping.start()
         self._stalls.start()
         self._observing = asyncio.create_task(self._write_observations())
@@ -142,6 +144,11 @@ class BrainPart:
         """The store has failed: nothing more is acknowledged; a new process recovers what is safe."""
         self._log.error("store_failed", why=str(failure), next="restarting to recover from what is safe")
         self._loop.call_later(0.2, self._stop_process.ask, 1)
+
+    def _post(self, call: Callable[[], None]) -> None:
+        """Run `call` on the loop soon; at the very end of the process there may be no loop any more."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(call)
 
     # -- clockwork --------------------------------------------------------------
 

@@ -10,7 +10,6 @@ from typing import Any
 import uvicorn
 
 from kurir.config import Config
-from kurir.sandbox import SandboxServer
 from kurir.web import Figures, Health, make_application
 
 from . import control, settings
@@ -44,6 +43,8 @@ class ControlPart:
         """Open the sandbox, the admin port, and last the control socket."""
         state = self._config.server.state
         if settings.has_sandbox(self._config):
+            from kurir.sandbox import SandboxServer
+
             self._sandbox = SandboxServer(
                 state / "sandbox", state / settings.SANDBOX_SOCKET, hostname=f"sandbox.{self._config.server.hostname}",
                 tls=settings.server_tls(self._config), clock=SystemClock(), submit=self._bounce,
@@ -51,7 +52,9 @@ class ControlPart:
             await self._sandbox.start()
         if self._admin:
             application = make_application(self._gather, self._health)
-            config = uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", server_header=False)
+            config = uvicorn.Config(
+                application, log_config=None, access_log=False, lifespan="off", server_header=False
+            )
             self._web = _Web(config)
             self._serving = asyncio.create_task(self._web.serve(sockets=list(self._admin)))
         self._server = await control.serve(state / settings.CONTROL_SOCKET, self._ask)
@@ -79,7 +82,9 @@ class ControlPart:
         result = await self._operate("status", {})
         if result.error is not None:
             return Health(ready=False, problems=(result.error,))
-        return Health(ready=result.value["ready"], problems=(result.value["why"],) if result.value["why"] else ())
+        return Health(
+            ready=result.value["ready"], problems=(result.value["why"],) if result.value["why"] else ()
+        )
 
     async def _bounce(self, sender: str, recipient: str, message: bytes) -> None:
         """Hand in mail that the sandbox writes (a bounce that comes later)."""

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from kurir.config import Config
 from kurir.delivery import BrainSide, DeliveryHand, Maildir, MaildirStore, NetDialer, RouteKind
-from kurir.message import convert
 from kurir.net import CachingResolver, CertificateError, ClientTlsFactory
+from kurir.model import Cause
 from kurir.queue import Incoming, NoticeWork
 from kurir.reports import ReportSettings, render, wants_full
 from kurir.storage import StoredBodies
-from kurir.trace import Catalogue
+from kurir.trace import Catalogue, Lang, Sentence
 from kurir.web import Figures
 
 from . import settings
@@ -54,17 +54,16 @@ class DeliveryPart:
             raise StartError(f"roads: {e}") from None
         self._bodies = StoredBodies(layout)
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="kurir-maildir")
-        maildir = Maildir(Path(routes.maildir_root), clock)
+        maildir = Maildir(Path(routes.maildir_root), clock, config.server.hostname)
         self.hand = DeliveryHand(
             routes,
             brain=self._brain,
             bodies=self._bodies,
-            resolver=CachingResolver(settings.resolver(config), clock),
+            resolver=CachingResolver(settings.resolver(config), clock=clock.monotonic),
             dialer=dialer,
             clock=clock,
             random=random.Random(),  # noqa: S311 - order of equal MX hosts
             writer=_Writer(config),
-            convert=_to_seven_bit,
             stores={RouteKind.MAILDIR: MaildirStore(maildir, self._bodies, clock, self._threads)},
         )
         self._stalls.start()
@@ -92,7 +91,7 @@ class _Writer:
     """Renders the reports that the queue owes: `delivery.ports.NoticeWriter`."""
 
     def __init__(self, config: Config) -> None:
-        languages = ("id", "en") if config.server.language == "id" else ("en", "id")
+        languages: tuple[Lang, ...] = ("id", "en") if config.server.language == "id" else ("en", "id")
         self._settings = ReportSettings(
             hostname=config.server.hostname, domain=settings.postmaster(config).domain, languages=languages
         )
@@ -106,13 +105,10 @@ class _Writer:
     def write(self, work: NoticeWork, original: bytes) -> Incoming:
         """Return the report as mail."""
         at = self._clock.now()
-        explain = self._catalogue.explain_cause
-        return render(work, original, self._settings, explain, at=at, token=secrets.token_hex(8)).incoming(at)
+        report = render(work, original, self._settings, self._explain, at=at, token=secrets.token_hex(8))
+        return report.incoming(at)
 
+    def _explain(self, cause: Cause, lang: Lang, *, final: bool | None = None, **values: object) -> Sentence:
+        values.pop("time", None)
+        return self._catalogue.explain_cause(cause, lang, final=final, **values)
 
-def _to_seven_bit(message: bytes) -> bytes:
-    """Return a 7-bit form of `message`; ValueError where it has none."""
-    converted = convert(message)
-    if converted.plan.obstacle is not None:
-        raise ValueError(converted.plan.obstacle.value)
-    return converted.octets

@@ -9,7 +9,6 @@ from kurir.queue import Accepted, Brain, Incoming, Plan, Refused, Settlement
 from kurir.reception import Admission
 
 
-
 class LocalDoor:
     """`reception.ports.BrainDoor` and `delivery.ports.BrainSide` over a brain in this process."""
 

@@ -28,7 +28,7 @@ class Housekeeping:
         observations: SqliteObservations, clock: Clock, log: Log,
     ) -> None:  # fmt: skip
         self._bodies = FileBodies(layout, BodySettings())
-        self._mover = DayMover(facts, layout, clock, settings.days(config))
+        self._mover = DayMover(facts, self._bodies.remove, settings.days(config))
         self._facts = facts
         self._observations = observations
         self._clock = clock

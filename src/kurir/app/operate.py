@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import random
+from collections.abc import Callable
 from typing import Any
 
 from kurir.config import Config
@@ -27,6 +28,11 @@ def operate(config: Config, op: str, **args: object) -> Any:
 async def _offline(config: Config, op: str, args: dict[str, object]) -> Any:
     """Do it on a stopped server: nobody else may write meanwhile."""
     layout, clock = settings.layout(config), SystemClock()
+    loop = asyncio.get_running_loop()
+
+    def post(call: Callable[[], None]) -> None:
+        loop.call_soon(call)
+
     try:
         lock = StateLock(layout)
     except StateLocked as e:
@@ -36,7 +42,7 @@ async def _offline(config: Config, op: str, args: dict[str, object]) -> Any:
         try:
             brain = Brain(
                 facts, settings.queue(config), clock=clock, roll=random.random, free_space=lambda: 1 << 62,
-                post=asyncio.get_running_loop().call_soon, threaded=False,
+                post=post, threaded=False,
             )  # fmt: skip
             brain.load()
             result = await Operations(config, brain, accounts, layout, clock).run(op, args)

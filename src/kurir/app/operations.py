@@ -16,7 +16,7 @@ from kurir.config import Config
 from kurir.identity import Account, AccountError, AccountStore, Passwords, PasswordSettings, make_account
 from kurir.model import AddressError, Clock, decode_id, encode_id, parse_address
 from kurir.queue import Brain, Operated
-from kurir.storage import Layout, Reader, erase
+from kurir.storage import Layout
 
 from .wire import Result
 
@@ -28,7 +28,9 @@ class Wrong(Exception):
 class Operations:
     """The table: ``run("queue.hold", {...})``."""
 
-    def __init__(self, config: Config, brain: Brain, accounts: AccountStore, layout: Layout, clock: Clock) -> None:
+    def __init__(
+        self, config: Config, brain: Brain, accounts: AccountStore, layout: Layout, clock: Clock
+    ) -> None:
         self._config = config
         self._brain = brain
         self._accounts = accounts
@@ -36,7 +38,9 @@ class Operations:
         self._clock = clock
         self._started = clock.now()
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="kurir-operate")
-        self._passwords = Passwords(PasswordSettings(), executor=self._threads, clock=clock, random=os.urandom)
+        self._passwords = Passwords(
+            PasswordSettings(), executor=self._threads, clock=clock, random=os.urandom
+        )
         self._verbs: dict[str, Callable[..., Awaitable[Any]]] = {
             "status": self._status,
             "queue.hold": lambda **a: self._queue(brain.hold, **a),
@@ -80,7 +84,13 @@ class Operations:
     # -- queue --------------------------------------------------------------------
 
     async def _queue(
-        self, verb: Callable[..., Operated], *, id: str, recipient: str | None = None, reason: str = "", by: str = ""
+        self,
+        verb: Callable[..., Operated],
+        *,
+        id: str,
+        recipient: str | None = None,
+        reason: str = "",
+        by: str = "",
     ) -> dict[str, Any]:
         number = decode_id(id)
         if number is None:
@@ -103,6 +113,8 @@ class Operations:
         if recipient is None:
             return [None]
         wanted = parse_address(recipient).key
+        from kurir.storage import Reader
+
         with Reader(self._layout) as reader:
             stored = reader.get(number)
         found: list[int | None] = [
@@ -119,10 +131,18 @@ class Operations:
         domain = address.rpartition("@")[2].lower()
         local = [d for d, s in self._config.domains.items() if not s.relay_to]
         if "@" in address and domain not in local:
-            raise Wrong(f"{address}: {domain!r} is no local domain of this server ({', '.join(local) or 'it has none'})")
+            raise Wrong(
+                f"{address}: {domain!r} is no local domain of this server ({', '.join(local) or 'it has none'})"
+            )
 
     async def _user_add(
-        self, *, address: str, password: str | None = None, also: list[str] | None = None, scram: bool = False, by: str = ""
+        self,
+        *,
+        address: str,
+        password: str | None = None,
+        also: list[str] | None = None,
+        scram: bool = False,
+        by: str = "",
     ) -> dict[str, Any]:
         self._check_domain(address)
         made = await asyncio.to_thread(
@@ -130,7 +150,9 @@ class Operations:
             now=self._clock.now(), password=password, scram=True if scram else None,
         )  # fmt: skip
         if self._accounts.account(made.account.name) is not None:
-            raise Wrong(f"there is an account {made.account.name} already; give it a new password with: kurir user password")
+            raise Wrong(
+                f"there is an account {made.account.name} already; give it a new password with: kurir user password"
+            )
         await asyncio.to_thread(self._accounts.put, made.account)
         return self._shown(made.account, made.password if made.generated else None)
 
@@ -164,5 +186,7 @@ class Operations:
     # -- trace ------------------------------------------------------------------------
 
     async def _erase(self, *, address: str, by: str = "") -> dict[str, Any]:
+        from kurir.storage import erase
+
         report = await asyncio.to_thread(erase, self._layout, address, by=by, at=self._clock.now())
         return dict(msgspec.to_builtins(report))

@@ -53,7 +53,7 @@ class ReceptionPart:
             raise StartError(f"tls: {e}") from None
         self._accounts = SqliteAccounts(layout, clock)
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="kurir-password")
-        self._resolver = CachingResolver(settings.resolver(config), clock)
+        self._resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)
         routes: DeliverySettings = settings.delivery(config)
         planner = Planner(routes, self._resolver, clock, random.Random())  # noqa: S311 - order of equal MX hosts
         opener = Opener(routes, planner, self._resolver, dialer, clock)

@@ -81,7 +81,9 @@ def serve(path: Path) -> int:
         except (ConfigError, BindError) as e:
             for mistake in getattr(e, "mistakes", [e]):
                 log.error("reload_refused", mistake=str(mistake))
-            log.error("reload_failed", next="the old configuration stays in force; mend the file and try again")
+            log.error(
+                "reload_failed", next="the old configuration stays in force; mend the file and try again"
+            )
             return None
         log.info("reloaded", file=str(path))
         return new
@@ -160,7 +162,9 @@ class _Rest:
 
     name = "rest"
 
-    def __init__(self, config: Config, log: Log, brain: BrainPart, doors: Doors, admin: Sequence[socket.socket]) -> None:
+    def __init__(
+        self, config: Config, log: Log, brain: BrainPart, doors: Doors, admin: Sequence[socket.socket]
+    ) -> None:
         self._make = (config, log, brain, doors, admin)
         self._started: list[Part] = []
 
@@ -254,7 +258,9 @@ def _greet(config: Config, pids: dict[str, int]) -> None:
     count = workers(config)
     shape = f"{len(pids)} processes" if count else "one process (workers = 0)"
     listen = config.listen
-    lines = [f"Kurir {__version__} serves {', '.join(config.domains) or config.server.hostname} with {shape}."]
+    lines = [
+        f"Kurir {__version__} serves {', '.join(config.domains) or config.server.hostname} with {shape}."
+    ]
     for name, specs in (
         ("smtp", listen.smtp), ("submission", listen.submission), ("submissions", listen.submissions),
         ("lmtp", listen.lmtp), ("admin", listen.admin),
