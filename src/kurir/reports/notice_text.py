@@ -38,7 +38,9 @@ class Sentence(Protocol):
 class Explain(Protocol):
     """The catalogue of causes, as `kurir.trace.explain` offers it.  Unknown `values` are ignored."""
 
-    def __call__(self, cause: Cause, lang: Lang, *, final: bool | None = None, **values: object) -> Sentence:
+    def __call__(
+        self, cause: Cause, lang: Lang, *, final: bool | None = None, time: str = "", **values: object
+    ) -> Sentence:
         """Return the sentences for `cause` in `lang`."""
         ...
 

@@ -27,6 +27,7 @@ from kurir.queue.asks import NoticeReason, NoticeWork
 from kurir.reports import DETAILS, ReportSettings, render, status_of, wants_full
 from kurir.reports.phrases import PHRASES
 from kurir.reports.statuses import ACTIONS
+from kurir.trace.explain import Catalogue
 
 SETTINGS = ReportSettings("mx.a.example", "a.example")
 ME = Address("me", "a.example")
@@ -327,3 +328,16 @@ def test_every_cause_has_a_status_and_every_sentence_both_languages():
 )
 def test_status(action, out, status):
     assert status_of(action, out) == status
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_the_shipped_catalogue_fits(cause):
+    for final in (True, False):
+        job = work(
+            reason("failed" if final else "delayed", out=outcome(cause=cause), next_at=1.0, give_up_at=2.0)
+        )
+        report = render(job, ORIGINAL, SETTINGS, Catalogue.load().explain_cause, at=1e9, token="t")
+        text = (
+            email.message_from_bytes(report.octets, policy=email.policy.default).get_payload(0).get_content()
+        )
+        assert "{" not in text
