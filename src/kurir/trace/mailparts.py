@@ -7,6 +7,7 @@ fixed number of times, whatever the text says.
 
 import base64
 import binascii
+import contextlib
 import html
 import quopri
 import re
@@ -115,6 +116,8 @@ def _walk(fields: Fields, lines: Sequence[str], parts: list[Part], depth: int) -
             for piece in pieces:
                 _walk(*_header(piece), parts, depth + 1)
             return
+    if kind.startswith("multipart/"):  # its boundary never comes: read it as it stands
+        kind = "text/plain"
     parts.append(Part(kind, fields, tuple(_decode(fields, lines, kind))))
 
 
@@ -135,10 +138,8 @@ def _decode(fields: Fields, lines: Sequence[str], kind: str) -> list[str]:
     text = "\n".join(lines)
     raw = text.encode("utf-8", "replace")
     if encoding == "base64":
-        try:
+        with contextlib.suppress(binascii.Error, ValueError):
             text = _words(base64.b64decode(raw, validate=False), name)
-        except (binascii.Error, ValueError):
-            pass
     elif encoding == "quoted-printable":
         text = _words(quopri.decodestring(raw), name)
     elif name.startswith("iso-2022"):

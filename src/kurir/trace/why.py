@@ -61,6 +61,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     enhanced: str | None = None
     host: str = ""
     stage: Stage | None = None
+    firm: bool = False  # the party that decided speaks: vague words of its count too
 
 
 # A reply inside free text: a code, perhaps an enhanced code, words.
@@ -80,8 +81,8 @@ _STAGES: tuple[tuple[re.Pattern[str], Stage], ...] = tuple(
     for pattern, stage in (
         (r"end of data|after (?:end of data|pipelined data|text)|text command", Stage.BODY),
         (r"(?:in reply to|after|to|>>>) ?(?:the )?(?:smtp )?data\b", Stage.DATA),
-        (r"rcpt[ _]to|>>> ?rcpt|\(state 14\)", Stage.RCPT),
-        (r"mail from|>>> ?mail|\(state 13\)", Stage.MAIL),
+        (r"(?:reply to|after|to) (?:the )?(?:smtp )?rcpt|>>> ?rcpt|\[rcpt_to\]|\(state 14\)", Stage.RCPT),
+        (r"(?:reply to|after) (?:the )?(?:smtp )?mail\b|>>> ?mail|\[mail_from\]|\(state 13\)", Stage.MAIL),
         (r">>> ?starttls|starttls command", Stage.TLS),
         (r"(?:in reply to|after|>>>) ?(?:helo|ehlo)", Stage.HELO),
         (r"refused to talk to me|initial connection|greeting|connect(?:ing|ed)? to", Stage.BANNER),
@@ -89,7 +90,7 @@ _STAGES: tuple[tuple[re.Pattern[str], Stage], ...] = tuple(
 )
 
 _NOTIFIER = re.compile(
-    r"mailer-?daemon|postmaster|mail delivery|mail administrator|mailgate|bounce", re.IGNORECASE
+    r"mailer-?daemon|post_?master|mail delivery|mail administrator|mailgate|bounce", re.IGNORECASE
 )
 _SUBJECT = re.compile(
     r"undeliver|delivery (?:status|fail|report|error|problem|has failed)|returned (?:mail|message)|fail(?:ure|ed)|non ?remis|not be delivered|"
@@ -97,6 +98,7 @@ _SUBJECT = re.compile(
     r"message (?:not|could|status)|delivery notification|notification d|メールエラー|配信",
     re.IGNORECASE,
 )
+_COMPLAINT = re.compile(r"^\s*(?:unsubscribe\s*$|complaint about message|abuse report)", re.IGNORECASE)
 _AWAY = re.compile(
     r"^(?:re: ?)?(?:auto(?:matic)?[ -]?(?:reply|response|antwort)?|out of (?:the )?office|away|vacation|holiday|abwesen)",
     re.IGNORECASE,
@@ -121,6 +123,8 @@ _BOILERPLATE = re.compile(
     r"this is (?:the|an|a) |delivery has failed|reading text|contact (?:your|the) |recipient of your|your mail sent on|subject:|^to:|^from:|^date:|^sent:|reached the following|reach the following",
     re.IGNORECASE,
 )
+_REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
+_INLINE_REPORT = re.compile(r"^(?:final|original)-recipient ?:", re.IGNORECASE | re.MULTILINE)
 _UNSAID = frozenset({Cause.UNKNOWN})
 _VAGUE = frozenset(
     {
@@ -172,6 +176,7 @@ def _kind(mail: Mail) -> Kind:
     if (
         "message/feedback-report" in kinds
         or "feedback-report" in content_type
+        or _COMPLAINT.search(first(mail.fields, "subject"))
         or re.search(r"notificationType\W{1,8}Complaint", body)
     ):
         return Kind.COMPLAINT
@@ -222,11 +227,11 @@ def _human(mail: Mail) -> list[str]:
 
 def _reported(mail: Mail, human: list[str], kind: Kind, lang: Lang) -> Iterator[Why]:
     for part in mail.parts:
-        if part.kind not in ("message/delivery-status", "message/global-delivery-status"):
+        if part.kind not in _REPORTS and not _INLINE_REPORT.search("\n".join(part.lines[:400])):
             continue
         for fields in groups(part.lines):
             recipient = _address(first(fields, "final-recipient") or first(fields, "original-recipient"))
-            if not recipient and not first(fields, "action"):
+            if not first(fields, "action") and not first(fields, "final-recipient"):
                 continue
             action = first(fields, "action").split(" ")[0].lower().strip("()")
             yield _judge(
@@ -246,12 +251,20 @@ def _evidence(fields: Fields, recipient: str, human: list[str]) -> Iterator[Evid
     if diagnostic:
         words = re.sub(r"^\s*[A-Za-z0-9-]{1,40} ?;", "", diagnostic, count=1).strip()
         if words:
-            yield _said(words, host, stage)
+            # A local delivery program speaks (RFC 3464 section 2.1.1): its trouble, not the network's.
+            local = diagnostic.lower().startswith("x-unix") and not _LEADING.match(words)
+            if local and not _informative(words):
+                words = f"mailer error: {words}"
+            yield msgspec.structs.replace(_said(words, host, stage), firm=local)
     yield from _quoted(section, host)
     if section:
-        yield Evidence(text=" ".join(section), host=host, stage=stage)
+        yield Evidence(text=" ".join(section), enhanced=_status(" ".join(section)), host=host, stage=stage)
     yield from _quoted(human, host)
     yield from _lines(human, host)
+
+
+def _informative(words: str) -> bool:
+    return classify_reply(0, None, words).cause not in _VAGUE | {Cause.UNKNOWN_USER}
 
 
 def _status(text: str) -> str | None:
@@ -272,7 +285,8 @@ def _free(mail: Mail, human: list[str], kind: Kind, lang: Lang) -> Iterator[Why]
         evidence = [_said(re.sub(r"^smtp ?; ?", "", d), "", None) for d in diagnostics[:5]]
         evidence += list(_quoted(section, ""))
         if section:
-            evidence.append(Evidence(text=" ".join(section), stage=_stage(" ".join(section))))
+            words = " ".join(section)
+            evidence.append(Evidence(text=words, enhanced=_status(words), stage=_stage(words)))
         evidence += list(_quoted(human, ""))
         evidence += list(_lines(human, ""))
         evidence.append(Evidence(text=subject))
@@ -410,9 +424,9 @@ def _judge(evidence: list[Evidence], kind: Kind, recipient: str, lang: Lang, *, 
             chosen[1].cause in _VAGUE and verdict.cause not in _VAGUE and not chosen[0].code
         ):
             chosen = item, verdict
-        if chosen[1].cause not in _VAGUE or chosen[0].code:
+        if chosen[1].cause not in _VAGUE or chosen[0].code or chosen[0].firm:
             break
-    if chosen is None or (chosen[1].cause in _VAGUE and not chosen[0].code and status):
+    if chosen is None or (status and chosen[1].cause in _VAGUE and not chosen[0].code and not chosen[0].firm):
         by_status = classify_reply(0, status, chosen[0].text if chosen else "")
         if chosen is None or by_status.cause not in _VAGUE:
             item = evidence[0] if evidence else Evidence(text="")
@@ -430,7 +444,7 @@ def _why(item: Evidence, verdict: Verdict, kind: Kind, recipient: str, lang: Lan
         kind=kind,
         cause=verdict.cause,
         final=final,
-        hard=final and _dead(verdict.cause, item),
+        hard=final and _dead(verdict.cause, item, status),
         action=verdict.action if final == verdict.final else action_for(verdict.cause, final=final),
         text=f"{sentence.what} {sentence.todo}",
         code=item.code,
@@ -442,15 +456,21 @@ def _why(item: Evidence, verdict: Verdict, kind: Kind, recipient: str, lang: Lan
     )
 
 
-def _dead(cause: Cause, item: Evidence) -> bool:
-    """Whether the address is proven dead.
+def _dead(cause: Cause, item: Evidence, status: str | None) -> bool:
+    """Whether the address is proven dead, so that a suppression list may keep it.
 
-    "User unknown" said after the content, or without a code of its own, is what several carriers answer for
-    mail that a recipient's filter stopped: no proof.
+    "User unknown" is proof with an enhanced code about the address, or in answer to RCPT.  Said after the
+    content, or with a code about something else, it is what several carriers answer for mail that a
+    recipient's filter stopped.
     """
     if cause is not Cause.UNKNOWN_USER:
         return cause in _DEAD
-    return item.stage not in (Stage.DATA, Stage.BODY)
+    code = item.enhanced or status or ""
+    if code[1:4] == ".1.":
+        return True
+    if item.stage is not None:
+        return item.stage is Stage.RCPT
+    return code[1:4] not in (".2.", ".7.")
 
 
 def _reply(text: str, lang: Lang) -> Why:
