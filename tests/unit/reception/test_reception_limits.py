@@ -51,7 +51,8 @@ def test_a_large_body_goes_to_a_file(run: Callable[[Case], None]) -> None:
         assert got.sha256 == hashlib.sha256(body).digest()
         assert got.size == len(body)
         assert got.subject == "large"
-        assert house.files.largest_write < 1024 * 1024
+        # asyncio hands over 256 KiB at a time, libuv up to 32 such reads in one turn of the loop.
+        assert house.files.largest_write <= 8 * 1024 * 1024
         assert house.files.discarded == 0
 
     run(case)
