@@ -16,10 +16,20 @@ from .memory import MemoryStore
 from .world import DOWN, LATER, NO, SENT, FakeClock, FakeHand, World, incoming, outcome
 
 OUTCOMES = st.sampled_from(
-    [SENT, SENT, LATER, NO, DOWN, outcome(OutcomeKind.DELIVERED), outcome(OutcomeKind.DEFERRED, retry_after=5.0)]
+    [
+        SENT,
+        SENT,
+        LATER,
+        NO,
+        DOWN,
+        outcome(OutcomeKind.DELIVERED),
+        outcome(OutcomeKind.DEFERRED, retry_after=5.0),
+    ]
 )
 ADDRESSES = st.lists(
-    st.sampled_from([f"{u}@{d}.example" for u in "abc" for d in ("one", "two", "three")]), min_size=1, max_size=5
+    st.sampled_from([f"{u}@{d}.example" for u in "abc" for d in ("one", "two", "three")]),
+    min_size=1,
+    max_size=5,
 )
 SETTINGS = {
     "retry": (10.0, 40.0),
@@ -66,7 +76,13 @@ class Law(RuleBasedStateMachine):
         safe=st.booleans(),
     )
     def accept(
-        self, to: list[str], sender: str | None, proven: bool, notify: Notify | None, hold: str | None, safe: bool
+        self,
+        to: list[str],
+        sender: str | None,
+        proven: bool,
+        notify: Notify | None,
+        hold: str | None,
+        safe: bool,
     ) -> None:
         account = sender if proven and sender else None
         answers = self.world.offer(
@@ -100,7 +116,9 @@ class Law(RuleBasedStateMachine):
             requests, hand.plans = hand.plans, []
             for request in requests:
                 site = "shared" if shared else request.domain
-                roads = (Road("mx", site, 2), Road("spare", "relay", 1, 0.5))[: 1 + (request.domain < "three")]
+                roads = (Road("mx", site, 2), Road("spare", "relay", 1, 0.5))[
+                    : 1 + (request.domain < "three")
+                ]
                 kind = {"fail": OutcomeKind.FAILED, "defer": OutcomeKind.DEFERRED}.get(road)
                 failure = outcome(kind, Cause.DNS_FAILURE, Stage.PLAN) if kind else None
                 self.world.brain.planned([Plan(request, () if failure else roads, 20.0, failure)])
@@ -164,7 +182,12 @@ class Law(RuleBasedStateMachine):
         number = data.draw(st.sampled_from(numbers))
         index = data.draw(st.sampled_from([None, 0, 1]))
         operated = getattr(self.world.brain, verb)(number, index, by="rina", reason="because")
-        owned = {(x.number, w.index) for _, x in self.out.values() for w in x.work if x.epoch == self.world.brain.epoch}
+        owned = {
+            (x.number, w.index)
+            for _, x in self.out.values()
+            for w in x.work
+            if x.epoch == self.world.brain.epoch
+        }
         assert not {(number, i) for i in operated.changed} & owned
         if data.draw(st.booleans()):
             self.world.run()
@@ -183,7 +206,7 @@ class Law(RuleBasedStateMachine):
             answers = self.world.offer(incoming("a@one.example"))
             self.world.run()
             assert all(isinstance(a, Refused) for a in answers)
-            assert self.world.brain.failed
+            assert self.world.brain.failed or self.world.brain.figures().full  # a stalled store is not asked
             self.store.broken = None
         self.store.full = False
         for hand in self.hands:  # what was given but not seen by the test yet
