@@ -1,8 +1,10 @@
-"""What the delivery hand asks of the brain and of storage."""
+"""What the delivery hand asks of the brain, of storage, and of the network."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+from kurir.model import Outcome, TlsFacts
+from kurir.net.ports import Endpoint, NetError, Stream
 from kurir.queue.asks import Accepted, Incoming, Lease, NoticeWork, Plan, Refused, Settlement
 
 
@@ -39,4 +41,47 @@ class Bodies(Protocol):
 
     async def head(self, work: Lease | NoticeWork, limit: int) -> bytes:
         """Return at most `limit` first octets (unchecked): headers for a notice."""
+        ...
+
+
+class Untrusted(NetError):
+    """The handshake worked, but the certificate does not prove the name.  `kind` is "tls"."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("tls", text)
+
+
+class Dialer(Protocol):
+    """Makes outgoing connections.  Both calls raise `NetError`."""
+
+    async def connect(self, endpoints: Sequence[Endpoint], timeout: float) -> Stream:
+        """Connect to the first address of one host that answers, or to a unix socket (`port` 0)."""
+        ...
+
+    async def start_tls(self, stream: Stream, name: str, *, verify: bool, timeout: float) -> TlsFacts:
+        """Do the handshake as client for the host `name`.
+
+        With `verify` a certificate that does not prove the name raises `Untrusted`; without it the
+        facts say what the certificate proved.
+        """
+        ...
+
+
+class LocalStore(Protocol):
+    """A place on this machine that takes leases: Maildirs, or the sandbox of a playground."""
+
+    async def deliver(self, leases: Sequence[Lease]) -> Sequence[tuple[tuple[int, Outcome], ...]]:
+        """Store a batch; return for each lease its results by recipient index.  Never raises."""
+        ...
+
+
+class NoticeWriter(Protocol):
+    """Renders the reports that the queue owes."""
+
+    def wants_full(self, work: NoticeWork) -> bool:
+        """Whether the report returns the whole original and not only its header."""
+        ...
+
+    def write(self, work: NoticeWork, original: bytes) -> Incoming:
+        """Return the report, ready to be handed in; `original` are the octets of the original that were read."""
         ...

@@ -38,8 +38,7 @@ class Resolution:
     """What an address means here.
 
     `kind` of its domain; `targets` are the final addresses (one itself, several for an alias; empty: unknown
-    user); `detail` the part behind the plus sign; `via` the name of the rule (``mailbox``, ``alias``,
-    ``catch-all``, ``postmaster``).
+    user); `via` the name of the rule (``mailbox``, ``alias``, ``catch-all``, ``postmaster``, ``alias-loop``).
     """
 
     kind: DomainKind

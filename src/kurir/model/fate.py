@@ -44,6 +44,7 @@ class Cause(str, Enum):
     TOO_MANY_RECIPIENTS = "too_many_recipients"
     TOO_LARGE = "too_large"
     BUSY = "busy"
+    REMOTE_FAULT = "remote_fault"
     # trust
     BLOCKLISTED = "blocklisted"
     BAD_REPUTATION = "bad_reputation"
@@ -55,6 +56,7 @@ class Cause(str, Enum):
     AUTH_FAILED = "auth_failed"
     AUTH_REQUIRED = "auth_required"
     SENDER_NOT_YOURS = "sender_not_yours"
+    SENDER_REJECTED = "sender_rejected"
     # content
     CONTENT_SPAM = "content_spam"
     CONTENT_FORBIDDEN = "content_forbidden"

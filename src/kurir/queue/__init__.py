@@ -1,1 +1,50 @@
-"""Being built."""
+"""The queue: what was accepted, when it is tried, and what became of it.
+
+A message comes in through `Brain.accept`, is committed together with whatever else is pending, and gets its
+number.  Each recipient is an *errand*: it gets a plan (which roads lead there), stands in the queue of a
+site, is leased to a hand, and comes back with an outcome; the outcome is its fate, or a date for the next
+try.  Every change of state is one `Change` with its events and its duties to report.  The room knows
+envelopes, times and outcomes, not how mail travels; it owns no socket, no clock and no dice.
+"""
+
+from .asks import (
+    Accepted,
+    Incoming,
+    Lease,
+    NoticeReason,
+    NoticeWork,
+    Plan,
+    PlanRequest,
+    Refused,
+    Road,
+    Settlement,
+    Work,
+)
+from .brain import Brain, Figures
+from .operate import Operated, SiteState, Waiting
+from .ports import Hand, Store, StoreError, StoreFull
+from .settings import QueueSettings
+
+__all__ = [
+    "Accepted",
+    "Brain",
+    "Figures",
+    "Hand",
+    "Incoming",
+    "Lease",
+    "NoticeReason",
+    "NoticeWork",
+    "Operated",
+    "Plan",
+    "PlanRequest",
+    "QueueSettings",
+    "Refused",
+    "Road",
+    "Settlement",
+    "SiteState",
+    "Store",
+    "StoreError",
+    "StoreFull",
+    "Waiting",
+    "Work",
+]

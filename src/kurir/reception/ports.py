@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from kurir.model import Address, Observation, Reply
+from kurir.model import Address, Observation, Reply, TlsFacts
+from kurir.net.ports import Stream
+from kurir.net.tls import ServerTls
 from kurir.queue.asks import Accepted, Incoming, Refused
 
 
@@ -44,6 +46,23 @@ class BrainDoor(Protocol):
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """Note what left no message behind; never waits, may be counted together under a flood."""
+        ...
+
+
+class ServerStream(Stream, Protocol):
+    """A stream that can become TLS as the server: `kurir.net.SocketStream`."""
+
+    @property
+    def buffered(self) -> int:
+        """Octets that came in and were not read yet."""
+        ...
+
+    async def upgrade_server(self, tls: ServerTls, *, timeout: float = ...) -> TlsFacts:
+        """Do the handshake.  Raises `NetError`, also for octets sent in the clear before it."""
+        ...
+
+    def channel_binding(self, kind: str) -> bytes | None:
+        """Return the channel binding of that kind (RFC 5929), or None."""
         ...
 
 

@@ -1,159 +1,480 @@
-"""The client role (skeleton: the signatures the other rooms are written against).
+"""The client role: wishes of the driver in, commands out; replies in, events out.
 
 The driver says what it wants (`hello`, `start_tls_command`, `auth`, `transaction`, `quit`); the client
 queues commands, pipelines them where the peer allows, and turns replies into events.  Any reply code is
-legal and acts by its first digit; the text is kept word for word.
+legal and acts by its first digit (`states.CLIENT`); the text is kept word for word.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from kurir.model import Envelope, Reply
 
-
-@dataclass(frozen=True, slots=True)
-class PeerExtensions:
-    """What EHLO offered: keyword -> parameters, upper-case keywords.  `name` is the peer's own name."""
-
-    name: str
-    keywords: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def __contains__(self, keyword: str) -> bool:
-        return keyword in self.keywords
-
-
-@dataclass(frozen=True, slots=True)
-class Greeted:
-    """The banner."""
-
-    reply: Reply
-
-
-@dataclass(frozen=True, slots=True)
-class HelloAnswered:
-    """EHLO (or HELO where EHLO was refused with 5xx) was answered."""
-
-    reply: Reply
-    extensions: PeerExtensions
-
-
-@dataclass(frozen=True, slots=True)
-class TlsAnswered:
-    """STARTTLS was answered; on 220 with nothing buffered the driver does the handshake, then calls `tls_started`."""
-
-    reply: Reply
-
-
-@dataclass(frozen=True, slots=True)
-class AuthChallenged:
-    """334 with decoded data: answer with `Client.auth_response`."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class AuthDone:
-    """235 or a refusal."""
-
-    reply: Reply
-
-
-@dataclass(frozen=True, slots=True)
-class BodyWanted:
-    """354, or all was accepted on a CHUNKING peer: send the body with `Client.body`, then `Client.end_body`."""
-
-
-@dataclass(frozen=True, slots=True)
-class TransactionDone:
-    """The transaction is over.
-
-    `results` has one ``(stage, reply)`` for each recipient of the envelope, in order; stage is one of
-    ``"mail" "rcpt" "data" "body"``: the command whose reply decided.  The session is free for the next one.
-    """
-
-    results: tuple[tuple[str, Reply], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PeerBroke:
-    """The peer broke the protocol (garbage, endless reply, talk out of turn) or said 421: close. Not reusable."""
-
-    reply: Reply | None
-    problem: str
-
-
-ClientEvent = (
-    Greeted
-    | HelloAnswered
-    | TlsAnswered
-    | AuthChallenged
-    | AuthDone
-    | BodyWanted
-    | TransactionDone
-    | PeerBroke
+from .answers import (
+    AuthChallenged,
+    AuthDone,
+    BodyWanted,
+    ClientEvent,
+    Greeted,
+    HelloAnswered,
+    PeerBroke,
+    PeerExtensions,
+    TlsAnswered,
+    TransactionDone,
 )
+from .commands import envelope_lines, travels_by_bdat
+from .data import DotStuffer
+from .reply_reader import Garbage, ReplyReader
+from .states import CLIENT, Awaits, Sense
+
+__all__ = [
+    "AuthChallenged",
+    "AuthDone",
+    "BodyWanted",
+    "Client",
+    "ClientEvent",
+    "Greeted",
+    "HelloAnswered",
+    "PeerBroke",
+    "PeerExtensions",
+    "TlsAnswered",
+    "TransactionDone",
+]
+
+Result = tuple[str, Reply]
+
+# The stage that a reply decides for the recipients still open.
+_STAGE = {
+    Awaits.MAIL: "mail",
+    Awaits.RCPT: "rcpt",
+    Awaits.DATA: "data",
+    Awaits.CHUNK: "body",
+    Awaits.BODY: "body",
+}
+
+
+class _Transaction:
+    """One message on its way: who was accepted, what was decided, how far the body is."""
+
+    __slots__ = ("accepted", "chunking", "dot_sent", "held", "mail_accepted", "results", "sending", "stuffer")
+
+    def __init__(self, recipients: int, *, chunking: bool) -> None:
+        self.results: list[Result | None] = [None] * recipients
+        self.accepted: list[int] = []
+        self.mail_accepted = False
+        self.chunking = chunking
+        self.sending = False  # the peer waits for the body
+        self.dot_sent = False
+        self.stuffer: DotStuffer | None = None
+        self.held: bytes | None = None  # BDAT: the last piece, which may have to say LAST
+
+    def decide(self, stage: str, reply: Reply) -> None:
+        """Give `reply` to every recipient that has none yet."""
+        self.results = [(stage, reply) if result is None else result for result in self.results]
 
 
 class Client:
     """One session as the sending side of SMTP or LMTP."""
 
+    __slots__ = (
+        "_broken",
+        "_events",
+        "_expected",
+        "_lmtp",
+        "_lost",
+        "_name",
+        "_out",
+        "_pipelining",
+        "_planned",
+        "_quitting",
+        "_replies",
+        "_transaction",
+        "extensions",
+    )
+
     extensions: PeerExtensions | None
 
     def __init__(self, hello_name: str, *, lmtp: bool = False) -> None:
-        raise NotImplementedError
+        self.extensions = None
+        self._name = hello_name
+        self._lmtp = lmtp
+        self._replies = ReplyReader()
+        self._out: list[bytes] = []
+        self._events: deque[ClientEvent] = deque()
+        self._expected: deque[tuple[Awaits, int]] = deque(((Awaits.BANNER, 0),))
+        self._planned: deque[tuple[Awaits, int, bytes]] = deque()  # unsent: the peer cannot pipeline
+        self._transaction: _Transaction | None = None
+        self._pipelining = self._quitting = self._lost = self._broken = False
+
+    # -- bytes ---------------------------------------------------------------------------------------------
 
     def receive(self, data: bytes) -> None:
         """Store bytes from the peer; ``b""`` is end of file."""
-        raise NotImplementedError
+        if data:
+            self._replies.add(data)
+        else:
+            self._lost = True
 
     def next_event(self) -> ClientEvent | None:
         """Return the next event, or None when more bytes are needed."""
-        raise NotImplementedError
+        while not self._events:
+            if self._broken:
+                return None
+            try:
+                reply = self._replies.next()
+            except Garbage as problem:
+                self._break(None, str(problem))
+                continue
+            if reply is not None:
+                self._got(reply)
+            elif not self._lost:
+                return None
+            elif self._quitting:
+                self._broken = True
+            else:
+                self._break(None, self._how_lost())
+        return self._events.popleft()
+
+    def take_output(self) -> Sequence[bytes]:
+        """Return and forget what is to be written now, as pieces to be joined or written with writev."""
+        out, self._out = self._out, []
+        return out
+
+    # -- what the driver may ask ---------------------------------------------------------------------------
+
+    @property
+    def idle(self) -> bool:
+        """Whether the session can take another transaction."""
+        return self._transaction is None and not (self._broken or self._lost or self._quitting)
+
+    @property
+    def dot_sent(self) -> bool:
+        """Whether the end of the body of the running or broken transaction was queued.
+
+        After `PeerBroke` this decides between "try again" and "possibly delivered" (RFC 1047).
+        """
+        return self._transaction is not None and self._transaction.dot_sent
+
+    @property
+    def results(self) -> tuple[Result | None, ...]:
+        """What is decided so far for each recipient of the running or broken transaction; None where nothing is."""
+        return tuple(self._transaction.results) if self._transaction else ()
+
+    # -- what the driver may wish --------------------------------------------------------------------------
 
     def hello(self) -> None:
         """Queue EHLO or LHLO."""
-        raise NotImplementedError
+        self._say(Awaits.EHLO, f"{'LHLO' if self._lmtp else 'EHLO'} {self._name}\r\n".encode())
 
     def start_tls_command(self) -> None:
         """Queue STARTTLS."""
-        raise NotImplementedError
+        self._say(Awaits.STARTTLS, b"STARTTLS\r\n")
 
     def tls_started(self) -> None:
         """The handshake is done: forget the extensions; say `hello` again."""
-        raise NotImplementedError
+        self.extensions = None
+        self._pipelining = False
+        if self._replies.pending:  # came in the clear (RFC 3207 section 4.2)
+            self._break(None, "talked in the clear behind its answer to STARTTLS")
 
     def auth(self, mechanism: str, initial: bytes | None) -> None:
         """Queue AUTH."""
-        raise NotImplementedError
+        line = f"AUTH {mechanism}".encode()
+        if initial is not None:
+            line += b" " + (b2a_base64(initial, newline=False) or b"=")
+        self._say(Awaits.AUTH, line + b"\r\n")
 
     def auth_response(self, data: bytes) -> None:
         """Queue the answer to a challenge."""
-        raise NotImplementedError
+        self._say(Awaits.AUTH, b2a_base64(data, newline=False) + b"\r\n")
+
+    def auth_cancel(self) -> None:
+        """Queue the end of an exchange that we do not want to finish; `AuthDone` follows."""
+        self._say(Awaits.AUTH, b"*\r\n")
 
     def transaction(self, envelope: Envelope, size: int | None) -> None:
         """Queue MAIL, RCPT... and DATA (or BDAT): pipelined where offered, one by one elsewhere.
 
         Parameters of the envelope are sent only where the peer offers the extension; whether that is
-        good enough is the driver's decision, taken before.
+        good enough is the driver's decision, taken before.  Raises ValueError for an address that would
+        break the command line; RuntimeError while another transaction runs.
         """
-        raise NotImplementedError
+        if self._transaction is not None:
+            raise RuntimeError("transaction: the one before has not ended")
+        offered = self.extensions.keywords if self.extensions else {}
+        lines = envelope_lines(envelope, size, offered)
+        count = len(lines) - 1
+        if not count:
+            raise ValueError("transaction: no recipients")
+        self._transaction = _Transaction(count, chunking=travels_by_bdat(envelope.params, offered))
+        steps = [(Awaits.MAIL, 0), *((Awaits.RCPT, i) for i in range(count))]
+        if not self._transaction.chunking:
+            steps.append((Awaits.DATA, 0))
+            lines.append("DATA")
+        if self._pipelining:
+            lines.append("")
+            self._say(Awaits.MAIL, "\r\n".join(lines).encode())
+            self._expected += steps[1:]
+        else:
+            for (awaits, index), line in zip(steps, lines, strict=True):
+                self._say(awaits, line.encode() + b"\r\n", index)
 
     def body(self, data: bytes) -> None:
-        """Queue a piece of the body (dot-stuffed for DATA, framed for BDAT)."""
-        raise NotImplementedError
+        """Queue a piece of the body (dot-stuffed for DATA, framed for BDAT).
+
+        DATA takes text lines as they are: that bodies hold no bare CR or LF was seen to where they came in.
+        Without effect once the transaction is decided (the peer may refuse in the midst of a body).
+        """
+        t = self._transaction
+        if t is None or not t.sending or not data:
+            return
+        if t.stuffer is not None:
+            self._out.append(t.stuffer.feed(data))
+        else:
+            if t.held is not None:
+                self._say(Awaits.CHUNK, b"BDAT %d\r\n%b" % (len(t.held), t.held))
+            t.held = data
 
     def end_body(self) -> None:
         """Queue the end of the body."""
-        raise NotImplementedError
+        t = self._transaction
+        if t is None or not t.sending:
+            return
+        t.sending = False
+        t.dot_sent = True
+        waiting = t.accepted if self._lmtp else t.accepted[:1]
+        if t.stuffer is not None:
+            self._out.append(t.stuffer.end())
+            self._expected += [(Awaits.BODY, i) for i in waiting]
+        else:
+            held = t.held or b""
+            self._say(Awaits.BODY, b"BDAT %d LAST\r\n%b" % (len(held), held), waiting[0])
+            for i in waiting[1:]:
+                self._say(Awaits.BODY, b"", i)
 
     def reset(self) -> None:
         """Queue RSET (its reply is awaited silently)."""
-        raise NotImplementedError
+        self._say(Awaits.SKIP, b"RSET\r\n")
 
     def quit(self) -> None:
         """Queue QUIT."""
-        raise NotImplementedError
+        self._say(Awaits.SKIP, b"QUIT\r\n")
+        self._quitting = True
 
-    def take_output(self) -> Sequence[bytes]:
-        """Return and forget what is to be written now, as pieces to be joined or written with writev."""
-        raise NotImplementedError
+    def _say(self, awaits: Awaits, line: bytes, index: int = 0) -> None:
+        """Send `line` now, or once the peer that cannot pipeline has answered what is before it."""
+        if self._broken:
+            return
+        if not self._expected and self._replies.pending:
+            self._heard_unasked()
+        elif self._pipelining or (not self._planned and not (self._expected and line)):
+            self._out.append(line)
+            self._expected.append((awaits, index))
+        else:
+            self._planned.append((awaits, index, line))
+
+    def _say_planned(self) -> None:
+        planned = self._planned
+        while planned and not (self._expected and planned[0][2]):
+            awaits, index, line = planned.popleft()
+            self._out.append(line)
+            self._expected.append((awaits, index))
+
+    # -- what the peer says --------------------------------------------------------------------------------
+
+    def _got(self, reply: Reply) -> None:
+        if not self._expected:
+            self._got_unasked(reply)
+            return
+        awaits, index = self._expected.popleft()
+        sense = CLIENT[awaits][reply.code // 100 - 2]
+        if sense is Sense.BROKEN:
+            self._break(reply, f"answered {awaits.name} with {reply.code}")
+            return
+        self._HANDLERS[awaits](self, index, reply, sense)
+        if reply.code == 421:
+            if self._transaction is not None:
+                self._transaction.decide(_STAGE.get(awaits, "mail"), reply)
+                self._finish()
+            self._break(reply, "closed the session")
+        elif self._planned:
+            self._say_planned()
+
+    def _got_unasked(self, reply: Reply) -> None:
+        """An answer before its question: only a refusal in the midst of the body means something."""
+        t = self._transaction
+        if t is not None and t.sending and reply.code >= 400:
+            t.decide("body", reply)
+            self._finish()
+            self._break(reply, "refused the message before its end")
+        else:
+            self._break(reply, "closed the session" if reply.code == 421 else "talked out of turn")
+
+    def _heard_unasked(self) -> None:
+        """Something came before we said what we are about to say: it must not count as the answer to that."""
+        try:
+            reply = self._replies.next()
+        except Garbage:
+            reply = None
+        if reply is None:
+            self._break(None, "talked out of turn")
+        else:
+            self._got_unasked(reply)
+
+    def _banner(self, _: int, reply: Reply, __: Sense) -> None:
+        self._events.append(Greeted(reply))
+
+    def _hello(self, _: int, reply: Reply, sense: Sense) -> None:
+        if sense is Sense.OLDER and not self._lmtp:
+            self._say(Awaits.HELO, f"HELO {self._name}\r\n".encode())
+            return
+        self.extensions = parse_extensions(reply) if sense is Sense.YES else PeerExtensions("")
+        self._pipelining = "PIPELINING" in self.extensions
+        self._events.append(HelloAnswered(reply, self.extensions))
+
+    def _helo(self, _: int, reply: Reply, sense: Sense) -> None:
+        name = reply.lines[0].partition(" ")[0] if sense is Sense.YES else ""
+        self.extensions = PeerExtensions(name)
+        self._pipelining = False
+        self._events.append(HelloAnswered(reply, self.extensions))
+
+    def _starttls(self, _: int, reply: Reply, sense: Sense) -> None:
+        if sense is Sense.YES and self._replies.pending:  # RFC 3207 section 4.2; CVE-2021-38371 and its kin
+            self._break(reply, "talked in the clear behind its answer to STARTTLS")
+        else:
+            self._events.append(TlsAnswered(reply))
+
+    def _auth(self, _: int, reply: Reply, sense: Sense) -> None:
+        if sense is not Sense.MORE:
+            self._events.append(AuthDone(reply))
+            return
+        try:
+            self._events.append(AuthChallenged(a2b_base64(reply.text, strict_mode=True)))
+        except (Base64Error, ValueError):
+            self._break(reply, "sent a challenge that is not base64")
+
+    def _mail(self, _: int, reply: Reply, sense: Sense) -> None:
+        assert self._transaction is not None
+        if sense is Sense.YES:
+            self._transaction.mail_accepted = True
+            return
+        self._transaction.decide("mail", reply)
+        if self._planned:
+            self._planned.clear()
+            self._finish()
+
+    def _rcpt(self, index: int, reply: Reply, sense: Sense) -> None:
+        t = self._transaction
+        assert t is not None
+        if t.results[index] is None:  # else MAIL was refused, whatever is said here
+            if sense is Sense.YES:
+                t.accepted.append(index)
+            else:
+                t.results[index] = ("rcpt", reply)
+        if index == len(t.results) - 1 and (t.chunking or not t.accepted) and not self._data_follows():
+            self._planned.clear()
+            if t.accepted:
+                t.sending = True
+                self._events.append(BodyWanted())
+            else:
+                self._give_up()
+
+    def _data_follows(self) -> bool:
+        return bool(self._expected) and self._expected[0][0] is Awaits.DATA
+
+    def _data(self, _: int, reply: Reply, sense: Sense) -> None:
+        t = self._transaction
+        assert t is not None
+        if sense is Sense.NO:
+            t.decide("data", reply)
+            self._give_up()
+        elif t.accepted:
+            t.sending = True
+            t.stuffer = DotStuffer()
+            self._events.append(BodyWanted())
+        else:  # it takes a body for nobody: give it an empty one (RFC 2920 section 3.1)
+            self._out.append(b".\r\n")
+            if not self._lmtp:  # in LMTP there is one answer for each of no recipients
+                self._expected.append((Awaits.SKIP, 0))
+            self._finish()
+
+    def _chunk(self, _: int, reply: Reply, sense: Sense) -> None:
+        t = self._transaction
+        if sense is Sense.YES or t is None:
+            return
+        t.decide("body", reply)
+        self._planned.clear()
+        several = self._lmtp and len(t.accepted) > 1 and t.dot_sent
+        if several:  # one 503 or one for each recipient to BDAT LAST: nobody knows
+            self._finish()
+            self._break(reply, "refused the message in the midst of its chunks")
+            return
+        self._expected = deque((Awaits.SKIP, 0) for _ in self._expected)
+        self._give_up()
+
+    def _body(self, index: int, reply: Reply, _: Sense) -> None:
+        t = self._transaction
+        assert t is not None
+        if self._lmtp:
+            t.results[index] = ("body", reply)
+        else:
+            t.decide("body", reply)
+        if index == t.accepted[-1] or not self._lmtp:
+            self._finish()
+
+    def _skip(self, _: int, __: Reply, ___: Sense) -> None:
+        pass
+
+    # -- ends ----------------------------------------------------------------------------------------------
+
+    def _give_up(self) -> None:
+        """The transaction is decided without a body: clear what the peer may still hold of it."""
+        assert self._transaction is not None
+        if self._transaction.mail_accepted:
+            self._say(Awaits.SKIP, b"RSET\r\n")
+        self._finish()
+
+    def _finish(self) -> None:
+        t, self._transaction = self._transaction, None
+        assert t is not None
+        self._events.append(TransactionDone(tuple(result for result in t.results if result is not None)))
+
+    def _break(self, reply: Reply | None, problem: str) -> None:
+        self._broken = True
+        self._planned.clear()
+        self._events.append(PeerBroke(reply, problem))
+
+    def _how_lost(self) -> str:
+        begun = self._replies.begun.decode("utf-8", "backslashreplace")
+        waiting = self._expected[0][0].name if self._expected else "nothing"
+        return f"closed the connection while we waited for {waiting}" + (
+            f", after {begun!r}" if begun else ""
+        )
+
+    _HANDLERS: ClassVar[tuple[Callable[["Client", int, Reply, Sense], None], ...]] = (  # by Awaits
+        _banner,
+        _hello,
+        _helo,
+        _starttls,
+        _auth,
+        _mail,
+        _rcpt,
+        _data,
+        _chunk,
+        _body,
+        _skip,
+    )
+
+
+def parse_extensions(reply: Reply) -> PeerExtensions:
+    """Read the lines of a 250 to EHLO (RFC 5321 section 4.1.1.1); ``AUTH=PLAIN`` of old servers counts as AUTH."""
+    keywords: dict[str, tuple[str, ...]] = {}
+    for line in reply.lines[1:]:
+        words = line.replace("=", " ", 1).split() if line[:5].upper() == "AUTH=" else line.split()
+        if words:
+            keyword = words[0].upper()
+            keywords[keyword] = keywords.get(keyword, ()) + tuple(words[1:])
+    return PeerExtensions(reply.lines[0].partition(" ")[0], keywords)

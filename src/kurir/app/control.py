@@ -1,0 +1,86 @@
+"""The local control socket: one JSON line asks, one JSON line answers.  File permissions decide who may.
+
+Commands that change something go through it, so that there is one writer.  ``Operations`` (in
+``operations``) is the table of what can be asked; this module only carries it.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+MAX_LINE = 16 * 1024 * 1024
+ANSWER_TIMEOUT = 60.0
+
+
+class ControlError(Exception):
+    """The server could not be asked, or refused; the text says why and what to do next."""
+
+
+class NotRunning(ControlError):
+    """Nobody listens on the control socket."""
+
+
+Ask = Callable[[str, dict[str, Any]], Awaitable[Any]]
+
+
+async def serve(path: Path, ask: Ask, *, mode: int = 0o600) -> asyncio.AbstractServer:
+    """Listen on `path`; `ask(op, args)` answers, raising `ControlError` for what is to be said to the asker."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            line = await reader.readuntil(b"\n")
+            writer.write(msgspec.json.encode(await _answer(line, ask)) + b"\n")
+            await writer.drain()
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, msgspec.DecodeError):
+            pass  # the asker went away or talked garbage: nobody to tell
+        finally:
+            writer.close()
+
+    before = os.umask(0o777 & ~mode)
+    try:
+        return await asyncio.start_unix_server(talk, str(path), limit=MAX_LINE)
+    finally:
+        os.umask(before)
+
+
+class _Question(msgspec.Struct, frozen=True):
+    op: str
+    args: dict[str, Any]
+
+
+async def _answer(line: bytes, ask: Ask) -> dict[str, Any]:
+    question = msgspec.json.decode(line, type=_Question)
+    try:
+        return {"ok": True, "value": await ask(question.op, question.args)}
+    except ControlError as e:
+        return {"ok": False, "error": str(e)}
+
+
+def call(path: Path, op: str, **args: object) -> Any:
+    """Ask the running server and return its answer.  Raises `NotRunning` or `ControlError`."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+        s.settimeout(ANSWER_TIMEOUT)
+        try:
+            s.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            raise NotRunning(f"no server is running here ({path}); start it with: kurir serve") from None
+        except PermissionError:
+            raise ControlError(f"you may not use {path}; run this as the server's user or as root") from None
+        s.sendall(msgspec.json.encode({"op": op, "args": args}) + b"\n")
+        data = bytearray()
+        while not data.endswith(b"\n"):
+            piece = s.recv(1 << 16)
+            if not piece:
+                raise ControlError("the server ended the conversation; look into its log")
+            data += piece
+    answer = msgspec.json.decode(bytes(data))
+    if not answer["ok"]:
+        raise ControlError(answer["error"])
+    return answer["value"]

@@ -1,0 +1,113 @@
+"""Logs: one line per event on standard error, as words on a terminal, JSON in a pipe, prefixed for journald.
+
+Lines are written by a thread of their own: a log reader that is slow or gone never stops mail.  When the
+backlog is full, lines are dropped and counted, and the count is said as soon as there is room again.
+"""
+
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping, MutableMapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import structlog
+
+MAX_BACKLOG = 20_000
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+# Values under these names never reach a line, whoever logs them.
+_SECRET = frozenset({"password", "token", "secret", "authorization", "initial", "response"})
+
+
+class LineWriter:
+    """Writes lines to a file descriptor from a thread.  It is a structlog logger: one method per level."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._lines: deque[bytes] = deque()
+        self._wake = threading.Event()
+        self._dropped = 0
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def msg(self, line: bytes) -> None:
+        """Take one line (without its end)."""
+        if len(self._lines) >= MAX_BACKLOG:
+            self._dropped += 1
+            return
+        self._lines.append(line)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+            self._thread.start()
+        self._wake.set()
+
+    debug = info = warning = error = critical = exception = msg
+
+    def close(self) -> None:
+        """Write what is left, for at most a second."""
+        self._closed = True
+        self._wake.set()
+        if self._thread:
+            self._thread.join(1.0)
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            while self._lines:
+                count = min(len(self._lines), 500)
+                chunk = b"".join(self._lines.popleft() + b"\n" for _ in range(count))
+                if self._dropped:
+                    chunk += b'{"event":"log_lines_dropped","count":%d}\n' % self._dropped
+                    self._dropped = 0
+                try:
+                    view = memoryview(chunk)
+                    while view:
+                        view = view[os.write(self._fd, view) :]
+                except OSError:
+                    return  # nobody reads any more: mail goes on without logs
+            if self._closed:
+                return
+
+
+class Format:
+    """The last processor: an event dict becomes a line in the chosen format."""
+
+    def __init__(self, kind: str, colour: bool) -> None:
+        self._json = msgspec.json.Encoder(enc_hook=str)
+        self._console = structlog.dev.ConsoleRenderer(colors=colour) if kind == "console" else None
+        self._journald = kind == "journald"
+
+    def __call__(self, logger: object, method: str, event: MutableMapping[str, Any]) -> bytes:
+        """Return the line as bytes."""
+        for name in _SECRET & event.keys():
+            event[name] = "(hidden)"
+        if self._console:
+            text = self._console(logger, method, event)
+            return text.encode("utf-8", "backslashreplace")
+        line = self._json.encode(event)
+        return b"<%d>%b" % (_PRIORITY.get(method, 6), line) if self._journald else line
+
+
+def _stamp(_logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": method, **event}
+
+
+Log = Any  # a structlog bound logger; its methods are made at run time
+
+
+def make(kind: str, level: str, env: Mapping[str, str], role: str) -> Log:
+    """Return a logger for this process.  `kind` is auto, console, json or journald."""
+    terminal = sys.stderr.isatty()
+    if kind == "auto":
+        kind = "console" if terminal else "journald" if "JOURNAL_STREAM" in env else "json"
+    colour = terminal and "NO_COLOR" not in env
+    return structlog.wrap_logger(
+        LineWriter(2),
+        processors=[_stamp, Format(kind, colour)],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        role=role,
+    )

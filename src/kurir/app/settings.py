@@ -1,0 +1,222 @@
+"""From the configuration file to each room's own settings: pure translation, one function a room."""
+
+import ipaddress
+from dataclasses import dataclass, replace
+
+from kurir.config import Config
+from kurir.config.schema import RoadSection
+from kurir.delivery import DeliverySettings, NextHop, Route, RouteKind, parse_next_hop
+from kurir.identity import (
+    ConnectionBrakeSettings,
+    DirectorySettings,
+    LoginBrakeSettings,
+    Network,
+    Window,
+)
+from kurir.model import Address, parse_address
+from kurir.net import CertificateFiles, ClientTlsSettings, ResolverSettings, ServerTlsSettings
+from kurir.queue import QueueSettings
+from kurir.reception import ListenerSettings, ReceptionSettings, Role
+from kurir.storage import DaySettings, Layout, ObservationSettings
+
+SANDBOX_SOCKET = "run/sandbox.sock"
+SUBMIT_SOCKET = "run/submit.sock"
+CONTROL_SOCKET = "run/control.sock"
+BRAIN_SOCKET = "run/brain.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One listener: where, and as what."""
+
+    spec: str
+    listener: ListenerSettings
+    mode: int = 0o660
+
+
+def networks(texts: list[str]) -> tuple[Network, ...]:
+    """Parse networks that the configuration has checked already."""
+    return tuple(ipaddress.ip_network(t) for t in texts)
+
+
+def layout(config: Config) -> Layout:
+    """Return where everything lies."""
+    return Layout(config.server.state)
+
+
+def postmaster(config: Config) -> Address:
+    """Return who is told about troubles of the server itself."""
+    if config.server.postmaster:
+        return parse_address(config.server.postmaster)
+    local = next((d for d, s in config.domains.items() if not s.relay_to), config.server.hostname)
+    return Address("postmaster", local)
+
+
+def queue(config: Config) -> QueueSettings:
+    """Return the brain's settings."""
+    q, free = config.queue, config.limits.disk_free
+    return QueueSettings(
+        retry=tuple(q.retry),
+        lifetime=q.lifetime,
+        lifetime_null=min(q.lifetime, QueueSettings.lifetime_null),
+        delay_notice=tuple(sorted(set(q.delay_notice))),
+        postmaster=postmaster(config),
+        disk_low=free,
+        disk_high=free + free // 4,
+    )
+
+
+def days(config: Config) -> DaySettings:
+    """Return how long settled mail is kept."""
+    return DaySettings(keep_days=config.trace.days)
+
+
+def observations(config: Config) -> ObservationSettings:
+    """Return how many observations are kept."""
+    return ObservationSettings(rows=config.trace.observations, keep_days=config.trace.days)
+
+
+def resolver(config: Config) -> ResolverSettings:
+    """Return how names are looked up."""
+    return ResolverSettings(nameservers=tuple(config.net.resolvers), trust_ad=config.net.trust_ad)
+
+
+def client_tls(config: Config) -> ClientTlsSettings:
+    """Return whom outgoing TLS trusts."""
+    return ClientTlsSettings(extra_ca=config.net.ca_file)
+
+
+def server_tls(config: Config) -> ServerTlsSettings:
+    """Return which certificate is shown: the named one, or the one of our own authority."""
+    own = config.server.state / "tls"
+    certificate = config.tls.certificate or own / "server.pem"
+    key = config.tls.key or own / "server.key"
+    return ServerTlsSettings((CertificateFiles(certificate, key),))
+
+
+def login_brake(config: Config) -> LoginBrakeSettings:
+    """Return the brake on failed logins."""
+    return LoginBrakeSettings(trusted=networks(config.trust.networks))
+
+
+def connection_brake(config: Config) -> ConnectionBrakeSettings:
+    """Return the brake on connections."""
+    limits = config.limits
+    return ConnectionBrakeSettings(
+        per_address=limits.connections_per_address,
+        per_network=limits.connections_per_network,
+        address_rate=Window(limits.connections_per_minute, 60.0),
+        network_rate=Window(limits.connections_per_minute * 4, 60.0),
+        trusted=networks(config.trust.networks),
+    )
+
+
+def directory(config: Config) -> DirectorySettings:
+    """Return what our domains and addresses mean."""
+    local = {d for d, s in config.domains.items() if not s.relay_to}
+    return DirectorySettings(
+        local=frozenset(local),
+        relayed=frozenset(set(config.domains) - local),
+        aliases={
+            parse_address(alias).key: tuple(parse_address(t) for t in targets)
+            for alias, targets in config.aliases.items()
+        },
+        catch_all={d: parse_address(s.catch_all) for d, s in config.domains.items() if s.catch_all},
+        postmaster=parse_address(config.server.postmaster) if config.server.postmaster else None,
+        separator=config.submission.plus,
+        default_domain=next(iter(local), ""),
+    )
+
+
+def reception(config: Config) -> ReceptionSettings:
+    """Return what holds for all listeners."""
+    return ReceptionSettings(
+        hostname=config.server.hostname,
+        trusted=networks(config.trust.networks),
+        message_size=config.limits.message_size,
+        max_recipients=config.limits.recipients,
+        hide_client=config.submission.hide_client,
+    )
+
+
+def doors(config: Config) -> list[Door]:
+    """Return every place to listen for mail."""
+    xclient = networks(config.trust.xclient)
+    state = config.server.state
+    kinds = {
+        "mx": (config.listen.smtp, ListenerSettings("mx", Role.MX, starttls=True, xclient=xclient)),
+        "submission": (
+            config.listen.submission,
+            ListenerSettings("submission", Role.SUBMISSION, starttls=True, auth=True, require_tls=True),
+        ),
+        "submissions": (
+            config.listen.submissions,
+            ListenerSettings("submissions", Role.SUBMISSION, implicit_tls=True, auth=True, require_tls=True),
+        ),
+        "lmtp": (config.listen.lmtp, ListenerSettings("lmtp", Role.LMTP, starttls=True)),
+    }
+    found = [Door(spec, listener) for specs, listener in kinds.values() for spec in specs]
+    return [*found, Door(f"unix:{state / SUBMIT_SOCKET}", ListenerSettings("local", Role.LOCAL), 0o660)]
+
+
+def delivery(config: Config) -> DeliverySettings:
+    """Return the routes out, and how they are travelled."""
+    return DeliverySettings(
+        hello_name=config.server.hostname,
+        routes=tuple(_routes(config)),
+        own_names=(config.server.hostname,),
+        mx_port=config.net.mx_port,
+        allow_loopback_peers=config.net.allow_loopback_peers,
+        maildir_root=str(config.server.state / "mail"),
+    )
+
+
+def _routes(config: Config) -> list[Route]:
+    """Own domains first, then the roads in their order, then the way that is left."""
+    routes = []
+    for domain, section in config.domains.items():
+        if section.relay_to:
+            routes.append(_hop(f"relay-{domain}", section.relay_to, recipients=(domain,), final=False))
+        elif section.deliver_to:
+            routes.append(_hop(f"store-{domain}", section.deliver_to, recipients=(domain,)))
+        else:
+            routes.append(Route(name="local", kind=RouteKind.MAILDIR, recipients=(domain,)))
+    routes += [_road(road, config) for road in config.roads]
+    if config.server.playground and not config.roads:
+        routes.append(_sandbox("sandbox", config))
+    elif not any("*" in r.recipients and "*" in r.senders for r in routes):
+        routes.append(Route(name="mx", kind=RouteKind.MX))
+    return routes
+
+
+def _road(road: RoadSection, config: Config) -> Route:
+    common = {"senders": tuple(road.senders), "recipients": tuple(road.recipients)}
+    if road.url == "mx:":
+        route = Route(name=road.name, kind=RouteKind.MX, **common)
+    elif road.url == "sandbox:":
+        route = replace(_sandbox(road.name, config), **common)
+    else:
+        route = _hop(road.name, road.url, final=False, **common)
+        if road.username and route.next_hop:
+            password = road.password_file.read_text("utf-8").strip() if road.password_file else ""
+            hop = replace(route.next_hop, username=road.username, password=password)
+            route = replace(route, next_hop=hop)
+    return replace(route, concurrency=road.concurrency, rate=road.rate)
+
+
+def _sandbox(name: str, config: Config) -> Route:
+    hop = NextHop(path=str(config.server.state / SANDBOX_SOCKET))
+    return Route(name=name, kind=RouteKind.SANDBOX, next_hop=hop)
+
+
+def _hop(
+    name: str,
+    url: str,
+    *,
+    senders: tuple[str, ...] = ("*",),
+    recipients: tuple[str, ...] = ("*",),
+    final: bool = True,
+) -> Route:
+    hop = parse_next_hop(url)
+    kind = RouteKind.LMTP if hop.lmtp else RouteKind.SMARTHOST
+    return Route(name=name, kind=kind, senders=senders, recipients=recipients, next_hop=hop, tls=hop.tls, final=final)

@@ -1,0 +1,105 @@
+"""Making a server: the folder of ``kurir init``, and the trial of a configuration before it is used."""
+
+import contextlib
+import os
+import shutil
+import time
+from pathlib import Path
+
+from kurir.config import Config, ConfigError, Mistake, load, render
+from kurir.config.template import Choices, ports
+from kurir.delivery import SmarthostUrlError, parse_next_hop
+from kurir.net import CertificateError, ServerTls, ensure_ca, ensure_leaf
+
+from . import privileges, settings
+
+
+class SetupError(Exception):
+    """The server could not be made; the text says why and what to do."""
+
+
+def make(folder: Path, choices: Choices) -> Path:
+    """Write ``kurir.toml``, keys and folders below `folder`; return the path of the file.
+
+    An empty existing folder is fine, any other is refused.  What was made is removed when a step fails.
+    Raises `SetupError`.
+    """
+    folder = folder.absolute()
+    existed = folder.exists()
+    if existed and (not folder.is_dir() or any(folder.iterdir())):
+        raise SetupError(f"{folder} is not empty; name a new folder, or remove what is in it")
+    _examine(choices)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        file = folder / "kurir.toml"
+        _write(file, render(choices), 0o640)
+        config = load(file, {})
+        certificates(config)
+        for name in ("mail", "run"):
+            (folder / name).mkdir(mode=0o750)
+        if choices.user and os.geteuid() == 0:
+            privileges.give(folder, choices.user)
+    except (OSError, ValueError, ConfigError, privileges.PrivilegeError) as e:
+        _undo(folder, keep=existed)
+        raise SetupError(f"nothing was made: {e}") from None
+    return file
+
+
+def _examine(choices: Choices) -> None:
+    try:
+        ports(choices.port_offset)
+        if choices.smarthost:
+            parse_next_hop(choices.smarthost)
+        if choices.user:
+            privileges.lookup(choices.user)
+    except SmarthostUrlError as e:
+        raise SetupError(f"--smarthost: {e}") from None
+    except (ValueError, privileges.PrivilegeError) as e:
+        raise SetupError(str(e)) from None
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as f:
+        f.write(text)
+
+
+def _undo(folder: Path, *, keep: bool) -> None:
+    with contextlib.suppress(OSError):
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink()
+        if not keep:
+            folder.rmdir()
+
+
+def certificates(config: Config) -> None:
+    """Make or renew the certificate of our own authority, where no other one is configured."""
+    if config.tls.certificate is None:
+        folder = config.server.state / "tls"
+        names = [config.server.hostname, *(d for d in config.domains if d != config.server.hostname)]
+        ensure_leaf(ensure_ca(folder, now=time.time()), folder, names, now=time.time())
+
+
+def trial(config: Config) -> list[Mistake]:
+    """Return what is wrong with a configuration beyond its shape: files, keys, users.  Nothing is changed."""
+    mistakes = []
+    if config.tls.certificate and config.tls.key:
+        try:
+            ServerTls(settings.server_tls(config))
+        except CertificateError as e:
+            mistakes.append(Mistake("tls.certificate", str(e)))
+    if config.net.ca_file and not os.access(config.net.ca_file, os.R_OK):
+        mistakes.append(Mistake("net.ca_file", f"{config.net.ca_file} cannot be read"))
+    for i, road in enumerate(config.roads):
+        if road.password_file and not os.access(road.password_file, os.R_OK):
+            mistakes.append(Mistake(f"roads.{i}.password_file", f"{road.password_file} cannot be read"))
+        if road.password_file and not road.username:
+            mistakes.append(Mistake(f"roads.{i}.username", "is missing, but there is a password_file"))
+    if config.server.user:
+        try:
+            privileges.lookup(config.server.user)
+        except privileges.PrivilegeError as e:
+            mistakes.append(Mistake("server.user", str(e)))
+    return mistakes

@@ -1,0 +1,86 @@
+"""Handing a message to the running server over its local socket: plain SMTP, the standard library only.
+
+Used by ``kurir send`` and by the ``sendmail`` entry point, which must start quickly.  The socket's file
+permissions decide who may send; the server treats it like any other door.
+"""
+
+import smtplib
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+SOCKET = Path("run/submit.sock")
+
+
+class SubmitError(Exception):
+    """The message was not taken; `final` says whether trying again makes no sense."""
+
+    def __init__(self, text: str, *, final: bool) -> None:
+        super().__init__(text)
+        self.final = final
+
+
+class _LocalSMTP(smtplib.SMTP):
+    """smtplib over a unix socket; the path travels as the host name."""
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # type: ignore[override]
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        s.settimeout(timeout)
+        s.connect(host)
+        return s
+
+
+def submit(
+    state: Path, sender: str, recipients: Sequence[str], message: bytes, *, options: Sequence[str] = (),
+    rcpt_options: Sequence[str] = (), timeout: float = 120.0,
+) -> tuple[str, dict[str, str]]:  # fmt: skip
+    """Send `message` (any line ends) and return its id and the recipients that were refused, with the reason.
+
+    Raises `SubmitError` when nothing was taken.
+    """
+    path = state / SOCKET
+    try:
+        with _LocalSMTP(local_hostname="localhost", timeout=timeout) as smtp:
+            code, banner = smtp.connect(str(path), 1)
+            if code != 220:
+                raise SubmitError(f"{code} {banner.decode(errors='replace')}", final=code >= 500)
+            smtp.ehlo()
+            return _transaction(smtp, sender, recipients, message, options, rcpt_options)
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise SubmitError(f"no server is running here ({path}); start it with: kurir serve", final=False) from None
+    except PermissionError:
+        raise SubmitError(f"you may not use {path}; ask the operator to add you to its group", final=True) from None
+    except (OSError, smtplib.SMTPException) as e:
+        raise SubmitError(f"the conversation with the server broke off: {e}", final=False) from None
+
+
+def _transaction(
+    smtp: smtplib.SMTP, sender: str, recipients: Sequence[str], message: bytes,
+    options: Sequence[str], rcpt_options: Sequence[str],
+) -> tuple[str, dict[str, str]]:  # fmt: skip
+    wide = [] if all(a.isascii() for a in [sender, *recipients]) else ["SMTPUTF8"]
+    smtp.command_encoding = "utf-8" if wide else "ascii"
+    body = [] if message.isascii() else ["BODY=8BITMIME"]
+    _must(smtp.mail(sender, [*options, *body, *wide]))
+    refused = {}
+    for recipient in recipients:
+        code, said = smtp.rcpt(recipient, list(rcpt_options))
+        if code >= 300:
+            refused[recipient] = f"{code} {said.decode(errors='replace')}"
+    if len(refused) == len(recipients):
+        raise SubmitError("; ".join(f"{a}: {why}" for a, why in refused.items()), final=_final(refused))
+    lines = message.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    code, said = _must(smtp.data(lines))
+    words = said.decode(errors="replace").split()
+    return next((w for w in words if w.startswith("k") and w[1:2].isdigit() and len(w) >= 8), ""), refused
+
+
+def _must(answer: tuple[int, bytes]) -> tuple[int, bytes]:
+    code, said = answer
+    if code >= 300:
+        raise SubmitError(f"{code} {said.decode(errors='replace')}", final=code >= 500)
+    return code, said
+
+
+def _final(refused: dict[str, str]) -> bool:
+    return all(why.startswith("5") for why in refused.values())

@@ -1,0 +1,85 @@
+"""``kurir send``: hand a message to the running server."""
+
+import getpass
+import re
+import secrets
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from kurir.app.submit import SubmitError, submit
+from kurir.config import Config
+from kurir.message import compose_text, scan
+from kurir.model import AddressError, parse_address
+
+from ..output import Command, Failure, common, configuration, document, option
+from ..words import say
+
+
+@click.command(cls=Command)
+@option("--to", multiple=True, metavar="ADDRESS", help="opt.to")
+@option("--from", "sender", metavar="ADDRESS", default=None, help="opt.from")
+@option("--subject", metavar="TEXT", default=None, help="opt.subject")
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@common
+def command(
+    to: tuple[str, ...], sender: str | None, subject: str | None, file: Path | None,
+    config_file: str | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Send a message and print its id."""
+    _, config = configuration(config_file)
+    if not to:
+        raise Failure(say("error.no_recipient"))
+    who = sender or _default_sender(config)
+    for address in [who, *to]:
+        try:
+            parse_address(address, bare_postmaster=True)
+        except AddressError as e:
+            raise Failure(f"{address}: {e}") from None
+    message = _message(_read(file, subject), who, to, subject)
+    try:
+        number, refused = submit(config.server.state, who, to, message)
+    except SubmitError as e:
+        if as_json:
+            document({"id": None, "error": str(e), "final": e.final})
+            return 1
+        raise Failure(str(e)) from None
+    if as_json:
+        document({"id": number, "refused": refused})
+    else:
+        click.echo(say("send.id", id=number))
+        for address, why in refused.items():
+            click.echo(f"kurir: {address}: {why}", err=True)
+    return 1 if refused else 0
+
+
+def _default_sender(config: Config) -> str:
+    domain = next(iter(config.domains), config.server.hostname)
+    return f"{getpass.getuser()}@{domain}"
+
+
+def _read(file: Path | None, subject: str | None) -> bytes:
+    if file is not None:
+        return file.read_bytes()
+    if sys.stdin.isatty() and subject is not None:
+        return b"\n"  # a subject alone is a message
+    return sys.stdin.buffer.read()
+
+
+_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
+
+
+def _message(data: bytes, sender: str, to: tuple[str, ...], subject: str | None) -> bytes:
+    """Return `data` as a message: as it is where it has header fields, else as the text of a new one."""
+    data = re.sub(rb"\r?\n", b"\r\n", data)
+    if not data.strip() and subject is None:
+        raise Failure(say("error.empty"))
+    head = scan(data)
+    if subject is None and _FIELD.match(data) and head.get("From") is not None:
+        return data
+    return compose_text(
+        sender=sender, to=to, subject=subject or "", text=data.decode("utf-8", "replace"),
+        at=time.time(), token=secrets.token_hex(8),
+    )  # fmt: skip

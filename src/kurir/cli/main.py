@@ -1,0 +1,97 @@
+"""``kurir``: the group of commands, loaded one by one, and the way every error is shown."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from kurir import __version__
+from kurir.app.control import ControlError
+from kurir.config import ConfigError
+
+from .output import Failure, show_config_error
+from .words import say
+
+# command -> module below commands/; the order is the order of ``kurir --help``.
+COMMANDS = {
+    "init": "init",
+    "serve": "serve",
+    "check": "check",
+    "user": "user",
+    "send": "send",
+    "trace": "trace",
+    "why": "why",
+    "queue": "queue",
+    "sandbox": "sandbox",
+    "audit": "audit",
+    "doctor": "doctor",
+    "status": "status",
+}
+
+
+class Root(click.Group):
+    """Imports the module of a command only when it is named, so that ``kurir --help`` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command, or None where there is none of that name."""
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = importlib.import_module(f"{__package__}.commands.{module}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the words alone, without importing any."""
+        with formatter.section(say("help.commands")):
+            formatter.write_dl([(name, say(f"short.{name}")) for name in COMMANDS])
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Say what Kurir is, in the current language."""
+        with formatter.indentation():
+            formatter.write_text(say("help.kurir"))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Find the command, with a suggestion where the name is misspelt."""
+        import difflib
+
+        if args and args[0] not in COMMANDS:
+            close = difflib.get_close_matches(args[0], COMMANDS, 1)
+            hint = say("error.did_you_mean", name=close[0]) if close else say("error.see_help")
+            raise click.UsageError(say("error.no_command", name=args[0]) + " " + hint, ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="kurir")
+def root() -> None:
+    """Run the group."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 ok, 1 a finding or failure, 2 wrong usage.  No traceback reaches a user."""
+    try:
+        code = root.main(args=list(argv) if argv is not None else None, standalone_mode=False)
+    except click.exceptions.Abort:
+        code = 130
+    except click.ClickException as e:
+        e.show()
+        code = 2
+    except ConfigError as e:
+        show_config_error(e)
+        code = 1
+    except (Failure, ControlError) as e:
+        click.echo(f"kurir: {e}", err=True)
+        code = 1
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 0
+    except OSError as e:
+        click.echo(f"kurir: {e.filename or ''}: {e.strerror}".replace(": :", ":"), err=True)
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,256 @@
+"""The shape of ``kurir.toml``: every section, key, default and check, in one place.
+
+Descriptions here are what ``docs/reference/configuration.md`` and ``kurir check`` show.
+"""
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from kurir.delivery import parse_next_hop
+from kurir.model import AddressError, normalise_domain, parse_address
+
+from .units import Octets, Seconds
+
+
+class Section(BaseModel):
+    """Common to all sections: unknown keys are mistakes, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _domain(text: str) -> str:
+    try:
+        return normalise_domain(text)
+    except AddressError as e:
+        raise ValueError(str(e)) from None
+
+
+def _domain_pattern(text: str) -> str:
+    if text == "*":
+        return text
+    if text.startswith("*."):
+        return "*." + _domain(text[2:])
+    return _domain(text)
+
+
+def _address(text: str) -> str:
+    try:
+        return str(parse_address(text))
+    except AddressError as e:
+        raise ValueError(str(e)) from None
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        raise ValueError(f'{text!r} is not a network; write "192.0.2.0/24" or "2001:db8::/32"') from None
+
+
+_HOSTPORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]*):(\d{1,5})")
+
+
+def _listen(text: str) -> str:
+    if text.startswith("unix:") and len(text) > 5:
+        return text
+    m = _HOSTPORT.fullmatch(text)
+    if not m or int(m[1]) > 65535:
+        raise ValueError(f'{text!r} is no place to listen; write "192.0.2.1:25", "[::]:25" or "unix:/path"')
+    return text
+
+
+def _host_port(text: str) -> str:
+    m = _HOSTPORT.fullmatch(text)
+    if not m or int(m[1]) > 65535:
+        raise ValueError(f'{text!r} is not a resolver; write "127.0.0.1:53" or "[::1]:53"')
+    return text
+
+
+def _road_url(text: str) -> str:
+    if text not in ("mx:", "sandbox:"):
+        parse_next_hop(text)
+    return text
+
+
+def _next_hop_url(text: str) -> str:
+    parse_next_hop(text)
+    return text
+
+
+DomainName = Annotated[str, AfterValidator(_domain)]
+DomainPattern = Annotated[str, AfterValidator(_domain_pattern)]
+AddressText = Annotated[str, AfterValidator(_address)]
+Network = Annotated[str, AfterValidator(_network)]
+Listen = Annotated[str, AfterValidator(_listen)]
+HostPort = Annotated[str, AfterValidator(_host_port)]
+RoadUrl = Annotated[str, AfterValidator(_road_url)]
+NextHopUrl = Annotated[str, AfterValidator(_next_hop_url)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class ServerSection(Section):
+    """Who this server is."""
+
+    hostname: DomainName = Field(description="Our name in the banner, in EHLO and in Received fields.")
+    state: Path = Field(description="The folder that everything kept lives in; relative to this file.", default=Path())
+    user: str = Field("", description="The user to become after binding the ports when started as root.")
+    language: Literal["en", "id"] = Field("en", description="Which language comes first in notices.")
+    postmaster: AddressText | None = Field(
+        None, description="Who is told about the server's own troubles; default postmaster@ the first local domain."
+    )
+    playground: bool = Field(False, description="Keep mail for foreign domains in the sandbox; never send it.")
+
+
+class ListenSection(Section):
+    """Where to listen.  An empty list closes that door."""
+
+    smtp: list[Listen] = Field([], description="Mail from other servers (port 25).")
+    submission: list[Listen] = Field([], description="Mail from accounts, STARTTLS (port 587).")
+    submissions: list[Listen] = Field([], description="Mail from accounts, TLS from the first byte (port 465).")
+    lmtp: list[Listen] = Field([], description="LMTP (port 24), for trusted networks only.")
+    admin: list[Listen] = Field([], description="Metrics and health over HTTP, loopback only (port 8080).")
+
+
+class NetSection(Section):
+    """DNS and outgoing connections."""
+
+    resolvers: list[HostPort] = Field([], description="DNS resolvers; empty means those of the system.")
+    trust_ad: bool = Field(False, description="Believe the AD bit of resolvers that are not on loopback.")
+    ca_file: Path | None = Field(None, description="Extra certificate authorities for outgoing TLS.")
+    allow_loopback_peers: bool = Field(False, description="Let MX hosts be on loopback (for tests).")
+    mx_port: Port = Field(25, description="The port of other servers.")
+    source: str | None = Field(None, description="Local address for outgoing connections.")
+
+
+class TlsSection(Section):
+    """Our certificate.  Without one, a certificate of our own authority under ``tls/`` is used."""
+
+    certificate: Path | None = Field(None, description="PEM file with the certificate and its chain.")
+    key: Path | None = Field(None, description="PEM file with the private key.")
+
+    @model_validator(mode="after")
+    def _both(self) -> "TlsSection":
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together: name both or none")
+        return self
+
+
+class TrustSection(Section):
+    """Who may relay without a password."""
+
+    networks: list[Network] = Field([], description="Networks that relay on port 25 without AUTH, free of rates per address.")
+    proxies: list[Network] = Field([], description="Networks whose PROXY protocol header is expected and believed.")
+    xclient: list[Network] = Field([], description="Networks that may use XCLIENT.")
+
+
+class LimitsSection(Section):
+    """What is taken, and how much at once."""
+
+    message_size: Octets = Field(50 * 1024 * 1024, description="Largest message in octets (SIZE).", gt=0)
+    recipients: int = Field(1000, description="Recipients of one message.", ge=100)
+    connections_per_address: int = Field(50, description="Connections at once from one address.", ge=1)
+    connections_per_network: int = Field(200, description="Connections at once from one /24 or /64.", ge=1)
+    connections_per_minute: int = Field(300, description="New connections a minute from one address.", ge=1)
+    disk_free: Octets = Field(64 * 1024 * 1024, description="Take no mail when less is free (452).", ge=0)
+
+
+class QueueSection(Section):
+    """Tries and notices."""
+
+    retry: list[Seconds] = Field(
+        [300, 600, 1200, 2400, 3600, 7200, 14400], description="Waits between tries; the last one repeats.", min_length=1
+    )
+    lifetime: Seconds = Field(5 * 86400, description="How long to try.", gt=0)
+    delay_notice: list[Seconds] = Field([3600, 86400], description="When to tell the sender that mail is late; [] never.")
+
+
+class DomainSection(Section):
+    """A domain this server is responsible for."""
+
+    relay_to: NextHopUrl | None = Field(None, description="Pass its mail on to this server; without it mail is kept here.")
+    deliver_to: NextHopUrl | None = Field(None, description="Where local mail goes: lmtp://... or lmtp+unix:/path; default Maildir.")
+    catch_all: AddressText | None = Field(None, description="Who gets mail for unknown users of it.")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "DomainSection":
+        if self.relay_to and (self.deliver_to or self.catch_all):
+            raise ValueError("a relayed domain has no deliver_to and no catch_all: its next server decides")
+        return self
+
+
+class RoadSection(Section):
+    """One way out.  The first road whose senders and recipients fit is taken."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] = Field(description="What the trace calls it.")
+    url: RoadUrl = Field(description='"mx:" (direct), "smtp://host:port?tls=require", "smtps://", "lmtp://", "sandbox:".')
+    senders: list[DomainPattern] = Field(["*"], description="Domains of senders it is for.")
+    recipients: list[DomainPattern] = Field(["*"], description="Domains of recipients it is for.")
+    username: str = Field("", description="Login at that server (or in the URL).")
+    password_file: Path | None = Field(None, description="File with the password, so that it is not in this file.")
+    concurrency: int = Field(20, description="Connections at once.", ge=1, le=1000)
+    rate: float = Field(0.0, description="Messages a second, 0 for no limit.", ge=0)
+
+
+class SubmissionSection(Section):
+    """Mail from accounts."""
+
+    hide_client: bool = Field(True, description="Leave the client's address out of the Received field.")
+    plus: str = Field("+", description='Separator of details in local parts ("" for none).', max_length=1)
+
+
+class TraceSection(Section):
+    """How long what happened is remembered."""
+
+    days: int = Field(90, description="Days that settled mail stays in the trace.", ge=1)
+    observations: int = Field(200_000, description="Refusals and other observations kept at most.", ge=1000)
+
+
+class LogSection(Section):
+    """Logs go to standard error."""
+
+    format: Literal["auto", "console", "json", "journald"] = Field("auto", description="auto: console on a terminal, else json.")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least important lines shown.")
+
+
+class Config(Section):
+    """The whole file."""
+
+    workers: int | Literal["auto"] = Field(
+        "auto", description="Reception and delivery processes each; 0 puts all roles into one process; auto decides by cores."
+    )
+    server: ServerSection
+    listen: ListenSection = ListenSection()
+    net: NetSection = NetSection()
+    tls: TlsSection = TlsSection()
+    trust: TrustSection = TrustSection()
+    limits: LimitsSection = LimitsSection()
+    queue: QueueSection = QueueSection()
+    submission: SubmissionSection = SubmissionSection()
+    trace: TraceSection = TraceSection()
+    log: LogSection = LogSection()
+    domains: dict[DomainName, DomainSection] = Field({}, description="Domains this server is responsible for.")
+    aliases: dict[AddressText, list[AddressText]] = Field({}, description="Address -> the addresses that get its mail.")
+    roads: list[RoadSection] = Field([], description="Ways out, in order; without any: direct to the MX.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Config":
+        names = [r.name for r in self.roads]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise ValueError(f"roads: the name {twice[0]!r} is used twice")
+        for i, road in enumerate(self.roads[:-1]):
+            if "*" in road.senders and "*" in road.recipients:
+                raise ValueError(
+                    f"roads: {self.roads[i + 1].name!r} can never be taken, because {road.name!r} before it fits everything"
+                )
+        if isinstance(self.workers, int) and not 0 <= self.workers <= 64:
+            raise ValueError('workers: write 0 to 64, or "auto"')
+        local = {d for d, s in self.domains.items() if not s.relay_to}
+        for alias in self.aliases:
+            if alias.rpartition("@")[2] not in local:
+                raise ValueError(f"aliases: {alias} is not in a local domain of this server (see [domains])")
+        return self

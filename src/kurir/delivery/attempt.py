@@ -1,0 +1,346 @@
+"""One lease over one session: straight-line code from MAIL FROM to an outcome for every recipient.
+
+Rules: nothing is sent that the peer cannot take (`fit`); each recipient gets the reply that decided
+about it; a connection lost before the final dot is an ordinary retry, one lost after it is "possibly
+delivered" (RFC 1047), because nobody can know.
+"""
+
+from collections.abc import Callable
+from itertools import zip_longest
+
+from kurir.model import Cause, Clock, Envelope, Outcome, OutcomeKind, Reply, Stage
+from kurir.net.ports import NetError
+from kurir.queue.asks import Lease, Work
+from kurir.smtp.client import BodyWanted, PeerBroke, TransactionDone
+
+from .classify import classify
+from .fit import fit, header_needs_utf8
+from .ports import Bodies, BodyDamaged
+from .session import Session, Trouble, broken, net_trouble
+from .settings import DeliverySettings
+
+Results = list[tuple[int, Outcome]]
+
+_STAGES = {"mail": Stage.MAIL, "rcpt": Stage.RCPT, "data": Stage.DATA, "body": Stage.BODY}
+_LAST_WORDS = 2.0  # seconds to wait for what a peer said before it hung up on us
+_HEADER_LIMIT = 1024 * 1024
+
+Converter = Callable[[bytes], bytes]
+"""Turns a message with 8-bit or binary parts into a 7-bit one.  Raises ValueError where it cannot."""
+
+
+class Attempt:
+    """Works through one lease.  After `run`: `results`, and whether the session is `reusable`.
+
+    `untouched` says that the session was an old one and broke before the peer can have taken anything:
+    the lease may be tried again at once over a new connection.  `past_dot` is the point of no knowing.
+    """
+
+    __slots__ = (
+        "_bodies",
+        "_clock",
+        "_convert",
+        "_group",
+        "_lease",
+        "_session",
+        "_settings",
+        "_success",
+        "_t0",
+        "past_dot",
+        "results",
+        "reusable",
+        "stage",
+        "untouched",
+    )
+
+    def __init__(
+        self,
+        session: Session,
+        lease: Lease,
+        bodies: Bodies,
+        settings: DeliverySettings,
+        clock: Clock,
+        *,
+        convert: Converter,
+        success: OutcomeKind = OutcomeKind.HANDED_OVER,
+    ) -> None:
+        self._session = session
+        self._lease = lease
+        self._bodies = bodies
+        self._settings = settings
+        self._clock = clock
+        self._convert = convert
+        self._success = success
+        self._t0 = clock.monotonic()
+        self._group: tuple[Work, ...] = ()
+        self.results: Results = []
+        self.reusable = True
+        self.untouched = False
+        self.past_dot = False
+        self.stage = Stage.MAIL
+
+    async def run(self) -> None:
+        """Try all recipients of the lease once.  Never raises but for cancellation."""
+        lease, session = self._lease, self._session
+        plan = fit(lease, session.offer, session.tls, session.host)
+        for work, trouble in plan.refused:
+            self._note(work, trouble)
+        waiting = plan.work
+        if not waiting:
+            return
+        try:
+            body = await self._body(convert=plan.convert, ascii_header=plan.ascii_header)
+        except BodyDamaged as error:
+            self._note_all(waiting, self._damaged(error))
+            return
+        if isinstance(body, Trouble):
+            self._note_all(waiting, body)
+            return
+        most = min(session.offer.recipients or self._settings.max_recipients, self._settings.max_recipients)
+        while waiting and self.reusable:
+            group, waiting = waiting[:most], waiting[most:]
+            again = await self._transaction(group, body)
+            waiting = again + waiting
+        # What is left when the connection broke was not tried: it goes back to the queue without a result.
+
+    # -- the body -----------------------------------------------------------------------------
+
+    async def _body(self, *, convert: bool, ascii_header: bool) -> bytes | Trouble | None:
+        """Return a small or converted body, None for a large one that is streamed, or why it cannot go."""
+        lease = self._lease
+        large = lease.body is None and lease.body_file is not None
+        body: bytes | None = lease.body
+        if body is None and not large:
+            body = await self._bodies.whole(lease)
+        if ascii_header:
+            head = body if body is not None else await self._bodies.head(lease, _HEADER_LIMIT)
+            if not head[: _header_end(head)].isascii():
+                return header_needs_utf8(self._session.host)
+        if not convert and (body is None or self._session.offer.eightbit or body.isascii()):
+            return body
+        if body is None:
+            body = b"".join([chunk async for chunk in self._bodies.chunks(lease)])
+        if body.isascii() and b"\0" not in body and not convert:
+            return body
+        try:
+            return self._convert(body)
+        except ValueError as error:
+            return Trouble(
+                stage=Stage.MAIL,
+                cause=Cause.NEEDS_8BIT,
+                kind=OutcomeKind.FAILED,
+                host=self._session.host,
+                detail=f"the server takes only 7-bit mail, and this one cannot be converted: {error} (5.6.3)",
+            )
+
+    # -- one transaction ----------------------------------------------------------------------
+
+    async def _transaction(self, group: tuple[Work, ...], body: bytes | None) -> tuple[Work, ...]:
+        """Send to some recipients; return those that want a transaction of their own (452 4.5.3)."""
+        lease, session, times = self._lease, self._session, self._settings.timeouts
+        client = session.client
+        self.stage = Stage.MAIL
+        self.past_dot = False
+        self._group = group
+        first_use = session.used == 0
+        session.used += 1
+        size = len(lease.trace_block) + (lease.size if body is None else len(body))
+        try:
+            client.transaction(
+                Envelope(lease.reverse_path, tuple([w.recipient for w in group]), lease.params), size
+            )
+            event = await session.event(times.mail)
+            if event.__class__ is BodyWanted:
+                self.stage = Stage.BODY
+                client.body(lease.trace_block)
+                if body is None:
+                    await self._stream()
+                else:
+                    client.body(body)
+                client.end_body()
+                self.past_dot = True
+                event = await session.event(times.final_dot)
+        except NetError as error:
+            self.untouched = not first_use and not self.past_dot and not self.results
+            await self._lost(group, error)
+            return ()
+        except BodyDamaged as error:
+            session.abort()  # before the final dot: the peer must not take half a message for a whole one
+            self.reusable = False
+            self._note_all(group, self._damaged(error))
+            return ()
+        if isinstance(event, TransactionDone):
+            return self._done(group, event)
+        self.reusable = False
+        self.untouched = not first_use and not self.past_dot and not self.results
+        if isinstance(event, PeerBroke):
+            self._peer_broke(group, event)
+        else:
+            text = f"unexpected {type(event).__name__} in a transaction"
+            self._note_all(group, self._trouble(Cause.PROTOCOL_ERROR, text))
+        return ()
+
+    async def _stream(self) -> None:
+        """Send a large body piece by piece, never holding more than the stream's write buffer."""
+        session, client = self._session, self._session.client
+        limit = self._settings.timeouts.data_block
+        async for chunk in self._bodies.chunks(self._lease):
+            client.body(chunk)
+            session.flush()
+            await session.stream.drain(limit)
+
+    def _done(self, group: tuple[Work, ...], event: TransactionDone) -> tuple[Work, ...]:
+        self.past_dot = False
+        results, again = event.results, []
+        progress = any(stage == "body" and reply.code < 300 for stage, reply in results)
+        made: dict[int, Outcome] = {}
+        for work, (stage, reply) in zip(group, results, strict=True):
+            if stage == "rcpt" and progress and _too_many(reply):
+                again.append(work)
+                continue
+            outcome = made.get(id(reply))
+            if outcome is None or outcome.stage is not _STAGES[stage]:
+                outcome = made[id(reply)] = self._meaning(_STAGES[stage], reply)
+            self.results.append((work.index, outcome))
+        after = self._session.client.next_event()
+        if isinstance(after, PeerBroke):
+            self.reusable = False
+        return tuple(again)
+
+    def _meaning(self, stage: Stage, reply: Reply) -> Outcome:
+        session = self._session
+        if stage is Stage.BODY and reply.code < 300:
+            return Outcome(
+                kind=self._success,
+                cause=Cause.OK,
+                at=self._clock.now(),
+                stage=stage,
+                road=self._lease.road.name,
+                host=session.host,
+                reply=reply,
+                tls=session.tls,
+                plaintext_fallback=session.fallback,
+                dsn_relayed=session.offer.dsn,
+                seconds=self._clock.monotonic() - self._t0,
+            )
+        meaning = classify(stage, reply)
+        return self._outcome(
+            Trouble(
+                stage=stage,
+                cause=meaning.cause,
+                kind=meaning.kind,
+                reply=reply,
+                host=session.host,
+                retry_after=meaning.retry_after,
+            )
+        )
+
+    # -- when it breaks -----------------------------------------------------------------------
+
+    async def _lost(self, group: tuple[Work, ...], error: NetError) -> None:
+        self.reusable = False
+        session = self._session
+        words = None
+        if self.stage is Stage.BODY and error.kind == "lost" and not self.past_dot:
+            words = await self._last_words()
+        session.abort()
+        open_ones = self._decided(group)
+        if words is not None:
+            self._note_all(open_ones, broken(words, self.stage, session.host))
+        elif self.past_dot:
+            self._note_lost_reply(open_ones, str(error))
+        else:
+            self._note_all(open_ones, net_trouble(error, self.stage, session.host))
+
+    async def _last_words(self) -> PeerBroke | None:
+        """A peer that hangs up in the middle of the body often says why first (421, 552)."""
+        try:
+            event = await self._session.event(_LAST_WORDS)
+        except NetError:
+            return None
+        if isinstance(event, TransactionDone) and event.results:
+            return PeerBroke(event.results[0][1], "")
+        return event if isinstance(event, PeerBroke) else None
+
+    def _peer_broke(self, group: tuple[Work, ...], event: PeerBroke) -> None:
+        self._session.abort()
+        answered = event.reply is not None and event.reply.klass in (4, 5)
+        open_ones = self._decided(group)
+        if self.past_dot and not answered:
+            self._note_lost_reply(open_ones, event.problem)
+        else:
+            self._note_all(open_ones, broken(event, self.stage, self._session.host))
+
+    def _decided(self, group: tuple[Work, ...]) -> tuple[Work, ...]:
+        """Note what the peer had decided before it broke (a 550 stands); return the recipients still open."""
+        if self.untouched:
+            return group
+        still_open = []
+        for work, result in zip_longest(group, self._session.client.results):
+            if work is not None and result is None:
+                still_open.append(work)
+            elif work is not None and result is not None:
+                self.results.append((work.index, self._meaning(_STAGES[result[0]], result[1])))
+        return tuple(still_open)
+
+    def give_up(self) -> None:
+        """The hand is shutting down: only what may have been taken gets an outcome, the rest goes back."""
+        self._session.abort()
+        self.reusable = False
+        if self.past_dot:
+            self._note_lost_reply(self._decided(self._group), "this server was stopped")
+
+    def _note_lost_reply(self, group: tuple[Work, ...], why: str) -> None:
+        outcome = Outcome(
+            kind=OutcomeKind.DEFERRED,
+            cause=Cause.LOST_REPLY,
+            at=self._clock.now(),
+            stage=Stage.BODY,
+            road=self._lease.road.name,
+            host=self._session.host,
+            detail=f"the whole message was sent, but no answer came: {why}",
+            tls=self._session.tls,
+            plaintext_fallback=self._session.fallback,
+            possibly_delivered=True,
+            seconds=self._clock.monotonic() - self._t0,
+        )
+        self.results.extend((work.index, outcome) for work in group)
+
+    def _damaged(self, error: BodyDamaged) -> Trouble:
+        return self._trouble(Cause.BODY_DAMAGED, f"the stored message is damaged and is not sent: {error}")
+
+    def _trouble(self, cause: Cause, detail: str) -> Trouble:
+        return Trouble(stage=self.stage, cause=cause, host=self._session.host, detail=detail)
+
+    def _note(self, work: Work, trouble: Trouble) -> None:
+        self.results.append((work.index, self._outcome(trouble)))
+
+    def _note_all(self, group: tuple[Work, ...], trouble: Trouble) -> None:
+        outcome = self._outcome(trouble)
+        self.results.extend((work.index, outcome) for work in group)
+
+    def _outcome(self, trouble: Trouble) -> Outcome:
+        session = self._session
+        return Outcome(
+            kind=trouble.kind,
+            cause=trouble.cause,
+            at=self._clock.now(),
+            stage=trouble.stage,
+            road=self._lease.road.name,
+            host=trouble.host or session.host,
+            reply=trouble.reply,
+            detail=trouble.detail,
+            tls=trouble.tls or session.tls,
+            plaintext_fallback=session.fallback,
+            retry_after=trouble.retry_after,
+            seconds=self._clock.monotonic() - self._t0,
+        )
+
+
+def _too_many(reply: Reply) -> bool:
+    return reply.code in (452, 552) and classify(Stage.RCPT, reply).cause is Cause.TOO_MANY_RECIPIENTS
+
+
+def _header_end(message: bytes) -> int:
+    end = message.find(b"\r\n\r\n")
+    return len(message) if end < 0 else end

@@ -1,0 +1,38 @@
+"""Connections to the outside, made by the network room."""
+
+import ssl
+from collections.abc import Sequence
+
+from kurir.model import TlsFacts
+from kurir.net import ClientTlsFactory, PeerPolicy, SocketStream, TlsLevel, connect
+from kurir.net.ports import Endpoint, NetError, Stream
+
+from .ports import Untrusted
+
+
+class NetDialer:
+    """Implements `Dialer`.
+
+    Which addresses may be dialled for a foreign domain is judged before (`opening`); a smarthost or an
+    LMTP store may well be on this machine.
+    """
+
+    def __init__(self, tls: ClientTlsFactory, *, source: Sequence[str] = ()) -> None:
+        self._tls = tls
+        self._source = source
+        self._policy = PeerPolicy(allow_loopback=True)
+
+    async def connect(self, endpoints: Sequence[Endpoint], timeout: float) -> Stream:
+        """Connect to the first address of one host that answers.  Raises `NetError`."""
+        return await connect(endpoints, source=self._source, timeout=timeout, policy=self._policy)
+
+    async def start_tls(self, stream: Stream, name: str, *, verify: bool, timeout: float) -> TlsFacts:
+        """Do the handshake as client.  Raises `NetError`, `Untrusted`."""
+        assert isinstance(stream, SocketStream)
+        level = TlsLevel.VERIFIED if verify else TlsLevel.OPPORTUNISTIC
+        try:
+            return await stream.upgrade_client(self._tls.level(level), name, timeout=timeout)
+        except NetError as error:
+            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+                raise Untrusted(str(error)) from error
+            raise

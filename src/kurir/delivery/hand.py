@@ -1,0 +1,212 @@
+"""The delivery hand: what the brain gives work to.
+
+Calls return at once.  Leases go to the pool of their site (or to a store on this machine), answers are
+gathered and given back in one call per turn of the event loop.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from random import Random
+
+from kurir.model import Cause, Clock, Outcome, OutcomeKind, Stage
+from kurir.net.ports import Resolver
+from kurir.queue.asks import Lease, NoticeWork, Plan, PlanRequest, Settlement
+
+from .attempt import Converter, Results
+from .lane import LaneTools
+from .notices import NoticeDesk
+from .opening import Opener
+from .plan import Destination, Planner
+from .pool import SitePool
+from .ports import Bodies, BrainSide, Dialer, LocalStore, NoticeWriter
+from .settings import DeliverySettings, RouteKind
+from .storing import StoreLane
+
+_MAX_PLANS_AT_ONCE = 200
+_GRACE = 5.0  # seconds for lanes to end after they were told to
+
+
+class DeliveryHand:
+    """Implements `kurir.queue.ports.Hand`.
+
+    `stores` take the leases of routes of their kind (maildir, sandbox).  `convert` makes 7-bit mail of
+    8-bit mail; `render` makes a report of an obligation.
+    """
+
+    def __init__(
+        self,
+        settings: DeliverySettings,
+        *,
+        brain: BrainSide,
+        bodies: Bodies,
+        resolver: Resolver,
+        dialer: Dialer,
+        clock: Clock,
+        random: Random,
+        writer: NoticeWriter,
+        convert: Converter,
+        stores: Mapping[RouteKind, LocalStore] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._brain = brain
+        self._clock = clock
+        self.planner = Planner(settings, resolver, clock, random)
+        self.opener = Opener(settings, self.planner, resolver, dialer, clock)
+        self._tools = LaneTools(settings, self.opener, bodies, clock, self._settled, convert)
+        self._desk = NoticeDesk(bodies, brain, writer, settings.notice_head_limit)
+        self._stores = {
+            kind: StoreLane(store, settings.maildir_batch, self._settled, self._store_failed)
+            for kind, store in (stores or {}).items()
+        }
+        self._sites: dict[tuple[str, str], SitePool] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._in_work: dict[tuple[int, int], Lease] = {}
+        self._plans: list[Plan] = []
+        self._settlements: list[Settlement] = []
+        self._flush_due = False
+        self._draining = False
+        self._planning = asyncio.Semaphore(_MAX_PLANS_AT_ONCE)
+
+    # -- asked by the brain -------------------------------------------------------------------
+
+    @property
+    def slots(self) -> int:
+        """How many leases it may hold at once."""
+        return 0 if self._draining else self._settings.slots
+
+    def plan(self, requests: Sequence[PlanRequest]) -> None:
+        """Look up the roads; answered by `BrainSide.planned`."""
+        for request in requests:
+            self._spawn(self._plan(request))
+
+    def work(self, leases: Sequence[Lease]) -> None:
+        """Take work; answered by `BrainSide.settle`."""
+        for lease in leases:
+            self._in_work[lease.epoch, lease.id] = lease
+            if self._draining:
+                self._settled(lease, [])
+                continue
+            destination = self.planner.known(lease.road)
+            if destination is None:
+                self._spawn(self._look_up(lease))
+            else:
+                self._place(lease, destination)
+
+    def notice(self, notices: Sequence[NoticeWork]) -> None:
+        """Make reports; each is handed in with `BrainSide.accept`."""
+        for work in notices:
+            self._spawn(self._report(work))
+
+    def busy(self) -> list[tuple[int, tuple[int, ...]]]:
+        """Return (message number, recipient indexes) of every lease in work: for a brain that has come back."""
+        return [(lease.number, tuple(w.index for w in lease.work)) for lease in self._in_work.values()]
+
+    async def drain(self, timeout: float) -> None:
+        """Take nothing new, finish what is being sent within `timeout` seconds, give the rest back."""
+        self._draining = True
+        for pool in self._sites.values():
+            waiting, pool.queue = list(pool.queue), type(pool.queue)()
+            for lease in waiting:
+                self._settled(lease, [])
+            pool.release_idle()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout)
+        left = list(self._tasks)
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=_GRACE)
+        self._flush()
+
+    # -- inside -------------------------------------------------------------------------------
+
+    async def _plan(self, request: PlanRequest) -> None:
+        async with self._planning:
+            self._plans.append(await self.planner.plan(request))
+        self._want_flush()
+
+    async def _report(self, work: NoticeWork) -> None:
+        await self._desk.fulfil(work)
+
+    async def _look_up(self, lease: Lease) -> None:
+        try:
+            found = await self.planner.destination(lease)
+        except asyncio.CancelledError:
+            self._settled(lease, [])
+            raise
+        if isinstance(found, Outcome):
+            self._settled(lease, [(work.index, found) for work in lease.work])
+        elif self._draining:
+            self._settled(lease, [])
+        else:
+            self._place(lease, found)
+
+    def _place(self, lease: Lease, destination: Destination) -> None:
+        kind = destination.route.kind
+        if kind in (RouteKind.MAILDIR, RouteKind.SANDBOX):
+            self._store(lease, kind)
+            return
+        key = (lease.road.name, lease.road.site)
+        pool = self._sites.get(key)
+        if pool is None:
+            pool = self._sites[key] = SitePool(destination, self._tools, self._spawn)
+        else:
+            pool.destination = destination
+        pool.submit(lease)
+
+    def _store(self, lease: Lease, kind: RouteKind) -> None:
+        lane = self._stores.get(kind)
+        if lane is None:
+            error = LookupError(f"there is no {kind.value} store here")
+            self._settled(lease, self._store_failed(lease, error))
+            return
+        lane.queue.append(lease)
+        if not lane.running:
+            lane.running = True
+            self._spawn(lane.run())
+
+    def _store_failed(self, lease: Lease, error: Exception) -> Results:
+        outcome = Outcome(
+            kind=OutcomeKind.DEFERRED,
+            cause=Cause.STORAGE_FAILED,
+            at=self._clock.now(),
+            stage=Stage.STORE,
+            road=lease.road.name,
+            detail=f"the store failed: {type(error).__name__}: {error}",
+        )
+        return [(work.index, outcome) for work in lease.work]
+
+    def _settled(self, lease: Lease, results: Results) -> None:
+        if self._in_work.pop((lease.epoch, lease.id), None) is None:
+            return
+        self._settlements.append(Settlement(lease.epoch, lease.id, lease.number, tuple(results)))
+        self._want_flush()
+
+    def _want_flush(self) -> None:
+        if not self._flush_due:
+            self._flush_due = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        plans, self._plans = self._plans, []
+        settlements, self._settlements = self._settlements, []
+        if plans:
+            self._brain.planned(plans)
+        if settlements:
+            self._brain.settle(settlements)
+
+    def _spawn(self, job: Coroutine[None, None, None]) -> "asyncio.Task[None]":
+        task = asyncio.get_running_loop().create_task(job)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        for key in [key for key, pool in self._sites.items() if pool.empty]:
+            del self._sites[key]
+        if not task.cancelled() and task.exception() is not None:
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "a delivery task failed", "exception": task.exception(), "task": task}
+            )

@@ -1,0 +1,153 @@
+"""One connection's worth of work: take a lease, have a session, send, settle, wait a little for the next.
+
+A lane is one coroutine and lives as long as its connection is useful; a message costs no task of its own.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from kurir.model import Clock, OutcomeKind
+from kurir.queue.asks import Lease
+
+from .attempt import Attempt, Converter, Results
+from .opening import Opener
+from .plan import Destination
+from .ports import Bodies
+from .session import Session, Trouble
+from .settings import DeliverySettings, RouteKind
+
+if TYPE_CHECKING:
+    from .pool import SitePool
+
+Settle = Callable[[Lease, Results], None]
+
+
+class LaneTools:
+    """What every lane of a hand shares."""
+
+    __slots__ = ("bodies", "clock", "convert", "opener", "settings", "settle")
+
+    def __init__(
+        self,
+        settings: DeliverySettings,
+        opener: Opener,
+        bodies: Bodies,
+        clock: Clock,
+        settle: Settle,
+        convert: Converter,
+    ) -> None:
+        self.settings = settings
+        self.opener = opener
+        self.bodies = bodies
+        self.clock = clock
+        self.settle = settle
+        self.convert = convert
+
+
+class Lane:
+    """One connection to a site."""
+
+    __slots__ = ("_pool", "_session", "_success", "_tools")
+
+    def __init__(self, pool: "SitePool", tools: LaneTools, destination: Destination) -> None:
+        self._pool = pool
+        self._tools = tools
+        self._session: Session | None = None
+        route = destination.route
+        own_store = route.kind is RouteKind.LMTP and route.final
+        self._success = OutcomeKind.DELIVERED if own_store else OutcomeKind.HANDED_OVER
+
+    async def run(self, lease: Lease | None) -> None:
+        """Work until there is nothing to do for a while, or no connection can be had."""
+        try:
+            while lease is not None:
+                await self._serve(lease)
+                lease = await self._pool.next_lease(connected=self._session is not None)
+            await self.finish()
+        finally:
+            session = self._forget()
+            if session is not None:
+                session.abort()
+
+    async def finish(self) -> None:
+        """Say goodbye to the peer."""
+        session = self._forget()
+        if session is not None:
+            await session.quit(self._tools.settings.timeouts.quit)
+
+    def _forget(self) -> Session | None:
+        session, self._session = self._session, None
+        if session is not None:
+            self._pool.connected -= 1
+        return session
+
+    async def _serve(self, lease: Lease) -> None:
+        tools = self._tools
+        for last_try in (False, True):
+            session = self._session
+            if session is None or (lease.params.require_tls and not _proven(session)):
+                await self.finish()
+                opened = await self._open(lease)
+                if opened is None:
+                    return
+                session = opened
+            attempt = Attempt(
+                session,
+                lease,
+                tools.bodies,
+                tools.settings,
+                tools.clock,
+                convert=tools.convert,
+                success=self._success,
+            )
+            try:
+                await attempt.run()
+            except asyncio.CancelledError:
+                attempt.give_up()
+                tools.settle(lease, attempt.results)
+                raise
+            if not attempt.reusable:
+                self._forget()
+                if attempt.untouched and not last_try:
+                    continue  # the peer had closed the idle connection: that is no failure of the mail
+            tools.settle(lease, attempt.results)
+            break
+        await self._retire()
+
+    async def _open(self, lease: Lease) -> Session | None:
+        tools = self._tools
+        started = tools.clock.monotonic()
+        try:
+            opened = await tools.opener.open(self._pool.destination, require_tls=lease.params.require_tls)
+        except asyncio.CancelledError:
+            tools.settle(lease, [])
+            raise
+        if isinstance(opened, Session):
+            self._session = opened
+            self._pool.connected += 1
+            return opened
+        if self._pool.give_back(lease):
+            return None  # other connections to this site work: they will take it
+        self._fail(lease, opened, started)
+        return None
+
+    def _fail(self, lease: Lease, trouble: Trouble, started: float) -> None:
+        clock = self._tools.clock
+        outcome = trouble.outcome(clock.now(), lease.road.name, clock.monotonic() - started)
+        self._tools.settle(lease, [(work.index, outcome) for work in lease.work])
+
+    async def _retire(self) -> None:
+        """Close a connection that has carried as much as it may."""
+        session = self._session
+        if session is None:
+            return
+        most = self._tools.settings.max_messages_per_connection
+        if session.offer.messages:
+            most = min(most, session.offer.messages)
+        if session.used >= most:
+            await self.finish()
+
+
+def _proven(session: Session) -> bool:
+    return session.tls is not None and session.tls.verified is not None

@@ -1,0 +1,120 @@
+"""The connections to one site: leases go to an idle connection, to a new one, or wait.
+
+A site is a set of hosts on one road (`site`), so all domains of a provider share its connections and
+its concurrency.  Idle connections are used last in, first out: those that are not needed can end.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+
+from kurir.queue.asks import Lease
+
+from .lane import Lane, LaneTools
+from .plan import Destination
+
+Spawn = Callable[[Coroutine[None, None, None]], "asyncio.Task[None]"]
+
+
+class SitePool:
+    """Lanes of one site.  `connected` counts those that have a connection now; `lanes` all of them."""
+
+    __slots__ = (
+        "_cool_until",
+        "_idle",
+        "_spawn",
+        "_tools",
+        "connected",
+        "destination",
+        "lanes",
+        "queue",
+    )
+
+    def __init__(self, destination: Destination, tools: LaneTools, spawn: Spawn) -> None:
+        self.destination = destination
+        self.queue: deque[Lease] = deque()
+        self.lanes = 0
+        self.connected = 0
+        self._cool_until = 0.0
+        self._idle: list[asyncio.Future[Lease | None]] = []
+        self._tools = tools
+        self._spawn = spawn
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is left of it."""
+        return not self.lanes and not self.queue
+
+    def submit(self, lease: Lease) -> None:
+        """Give a lease to an idle connection, a new one, or let it wait for one."""
+        idle = self._idle
+        while idle:
+            waiting = idle.pop()
+            if not waiting.done():
+                waiting.set_result(lease)
+                return
+        if self.lanes < lease.road.concurrency and not self._cooling():
+            self._start(lease)
+        else:
+            self.queue.append(lease)
+
+    def give_back(self, lease: Lease) -> bool:
+        """A new connection could not be had; True where others work and will take the lease.
+
+        No further connections are tried for a moment: the peer may allow no more (421).
+        """
+        if not self.connected:
+            return False
+        self._cool_until = self._tools.clock.monotonic() + self._tools.settings.host_backoff
+        self.submit(lease)
+        return True
+
+    async def next_lease(self, *, connected: bool) -> Lease | None:
+        """Return what waits; with a connection wait for more for the idle time.  None: close."""
+        if self.queue:
+            if connected or not self.connected:
+                return self.queue.popleft()
+            return None  # the other lanes, which have a connection, will take it
+        if not connected or not self._tools.settings.idle:
+            return None
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[Lease | None] = loop.create_future()
+        timer = loop.call_later(self._tools.settings.idle, _give_up, waiting)
+        self._idle.append(waiting)
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            lease = waiting.result() if waiting.done() and not waiting.cancelled() else None
+            if lease is not None:
+                self._tools.settle(lease, [])
+            raise
+        finally:
+            timer.cancel()
+            if waiting in self._idle:
+                self._idle.remove(waiting)
+
+    def release_idle(self) -> None:
+        """End the connections that have no work (drain)."""
+        idle, self._idle = self._idle, []
+        for waiting in idle:
+            _give_up(waiting)
+
+    def _cooling(self) -> bool:
+        return bool(self.connected) and self._tools.clock.monotonic() < self._cool_until
+
+    def _start(self, lease: Lease) -> None:
+        self.lanes += 1
+        self._spawn(self._run(Lane(self, self._tools, self.destination), lease))
+
+    async def _run(self, lane: Lane, lease: Lease) -> None:
+        try:
+            await lane.run(lease)
+        finally:
+            self.lanes -= 1
+            if self.queue and not self.lanes:
+                self._start(self.queue.popleft())
+
+
+def _give_up(waiting: "asyncio.Future[Lease | None]") -> None:
+    if not waiting.done():
+        waiting.set_result(None)

@@ -1,0 +1,132 @@
+"""What the delivery flow is told: routes, deadlines, and what it may fall back to.
+
+Plain frozen values; the configuration makes them.  All times are seconds.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class RouteKind(str, Enum):
+    """How mail travels on a route."""
+
+    MX = "mx"  # to the hosts that the recipient's domain names in DNS
+    SMARTHOST = "smarthost"  # to one server that forwards it
+    LMTP = "lmtp"  # to a mail store, RFC 2033
+    MAILDIR = "maildir"  # to a folder on this machine
+    SANDBOX = "sandbox"  # kept here on purpose
+
+
+class TlsLevel(str, Enum):
+    """What a connection must prove before mail goes over it."""
+
+    NONE = "none"  # STARTTLS is not even asked for
+    OPPORTUNISTIC = "opportunistic"  # used where offered, whatever the certificate says (RFC 7435)
+    REQUIRE = "require"  # TLS with a certificate that fits the name, or no delivery
+
+
+class Family(str, Enum):
+    """Which addresses of a host are used."""
+
+    ANY = "any"
+    IPV4 = "ipv4"
+    IPV6 = "ipv6"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextHop:
+    """One server named by a URL.  `path` is a unix socket (then host and port are empty).
+
+    `implicit_tls` starts TLS at once (RFC 8314).  `tls_chosen` says that a person wrote the level down:
+    only then does a password travel without TLS.
+    """
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    implicit_tls: bool = False
+    lmtp: bool = False
+    username: str = ""
+    password: str = field(default="", repr=False)
+    tls: TlsLevel = TlsLevel.OPPORTUNISTIC
+    tls_chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One line of the route table: which mail, and how it travels.
+
+    Patterns are matched against domains: ``*`` any, ``example.org`` itself, ``*.example.org`` everything
+    below it, ``<>`` (senders only) the null sender.  `concurrency` connections at once per site; `rate`
+    messages per second (0 = no limit).  `final` marks an LMTP store that is ours: its 250 is a delivery.
+    """
+
+    name: str
+    kind: RouteKind
+    senders: tuple[str, ...] = ("*",)
+    recipients: tuple[str, ...] = ("*",)
+    next_hop: NextHop | None = None
+    tls: TlsLevel = TlsLevel.OPPORTUNISTIC
+    concurrency: int = 20
+    rate: float = 0.0
+    family: Family = Family.ANY
+    final: bool = True
+
+    def __post_init__(self) -> None:
+        if (self.kind in (RouteKind.SMARTHOST, RouteKind.LMTP)) != (self.next_hop is not None):
+            raise ValueError(f"route {self.name!r}: a smarthost or LMTP route has a URL, no other has one")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long each step may take (RFC 5321 section 4.5.3.2); each is the deadline of the whole step."""
+
+    connect: float = 30.0
+    banner: float = 300.0
+    hello: float = 300.0
+    tls: float = 60.0
+    auth: float = 120.0
+    mail: float = 300.0
+    rcpt: float = 300.0
+    data_init: float = 120.0
+    data_block: float = 180.0
+    final_dot: float = 600.0
+    quit: float = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverySettings:
+    """Everything the delivery room needs to know.
+
+    `hello_name` is our own name in EHLO and what "the best MX is ourselves" is judged by, together with
+    `own_names`.  `plaintext_fallback` allows opportunistic routes to go on in the clear after a failed
+    handshake (never routes that require TLS, never with a password).  `allow_loopback_peers` lets MX hosts
+    be on this machine (tests).  `idle` is how long a connection without work is kept.
+    `max_recipients` is the number of RCPT in one transaction (RFC 5321 section 4.5.3.1.8 promises 100).
+    """
+
+    hello_name: str
+    routes: tuple[Route, ...]
+    own_names: tuple[str, ...] = ()
+    timeouts: Timeouts = Timeouts()
+    mx_port: int = 25
+    allow_loopback_peers: bool = False
+    plaintext_fallback: bool = True
+    maildir_root: str = ""
+    slots: int = 200
+    idle: float = 10.0
+    max_messages_per_connection: int = 100
+    max_recipients: int = 100
+    max_mx_hosts: int = 10
+    max_addresses: int = 12
+    plan_ttl_min: float = 5.0
+    plan_ttl_max: float = 3600.0
+    host_backoff: float = 10.0
+    host_backoff_max: float = 300.0
+    host_memory: int = 10_000
+    verify_timeout: float = 10.0
+    verify_ttl: float = 3600.0
+    verify_ttl_negative: float = 300.0
+    verify_memory: int = 50_000
+    maildir_batch: int = 64
+    notice_head_limit: int = 64 * 1024

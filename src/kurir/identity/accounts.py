@@ -1,0 +1,108 @@
+"""Making accounts, and the rule of who may send as whom.
+
+A generated password carries 100 bits, so a SCRAM verifier of it is safe to keep; a chosen one is kept as
+argon2id only, unless asked otherwise, because SCRAM's PBKDF2 is far cheaper to guess against.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from kurir.model import Address, AddressError, normalise_domain, parse_address
+
+from .passwords import Passwords, RandomBytes, generate_password, prepare, scram_verifier
+from .ports import Account
+
+MIN_PASSWORD = 8
+"""Characters of a chosen password (NIST SP 800-63B section 3.1.1.2)."""
+
+
+class AccountError(ValueError):
+    """The account cannot be made so: `str(error)` says why, in words for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeAccount:
+    """`password` is shown once to the person who asked; it is stored nowhere."""
+
+    account: Account
+    password: str = field(repr=False)
+    generated: bool
+
+
+def make_account(
+    name: str,
+    addresses: Iterable[str] = (),
+    *,
+    passwords: Passwords,
+    random: RandomBytes,
+    now: float,
+    password: str | None = None,
+    scram: bool | None = None,
+    scram_iterations: int = 15_000,
+) -> MadeAccount:
+    """Check and make an account; blocks for one hash.  Raises `AccountError`.
+
+    `name` is an address as a rule and is then one of the account's addresses.  `scram` None keeps a
+    verifier for generated passwords only.
+    """
+    login, own = _names(name, addresses)
+    generated = password is None
+    text = generate_password(random) if password is None else password
+    prepared = prepare(text)
+    if prepared is None:
+        raise AccountError("the password is empty, longer than 1 KB, or has control characters")
+    if len(prepared) < MIN_PASSWORD:
+        raise AccountError(f"the password is shorter than {MIN_PASSWORD} characters")
+    if prepared.lower() in {login, login.partition("@")[0]}:
+        raise AccountError("the password is the account's name")
+    verifier = None
+    if generated if scram is None else scram:
+        verifier = scram_verifier(prepared, random, iterations=scram_iterations)
+    account = Account(
+        name=login, addresses=own, password_hash=passwords.hash(prepared), scram=verifier, created_at=now
+    )
+    return MadeAccount(account, text, generated)
+
+
+def _names(name: str, addresses: Iterable[str]) -> tuple[str, tuple[str, ...]]:
+    own: list[str] = []
+    login = name.strip()
+    if "@" in login:
+        login = _address_text(login)
+        own.append(login)
+    elif prepare(login) is None or not login.isprintable() or len(login) > 64 or " " in login:
+        raise AccountError(
+            f"{name!r} is no account name: use an address, or up to 64 characters without blanks"
+        )
+    else:
+        login = login.lower()
+    for text in addresses:
+        one = _address_text(text.strip())
+        if one not in own:
+            own.append(one)
+    if not own:
+        raise AccountError(f"the account {login!r} has no address to send as: give at least one")
+    return login, tuple(own)
+
+
+def _address_text(text: str) -> str:
+    try:
+        if text.startswith("*@"):
+            return f"*@{normalise_domain(text[2:])}"
+        return parse_address(text).key
+    except AddressError as e:
+        raise AccountError(f"{text!r} is no address: {e}") from None
+
+
+def rehashed(account: Account, password_hash: str) -> Account:
+    """Return the account with a fresh hash of the same password."""
+    return replace(account, password_hash=password_hash)
+
+
+def may_send_as(account: Account, address: Address, *, separator: str = "+") -> bool:
+    """Whether the account owns `address`: exactly, by ``*@domain``, or as a plus-address of its own."""
+    key = address.key
+    if key in account.addresses or f"*@{address.domain}" in account.addresses:
+        return True
+    local, found, _ = address.local.lower().partition(separator) if separator else ("", "", "")
+    return bool(found and local) and f"{local}@{address.domain}" in account.addresses

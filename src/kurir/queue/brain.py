@@ -1,0 +1,394 @@
+"""The brain: one object that owns what waits, called on one thread, answering by callbacks.
+
+It only wires the parts together and decides in which order they are asked:
+calendars -> plans -> sites -> hands, and after each commit and settlement once more.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+
+from kurir.model import Cause, Clock, Fate, Outcome, OutcomeKind, Reply, Stage
+
+from .asks import Incoming, Plan, Settlement
+from .book import Book
+from .commit import Committer, Post
+from .intake import BROKEN, DRAINING, Done, Intake
+from .leasing import Leasing
+from .milestones import Milestones
+from .notices import Notices
+from .operate import Operated, Operator, SiteState, Waiting
+from .ports import Change, Hand, Store
+from .restore import restore
+from .schedule import Schedule
+from .settings import QueueSettings
+from .settle import Settler
+from .state import Counters, Errand, Mail, State
+from .steady import Steady
+
+IDLE_SITES_EVERY = 600.0
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """What metrics show.  `oldest` is the age in seconds of the oldest waiting message."""
+
+    waiting: int
+    ready: int
+    open_leases: int
+    open_notices: int
+    messages: int
+    oldest: float
+    accepted_messages: int
+    accepted_recipients: int
+    loaded_recipients: int
+    fates: dict[str, int]
+    attempts: dict[str, int]
+    possibly_delivered: int
+    recovered: int
+    duplicates: int
+    ignored_results: int
+    notices_met: int
+    refused_full: int
+    batches: int
+    changes: int
+    full: bool
+    failed: bool
+
+
+class Brain:
+    """The queue.  Every method is called on the loop thread and returns at once.
+
+    `post` runs a callable soon on that thread (``loop.call_soon_threadsafe``); `roll` returns a random number
+    in 0 <= x < 1; `free_space` the free octets of the state folder; `wake(delay)` is called when `tick` is
+    needed earlier than it last said; `on_failure(error)` once, when the store has failed and the process has
+    to be started anew.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: QueueSettings,
+        *,
+        clock: Clock,
+        roll: Callable[[], float],
+        free_space: Callable[[], int],
+        post: Post,
+        wake: Callable[[float], None] = lambda _: None,
+        on_failure: Callable[[BaseException], None] = lambda _: None,
+        threaded: bool = True,
+    ) -> None:
+        self.epoch = store.begin_epoch()
+        self._store = store
+        self._settings = settings
+        self._wake = wake
+        self._report_failure = on_failure
+        self._book = book = Book(settings, Steady(clock))
+        self._schedule = Schedule(settings)
+        self._committer = Committer(
+            store, post, threaded=threaded, after_batch=self._after_batch, on_failure=self._failed
+        )
+        self._settler = Settler(settings, book.steady, roll, book.counters)
+        self._intake = Intake(settings, book, self._committer, free_space, self._arrived)
+        self._leasing = Leasing(
+            settings, book, self._schedule, self._settler, self._committer, self.epoch, roll, self._commit
+        )
+        self._notices = Notices(settings, book, self._committer, store, self._intake, self.epoch)
+        self._milestones = Milestones(book, self._schedule, self._settler, self._committer, self._commit)
+        self._operator = Operator(book, self._schedule, self._settler, self._committer)
+        self._armed: float | None = None  # when tick is going to be called
+        self._open_at: float | None = 0.0  # from when on calendars are looked at; None: no hand yet
+        self._grace = False
+        self._stalled_at = 0.0
+        self._swept_at = book.steady.now()
+        self._drained: list[Callable[[], None]] = []
+        self.failed = False
+        self.draining = False
+
+    # start and end
+
+    def load(self) -> int:
+        """Read back what waits (before anything else is called); return how many recipients that is."""
+        count = restore(self._store.waiting(), self._book, self._settings)
+        self._notices.owe(list(self._store.open_notices()))
+        if count:
+            self._open_at = None
+            self._grace = True
+        return count
+
+    def drain(self, done: Callable[[], None]) -> None:
+        """Take nothing new and lease nothing; call `done` when no lease is out and all is committed."""
+        self.draining = True
+        self._intake.closed = self._intake.closed or DRAINING
+        self._leasing.stopped = True
+        self._drained.append(done)
+        self._finish_round(self._book.steady.now())
+
+    def close(self) -> None:
+        """Stop the commit thread after what it is doing."""
+        self._committer.close()
+
+    # reception
+
+    def ready(self, size: int | None = None) -> Reply | None:
+        """Return the reply that refuses mail of that size now (452, 451, 421), or None."""
+        return self._intake.ready(size or 0)
+
+    def accept(self, incoming: Incoming, done: Done) -> None:
+        """Make the message durable, then call `done`; refusals may be told before this returns."""
+        if incoming.notice_of is None:
+            self._intake.take(incoming, done)
+        else:
+            self._notices.accept(incoming, done)
+
+    def _arrived(self, mail: Mail) -> None:
+        now = self._book.steady.now()
+        for errand in mail.errands:
+            self._due(errand, now)
+
+    # delivery
+
+    def hand_connected(self, hand: Hand, busy: Sequence[tuple[int, Sequence[int]]] = ()) -> None:
+        """A hand is there; `busy` is what it still works on for an earlier brain or connection."""
+        self._leasing.connect(hand, busy)
+        now = self._book.steady.now()
+        if self._open_at is None:
+            self._open_at = now + self._settings.reconnect_grace
+        self._finish_round(now)
+
+    def hand_gone(self, hand: Hand) -> None:
+        """A hand is gone: what it held may have been delivered, and is tried again after a short wait."""
+        worker = self._leasing.gone(hand)
+        if worker is not None:
+            self._notices.worker_gone(worker)
+            self._schedule.ask_again(self._book.steady.now(), everything=True)
+        self._finish_round(self._book.steady.now())
+
+    def planned(self, plans: Sequence[Plan]) -> None:
+        """Take roads; where there is none, that is an attempt of every recipient that waits for them."""
+        now = self._book.steady.now()
+        for plan in plans:
+            if not plan.roads and plan.failure is None:
+                plan = msgspec.structs.replace(plan, failure=self._no_road())
+            errands = self._schedule.planned(plan, now)
+            if errands:
+                assert plan.failure is not None
+                self._fail(errands, plan.failure)
+        self._finish_round(now)
+
+    def settle(self, settlements: Sequence[Settlement]) -> None:
+        """Take outcomes; indexes that are missing in a settlement were not tried."""
+        now = self._book.steady.now()
+        for settlement in settlements:
+            self._leasing.settle(settlement, now)
+        self._finish_round(now)
+
+    def _no_road(self) -> Outcome:
+        return Outcome(
+            kind=OutcomeKind.DEFERRED,
+            cause=Cause.CONFIGURATION,
+            at=self._book.steady.wall(),
+            stage=Stage.PLAN,
+            detail="no road leads to this domain",
+        )
+
+    def _due(self, errand: Errand, now: float) -> None:
+        failure = self._schedule.due(errand, now)
+        if failure is not None:
+            self._fail([errand], failure)
+
+    def _fail(self, errands: list[Errand], outcome: Outcome) -> None:
+        outcome = msgspec.structs.replace(outcome, at=self._book.steady.wall())
+        by_mail: dict[int, list[tuple[Errand, Outcome]]] = {}
+        for errand in errands:
+            by_mail.setdefault(errand.mail.number, []).append((errand, outcome))
+        for pairs in by_mail.values():
+            mail = pairs[0][0].mail
+            self._leasing.apply(mail, mail.fresh, pairs)
+
+    # the person at the desk
+
+    def hold(
+        self,
+        number: int,
+        index: int | None = None,
+        *,
+        by: str,
+        reason: str = "",
+        done: Callable[[], None] | None = None,
+    ) -> Operated:
+        """Let recipients wait for a person; `done` after the commit (only where something changed)."""
+        return self._operator.hold(number, index, by, reason, done)
+
+    def release(
+        self,
+        number: int,
+        index: int | None = None,
+        *,
+        by: str,
+        reason: str = "",
+        done: Callable[[], None] | None = None,
+    ) -> Operated:
+        """Let held recipients go on at once."""
+        result = self._operator.release(number, index, by, reason, done)
+        self._finish_round(self._book.steady.now())
+        return result
+
+    def retry_now(
+        self,
+        number: int,
+        index: int | None = None,
+        *,
+        by: str,
+        reason: str = "",
+        done: Callable[[], None] | None = None,
+    ) -> Operated:
+        """Try waiting recipients at once."""
+        result = self._operator.retry_now(number, index, by, reason, done)
+        self._finish_round(self._book.steady.now())
+        return result
+
+    def drop(
+        self,
+        number: int,
+        index: int | None = None,
+        *,
+        by: str,
+        reason: str = "",
+        done: Callable[[], None] | None = None,
+        fate: Fate = Fate.DELETED,
+    ) -> Operated:
+        """Remove recipients without a notice (`Fate.DISCARDED` for a named rule)."""
+        return self._operator.drop(number, index, by, reason, done, fate)
+
+    def snapshot(self, *, after: int = 0, limit: int | None = None) -> Iterator[Waiting]:
+        """Yield what waits, oldest first, by pages of `limit` messages above number `after`."""
+        return self._operator.snapshot(after=after, limit=limit)
+
+    def show(self, number: int) -> list[Waiting]:
+        """Return the waiting recipients of one message."""
+        return self._operator.show(number)
+
+    def sites(self) -> list[SiteState]:
+        """Return every known site, busiest first."""
+        return self._operator.sites()
+
+    @property
+    def counters(self) -> Counters:
+        """What was counted since the start."""
+        return self._book.counters
+
+    def figures(self) -> Figures:
+        """Return the figures for metrics."""
+        book, count, committer = self._book, self._book.counters, self._committer
+        oldest = next(iter(book.mails.values()), None)
+        ended = sum(count.fates.values())
+        return Figures(
+            waiting=count.accepted_recipients + count.loaded_recipients - ended,
+            ready=self._schedule.ready,
+            open_leases=self._leasing.open,
+            open_notices=len(self._notices),
+            messages=len(book.mails),
+            oldest=book.steady.now() - oldest.born if oldest is not None else 0.0,
+            accepted_messages=count.accepted_messages,
+            accepted_recipients=count.accepted_recipients,
+            loaded_recipients=count.loaded_recipients,
+            fates={fate.value: n for fate, n in count.fates.items()},
+            attempts={kind.value: n for kind, n in count.attempts.items()},
+            possibly_delivered=count.possibly_delivered,
+            recovered=count.recovered,
+            duplicates=count.duplicates,
+            ignored_results=count.ignored_results,
+            notices_met=count.notices_met,
+            refused_full=count.refused_full,
+            batches=committer.batches,
+            changes=committer.committed_changes,
+            full=self._intake.full or committer.stalled,
+            failed=self.failed,
+        )
+
+    # time
+
+    def tick(self) -> float | None:
+        """Do what is due; return in how many seconds to call again, or None where nothing waits for a time."""
+        now = self._book.steady.now()
+        if self._committer.stalled and now - self._stalled_at >= self._settings.full_retry:
+            self._stalled_at = now
+            self._committer.retry()
+        if not self.failed and self._open_at is not None and self._open_at <= now:
+            self._calendars(now)
+        if now - self._swept_at >= IDLE_SITES_EVERY:
+            self._swept_at = now
+            self._schedule.forget_idle_sites()
+        self._armed = None
+        self._round(now)
+        self._armed = self._next_at()
+        return None if self._armed is None else max(0.0, self._armed - now)
+
+    def _calendars(self, now: float) -> None:
+        for errand in self._book.wheel.pop(now, self._settings.due_per_tick):
+            if errand.state is State.WAITING and errand.due <= now:
+                self._due(errand, now)
+        self._milestones.reach(now)
+        self._schedule.wake(now)
+        self._schedule.ask_again(now)
+        self._notices.ask_again(now)
+
+    def _next_at(self) -> float | None:
+        if self.failed:
+            return None
+        book = self._book
+        if self._open_at is None:
+            times: list[float | None] = []
+        else:
+            times = [
+                book.wheel.next_at(),
+                book.milestones.next_at(),
+                self._schedule.next_at(),
+                self._notices.next_at(),
+            ]
+        known = [max(at, self._open_at or 0.0) for at in times if at is not None]
+        if self._committer.stalled:
+            known.append(self._stalled_at + self._settings.full_retry)
+        return min(known, default=None)
+
+    def _after_batch(self) -> None:
+        self._finish_round(self._book.steady.now())
+
+    def _finish_round(self, now: float) -> None:
+        """Use what became possible: plans to ask, leases to give; then see whether tick is needed earlier."""
+        self._round(now)
+        at = self._next_at()
+        if at is not None and (self._armed is None or at < self._armed):
+            self._armed = at
+            self._wake(max(0.0, at - now))
+
+    def _round(self, now: float) -> None:
+        if self.failed:
+            return
+        workers = self._leasing.workers
+        if workers:
+            if self._schedule.wants_plans and not self.draining:
+                worker = min(workers, key=lambda w: len(w.leases))
+                worker.hand.plan(self._schedule.requests(now))
+            self._leasing.pump(now)
+            if not self.draining:
+                self._notices.issue(workers, now)
+        if self._drained and self._leasing.open == 0 and self._committer.idle:
+            waiting, self._drained = self._drained, []
+            for done in waiting:
+                done()
+
+    # commits
+
+    def _commit(self, change: Change) -> None:
+        notices = change.notices
+        if notices:
+            self._committer.submit(change, lambda: self._notices.owe(notices))
+        else:
+            self._committer.submit(change)
+
+    def _failed(self, failure: BaseException) -> None:
+        self.failed = True
+        self._intake.closed = BROKEN
+        self._leasing.stopped = True
+        self._report_failure(failure)

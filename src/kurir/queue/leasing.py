@@ -1,0 +1,394 @@
+"""Hands and what they hold: giving work out, taking outcomes back.
+
+Rules
+1. Nobody works on an errand twice: it is LEASED to one open lease, and only that lease's settlement moves it;
+   a late success from an earlier lease is believed (the mail is there), anything else late is not.
+2. What a hand held when it went away may have been delivered: the trace says so (RECOVERED).
+3. After a restart the hands say what they are busy with; nothing that was read back from the store is
+   leased before they had the time to.
+4. Hands are called once per round with everything they get.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from kurir.model import EventKind, Outcome, OutcomeKind
+
+from .asks import Lease, Settlement, Work
+from .book import Book
+from .commit import Committer
+from .ports import Change, Hand, StoredLetter
+from .schedule import Schedule, Site
+from .settings import QueueSettings
+from .settle import SUCCESS, Settler
+from .state import Errand, Letter, Mail, State
+
+_REMEMBERED = 20_000  # leases of the past that are known by name
+_MAY_BE_THERE = "the delivery process ended while it worked on this; it may have been delivered"
+_ROW_GONE = "the stored message could not be read back"
+
+
+class Worker:
+    """A connected hand and what it holds."""
+
+    __slots__ = ("gone", "hand", "leases", "notices", "outbox")
+
+    def __init__(self, hand: Hand) -> None:
+        self.hand = hand
+        self.leases: dict[int, OpenLease] = {}
+        self.outbox: list[Lease] = []
+        self.notices = 0
+        self.gone = False
+
+
+class OpenLease:
+    """Errands of one message that a hand works on.  `site` is None for what an earlier brain leased."""
+
+    __slots__ = ("errands", "id", "letter", "mail", "probe", "sent", "since", "site", "worker")
+
+    def __init__(
+        self,
+        lease_id: int,
+        worker: Worker,
+        site: Site | None,
+        mail: Mail,
+        errands: list[Errand],
+        since: float,
+    ) -> None:
+        self.id = lease_id
+        self.worker = worker
+        self.site = site
+        self.mail = mail
+        self.errands = errands
+        self.since = since
+        self.probe = site is not None and site.probe
+        self.letter: Letter | None = None
+        self.sent = False
+
+
+class Leasing:
+    """All hands."""
+
+    def __init__(
+        self,
+        settings: QueueSettings,
+        book: Book,
+        schedule: Schedule,
+        settler: Settler,
+        committer: Committer,
+        epoch: int,
+        roll: Callable[[], float],
+        commit: Callable[[Change], None],
+    ) -> None:
+        self._settings = settings
+        self._book = book
+        self._schedule = schedule
+        self._settler = settler
+        self._committer = committer
+        self._epoch = epoch
+        self._roll = roll
+        self._commit = commit
+        self._next_id = 1
+        self._leases: dict[int, OpenLease] = {}
+        self._adopted: dict[int, list[OpenLease]] = {}  # by message number
+        self._revoked: OrderedDict[int, None] = OrderedDict()
+        self._foreign: OrderedDict[tuple[int, int], None] = OrderedDict()
+        self.workers: list[Worker] = []
+        self.stopped = False
+
+    @property
+    def open(self) -> int:
+        """How many leases are out."""
+        return sum(len(worker.leases) for worker in self.workers)
+
+    # hands come and go
+
+    def connect(self, hand: Hand, busy: Sequence[tuple[int, Sequence[int]]]) -> Worker:
+        """Take a hand; what it is `busy` with is its own until it settles it."""
+        worker = Worker(hand)
+        self.workers.append(worker)
+        now = self._book.steady.now()
+        for number, indexes in busy:
+            mail = self._book.mails.get(number)
+            errands = [e for i in indexes if (e := mail.errand(i)) is not None] if mail else []
+            free = [e for e in errands if e.state in (State.WAITING, State.PLANNING, State.READY)]
+            if mail is None or not free:
+                continue
+            self._leave_site(free)
+            lease = OpenLease(self._new_id(), worker, None, mail, free, now)
+            lease.sent = True
+            for errand in free:
+                errand.state = State.LEASED
+                errand.lease = lease
+            worker.leases[lease.id] = lease
+            self._adopted.setdefault(number, []).append(lease)
+        return worker
+
+    def gone(self, hand: Hand) -> Worker | None:
+        """Take back what the hand held: it may have been delivered."""
+        worker = next((w for w in self.workers if w.hand is hand), None)
+        if worker is None:
+            return None
+        worker.gone = True
+        self.workers.remove(worker)
+        now = self._book.steady.now()
+        for lease in list(worker.leases.values()):
+            errands = self._close(lease, [], now)
+            if not lease.sent:
+                self._give_back(lease.mail, errands, now)
+                continue
+            self._revoked[lease.id] = None
+            if len(self._revoked) > _REMEMBERED:
+                self._revoked.popitem(last=False)
+            self._recover(lease.mail, errands, now)
+        return worker
+
+    def _recover(self, mail: Mail, errands: list[Errand], now: float) -> None:
+        if not errands:
+            return
+        sheet = self._settler.sheet(mail, None)
+        due = now + self._settings.recover * (1 + self._settings.jitter * self._roll())
+        for errand in errands:
+            self._book.wait(errand, due)
+            sheet.event(
+                errand, EventKind.RECOVERED, next_at=sheet.at_wall(due), by="brain", reason=_MAY_BE_THERE
+            )
+            sheet.state(errand)
+        self._book.counters.recovered += len(errands)
+        self._book.counters.possibly_delivered += len(errands)
+        self._book.moved(mail, [], now)
+        if mail.date is None:
+            self._book.watch(mail, now)
+        self._commit(self._settler.close(sheet))
+
+    # giving out
+
+    def pump(self, now: float) -> None:
+        """Lease as much as hands and sites allow."""
+        if self.stopped or self._committer.stalled or not self.workers:
+            return
+        free = sum(max(0, w.hand.slots - len(w.leases)) for w in self.workers)
+        if free <= 0:
+            return
+        schedule = self._schedule
+        schedule.uncrowd()
+        unread: list[OpenLease] = []
+        workers = self.workers
+        while free > 0:
+            got = schedule.next_bundle(now, free)
+            if got is None:
+                break
+            site, errands = got
+            worker = workers[0] if len(workers) == 1 else max(workers, key=_room)
+            mail = errands[0].mail
+            lease = OpenLease(self._new_id(), worker, site, mail, errands, now)
+            for errand in errands:
+                errand.state = State.LEASED
+                errand.lease = lease
+            worker.leases[lease.id] = self._leases[lease.id] = lease
+            free -= 1
+            letter = mail.fresh
+            if letter is None:
+                unread.append(lease)
+            else:
+                self._address(lease, letter, letter.body)
+        if unread:
+            self._committer.fetch(
+                [x.mail.number for x in unread], lambda letters: self._read(unread, letters)
+            )
+        self.flush()
+
+    def flush(self) -> None:
+        """Hand over what was leased since the last call."""
+        for worker in self.workers:
+            if worker.outbox:
+                outbox, worker.outbox = worker.outbox, []
+                worker.hand.work(outbox)
+
+    def _new_id(self) -> int:
+        self._next_id += 1
+        return self._next_id - 1
+
+    def _read(self, leases: list[OpenLease], letters: dict[int, StoredLetter]) -> None:
+        now = self._book.steady.now()
+        for lease in leases:
+            if lease.id not in self._leases:
+                continue  # its hand went away meanwhile
+            letter = letters.get(lease.mail.number)
+            if letter is not None:
+                self._address(lease, letter, None)
+                continue
+            errands = self._close(lease, [], now)
+            sheet = self._settler.sheet(lease.mail, None)
+            for errand in errands:
+                errand.state = State.HELD
+                errand.held = _ROW_GONE
+                sheet.event(errand, EventKind.HELD, by="brain", reason=_ROW_GONE)
+                sheet.state(errand)
+            if errands:
+                self._commit(self._settler.close(sheet))
+        self.flush()
+
+    def _address(self, lease: OpenLease, letter: Letter, body: bytes | None) -> None:
+        lease.letter = letter
+        lease.sent = True
+        recipients = letter.recipients
+        site = lease.site
+        assert site is not None
+        lease.worker.outbox.append(
+            Lease(
+                epoch=self._epoch,
+                id=lease.id,
+                number=letter.number,
+                road=site.road,
+                reverse_path=letter.reverse_path,
+                params=letter.params,
+                work=tuple([Work(e.index, recipients[e.index], e.attempts) for e in lease.errands]),
+                trace_block=letter.trace_block,
+                size=letter.size,
+                sha256=letter.sha256,
+                body=body,
+                body_file=letter.body_file,
+                accepted_at=letter.accepted_at,
+                account=letter.origin.account,
+            )
+        )
+
+    # taking back
+
+    def settle(self, settlement: Settlement, now: float) -> None:
+        """Take what became of one lease."""
+        lease = self._leases.get(settlement.lease) if settlement.epoch == self._epoch else None
+        if lease is None or lease.mail.number != settlement.number:
+            self._late(settlement, now)
+            return
+        self._settle_lease(lease, settlement.results, now)
+
+    def _settle_lease(self, lease: OpenLease, results: Sequence[tuple[int, Outcome]], now: float) -> None:
+        mine = self._close(lease, [outcome for _, outcome in results], now)
+        if len(mine) == 1 == len(results) and mine[0].index == results[0][0]:
+            pairs = [(mine[0], results[0][1])]
+        else:
+            pairs, mine = self._match(mine, results)
+            if mine:
+                self._give_back(lease.mail, mine, now)
+        if pairs:
+            self.apply(lease.mail, lease.letter, pairs)
+
+    def _match(
+        self, mine: list[Errand], results: Sequence[tuple[int, Outcome]]
+    ) -> tuple[list[tuple[Errand, Outcome]], list[Errand]]:
+        """Pair results with the errands they are about; return also the errands without a result."""
+        by_index = {errand.index: errand for errand in mine}
+        pairs = []
+        for index, outcome in results:
+            errand = by_index.pop(index, None)
+            if errand is not None:
+                pairs.append((errand, outcome))
+            elif outcome.kind in SUCCESS:
+                self._book.counters.duplicates += 1
+            else:
+                self._book.counters.ignored_results += 1
+        return pairs, list(by_index.values())
+
+    def _close(self, lease: OpenLease, outcomes: list[Outcome], now: float) -> list[Errand]:
+        """End a lease; return the errands that were still its own."""
+        self._leases.pop(lease.id, None)
+        lease.worker.leases.pop(lease.id, None)
+        if lease.site is None:
+            kept = [x for x in self._adopted.pop(lease.mail.number, ()) if x is not lease]
+            if kept:
+                self._adopted[lease.mail.number] = kept
+        else:
+            self._schedule.ended(
+                lease.site,
+                since=lease.since,
+                probe=lease.probe,
+                outcomes=outcomes,
+                now=now,
+                roll=self._roll(),
+            )
+        return [e for e in lease.errands if e.lease is lease and e.state is State.LEASED]
+
+    def _give_back(self, mail: Mail, errands: list[Errand], now: float) -> None:
+        for errand in errands:
+            self._book.wait(errand, now + self._settings.give_back)
+        if errands and mail.date is None:
+            self._book.watch(mail, now)
+
+    def _late(self, settlement: Settlement, now: float) -> None:
+        """A settlement of a lease that is not open: of an earlier brain, of a lost hand, or a repetition."""
+        adopted = self._adopted_by(settlement)
+        if adopted is not None:
+            self._settle_lease(adopted, settlement.results, now)
+            return
+        if settlement.epoch == self._epoch:
+            if settlement.lease not in self._revoked:
+                self._book.counters.ignored_results += len(settlement.results)
+                return
+            del self._revoked[settlement.lease]
+        else:
+            key = (settlement.epoch, settlement.lease)
+            if key in self._foreign:
+                self._book.counters.ignored_results += len(settlement.results)
+                return
+            self._foreign[key] = None
+            if len(self._foreign) > _REMEMBERED:
+                self._foreign.popitem(last=False)
+        self._believe(settlement)
+
+    def _adopted_by(self, settlement: Settlement) -> OpenLease | None:
+        leases = self._adopted.get(settlement.number)
+        if not leases:
+            return None
+        told = {index for index, _ in settlement.results}
+        for lease in leases:
+            if any(errand.index in told for errand in lease.errands):
+                return lease
+        return leases[0] if not told and len(leases) == 1 else None
+
+    def _believe(self, settlement: Settlement) -> None:
+        mail = self._book.mails.get(settlement.number)
+        pairs = []
+        for index, outcome in settlement.results:
+            errand = mail.errand(index) if mail is not None else None
+            good = outcome.kind in SUCCESS
+            if errand is None:
+                self._book.counters.duplicates += good
+            elif good or (
+                errand.state in (State.WAITING, State.PLANNING, State.READY)
+                or (errand.state is State.HELD and outcome.kind is OutcomeKind.FAILED)
+            ):
+                if errand.state is not State.SETTLING:
+                    pairs.append((errand, outcome))
+                continue
+            self._book.counters.ignored_results += 1
+        if pairs and mail is not None:
+            self._leave_site([errand for errand, _ in pairs])
+            self.apply(mail, mail.fresh, pairs)
+
+    def _leave_site(self, errands: list[Errand]) -> None:
+        self._schedule.left([e for e in errands if e.state is State.READY])
+
+    def apply(self, mail: Mail, letter: Letter | None, pairs: list[tuple[Errand, Outcome]]) -> None:
+        """Settle errands that are out of every queue; read the letter first where a notice may be owed."""
+        if letter is None:
+            letter = mail.fresh
+        if letter is None and self._settler.needs_letter(mail, pairs):
+            for errand, _ in pairs:
+                errand.state = State.SETTLING
+                errand.lease = None
+            self._committer.fetch(
+                [mail.number], lambda letters: self._apply(mail, letters.get(mail.number), pairs)
+            )
+            return
+        self._apply(mail, letter, pairs)
+
+    def _apply(self, mail: Mail, letter: Letter | None, pairs: list[tuple[Errand, Outcome]]) -> None:
+        change = self._settler.settle(mail, letter, pairs)
+        self._book.moved(mail, [errand for errand, _ in pairs], self._book.steady.now())
+        self._commit(change)
+
+
+def _room(worker: Worker) -> int:
+    return worker.hand.slots - len(worker.leases)

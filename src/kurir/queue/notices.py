@@ -1,0 +1,196 @@
+"""Open obligations to report: given to hands to be written, met when the report itself is accepted.
+
+Rule: exactly once.  An obligation is closed in the same transaction that accepts its report; a second report
+for it is answered with the number of the first.  A hand that does not answer in time is asked again, or
+another one is.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from kurir.model import Envelope, Reply, encode_id
+
+from .asks import Accepted, Incoming, NoticeWork, Refused
+from .book import Book
+from .commit import Committer
+from .intake import Done, Intake, NoticeClaim
+from .ports import Notice, Store, StoredLetter
+from .settings import QueueSettings
+
+if TYPE_CHECKING:
+    from .leasing import Worker
+
+_UNKNOWN = Reply(554, "5.3.0", ("No such obligation to report is open",))
+
+
+class _Open:
+    __slots__ = ("closers", "issued_at", "notice", "worker")
+
+    def __init__(self, notice: Notice) -> None:
+        self.notice = notice
+        self.worker: Worker | None = None
+        self.issued_at = 0.0
+        self.closers: list[Done] | None = None  # its report is being accepted
+
+
+class Notices:
+    """What we still owe."""
+
+    def __init__(
+        self,
+        settings: QueueSettings,
+        book: Book,
+        committer: Committer,
+        store: Store,
+        intake: Intake,
+        epoch: int,
+    ) -> None:
+        self._settings = settings
+        self._book = book
+        self._committer = committer
+        self._store = store
+        self._intake = intake
+        self._epoch = epoch
+        self._open: dict[str, _Open] = {}
+        self._due: deque[str] = deque()
+        self._issued: dict[str, float] = {}  # in order of issue
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def owe(self, notices: Sequence[Notice]) -> None:
+        """Note obligations that are in the store."""
+        for notice in notices:
+            if notice.id not in self._open:
+                self._open[notice.id] = _Open(notice)
+                self._due.append(notice.id)
+
+    def next_at(self) -> float | None:
+        """Return when the first unanswered notice is asked for again."""
+        for at in self._issued.values():
+            return at + self._settings.notice_timeout
+        return None
+
+    # giving out
+
+    def ask_again(self, now: float) -> None:
+        """Put notices that nobody answered in time back in line."""
+        limit = now - self._settings.notice_timeout
+        late = []
+        for id_, at in self._issued.items():
+            if at > limit:
+                break
+            late.append(id_)
+        for id_ in late:
+            self._back(id_)
+
+    def worker_gone(self, worker: "Worker") -> None:
+        """Put back what a hand was asked for."""
+        for id_, entry in list(self._open.items()):
+            if entry.worker is worker:
+                self._back(id_)
+
+    def _back(self, id_: str) -> None:
+        self._issued.pop(id_, None)
+        entry = self._open.get(id_)
+        if entry is None:
+            return
+        if entry.worker is not None:
+            entry.worker.notices -= 1
+            entry.worker = None
+        if entry.closers is None:
+            self._due.append(id_)
+
+    def issue(self, workers: Sequence["Worker"], now: float) -> None:
+        """Give what is due to hands that have room for it."""
+        if not self._due or not workers:
+            return
+        picked: list[_Open] = []
+        for worker in workers:
+            while self._due and worker.notices < self._settings.notices_per_hand:
+                entry = self._open.get(self._due.popleft())
+                if entry is None or entry.worker is not None or entry.closers is not None:
+                    continue
+                entry.worker = worker
+                entry.issued_at = now
+                worker.notices += 1
+                self._issued[entry.notice.id] = now
+                picked.append(entry)
+        if picked:
+            numbers = [entry.notice.number for entry in picked]
+            self._committer.fetch(numbers, lambda letters: self._send(picked, letters))
+
+    def _send(self, picked: list[_Open], letters: dict[int, StoredLetter]) -> None:
+        batches: dict[int, tuple[Worker, list[NoticeWork]]] = {}
+        for entry in picked:
+            worker, notice = entry.worker, entry.notice
+            letter = letters.get(notice.number)
+            if worker is None or worker.gone or letter is None:
+                continue  # put back already, or asked again after the timeout
+            batches.setdefault(id(worker), (worker, []))[1].append(self._work(notice, letter))
+        for worker, works in batches.values():
+            worker.hand.notice(works)
+
+    def _work(self, notice: Notice, letter: StoredLetter) -> NoticeWork:
+        return NoticeWork(
+            id=notice.id,
+            epoch=self._epoch,
+            number=notice.number,
+            to=notice.to,
+            original=Envelope(letter.reverse_path, letter.recipients, letter.params),
+            reasons=notice.reasons,
+            accepted_at=letter.accepted_at,
+            trace_block=letter.trace_block,
+            size=letter.size,
+            body_file=letter.body_file,
+            header_end=letter.header_end,
+            subject=letter.subject,
+            message_id=letter.message_id,
+            held=notice.held,
+        )
+
+    # taking reports
+
+    def accept(self, incoming: Incoming, done: Done) -> None:
+        """Take the report that fulfils `incoming.notice_of`."""
+        id_ = incoming.notice_of
+        assert id_ is not None
+        entry = self._open.get(id_)
+        if entry is None:
+            self._committer.ask(lambda: self._look_up(id_, done))
+            if self._committer.failure is not None:
+                done(Refused(self._intake.closed or _UNKNOWN))
+            return
+        if entry.closers is not None:
+            entry.closers.append(done)
+            return
+        entry.closers = []
+        self._issued.pop(id_, None)
+        claim = NoticeClaim(
+            id_,
+            entry.notice.number,
+            met=lambda number: self._met(id_, entry, number),
+            failed=lambda reply: self._failed(id_, entry, reply),
+        )
+        self._intake.take(incoming, done, claim)
+
+    def _look_up(self, id_: str, done: Done) -> Callable[[], None]:
+        number = self._store.notice_number(id_)
+        answer = Refused(_UNKNOWN) if number is None else Accepted(number, encode_id(number))
+        return lambda: done(answer)
+
+    def _met(self, id_: str, entry: _Open, number: int) -> None:
+        self._open.pop(id_, None)
+        if entry.worker is not None:
+            entry.worker.notices -= 1
+        self._book.counters.notices_met += 1
+        for done in entry.closers or ():
+            done(Accepted(number, encode_id(number)))
+
+    def _failed(self, id_: str, entry: _Open, reply: Reply) -> None:
+        waiting, entry.closers = entry.closers or (), None
+        # Asked again after the timeout, so that a full disk is not hammered.
+        self._issued[id_] = self._book.steady.now()
+        for done in waiting:
+            done(Refused(reply))

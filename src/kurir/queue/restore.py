@@ -1,0 +1,67 @@
+"""Reading the queue back at start.
+
+Rules
+1. The time during which nobody could try does not count against a message: where even the latest date in
+   the store lies in the past by more than a step of the schedule, the server was off (or its clock jumped),
+   and all ages are taken back by that gap.  So no message expires without having been tried.
+2. A date further away than the longest step (a clock that went back) is brought near.
+"""
+
+from collections.abc import Iterable
+
+from .book import Book
+from .intake import errand_of, sender_domain
+from .ports import StoredMessage
+from .settings import QueueSettings
+from .state import Mail, State
+
+
+def restore(messages: Iterable[StoredMessage], book: Book, settings: QueueSettings) -> int:
+    """Fill `book` from the store; return how many recipients wait."""
+    wall, now = book.steady.wall(), book.steady.now()
+    longest = max(settings.retry) * (1 + settings.jitter)
+    latest = 0.0
+    count = 0
+    mails: list[Mail] = []
+    for stored in messages:
+        mail = Mail(
+            stored.number,
+            now - max(0.0, wall - stored.accepted_at),
+            sender_domain(stored.reverse_path),
+            null=stored.reverse_path is None,
+            proven=stored.proven_sender,
+            account=stored.account is not None,
+        )
+        errands = []
+        latest = max(latest, stored.accepted_at)
+        for recipient, state in stored.recipients:
+            errand = errand_of(mail, state.index, recipient)
+            errand.attempts = state.attempts
+            errand.told = state.told
+            errands.append(errand)
+            if state.held is not None:
+                errand.state = State.HELD
+                errand.held = state.held
+                continue
+            latest = max(latest, state.next_at)
+            errand.due = now + min(max(state.next_at - wall, 0.0), longest)
+        mail.errands = tuple(errands)
+        mail.open = len(errands)
+        if not errands:
+            continue  # only its notices are open
+        count += mail.open
+        book.mails[mail.number] = mail
+        mails.append(mail)
+    gap = wall - latest
+    if gap <= longest:
+        gap = 0.0
+    add = book.wheel.add
+    for mail in mails:
+        mail.born += gap
+        for errand in mail.errands:
+            if errand.state is State.WAITING:
+                add(errand.due, errand)
+        if any(e.state is State.WAITING for e in mail.errands):
+            book.watch(mail, now)
+    book.counters.loaded_recipients += count
+    return count

@@ -1,0 +1,191 @@
+"""One message from its first octet to the promise: body in, header looked at once, handed to the brain.
+
+The header decides while the body still streams: too large, a loop, or (from our own people) not theirs.
+What failed is remembered, the rest of the body is read and dropped, and the reply goes out at its end.
+"""
+
+import errno
+from dataclasses import dataclass
+
+from kurir.identity import Account
+from kurir.message.facts import MessageFacts, facts_of
+from kurir.message.headers import Problem, scan
+from kurir.message.limits import HeaderLimits
+from kurir.message.received import HopLimits, loop_reason, received_field
+from kurir.model import Origin, Reply
+from kurir.queue.asks import Accepted, Incoming
+
+from . import replies
+from .body import BodyCollector
+from .desk import Desk
+from .settings import Role
+from .submission import complete
+from .transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who hands the message in: facts for its origin, and whether it is one of ours (`insider`)."""
+
+    origin: Origin
+    role: Role
+    account: Account | None
+    insider: bool
+
+
+class Intake:
+    """Takes one body.  `add` and, where `flush_due`, `flush`; then `accept` or `discard`."""
+
+    __slots__ = (
+        "_body",
+        "_desk",
+        "_facts",
+        "_message_id",
+        "_prefix",
+        "_sender",
+        "_transaction",
+        "octets",
+        "refusal",
+    )
+
+    def __init__(self, desk: Desk, transaction: Transaction, sender: Sender) -> None:
+        self._desk = desk
+        self._transaction = transaction
+        self._sender = sender
+        s = desk.settings
+        self._body = BodyCollector(desk.body_files, self._settle, in_memory=s.in_memory, hold=s.head)
+        self._facts: MessageFacts | None = None
+        self._prefix = b""
+        self._message_id = ""
+        self.octets = 0
+        self.refusal: Reply | None = None
+
+    def add(self, data: bytes) -> None:
+        """Take a piece of the body.  Never waits."""
+        self.octets += len(data)
+        if self.refusal is None:
+            self._body.add(data)
+
+    @property
+    def flush_due(self) -> bool:
+        """Whether `flush` should be awaited before more is read."""
+        return self._body.flush_due
+
+    async def flush(self) -> None:
+        """Move what was gathered to the file; a failure becomes the refusal."""
+        try:
+            await self._body.flush()
+        except OSError as e:
+            self.refuse(_disk_reply(e))
+        else:
+            if self.refusal is not None:
+                self._body.discard()
+
+    def refuse(self, reply: Reply) -> None:
+        """Decide against the message; what was stored is dropped."""
+        self.refusal = reply
+        self._body.discard()
+
+    def discard(self) -> None:
+        """Forget the body."""
+        self._body.discard()
+
+    def _settle(self, data: bytes) -> bytes:
+        """Look at the header, once; return the body as it is to be kept."""
+        s = self._desk.settings
+        limits = HeaderLimits(octets=s.head)
+        facts = self._facts = facts_of(data, limits)
+        if facts.problems & Problem.TOO_LONG or (facts.problems & Problem.UNFINISHED and len(data) > s.head):
+            self.refusal = replies.HEADER_TOO_LARGE
+            return data
+        own = HopLimits(received=s.hops)
+        if facts.received_count > min(own.own, own.received):
+            why = loop_reason(scan(data, limits), s.hostname, limits=own)
+            if why is not None:
+                self.refusal = replies.looping(why)
+                return data
+        if self._sender.account is not None or self._sender.role is Role.LOCAL:
+            return self._complete(data, limits)
+        self._message_id = facts.message_id
+        return data
+
+    def _complete(self, data: bytes, limits: HeaderLimits) -> bytes:
+        desk = self._desk
+        facts = self._facts
+        assert facts is not None
+        self._message_id = facts.message_id or f"<{desk.random(16).hex()}@{desk.settings.hostname}>"
+        edits = complete(
+            data,
+            account=self._sender.account,
+            reverse_path=self._transaction.reverse_path,
+            smtputf8=self._transaction.params.smtputf8,
+            at=desk.clock.now(),
+            message_id=self._message_id,
+            separator=desk.directory.settings.separator,
+            limits=limits,
+        )
+        self.refusal = edits.reply
+        if self.refusal is not None:
+            return data
+        self._prefix = edits.prefix
+        if edits.cuts:
+            data = edits.apply(data)
+            self._facts = facts_of(data, limits)
+        return data
+
+    async def accept(self) -> Reply:
+        """Hand the message to the brain; return the reply to the end of data."""
+        try:
+            body, body_file = await self._body.finish() if self.refusal is None else (None, None)
+        except OSError as e:
+            self.refuse(_disk_reply(e))
+        if self.refusal is not None:
+            self._body.discard()
+            return self.refusal
+        desk = self._desk
+        incoming = self._incoming(body, body_file)
+        # From here on the body file belongs to the brain: whatever becomes of this session, only it knows
+        # whether a row names the file.  One that no row names is removed at the next start.
+        answer = await desk.door.accept(incoming)
+        if isinstance(answer, Accepted):
+            desk.counts.accepted[self._sender.origin.listener] += 1
+            desk.counts.octets += incoming.size
+            return replies.accepted(answer.id)
+        self.refusal = answer.reply
+        self._body.discard()
+        return answer.reply
+
+    def _incoming(self, body: bytes | None, body_file: str | None) -> Incoming:
+        desk, transaction, facts = self._desk, self._transaction, self._facts
+        assert facts is not None
+        now = desk.clock.now()
+        field = received_field(
+            self._sender.origin,
+            by=desk.settings.hostname,
+            queue_id=desk.random(8).hex(),
+            at=now,
+            recipients=transaction.typed if len(transaction.typed) == 1 else (),
+            hide_client=desk.settings.hide_client and self._sender.account is not None,
+        )
+        return Incoming(
+            envelope=transaction.envelope(),
+            received_at=now,
+            origin=self._sender.origin,
+            trace_block=field + self._prefix,
+            size=self._body.size,
+            sha256=self._body.sha256,
+            body=body,
+            body_file=body_file,
+            header_end=facts.header_end,
+            message_id=self._message_id,
+            subject=facts.subject,
+            header_from=facts.header_from,
+            proven_sender=self._sender.insider,
+        )
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def _disk_reply(error: OSError) -> Reply:
+    return replies.DISK_FULL if error.errno in _FULL else replies.STORAGE_FAILED

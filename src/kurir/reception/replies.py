@@ -1,0 +1,80 @@
+"""Every reply that reception gives by itself, once, with its enhanced code (RFC 3463, RFC 5248)."""
+
+from kurir.model import Cause, Reply
+
+_of = Reply.of
+
+START_DATA = _of(354, None, "End data with <CR><LF>.<CR><LF>")
+READY_FOR_TLS = _of(220, "2.0.0", "Ready to start TLS")
+TLS_UNAVAILABLE = _of(454, "4.7.0", "TLS is not available at the moment")
+TLS_FIRST = _of(530, "5.7.0", "Must issue a STARTTLS command first")
+SENDER_OK = _of(250, "2.1.0", "Sender ok")
+RECIPIENT_OK = _of(250, "2.1.5", "Recipient ok")
+
+LOGGED_IN = _of(235, "2.7.0", "Authentication successful")
+WRONG_CREDENTIALS = _of(535, "5.7.8", "Authentication credentials invalid")
+ACCOUNT_DISABLED = _of(535, "5.7.13", "This account is disabled")
+LOGIN_BUSY = _of(454, "4.7.0", "Too many logins at the moment, try again in a minute")
+LOGIN_FIRST = _of(530, "5.7.0", "Authentication required")
+
+RELAY_DENIED = _of(
+    550, "5.7.1", "Relaying denied: this server takes mail for its own domains, or from users who log in"
+)
+UNKNOWN_USER = _of(550, "5.1.1", "No such mailbox here")
+ALIAS_BROKEN = _of(451, "4.3.5", "The alias for this address is not set up correctly, please try again later")
+NOT_YOUR_SENDER = _of(553, "5.7.1", "Your account may not send from this address")
+ONE_FOR_BOUNCES = _of(452, "4.5.3", "A message from <> has one recipient: send it again to the others")
+TOO_MANY_TARGETS = _of(452, "4.5.3", "Too many recipients, send to the others in a new transaction")
+VERIFY_FAILED = _of(
+    450, "4.4.1", "The server behind could not be asked about this recipient, please try again later"
+)
+
+HEADER_TOO_LARGE = _of(552, "5.3.4", "The header of the message is too large")
+DISK_FULL = _of(452, "4.3.1", "No space to store the message at the moment, please try again later")
+STORAGE_FAILED = _of(451, "4.3.0", "The message could not be stored, please try again later")
+
+VRFY = _of(252, "2.5.0", "Cannot verify, but will take mail for this server's users")
+EXPN = _of(502, "5.5.1", "Lists are not shown")
+NO_XCLIENT = _of(550, "5.7.0", "XCLIENT is not allowed from here")
+BAD_XCLIENT = _of(501, "5.5.4", "XCLIENT attributes cannot be understood")
+
+TOO_SLOW = _of(421, "4.4.2", "Timeout, closing the connection")
+SESSION_OVER = _of(421, "4.4.2", "This session has lasted long enough, please connect again")
+SHUTTING_DOWN = _of(421, "4.3.2", "Shutting down, please try again in a minute")
+TOO_BUSY = _of(421, "4.3.2", "Too many connections at the moment, please try again later")
+TOO_MANY_LOGINS = _of(421, "4.7.0", "Too many failed logins, please try again later")
+INTERNAL_ERROR = _of(421, "4.3.0", "Something went wrong here, please try again later")
+
+CAUSES: dict[Reply, Cause] = {
+    TLS_FIRST: Cause.TLS_REQUIRED,
+    LOGIN_FIRST: Cause.AUTH_REQUIRED,
+    WRONG_CREDENTIALS: Cause.AUTH_FAILED,
+    ACCOUNT_DISABLED: Cause.DISABLED_USER,
+    LOGIN_BUSY: Cause.BUSY,
+    TOO_MANY_LOGINS: Cause.RATE_LIMITED,
+    RELAY_DENIED: Cause.RELAY_DENIED,
+    UNKNOWN_USER: Cause.UNKNOWN_USER,
+    ALIAS_BROKEN: Cause.CONFIGURATION,
+    NOT_YOUR_SENDER: Cause.SENDER_NOT_YOURS,
+    ONE_FOR_BOUNCES: Cause.TOO_MANY_RECIPIENTS,
+    TOO_MANY_TARGETS: Cause.TOO_MANY_RECIPIENTS,
+    VERIFY_FAILED: Cause.UNREACHABLE,
+    HEADER_TOO_LARGE: Cause.TOO_LARGE,
+    DISK_FULL: Cause.DISK_FULL,
+    STORAGE_FAILED: Cause.STORAGE_FAILED,
+    TOO_SLOW: Cause.TIMEOUT,
+    SESSION_OVER: Cause.TIMEOUT,
+    SHUTTING_DOWN: Cause.SHUTDOWN,
+    TOO_BUSY: Cause.BUSY,
+}
+"""What a refusal of ours means in the closed list of causes."""
+
+
+def accepted(queue_id: str) -> Reply:
+    """The promise: said only after the commit."""
+    return Reply(250, "2.0.0", (f"{queue_id} accepted, safe on disk",))
+
+
+def looping(why: str) -> Reply:
+    """The message runs in a circle (RFC 5321 section 6.3)."""
+    return Reply.of(554, "5.4.6", f"Mail loop: {why}")

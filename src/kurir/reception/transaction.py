@@ -1,0 +1,116 @@
+"""The envelope while it is being said: who sends, which recipients are taken, and what they resolve to.
+
+`rule` decides a recipient without waiting; where only the next hop knows (a domain we relay for), the
+ruling names the address to ask about.  So whatever is taken from a stranger is known to have a place
+to go, and nothing has to be bounced later.
+"""
+
+from dataclasses import dataclass
+
+from kurir.identity import ALIAS_LOOP, Directory, DomainKind
+from kurir.model import Address, Envelope, MailParams, Recipient, Reply
+from kurir.smtp.events import MailFrom
+
+from . import replies
+from .relay import Client, Grant, may_relay
+from .settings import ReceptionSettings, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """`reply` to RCPT; with `ask` only if the next hop takes that address.  `targets` is where the mail goes."""
+
+    reply: Reply
+    targets: tuple[Recipient, ...] = ()
+    ask: Address | None = None
+
+
+class Transaction:
+    """One message's envelope in the making."""
+
+    __slots__ = (
+        "_client",
+        "_directory",
+        "_seen",
+        "_settings",
+        "params",
+        "recipients",
+        "reverse_path",
+        "typed",
+    )
+
+    def __init__(
+        self, mail: MailFrom, client: Client, directory: Directory, settings: ReceptionSettings
+    ) -> None:
+        self.reverse_path: Address | None = mail.reverse_path
+        self.params: MailParams = mail.params
+        self.typed: list[Address] = []
+        self.recipients: list[Recipient] = []
+        self._client = client
+        self._directory = directory
+        self._settings = settings
+        self._seen: set[tuple[str, str]] = set()
+
+    def rule(self, wanted: Recipient) -> Ruling:
+        """Decide one forward-path."""
+        address = wanted.address
+        kind = self._directory.kind(address.domain)
+        grant = may_relay(self._client, kind)
+        if not grant.allowed:
+            return Ruling(replies.LOGIN_FIRST if grant is Grant.LOGIN_FIRST else replies.RELAY_DENIED)
+        if self.reverse_path is None and self._client.role is Role.MX and not grant.insider:
+            if len(self.typed) >= self._settings.null_recipients:
+                return Ruling(replies.ONE_FOR_BOUNCES)
+        found = self._directory.resolve(address)
+        if not found.targets:
+            return Ruling(replies.ALIAS_BROKEN if found.via == ALIAS_LOOP else replies.UNKNOWN_USER)
+        if len(self.recipients) + len(found.targets) > max(
+            self._settings.max_expanded, self._settings.max_recipients
+        ):
+            return Ruling(replies.TOO_MANY_TARGETS)
+        targets = tuple(_turned(wanted, target) for target in found.targets)
+        return Ruling(replies.RECIPIENT_OK, targets, self._to_ask(found.targets, grant))
+
+    def _to_ask(self, targets: tuple[Address, ...], grant: Grant) -> Address | None:
+        # Our own people get a report when it fails; a list with several members has a life of its own.
+        if grant.insider or len(targets) > 1:
+            return None
+        only = targets[0]
+        return only if self._directory.kind(only.domain) is DomainKind.RELAYED else None
+
+    def add(self, wanted: Recipient, targets: tuple[Recipient, ...]) -> None:
+        """Take what was ruled; an address that is there already is not taken twice."""
+        self.typed.append(wanted.address)
+        for target in targets:
+            key = (target.address.local, target.address.domain)
+            if key not in self._seen:
+                self._seen.add(key)
+                self.recipients.append(target)
+
+    def envelope(self) -> Envelope:
+        """Return the envelope as it is to be kept."""
+        return Envelope(self.reverse_path, tuple(self.recipients), self.params)
+
+
+def _turned(wanted: Recipient, target: Address) -> Recipient:
+    if target == wanted.address:
+        return wanted
+    # ORCPT stays what the sender said, or becomes what it typed (RFC 3461 section 5.2.7.1).
+    orcpt = wanted.orcpt
+    if orcpt is None and wanted.address.domain:
+        orcpt = f"{'rfc822' if wanted.address.is_ascii else 'utf-8'};{wanted.address}"
+    return Recipient(target, wanted.notify, orcpt, wanted.address)
+
+
+MAX_WORDS = 400
+
+
+def from_next_hop(said: Reply) -> Reply:
+    """Turn the next hop's word on a recipient into ours: 2xx is ours, refusals keep code class and text."""
+    if said.klass == 2:
+        return replies.RECIPIENT_OK
+    enhanced = said.enhanced if said.enhanced and said.enhanced[0] == str(said.klass) else None
+    text = said.text[:MAX_WORDS]
+    if said.klass == 5:
+        return Reply(550, enhanced or "5.1.1", (text or "Refused by the server behind",))
+    return Reply(450, enhanced if said.klass == 4 else "4.4.1", (text or replies.VERIFY_FAILED.text,))

@@ -1,0 +1,138 @@
+"""The first part of a report: what a person reads (RFC 3464 section 2, item (b)).
+
+One block for each language, and in it one paragraph for each kind of news; the address first, then what happened,
+what to do, and the other server's words between quotes, untouched but for characters that could do harm.
+"""
+
+import textwrap
+from collections.abc import Sequence
+from typing import Protocol
+
+from kurir.message.dates import format_date
+from kurir.message.words import disarm
+from kurir.model import Cause, encode_id
+from kurir.queue.asks import NoticeReason, NoticeWork
+
+from .phrases import PHRASES
+from .settings import Lang, ReportSettings
+from .statuses import ACTIONS
+
+_WIDTH = 76
+_MAX_LISTED = 100  # recipients; the rest stand in the machine-readable part
+
+
+class Sentence(Protocol):
+    """What happened, and what a person can do about it."""
+
+    @property
+    def what(self) -> str:
+        """What happened."""
+        ...
+
+    @property
+    def todo(self) -> str:
+        """What to do; may be empty."""
+        ...
+
+
+class Explain(Protocol):
+    """The catalogue of causes, as `kurir.trace.explain` offers it.  Unknown `values` are ignored."""
+
+    def __call__(self, cause: Cause, lang: Lang, *, final: bool | None = None, **values: object) -> Sentence:
+        """Return the sentences for `cause` in `lang`."""
+        ...
+
+
+def by_action(reasons: Sequence[NoticeReason]) -> dict[str, list[NoticeReason]]:
+    """Group `reasons` by action, the worst news first."""
+    groups = {action: [r for r in reasons if r.action == action] for action in ACTIONS}
+    return {action: found for action, found in groups.items() if found}
+
+
+def subject(work: NoticeWork, settings: ReportSettings) -> str:
+    """Return the subject in plain words, in each language; the worst news decides."""
+    key = "subject.held" if work.held else f"subject.{next(iter(by_action(work.reasons)))}"
+    return " / ".join(PHRASES[lang][key] for lang in settings.languages)
+
+
+def body(work: NoticeWork, settings: ReportSettings, explain: Explain) -> str:
+    """Return the whole text, lines ending with a line feed."""
+    blocks = [_block(work, settings, explain, lang) for lang in settings.languages]
+    if len(blocks) > 1:
+        blocks = [
+            f"-- {PHRASES[lang]['name']} --\n\n{block}"
+            for lang, block in zip(settings.languages, blocks, strict=True)
+        ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _block(work: NoticeWork, settings: ReportSettings, explain: Explain, lang: Lang) -> str:
+    words = PHRASES[lang]
+    paragraphs: list[str] = []
+    if work.held:
+        paragraphs.append(_wrapped(words["intro.held"]))
+    for action, reasons in by_action(work.reasons).items():
+        if not work.held:
+            paragraphs.append(_wrapped(words[f"intro.{action}"]))
+        paragraphs += [_one(reason, settings, explain, lang) for reason in reasons[:_MAX_LISTED]]
+        if len(reasons) > _MAX_LISTED:
+            paragraphs.append(f"  + {len(reasons) - _MAX_LISTED}")
+    facts = []
+    if work.held:
+        facts.append((words["sender"], str(work.original.reverse_path or "<>")))
+    facts.append((words["subject"], work.subject or words["none"]))
+    facts.append((words["date"], format_date(work.accepted_at, settings.offset_minutes)))
+    facts.append((words["id"], encode_id(work.number)))
+    width = max(len(label) for label, _ in facts) + 2
+    paragraphs.append("\n".join(f"  {label + ':':<{width}}{disarm(value)}" for label, value in facts))
+    paragraphs.append(_wrapped(words["close"].format(postmaster=f"postmaster@{settings.domain}")))
+    return "\n\n".join(paragraphs)
+
+
+def _one(reason: NoticeReason, settings: ReportSettings, explain: Explain, lang: Lang) -> str:
+    words = PHRASES[lang]
+    address = reason.recipient.address
+    title = disarm(f"<{address}>")
+    if reason.recipient.wanted:
+        title += disarm(f" ({words['wanted'].format(address=reason.recipient.wanted)})")
+    lines = [title]
+    outcome = reason.outcome
+    if outcome is not None and reason.action in ("failed", "delayed"):
+        said = outcome.reply
+        sentence = explain(
+            outcome.cause,
+            lang,
+            final=reason.action == "failed",
+            recipient=str(address),
+            domain=address.domain,
+            host=outcome.host,
+            reply=str(said) if said else "",
+            detail=outcome.detail,
+        )
+        lines.append(_wrapped(disarm(sentence.what), "  "))
+        if sentence.todo:
+            lines.append(_wrapped(f"{words['todo']}: {disarm(sentence.todo)}", "  "))
+        if said is not None:
+            label = words["said"].format(host=outcome.host) if outcome.host else words["said.somebody"]
+            lines.append(_wrapped(disarm(f'{label}: "{str(said)[: settings.max_reply]}"'), "  "))
+        elif outcome.detail:
+            lines.append(_wrapped(disarm(f"{words['detail']}: {outcome.detail[: settings.max_reply]}"), "  "))
+        if outcome.possibly_delivered:
+            lines.append(_wrapped(words["twice"], "  "))
+    if reason.action == "delayed":
+        when = (("next", reason.next_at), ("until", reason.give_up_at))
+        lines += [
+            f"  {words[k]}: {format_date(at, settings.offset_minutes)}" for k, at in when if at is not None
+        ]
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -1,0 +1,114 @@
+"""What a `Client` tells its driver."""
+
+import re
+from dataclasses import dataclass, field
+
+from kurir.model import Reply
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
+
+
+@dataclass(frozen=True, slots=True)
+class PeerExtensions:
+    """What EHLO offered: keyword -> parameters, upper-case keywords.  `name` is the peer's own name."""
+
+    name: str
+    keywords: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __contains__(self, keyword: str) -> bool:
+        return keyword in self.keywords
+
+    @property
+    def rcpt_max(self) -> int | None:
+        """How many recipients the peer takes in one transaction, where it says so (RFC 9422 section 4)."""
+        return self._limit("RCPTMAX")
+
+    @property
+    def mail_max(self) -> int | None:
+        """How many transactions the peer takes in one session, where it says so (RFC 9422 section 4)."""
+        return self._limit("MAILMAX")
+
+    @property
+    def max_size(self) -> int | None:
+        """The largest message the peer takes, in octets, where it says so (RFC 1870 section 4)."""
+        value = self.keywords.get("SIZE", ())
+        return int(value[0]) or None if value and _NUMBER.fullmatch(value[0]) else None
+
+    def _limit(self, name: str) -> int | None:
+        for item in self.keywords.get("LIMITS", ()):
+            key, _, value = item.partition("=")
+            if key.upper() == name and _NUMBER.fullmatch(value):
+                return int(value) or None
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Greeted:
+    """The banner."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class HelloAnswered:
+    """EHLO (or HELO where EHLO was refused with 5xx) was answered."""
+
+    reply: Reply
+    extensions: PeerExtensions
+
+
+@dataclass(frozen=True, slots=True)
+class TlsAnswered:
+    """STARTTLS was answered; on 220 with nothing buffered the driver does the handshake, then calls `tls_started`."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class AuthChallenged:
+    """334 with decoded data: answer with `Client.auth_response`."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AuthDone:
+    """235 or a refusal."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class BodyWanted:
+    """354, or all was accepted on a CHUNKING peer: send the body with `Client.body`, then `Client.end_body`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionDone:
+    """The transaction is over.
+
+    `results` has one ``(stage, reply)`` for each recipient of the envelope, in order; stage is one of
+    ``"mail" "rcpt" "data" "body"``: the command whose reply decided.  The session is free for the next one.
+    """
+
+    results: tuple[tuple[str, Reply], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerBroke:
+    """The peer broke the protocol (garbage, endless reply, talk out of turn) or said 421: close. Not reusable."""
+
+    reply: Reply | None
+    problem: str
+
+
+ClientEvent = (
+    Greeted
+    | HelloAnswered
+    | TlsAnswered
+    | AuthChallenged
+    | AuthDone
+    | BodyWanted
+    | TransactionDone
+    | PeerBroke
+)

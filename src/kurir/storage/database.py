@@ -1,0 +1,208 @@
+"""Opening SQLite so that it keeps its promises: WAL, asserted synchronous level, durable creation.
+
+A database is made in one transaction and its directory entry synced before anybody relies on it.
+Schemas carry numbered migrations in a table of their own; a database from a newer Kurir is refused.
+Readers of other processes (and of other users) open read-only; where the last writer is gone and nothing
+is left to replay, the file is read as immutable, since WAL needs a writable folder otherwise.
+"""
+
+import errno
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import apsw
+
+from kurir.queue.ports import StoreError, StoreFull
+
+FULL: Final = 2
+NORMAL: Final = 1
+_LEVEL_NAME = {FULL: "FULL", NORMAL: "NORMAL"}
+
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a database is for, and the numbered steps that made it what it is (the first creates it)."""
+
+    name: str
+    steps: tuple[str, ...]
+
+    @classmethod
+    def of(cls, name: str, *names: str) -> "Schema":
+        """Read the SQL of the steps from this package."""
+        folder = files(__package__) / "sql"
+        return cls(name, tuple((folder / f"{n}.sql").read_text("utf-8") for n in (names or (name,))))
+
+
+class NoDatabase(Exception):
+    """There is no such database (yet)."""
+
+
+@contextmanager
+def translated(connection: apsw.Connection | None, doing: str) -> Iterator[None]:
+    """Turn errors of SQLite into `StoreFull` (no space) or `StoreError` (everything else)."""
+    try:
+        yield
+    except apsw.FullError as e:
+        raise StoreFull(f"no space left while {doing}: {e}") from e
+    except apsw.Error as e:
+        if connection is not None and connection.system_errno in _NO_SPACE and isinstance(e, apsw.IOError):
+            raise StoreFull(f"no space left while {doing}: {e}") from e
+        raise StoreError(f"{type(e).__name__} while {doing}: {e}") from e
+    except OSError as e:
+        kind = StoreFull if e.errno in _NO_SPACE else StoreError
+        raise kind(f"{e} while {doing}") from e
+
+
+def sync_directory(folder: Path) -> None:
+    """Make the names in `folder` durable.  Raises OSError."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def make_directory(folder: Path, mode: int = 0o750) -> None:
+    """Make `folder` and its parents, durably.  Raises OSError."""
+    if folder.is_dir():
+        return
+    make_directory(folder.parent, mode)
+    folder.mkdir(mode=mode, exist_ok=True)
+    sync_directory(folder.parent)
+
+
+def open_writer(
+    path: Path,
+    schema: Schema,
+    now: Callable[[], float],
+    *,
+    synchronous: int = FULL,
+    page_size: int = 4096,
+    cache: int = 4 * 1024 * 1024,
+    mode: int = 0o640,
+) -> apsw.Connection:
+    """Open `path` for writing, making or migrating it.  Raises `StoreFull`, `StoreError`.
+
+    The connection never checkpoints by itself, waits up to 5 s for locks of other processes, and is proven
+    to be in WAL mode at the wanted synchronous level.
+    """
+    with translated(None, f"opening {path}"):
+        make_directory(path.parent)
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, mode))
+        connection = apsw.Connection(str(path), statementcachesize=128)
+    try:
+        with translated(connection, f"opening {path}"):
+            connection.set_busy_timeout(5000)
+            connection.wal_autocheckpoint(0)
+            connection.pragma("page_size", page_size)
+            journal = connection.pragma("journal_mode", "wal")
+            connection.pragma("synchronous", synchronous)
+            connection.pragma("cache_size", -cache // 1024)
+            connection.pragma("temp_store", 2)
+            level = connection.pragma("synchronous")
+            if journal != "wal" or level != synchronous:
+                raise StoreError(
+                    f"{path}: journal mode is {journal} and synchronous {level}, "
+                    f"but wal and {_LEVEL_NAME[synchronous]} are needed for mail to survive a power cut"
+                )
+            _migrate(connection, path, schema, now)
+            sync_directory(path.parent)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _migrate(connection: apsw.Connection, path: Path, schema: Schema, now: Callable[[], float]) -> None:
+    if connection.table_exists(None, "migration") and _version(connection) == len(schema.steps):
+        return
+    with transaction(connection):
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS migration ("
+            "number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at REAL NOT NULL) STRICT"
+        )
+        have = _version(connection)
+        if have > len(schema.steps):
+            raise StoreError(
+                f"{path} was written by a newer Kurir (schema {have}, this one knows {len(schema.steps)}): "
+                "start the newer version, or restore a copy made before the upgrade"
+            )
+        for number, step in enumerate(schema.steps[have:], have + 1):
+            connection.execute(step)
+            connection.execute("INSERT INTO migration VALUES (?, ?, ?)", (number, schema.name, now()))
+
+
+def _version(connection: apsw.Connection) -> int:
+    return int(one(connection, "SELECT coalesce(max(number), 0) FROM migration")[0])
+
+
+@contextmanager
+def transaction(connection: apsw.Connection) -> Iterator[None]:
+    """One write transaction, rolled back on any error (SQLite may have rolled back by itself)."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def one(connection: apsw.Connection, sql: str, bindings: Sequence[Any] = ()) -> Row:
+    """Return the first row of a query that always has one."""
+    row = connection.execute(sql, bindings).fetchone()
+    assert row is not None
+    return tuple(row)
+
+
+def open_reader(path: Path, *, patience: float = 2.0) -> apsw.Connection:
+    """Open `path` read-only, beside a running writer or after it.  Raises `NoDatabase`, `StoreError`."""
+    if not path.exists():
+        raise NoDatabase(f"{path} does not exist")
+    try:
+        return _probed(f"file:{quote(str(path))}?mode=ro", patience)
+    except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.IOError) as e:
+        wal = path.with_name(path.name + "-wal")
+        if wal.exists() and wal.stat().st_size:
+            raise StoreError(
+                f"{path} cannot be read: {e}; its last writer left a log that only its owner may replay "
+                "(run this as the user of the server, or start the server once)"
+            ) from e
+    except apsw.Error as e:
+        raise StoreError(f"{path} cannot be read: {e}") from e
+    with translated(None, f"reading {path}"):
+        return _probed(f"file:{quote(str(path))}?immutable=1", patience)
+
+
+def _probed(uri: str, patience: float) -> apsw.Connection:
+    """Open and read once: SQLite looks at the file only at the first query."""
+    connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    try:
+        connection.set_busy_timeout(round(patience * 1000))
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def snapshot(connection: apsw.Connection) -> Iterator[None]:
+    """Let all queries inside see one moment."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")

@@ -1,0 +1,300 @@
+"""`SqliteFacts`: the store of facts behind the brain.  One transaction and one sync per batch.
+
+Rules: the commit path never checkpoints and never retries; what failed for lack of space may be tried again
+later, any other failure closes this object for writing, because after a failed fsync nobody knows what the
+disk holds (a restart reads it back).  The store checks what it is told: numbers are dense, and a recipient
+that has ended stays as it ended.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+import apsw
+
+from kurir.model import Clock, Recipient
+from kurir.queue.ports import (
+    Change,
+    Notice,
+    RecipientState,
+    StoredLetter,
+    StoredMessage,
+    StoreError,
+    StoreFull,
+)
+
+from .database import FULL, NoDatabase, Schema, one, open_reader, open_writer, transaction, translated
+from .layout import Layout
+from .rows import (
+    EVENT_COLUMNS,
+    MESSAGE_COLUMNS,
+    NOTICE_COLUMNS,
+    RECIPIENT_COLUMNS,
+    Batch,
+    marks,
+    mended,
+    row_letter,
+    row_notice,
+    row_recipient,
+    row_waiting,
+)
+from .settings import FactsSettings
+
+FACTS: Final = Schema.of("facts")
+
+_ADD_MESSAGE = f"INSERT INTO message ({MESSAGE_COLUMNS}) VALUES ({marks(MESSAGE_COLUMNS)})"
+_ADD_BODY = "INSERT INTO body (number, data) VALUES (?, ?)"
+_ADD_RECIPIENT = f"INSERT INTO recipient ({RECIPIENT_COLUMNS}) VALUES ({marks(RECIPIENT_COLUMNS)})"
+_SET_STATE = (
+    "UPDATE recipient SET fate=?, next_at=?, attempts=?, held=?, leased=?, told=?"
+    " WHERE number=? AND idx=? AND fate IS NULL"
+)
+_ADD_EVENT = f"INSERT INTO event ({EVENT_COLUMNS}) VALUES ({marks(EVENT_COLUMNS)})"
+_ADD_NOTICE = f"INSERT OR IGNORE INTO notice ({NOTICE_COLUMNS}) VALUES ({marks(NOTICE_COLUMNS)})"
+_MEET_NOTICE = "UPDATE notice SET open=0, met_by=? WHERE id=? AND open=1"
+_ADD_SETTLED = "INSERT OR IGNORE INTO settled (number, at) VALUES (?, ?)"
+_COUNT = "UPDATE ledger SET messages=messages+?, recipients=recipients+?, events=events+?"
+
+_WAITING = """
+SELECT r.number, r.idx, r.fate, r.next_at, r.attempts, r.held, r.leased, r.told,
+       r.address, r.wanted, r.notify, r.orcpt,
+       m.accepted_at, m.reverse_path, m.size, m.account, m.proven_sender
+FROM recipient r JOIN message m ON m.number = r.number
+WHERE r.fate IS NULL ORDER BY r.number, r.idx"""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointReport:
+    """What a checkpoint came to: octets of WAL left on disk; `blocked` by a reader that would not go."""
+
+    wal: int
+    blocked: bool
+
+
+class SqliteFacts:
+    """Facts in ``facts.db`` (implements `kurir.queue.ports.Store`).
+
+    `commit` belongs to one thread; `letters`, `checkpoint` and the mover (`days.DayMover`) may run beside it
+    in others.  `writing` is the lock that all writers of this process take.  Raises `StoreError` where the
+    file cannot be opened with the guarantees that mail needs.
+    """
+
+    def __init__(self, layout: Layout, clock: Clock, settings: FactsSettings | None = None) -> None:
+        self.layout = layout
+        self.clock = clock
+        self.settings = settings or FactsSettings()
+        self.writing = threading.Lock()
+        self._failure: StoreError | None = None
+        self._writer = self.connect()
+        self._checkpointer = self.connect()
+        self._reader = open_reader(layout.facts)
+        self._reading = threading.Lock()
+        ledger = one(self._writer, "SELECT messages, recipients, events FROM ledger")
+        self._messages, self._events = int(ledger[0]), int(ledger[2])
+
+    def connect(self, synchronous: int = FULL) -> apsw.Connection:
+        """Open one more writing connection to the facts (for the mover); the caller takes `writing` around it."""
+        s = self.settings
+        connection = open_writer(
+            self.layout.facts,
+            FACTS,
+            self.clock.now,
+            synchronous=synchronous,
+            page_size=s.page_size,
+            cache=s.cache,
+        )
+        connection.pragma("journal_size_limit", s.wal_soft)
+        return connection
+
+    def close(self) -> None:
+        """Checkpoint and close.  Harmless when called twice."""
+        with suppress(apsw.Error, StoreError):
+            self.checkpoint()
+        for connection in (self._reader, self._checkpointer, self._writer):
+            connection.close()
+
+    # numbers
+
+    def next_number(self) -> int:
+        """Return the accept number that follows the highest ever used."""
+        return self._messages + 1
+
+    def begin_epoch(self) -> int:
+        """Count this start of the brain; durable before it returns."""
+        with self.writing, translated(self._writer, "starting an epoch"), transaction(self._writer):
+            number = int(one(self._writer, "SELECT coalesce(max(number), 0) + 1 FROM epoch")[0])
+            self._writer.execute("INSERT INTO epoch VALUES (?, ?)", (number, self.clock.now()))
+        return number
+
+    # writing
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        """Make all changes durable in one transaction, one sync.  Raises `StoreFull` or `StoreError`.
+
+        After a `StoreError` that is no `StoreFull`, every further commit fails with the same words.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if not changes:
+            return
+        try:
+            try:
+                batch = self._commit(changes)
+            except UnicodeEncodeError:
+                batch = self._commit(mended(tuple(changes)))
+        except StoreFull:
+            raise
+        except StoreError as e:
+            self._failure = e
+            raise
+        self._messages += len(batch.numbers)
+        self._events += len(batch.events)
+
+    def _commit(self, changes: Sequence[Change]) -> Batch:
+        batch = Batch(changes, self._events)
+        self._check_dense(batch.numbers)
+        with self.writing, translated(self._writer, "committing mail"), transaction(self._writer):
+            self._write(batch)
+        return batch
+
+    def _check_dense(self, numbers: Sequence[int]) -> None:
+        first = self._messages + 1
+        if numbers and sorted(numbers) != list(range(first, first + len(numbers))):
+            raise StoreError(f"accept numbers are dense: {first} comes next, but got {sorted(numbers)[:5]}")
+
+    def _write(self, batch: Batch) -> None:
+        write = self._writer.executemany
+        if batch.messages:
+            write(_ADD_MESSAGE, batch.messages)
+            if batch.bodies:
+                write(_ADD_BODY, batch.bodies)
+            write(_ADD_RECIPIENT, batch.recipients)
+        if batch.states:
+            self._set_states(batch)
+        write(_ADD_EVENT, batch.events)
+        if batch.notices:
+            write(_ADD_NOTICE, batch.notices)
+        if batch.notices_met:
+            write(_MEET_NOTICE, batch.notices_met)
+        if batch.ended:
+            write(_ADD_SETTLED, batch.ended)
+        self._writer.execute(_COUNT, (len(batch.messages), len(batch.recipients), len(batch.events)))
+
+    def _set_states(self, batch: Batch) -> None:
+        before = self._writer.total_changes()
+        self._writer.executemany(_SET_STATE, batch.states)
+        changed = self._writer.total_changes() - before
+        if changed != len(batch.states):
+            wrong = len(batch.states) - changed
+            raise StoreError(f"{wrong} of {len(batch.states)} recipients are unknown or have ended already")
+
+    # reading
+
+    def waiting(self) -> Iterator[StoredMessage]:
+        """Yield every message with waiting recipients, in order of number (start-up only)."""
+        connection = open_reader(self.layout.facts)
+        try:
+            with translated(connection, "reading the queue"):
+                yield from _grouped(connection)
+        finally:
+            connection.close()
+
+    def open_notices(self) -> Iterator[Notice]:
+        """Yield every obligation not met yet, in order of message number."""
+        query = f"SELECT {NOTICE_COLUMNS} FROM notice WHERE open = 1 ORDER BY number, id"
+        with self._reading, translated(self._reader, "reading open notices"):
+            rows = self._reader.execute(query).fetchall()
+        return iter([row_notice(row) for row in rows])
+
+    def letters(self, numbers: Sequence[int]) -> dict[int, StoredLetter]:
+        """Read what leases need; missing numbers are left out.  Thread-safe beside `commit`."""
+        found: dict[int, StoredLetter] = {}
+        with self._reading, translated(self._reader, "reading letters"):
+            for number in numbers:
+                row = self._reader.execute(_ONE_MESSAGE, (number,)).fetchone()
+                if row is not None:
+                    rows = self._reader.execute(_ITS_RECIPIENTS, (number,)).fetchall()
+                    found[number] = row_letter(row, tuple(row_recipient(r)[0] for r in rows))
+        return found
+
+    def notice_number(self, notice_id: str) -> int | None:
+        """Return the number of the message that fulfilled the obligation, or None.
+
+        Looks into day files too: a report may be handed in again long after its original was settled.
+        """
+        query = "SELECT met_by FROM notice WHERE id = ?"
+        with self._reading, translated(self._reader, "reading a notice"):
+            row = self._reader.execute(query, (notice_id,)).fetchone()
+        if row is not None:
+            return None if row[0] is None else int(row[0])
+        for path in reversed(self.layout.day_files().values()):
+            with suppress(NoDatabase):
+                connection = open_reader(path)
+                try:
+                    with translated(connection, f"reading {path}"):
+                        row = connection.execute(query, (notice_id,)).fetchone()
+                finally:
+                    connection.close()
+                if row is not None:
+                    return None if row[0] is None else int(row[0])
+        return None
+
+    def body_files(self) -> set[str]:
+        """Return the names of all body files that a row names (for `bodies.sweep`)."""
+        with self._reading, translated(self._reader, "reading names of bodies"):
+            query = "SELECT body_file FROM message WHERE body_file IS NOT NULL"
+            return {row[0] for row in self._reader.execute(query)}
+
+    # checkpoints
+
+    def wal_size(self) -> int:
+        """Return the octets of the WAL on disk."""
+        wal = self.layout.facts.with_name(self.layout.facts.name + "-wal")
+        try:
+            return wal.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def checkpoint(self) -> CheckpointReport:
+        """Copy the WAL into the database; call it every second or so from a thread of its own.
+
+        The bulk is copied without holding anybody up.  A WAL above `wal_soft` is then started anew if no
+        reader is in the way; above `wal_hard` readers are waited for.  Raises `StoreFull`, `StoreError`.
+        """
+        db = self._checkpointer
+        with translated(db, "writing a checkpoint"):
+            db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            size = self.wal_size()
+            if size <= self.settings.wal_soft:
+                return CheckpointReport(size, blocked=False)
+            patience = self.settings.wal_patience if size > self.settings.wal_hard else 0.0
+            with self.writing:
+                db.set_busy_timeout(round(patience * 1000))
+                try:
+                    db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                except apsw.BusyError:
+                    return CheckpointReport(self.wal_size(), blocked=True)
+                finally:
+                    db.set_busy_timeout(5000)
+        return CheckpointReport(self.wal_size(), blocked=False)
+
+
+_ONE_MESSAGE = f"SELECT {MESSAGE_COLUMNS} FROM message WHERE number = ?"
+_ITS_RECIPIENTS = f"SELECT {RECIPIENT_COLUMNS} FROM recipient WHERE number = ? ORDER BY idx"
+
+
+def _grouped(connection: apsw.Connection) -> Iterator[StoredMessage]:
+    """Put the rows of `_WAITING` together: one message after the other, its recipients in order."""
+    head: tuple[object, ...] | None = None
+    recipients: list[tuple[Recipient, RecipientState]] = []
+    for row in connection.execute(_WAITING):
+        if head is None or row[0] != head[0]:
+            if head is not None:
+                yield row_waiting(head, recipients)
+            head = (row[0], *row[12:])
+            recipients = []
+        recipients.append(row_recipient(row[:12]))
+    if head is not None:
+        yield row_waiting(head, recipients)

@@ -1,0 +1,65 @@
+"""Where everything lies under the state folder: the one place that knows the names.
+
+::
+
+    DIR/lock                  held by the one writer, its process id inside
+    DIR/facts.db              accepted messages that wait, and the totals of all days
+    DIR/days/2026-11-23.db    settled mail of one day
+    DIR/bodies/NAME           bodies too large for a row
+    DIR/observations.db       what was seen at the door
+    DIR/accounts.db           who may log in
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_DAY_FILE = re.compile(r"\d{4}-\d{2}-\d{2}\.db")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """File names under one state folder."""
+
+    folder: Path
+
+    @property
+    def lock(self) -> Path:
+        """The lock of the one writer."""
+        return self.folder / "lock"
+
+    @property
+    def facts(self) -> Path:
+        """The database of facts."""
+        return self.folder / "facts.db"
+
+    @property
+    def days(self) -> Path:
+        """The folder of day files."""
+        return self.folder / "days"
+
+    @property
+    def bodies(self) -> Path:
+        """The folder of large bodies."""
+        return self.folder / "bodies"
+
+    @property
+    def observations(self) -> Path:
+        """The database of observations."""
+        return self.folder / "observations.db"
+
+    @property
+    def accounts(self) -> Path:
+        """The database of accounts."""
+        return self.folder / "accounts.db"
+
+    def day(self, day: str) -> Path:
+        """Return the file of one day, ``"YYYY-MM-DD"``."""
+        return self.days / f"{day}.db"
+
+    def day_files(self) -> dict[str, Path]:
+        """Return the day files that exist, by day, oldest first."""
+        if not self.days.is_dir():
+            return {}
+        found = sorted(p for p in self.days.iterdir() if _DAY_FILE.fullmatch(p.name))
+        return {p.stem: p for p in found}

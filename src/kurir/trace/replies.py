@@ -1,0 +1,232 @@
+"""What a peer's reply means: one pure, table-driven decision shared by delivery, `why` and the reports.
+
+The class of a reply (its first digit) alone loses mail: spent quotas come as 550 and lasting blocks as
+421.  So the tables of `reply_rules` and `reply_texts` are asked in order of trust: provider, firm
+enhanced code, text, weak enhanced code, basic code; the class decides only what is left.
+"""
+
+import re
+from enum import Enum
+from types import MappingProxyType
+
+import msgspec
+
+from kurir.model import Cause, Stage
+
+from .reply_rules import BASIC, FIRM, FIRM_OVERRULED_BY, PROVIDERS, WEAK
+from .reply_texts import TEXTS
+
+MAX_TEXT = 4096  # octets of a reply that are looked at; RFC 5321 section 4.5.3.1.5 allows 512 per line
+
+
+class Action(str, Enum):
+    """What helps: the closed word list of `kurir why`; each has a sentence under ``action.<value>``."""
+
+    NONE = "none"
+    RETRY = "retry"
+    WAIT = "wait"
+    SLOW_DOWN = "slow_down"
+    FIX_ADDRESS = "fix_address"
+    CONTACT_RECIPIENT = "contact_recipient"
+    OTHER_ROAD = "other_road"
+    FIX_DNS = "fix_dns"
+    FIX_LOGIN = "fix_login"
+    FIX_TLS = "fix_tls"
+    SPLIT = "split"
+    SHRINK = "shrink"
+    CHANGE_CONTENT = "change_content"
+    FIX_FORMAT = "fix_format"
+    DELIST = "delist"
+    FIX_SENDER = "fix_sender"
+    FIX_FORWARDING = "fix_forwarding"
+    ASK_ADMIN = "ask_admin"
+    ASK_OWN_ADMIN = "ask_own_admin"
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reply means.
+
+    `final` says that trying again cannot help; `retry_after` is a hint in seconds, or None for the ordinary
+    schedule (always None when final).  `by` names the table that decided: ``provider``, ``enhanced``,
+    ``text``, ``code`` or ``class``.
+    """
+
+    cause: Cause
+    final: bool
+    action: Action
+    retry_after: float | None = None
+    by: str = "class"
+
+
+_A = Action
+# Per cause: the action when it is final, and when it is not.
+_ACTIONS: MappingProxyType[Cause, tuple[Action, Action]] = MappingProxyType(
+    {
+        Cause.OK: (_A.NONE, _A.NONE),
+        Cause.MAILBOX_FULL: (_A.CONTACT_RECIPIENT, _A.RETRY),
+        Cause.UNKNOWN_USER: (_A.FIX_ADDRESS, _A.FIX_ADDRESS),
+        Cause.DISABLED_USER: (_A.CONTACT_RECIPIENT, _A.RETRY),
+        Cause.UNKNOWN_DOMAIN: (_A.FIX_ADDRESS, _A.FIX_ADDRESS),
+        Cause.NULL_MX: (_A.FIX_ADDRESS, _A.FIX_ADDRESS),
+        Cause.DNS_FAILURE: (_A.ASK_ADMIN, _A.RETRY),
+        Cause.UNREACHABLE: (_A.ASK_ADMIN, _A.RETRY),
+        Cause.CONNECTION_LOST: (_A.ASK_ADMIN, _A.RETRY),
+        Cause.TIMEOUT: (_A.ASK_ADMIN, _A.RETRY),
+        Cause.LOST_REPLY: (_A.CONTACT_RECIPIENT, _A.RETRY),
+        Cause.PROTOCOL_ERROR: (_A.ASK_ADMIN, _A.RETRY),
+        Cause.PORT_BLOCKED: (_A.OTHER_ROAD, _A.OTHER_ROAD),
+        Cause.TLS_FAILED: (_A.FIX_TLS, _A.RETRY),
+        Cause.TLS_REQUIRED: (_A.FIX_TLS, _A.FIX_TLS),
+        Cause.TLS_UNTRUSTED: (_A.FIX_TLS, _A.FIX_TLS),
+        Cause.LOOP: (_A.FIX_FORWARDING, _A.FIX_FORWARDING),
+        Cause.GREYLISTED: (_A.RETRY, _A.RETRY),
+        Cause.RATE_LIMITED: (_A.SLOW_DOWN, _A.SLOW_DOWN),
+        Cause.QUOTA_SPENT: (_A.WAIT, _A.WAIT),
+        Cause.TOO_MANY_RECIPIENTS: (_A.SPLIT, _A.SPLIT),
+        Cause.TOO_LARGE: (_A.SHRINK, _A.SHRINK),
+        Cause.BUSY: (_A.ASK_ADMIN, _A.RETRY),
+        Cause.REMOTE_FAULT: (_A.ASK_ADMIN, _A.RETRY),
+        Cause.BLOCKLISTED: (_A.DELIST, _A.DELIST),
+        Cause.BAD_REPUTATION: (_A.OTHER_ROAD, _A.SLOW_DOWN),
+        Cause.SPF_FAIL: (_A.FIX_DNS, _A.FIX_DNS),
+        Cause.DKIM_FAIL: (_A.FIX_DNS, _A.FIX_DNS),
+        Cause.DMARC_FAIL: (_A.FIX_DNS, _A.FIX_DNS),
+        Cause.NO_PTR: (_A.FIX_DNS, _A.FIX_DNS),
+        Cause.RELAY_DENIED: (_A.ASK_ADMIN, _A.ASK_ADMIN),
+        Cause.AUTH_FAILED: (_A.FIX_LOGIN, _A.FIX_LOGIN),
+        Cause.AUTH_REQUIRED: (_A.FIX_LOGIN, _A.FIX_LOGIN),
+        Cause.SENDER_NOT_YOURS: (_A.FIX_SENDER, _A.FIX_SENDER),
+        Cause.SENDER_REJECTED: (_A.FIX_SENDER, _A.FIX_SENDER),
+        Cause.CONTENT_SPAM: (_A.CHANGE_CONTENT, _A.CHANGE_CONTENT),
+        Cause.CONTENT_FORBIDDEN: (_A.CHANGE_CONTENT, _A.CHANGE_CONTENT),
+        Cause.MALFORMED: (_A.FIX_FORMAT, _A.FIX_FORMAT),
+        Cause.NEEDS_SMTPUTF8: (_A.FIX_ADDRESS, _A.FIX_ADDRESS),
+        Cause.NEEDS_8BIT: (_A.CHANGE_CONTENT, _A.CHANGE_CONTENT),
+        Cause.POLICY_RECEIVER: (_A.CONTACT_RECIPIENT, _A.RETRY),
+        Cause.CONFIGURATION: (_A.ASK_OWN_ADMIN, _A.ASK_OWN_ADMIN),
+        Cause.DISK_FULL: (_A.ASK_OWN_ADMIN, _A.ASK_OWN_ADMIN),
+        Cause.STORAGE_FAILED: (_A.ASK_OWN_ADMIN, _A.ASK_OWN_ADMIN),
+        Cause.HELD: (_A.ASK_OWN_ADMIN, _A.ASK_OWN_ADMIN),
+        Cause.EXPIRED: (_A.WAIT, _A.RETRY),
+        Cause.DELETED: (_A.ASK_OWN_ADMIN, _A.ASK_OWN_ADMIN),
+        Cause.SANDBOX: (_A.NONE, _A.NONE),
+        Cause.BODY_DAMAGED: (_A.ASK_OWN_ADMIN, _A.ASK_OWN_ADMIN),
+        Cause.NO_BACKSCATTER: (_A.NONE, _A.NONE),
+        Cause.SHUTDOWN: (_A.RETRY, _A.RETRY),
+        Cause.UNKNOWN: (_A.ASK_ADMIN, _A.RETRY),
+    }
+)
+
+# Causes that end a try but never a message, whatever the class of the code.
+_NEVER_FINAL = frozenset({Cause.GREYLISTED, Cause.RATE_LIMITED, Cause.QUOTA_SPENT, Cause.TOO_MANY_RECIPIENTS})
+# Causes that are final where no code says anything at all.
+_FINAL_WITHOUT_CODE = frozenset(
+    {
+        Cause.UNKNOWN_USER, Cause.DISABLED_USER, Cause.UNKNOWN_DOMAIN, Cause.NULL_MX, Cause.LOOP, Cause.TOO_LARGE,
+        Cause.RELAY_DENIED, Cause.SENDER_REJECTED, Cause.CONTENT_SPAM, Cause.CONTENT_FORBIDDEN, Cause.MALFORMED,
+        Cause.POLICY_RECEIVER, Cause.BLOCKLISTED, Cause.SPF_FAIL, Cause.DKIM_FAIL, Cause.DMARC_FAIL, Cause.EXPIRED,
+    }
+)  # fmt: skip
+_RETRY_AFTER: MappingProxyType[Cause, float] = MappingProxyType(
+    {
+        Cause.GREYLISTED: 300.0,
+        Cause.RATE_LIMITED: 1800.0,
+        Cause.QUOTA_SPENT: 3600.0,
+        Cause.TOO_MANY_RECIPIENTS: 60.0,
+    }
+)
+# Where a bare 550 or 554 was said tells what it was about (RFC 5321 section 4.3.2).
+_BY_STAGE: MappingProxyType[Stage, Cause] = MappingProxyType(
+    {
+        Stage.CONNECT: Cause.BLOCKLISTED,
+        Stage.BANNER: Cause.BLOCKLISTED,
+        Stage.HELO: Cause.POLICY_RECEIVER,
+        Stage.TLS: Cause.TLS_FAILED,
+        Stage.AUTH: Cause.AUTH_FAILED,
+        Stage.MAIL: Cause.SENDER_REJECTED,
+    }
+)
+
+_BLANKS = re.compile(r"\s+")
+# "Please try again in 5 minutes", "retry after 300 seconds": a server that says when.
+_WHEN = re.compile(r"(?:in|after|for|within) (\d{1,5}) ?(second|sec|minute|min|hour|s\b|m\b|h\b)")
+_SECONDS = MappingProxyType({"s": 1, "m": 60, "h": 3600})
+
+
+def classify_reply(
+    code: int, enhanced: str | None, text: str, stage: Stage | None = None, *, host: str = ""
+) -> Verdict:
+    """Say what a reply means.
+
+    `code` is the basic code, or 0 where none is known; `enhanced` as ``"5.1.1"`` or None; `text` the words
+    of all lines; `stage` the command it answered, `host` the peer, where known.  Never raises; takes time
+    linear in the first `MAX_TEXT` characters.
+    """
+    words = _BLANKS.sub(" ", text[:MAX_TEXT]).lower()
+    klass = code // 100 or (int(enhanced[0]) if enhanced and enhanced[0].isdigit() else 0)
+    if klass in (2, 3):
+        return Verdict(cause=Cause.OK, final=True, action=Action.NONE, by="class")
+    detail = enhanced[2:] if enhanced else ""
+    cause, by, final, retry_after = _decide(code, detail, words, stage, host.lower())
+    if final is None:
+        if cause in _NEVER_FINAL:
+            final = False
+        elif klass:
+            final = klass == 5
+        else:
+            final = cause in _FINAL_WITHOUT_CODE
+    if not final and retry_after is None:
+        retry_after = _said_when(words) or _RETRY_AFTER.get(cause)
+    return Verdict(
+        cause=cause,
+        final=final,
+        action=_ACTIONS[cause][0 if final else 1],
+        retry_after=None if final else retry_after,
+        by=by,
+    )
+
+
+def action_for(cause: Cause, *, final: bool) -> Action:
+    """Return what helps against `cause`, for causes that no reply told."""
+    return _ACTIONS[cause][0 if final else 1]
+
+
+def _decide(
+    code: int, detail: str, words: str, stage: Stage | None, host: str
+) -> tuple[Cause, str, bool | None, float | None]:
+    for rule in PROVIDERS:
+        if (
+            (not rule.codes or code in rule.codes)
+            and (rule.enhanced is None or rule.enhanced.match(detail))
+            and rule.text.search(words)
+            and (rule.host is None or rule.host.search(host) or rule.host.search(words))
+        ):
+            return rule.cause, "provider", rule.final, rule.retry_after
+    said = next((rule.cause for rule in TEXTS if rule.pattern.search(words)), None)
+    firm = FIRM.get(detail)
+    if firm and said not in FIRM_OVERRULED_BY:
+        return firm, "enhanced", None, None
+    weak = WEAK.get(detail)
+    if said and not (said in _VAGUE and weak and weak not in _VAGUE):
+        if said is Cause.POLICY_RECEIVER and stage is not None and stage in _BY_STAGE:
+            return _BY_STAGE[stage], "text", None, None
+        return said, "text", None, None
+    if weak:
+        return weak, "enhanced", None, None
+    if stage is not None and stage in _BY_STAGE and code in (550, 554):
+        return _BY_STAGE[stage], "code", None, None
+    basic = BASIC.get(code)
+    if basic:
+        return basic, "code", None, None
+    return (said or Cause.UNKNOWN), "class", None, None
+
+
+# Words said of everything: a weak code that is more precise wins over them.
+_VAGUE = frozenset({Cause.POLICY_RECEIVER, Cause.BUSY, Cause.REMOTE_FAULT})
+
+
+def _said_when(words: str) -> float | None:
+    m = _WHEN.search(words)
+    if not m:
+        return None
+    return min(float(int(m[1]) * _SECONDS[m[2][0]]), 86400.0) or None

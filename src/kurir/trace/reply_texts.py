@@ -1,0 +1,207 @@
+"""Words that servers use for each cause, in order: the first row that matches decides.
+
+Specific rows stand before general ones, because "blocked", "denied" or "rejected" is said of everything.
+All patterns run on lower-case text with runs of white space made one blank.
+"""
+
+import re
+from typing import NamedTuple
+
+from kurir.model import Cause
+
+
+class TextRule(NamedTuple):
+    """Where `pattern` is found, it is `cause`."""
+
+    cause: Cause
+    pattern: re.Pattern[str]
+
+
+def _any(cause: Cause, *patterns: str) -> TextRule:
+    return TextRule(cause, re.compile("|".join(patterns)))
+
+
+TEXTS: tuple[TextRule, ...] = (
+    _any(
+        Cause.LOOP,
+        r"too many hops", r"hop count exceeded", r"(?:mail|routing|forwarding|message) loop", r"loops? back to",
+        r"too many received", r"loop detected", r"loop count", r"mail is looping",
+    ),
+    _any(
+        Cause.GREYLISTED,
+        r"gr[ae]y-? ?list", r"you are (?:new|unknown) here", r"first (?:time|attempt).{0,30}(?:try|retry) again",
+    ),
+    _any(
+        Cause.QUOTA_SPENT,
+        r"sending (?:quota|limit)", r"exceed(?:ed|s)?.{0,30}(?:daily|hourly).{0,30}(?:limit|quota|allowance)",
+        r"(?:daily|hourly) (?:sending |mail |message |email )?(?:limit|quota).{0,20}(?:exceed|reach)",
+    ),
+    _any(
+        Cause.NULL_MX,
+        r"null ?mx", r"(?:host|domain|system|server|machine)\S{0,40} (?:name )?does(?: not|n't) (?:accept|receive|handle) (?:any )?(?:e-?)?mail",
+        r"doesn'?t receive e?-?mail", r"(?:not|never) accept(?:s|ing)? (?:any )?e?-?mail\b(?! from)",
+        r"service not available.{0,20}no mail",
+    ),
+    _any(Cause.DMARC_FAIL, r"\bdmarc\b", r"multiple authentication checks failed", r"no authentication information",
+         r"does not have authentication information", r"unauthenticated email"),
+    _any(
+        Cause.SPF_FAIL,
+        r"\bspf\b", r"sender policy framework", r"sender ?id\b", r"purported responsible", r"not (?:a )?designated (?:sender|mail)",
+    ),
+    _any(Cause.DKIM_FAIL, r"\bdkim\b", r"\bdomainkeys?\b", r"bad signature"),
+    _any(
+        Cause.NO_PTR,
+        r"reverse[- ](?:dns|lookup|name|hostname|address|entry|mapping|resolution)", r"\brdns\b", r"\bptr\b", r"fcrdns", r"ip name lookup failed",
+        r"no matches to nameserver query", r"cannot find your (?:reverse )?host ?name", r"cannot (?:resolve|find) your",
+        r"mismatch(?:es)? client ip", r"(?:ip|client) (?:address )?.{0,30}does not resolve", r"unresolvable (?:relay|client|host)",
+        r"not resolve (?:the |your )?(?:ip|address)", r"hostname.{0,20}not (?:match|resolve)", r"generic (?:reverse|hostname|host name)",
+        r"invalid (?:dns )?(?:helo|ehlo).{0,20}(?:ip|dns)", r"invalid ip for sending", r"must have a valid (?:dns|host)",
+    ),
+    _any(
+        Cause.CONTENT_SPAM,
+        r"(?:blacklist|blocklist|block|list)ed (?:url|link|domain in|uri)", r"\bur[il]bl\b", r"\bsurbl\b", r"spam (?:content|classification|message|score|detected|filter)",
+        r"scored as spam", r"looks like spam", r"spam-?like", r"considered (?:as )?(?:spam|unsolicited)", r"identified as spam", r"classified as (?:spam|unsolicited|bulk)",
+        r"probable spam", r"likely (?:spam|unsolicited)", r"message content rejected", r"appears to be (?:spam|unsolicited)", r"(?:is|as|be) spam\b", r"spam\W{0,3}$",
+    ),
+    _any(
+        Cause.BAD_REPUTATION,
+        r"reputation", r"suspicious due to", r"poor (?:score|sender)", r"cloudmark sender intelligence",
+    ),
+    _any(
+        Cause.BLOCKLISTED,
+        r"block-? ?list", r"black-? ?list", r"\bdnsbl\b", r"\brbls?\b", r"\bdnsrbl\b", r"spamhaus", r"spamcop", r"\bsorbs\b", r"barracudacentral",
+        r"uceprotect", r"abuseat", r"abusix", r"senderscore", r"blocked (?:using|by .{0,20}(?:list|rbl))", r"listed (?:at|in|on|by) ",
+        r"banned (?:sending )?(?:ip|host)", r"(?:ip|client host|server|host|network|address ip|ip address)\S{0,40} .{0,40}(?:is |has been |was |est )?(?:blocked|banned|bloquee|blackholed)",
+        r"block(?:ed)? (?:your )?(?:ip|host|server|network)", r"(?:refus|reject|block|deny|deni|drop)\w* .{0,20}(?:connections?|(?:e-?)?mail) from (?:your |this )?(?:ip|host|server|network|address)",
+        r"your (?:ip|host|network|server|mail server) .{0,60}(?:reject|block|listed|refused|denied|banned)", r"\(bl\)", r"access denied.{0,40}(?:ip|host) ",
+        r"not accepting connections", r"connection (?:refused|rejected|denied) (?:by|due to) (?:policy|security|your)", r"refused to talk to me: 5",
+        r"dynamic (?:ip|pool|address)", r"dial-?up", r"residential", r"(?:messages|mail) from \S{1,80} (?:weren't|were not|was not) sent",
+    ),
+    _any(
+        Cause.TOO_MANY_RECIPIENTS,
+        r"too many recipients", r"recipients? (?:per message )?limit", r"too many (?:rcpt|destinat)",
+    ),
+    _any(
+        Cause.RATE_LIMITED,
+        r"rate[- ]?limit", r"too many (?:concurrent |simultaneous |open |new )?(?:smtp )?(?:connections|messages from|e-?mails|mails|sessions|deliver)", r"frequency limit",
+        r"sending too (?:fast|many|much)", r"unusual rate", r"at a rate", r"throttl", r"unexpected volume", r"too (?:fast|quickly|frequent)",
+        r"exceed\w* .{0,30}(?:rate|connections?)", r"(?:connection|session)s? (?:rate|limit)", r"slow down", r"max(?:imum)? (?:number of )?(?:smtp )?connections",
+        r"too much mail", r"try (?:again )?(?:sending )?slower",
+    ),
+    _any(
+        Cause.BUSY,
+        r"insufficient (?:system|disk)", r"not enough (?:disk|system)", r"no space left", r"system (?:disk )?(?:is )?full", r"out of (?:disk|memory)",
+    ),
+    _any(
+        Cause.MAILBOX_FULL,
+        r"(?:mail ?box|mailfolder|inbox|mail ?drop|account|folder|disk|spool|user|recipient)\S{0,40}(?: \S{1,60}){0,5}? (?:is |are )?(?:over)?full\b", r"full mail ?box", r"over ?-?quota", r"over .{0,20}quota\b",
+        r"quota[ -_]?(?:is |has been |was )?(?:exceed|full|reach|violation|over|used)", r"exceed\w* .{0,60}(?:quota|storage|disk|space|mailbox size|mailbox limit|capacity)",
+        r"out of (?:storage|space|quota)", r"(?:insufficient|not enough|no|lack of) (?:mail ?box |storage |available )?(?:storage|space|room|quota)\b",
+        r"mailbox (?:size|storage|space|quota)", r"storage (?:limit|quota|space|allocation)", r"user is (?:over|out)", r"user has (?:exceeded|too many)", r"too (?:many|much) .{0,30}in (?:the |this |his )?(?:mail ?box|inbox)",
+        r"maximum (?:allowed )?storage", r"disk quota", r"quota exceeded", r"mail ?box exceeds", r"mailbox .{0,20}quota", r"would exceed", r"exceeds (?:the )?(?:allowed )?quota",
+    ),
+    _any(
+        Cause.MALFORMED,
+        r"rfc ?-?(?:\(?2|\(?5)?[38]22", r"rfc ?5322", r"not rfc", r"headers? (?:error|too large|too long|is invalid|are invalid|syntax)", r"multiple .{0,40}(?:from|subject|sender|header)", r"duplicate .{0,20}header",
+        r"(?:improper|illegal|invalid) (?:use of )?8-?bit", r"8-?bit (?:data|characters?) in", r"bare (?:lf|cr|linefeed|newline)", r"missing (?:or invalid )?.{0,20}(?:date|from|message-id|header)",
+        r"malformed", r"invalid header", r"line (?:is )?too long", r"mime[- ](?:error|format|structure|version)", r"badly formed", r"media error", r"message format",
+    ),
+    _any(
+        Cause.TOO_LARGE,
+        r"(?:message|mail|size|length|body|content|attachment)s?\b.{0,40}(?:too (?:large|big|long)|exceed)", r"too (?:large|big)\b", r"max(?:imum)?\.? (?:message |mail |allowed )?size",
+        r"message (?:size|length)", r"size limit", r"larger than", r"exceed\w* .{0,30}(?:size|length)", r"fixed maximum",
+    ),
+    _any(
+        Cause.CONTENT_FORBIDDEN,
+        r"\bvirus", r"malware", r"infected", r"(?:banned|blocked|forbidden|prohibited|dangerous|illegal|executable|this|disallowed|unsafe) (?:file )?attachment", r"attachment .{0,40}(?:not (?:allowed|accepted|permitted)|block|reject|forbidden|prohibit)",
+        r"content presents a potential", r"potential security", r"executable", r"phish", r"trojan", r"\bworm\b", r"(?:banned|forbidden|prohibited) (?:file|content)", r"bad (?:file|attachment)",
+    ),
+    _any(
+        Cause.RELAY_DENIED,
+        r"relay(?:ing)? (?:access |is |mail |operation )?(?:denied|not |prohibited|rejected|refused|attempt|disallowed|forbidden|blocked|from)", r"(?:not (?:permitted|allowed|authori[sz]ed)|unable|refuse[sd]?|cannot|can't|no|denied|deny) (?:to )?(?:mail )?relay", r"(?:do(?:es)?(?: not|n't)|won't|will not) relay",
+        r"relay access", r"not a(?:n)? open relay", r"relaying", r"we do not relay", r"isn't in my list of allowed rcpthosts", r"rcpthosts", r"not a valid relay", r"not local (?:domain|user|host)",
+        r"domain .{0,60}(?:not (?:hosted|handled|local|served|accepted) (?:here|by))", r"mail server is not (?:responsible|configured) for",
+    ),
+    _any(
+        Cause.AUTH_FAILED,
+        r"authentication (?:credentials )?(?:is |was )?(?:invalid|failed|failure|unsuccessful|error)", r"(?:invalid|bad|incorrect|wrong) (?:login|credentials|user ?name|password)", r"password not accepted", r"application-specific password",
+        r"basic authentication is disabled", r"login (?:failed|denied)", r"auth failure",
+    ),
+    _any(
+        Cause.AUTH_REQUIRED,
+        r"(?:auth(?:entication)?|login|log ?in) (?:is )?(?:required|needed|first)", r"must (?:first )?(?:log ?in|authenticate|be authenticated|login)", r"unauthenticated (?:senders?|mail|users?|client|connection)", r"not (?:been )?authenticated", r"smtp auth",
+        r"please (?:log ?in|authenticate)", r"without authentication", r"requires? auth", r"you are not authorized", r"authenticate (?:first|yourself)",
+    ),
+    _any(
+        Cause.TLS_REQUIRED,
+        r"must issue a starttls", r"(?:starttls|tls|ssl|encryption|encrypted connection|secure connection) (?:is |was )?(?:required|mandatory|needed|enforced)", r"requires? (?:a |an |the )?(?:secure|encrypt|tls|starttls|ssl)", r"(?:offer|support|advertise)\w* (?:starttls|tls|encryption).{0,40}(?:require|must)",
+        r"not (?:support|offer|advertis)\w* (?:starttls|tls)",
+    ),
+    _any(Cause.TLS_FAILED, r"starttls", r"\btls\b.{0,40}(?:fail|error|not available|handshake|negotiat|unavailable)", r"certificate", r"ssl (?:handshake|error)", r"handshake fail"),
+    _any(
+        Cause.SENDER_REJECTED,
+        r"sender (?:address |domain |verify |verification |e-?mail |'?<?\S{1,120}>?'? )?(?:is |was |has been |address |domain )?(?:reject|refus|denied|den(?:y|ied)|invalid|unknown|verify fail|failed|not exist|does not|doesn't|block|could not|not (?:allowed|accepted|valid|found|exist)|unverified|unauthori)",
+        r"domain of sender", r"(?:unroutable|unrouteable|invalid|bad|unknown|unverifi\w+|forged|illegal) (?:sender|return|from|envelope)", r"sender verif", r"sender's? (?:domain|address|mail)", r"envelope[- ](?:sender|from)", r"(?:empty|null) (?:sender|envelope|return|reverse)",
+        r"(?:return|reverse)[- ]path", r"bounces? (?:are |is )?not accepted", r"mail from .{0,120}(?:reject|refus|denied|not (?:allowed|accepted)|block)", r"from (?:address|domain|header).{0,60}(?:reject|refus|denied|not |invalid|block)",
+        r"not (?:authori[sz]ed|allowed|permitted) to (?:send|post)", r"does not have permission to (?:send|post)", r"don't have permission to (?:send|post)", r"(?:only|restricted to) .{0,40}(?:members|subscribers|senders)", r"we don't accept mail from", r"not accept(?:ed|ing)? mail from",
+        r"no such domain\b.{0,40}\.$", r"sender is (?:not|on)", r"you (?:are|have been) (?:not )?(?:allowed|blocked|authori[sz]ed|permitted)",
+    ),
+    _any(
+        Cause.DISABLED_USER,
+        r"(?:account|mail ?box|user|address|recipient|subscriber|customer|alias)\S{0,40}(?: \S{1,60}){0,6}? (?:disabled|inactive|suspended|discontinued|deactivated|locked|frozen|blocked|closed|expired|on hold|terminated|unavailable\.? for|not active|no longer active|inactivated)",
+        r"(?:disabled|inactive|suspended|frozen|locked|closed|expired|deactivated|discontinued|dormant) (?:account|mail ?box|recipient|user|address|e-?mail)", r"temporarily (?:disabled|locked|suspended)", r"user .{0,30}not active", r"recipient suspend", r"account (?:is )?(?:not available|disabled)",
+        r"domain .{0,30}(?:has been |is )?(?:suspended|expired|disabled)", r"boite du destinataire archivee", r"vacation mode",
+    ),
+    _any(
+        Cause.DNS_FAILURE,
+        r"(?:dns|mx|name ?server|host ?name|name) (?:type '\w+' )?(?:lookup|query|resolution|server|service) (?:failed|failure|error|timed? ?out|temporar|of \S{1,80} (?:responded with code (?:servfail|noerror|refused)|had no relevant))", r"servfail", r"dns (?:error|failure|failed|timeout|problem|server)", r"no relevant answers",
+        r"(?:unable|failed|could not|cannot|can't) (?:to )?(?:resolve|lookup|look up|find (?:mx|dns|address))", r"temporary (?:dns|name|resolution|lookup)", r"name server timeout", r"host name lookup failure", r"dns query failed", r"problem (?:with|resolving) dns",
+        r"lowest numbered mx", r"config(?:uration)? error: mx", r"mx (?:list|record|points)", r"all (?:relevant )?mx",
+    ),
+    _any(
+        Cause.UNKNOWN_DOMAIN,
+        r"(?:domain|host)(?: name| part)? (?:was |is |does |has |could )?(?:not (?:be )?(?:found|exist|known|valid|reachable|resolve)|unknown|invalid|doesn't exist|nonexistent|non-existent)", r"(?:nxdomain|no such (?:domain|host)|unknown (?:host|domain)|unrout(?:e)?able (?:mail )?domain|host unknown)",
+        r"(?:bad|illegal|invalid) (?:destination )?(?:host|system|domain|mailbox address)", r"name or service not known", r"no mx\b", r"domain .{0,80}(?:does not exist|doesn't exist|not found|can't be found|couldn't be found|not reachable|is invalid)", r"non-?existent (?:host|domain)", r"couldn't find any host named", r"cannot find .{0,40}(?:domain|host)",
+        r"responded with code nxdomain", r"recipient address must contain a domain", r"domain (?:isn't|is not) (?:found|valid|known)", r"host/domain", r"we (?:couldn't|could not) find the recipient domain",
+    ),
+    _any(
+        Cause.UNKNOWN_USER,
+        r"(?:user|recipient|mail ?box|account|address|addressee|alias|customer|person|name|email|member|subscriber|list|local part|username)(?: address| name| account| id|:|\(s\))*(?:'?s?)? .{0,60}?(?:unknown|not (?:be )?(?:found|exist|known|valid|listed|local|registered|recogni[sz]ed|here|have)|does(?: not|n't) exist|doesn't|is invalid|isn't|not a valid|was not found|couldn't be found|non-?existent|not in our)",
+        r"(?:no such|unknown|invalid|bad|nonexist\w+|non-existent|undefined|unrecogni[sz]ed|illegal|wrong|incorrect|no) (?:local )?(?:virtual )?(?:user|recipient|mail ?box|account|address|addressee|alias|customer|person|mail|email|name|member|users?|destinat\w+|local ?part|id)\b",
+        r"(?:not|isn't) (?:our|a (?:known|valid|registered|local|current)|an? (?:existing|active)) .{0,20}(?:user|customer|recipient|mailbox|address|account|subscriber)", r"not (?:our|a) (?:user|customer|member)", r"mail ?box (?:unavailable|not available|invalid)", r"address (?:rejected|invalid|unknown|error|not found|failed)", r"user (?:unknown|not found|reject|does)", r"recipient (?:rejected|unknown|not found|invalid|reject|no longer|address rejected)",
+        r"recipient address rejected", r"does not exist", r"doesn't exist", r"no mail ?box", r"no longer (?:on|at|with|valid|works?|available|here|in use|exists?)", r"has moved", r"has left", r"not found in", r"there is no one", r"destinataire inv", r"unrout(?:e)?able address", r"undeliverable address", r"not listed in", r"can't (?:find|locate) (?:user|recipient|that)",
+        r"does(?: not|n't) have an? \S{1,60} account", r"unknown or illegal", r"not known (?:here|at)", r"nosuchuser", r"to an? (?:invalid|unknown|nonexistent)", r"delivery to the following recipients? failed permanently", r"this address (?:no longer|is not|is no)", r"\bnot? (?:one|body) by that name", r"isn't (?:known|recognized|valid)", r"not our",
+    ),
+    _any(
+        Cause.EXPIRED,
+        r"(?:message|mail|queue|delivery|retry|time|timeout|lifetime)\S{0,40} .{0,30}(?:expired|timeout exceeded|time limit|too long|exceeded)", r"message expired", r"delivery (?:time )?expired", r"retry (?:timeout|time not reached)", r"been in the queue", r"queued? (?:for )?too long",
+        r"(?:undeliverable|could not be delivered|cannot be delivered|unable to deliver|not (?:been )?delivered|not deliver) .{0,60}(?:for|after|in|within|more than) (?:\S{1,60} )?\d{1,6}(?:\.\d{1,6})? ?(?:hour|day|minute|second|hr|week|d\b|h\b)", r"giving up", r"gave up", r"too old", r"unable to deliver .{0,40}(?:hours|days|minutes)", r"for too long", r"for (?:more than |the last |over )?\d{1,6} (?:days|hours)", r"delivery retry", r"too many (?:failures|attempts|retries|delivery attempts)",
+    ),
+    _any(Cause.TIMEOUT, r"timed? ?-?out", r"timeout", r"no (?:response|answer|reply)", r"not respond"),
+    _any(
+        Cause.UNREACHABLE,
+        r"connection refused", r"no route to host", r"unreachable", r"(?:could not|couldn't|unable to|cannot|can't|failed to|not) (?:be )?(?:connect|contact|reach|establish|open|make a connection)", r"did not accept our requests to connect", r"host is down", r"connect(?:ion)? (?:failed|attempt|to \S{1,80} failed)", r"network (?:is |was )?(?:down|error|problem)", r"connection (?:was )?(?:error|problem|failure)", r"failed to connect", r"no (?:valid )?hosts?\b", r"not (?:be )?reachable", r"network",
+    ),
+    _any(
+        Cause.CONNECTION_LOST,
+        r"connection (?:was |has been )?(?:dropped|closed|lost|reset|broken|terminated|aborted|shutdown)", r"lost connection", r"broken pipe", r"unexpected(?:ly)? (?:eof|close|disconnect|connection)", r"remote (?:server|host|side) (?:closed|hung|dropped)", r"connection died", r"disconnected", r"error encountered while communicating", r"conversation with .{0,80}(?:timed|lost|fail)",
+    ),
+    _any(
+        Cause.REMOTE_FAULT,
+        r"internal (?:server |software |system )?(?:error|failure)", r"local (?:error|configuration|problem)", r"system (?:error|problem|failure|config)", r"config(?:uration)? (?:error|problem)", r"procmail", r"mailer (?:error|failed|exit)", r"\bpipe\b", r"i/o error", r"(?:can't|cannot|couldn't|could not|unable to|error|failed to) (?:open|create|write|read|load|store|save|access|append|lock|chdir|process|exec|complete|accept)", r"permission denied", r"operating system error", r"exit (?:status|code)", r"exited", r"command (?:died|failed|output|line|time)",
+        r"ldap", r"database", r"lmtp", r"mda\b", r"deliver(?:y)? error", r"service (?:currently |temporarily )?(?:unavailable|error)", r"server error", r"recipient error", r"timeout in milter", r"software error", r"out of memory", r"no child", r"program", r"died", r"mail system", r"transport (?:error|failed)", r"sigkill|signal",
+    ),
+    _any(
+        Cause.PROTOCOL_ERROR,
+        r"syntax error", r"command (?:not |was not |is not )?(?:implemented|recogni[sz]ed|unrecogni[sz]ed|parameter|unknown|unexpected|out of|syntax)", r"(?:improper|bad|wrong|invalid) (?:command )?sequence", r"sequence of commands", r"pipelin", r"unrecogni[sz]ed (?:command|parameter)", r"unsupported (?:command|parameter)", r"(?:helo|ehlo) .{0,40}(?:reject|required|invalid|first)", r"parameter not", r"arguments?",
+    ),
+    _any(
+        Cause.BUSY,
+        r"\bbusy\b", r"try (?:again )?(?:later|in)", r"(?:re)?try later", r"temporar", r"overload", r"load (?:average|too)", r"not (?:currently )?accepting", r"not available", r"unavailable", r"resources", r"maintenance", r"closing (?:transmission|connection)", r"too much load", r"later\b",
+    ),
+    _any(Cause.CONTENT_SPAM, r"\bspam\b", r"\bube\b", r"\buce\b", r"\bbulk\b", r"junk", r"unsolicited", r"advertis"),
+    _any(
+        Cause.POLICY_RECEIVER,
+        r"polic(?:y|ies)", r"denied", r"prohibit", r"not (?:allowed|permitted|authori[sz]ed|accepted)", r"security", r"preferences", r"filter", r"refus", r"reject", r"block", r"violat", r"disallow", r"unacceptable", r"restricted", r"content",
+    ),
+)  # fmt: skip

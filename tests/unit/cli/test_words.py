@@ -1,0 +1,47 @@
+"""Both languages have the same words with the same placeholders, and every command has its texts."""
+
+import string
+
+import click
+import pytest
+
+from kurir.cli.main import COMMANDS, root
+from kurir.cli.words import _table
+
+
+def fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_the_two_languages_match() -> None:
+    en, id_ = _table("en"), _table("id")
+    assert en.keys() == id_.keys()
+    for key, text in en.items():
+        assert fields(text) == fields(id_[key]), key
+
+
+def test_no_sentence_was_left_in_english() -> None:
+    en, id_ = _table("en"), _table("id")
+    same = {k for k, v in en.items() if id_[k] == v and len(v.split()) > 4 and not k.startswith("example.")}
+    assert not same
+
+
+def commands() -> list[str]:
+    found = []
+    for name in COMMANDS:
+        command = root.get_command(click.Context(root), name)
+        found.append(name)
+        if isinstance(command, click.Group):
+            found += [f"{name} {sub}" for sub in command.commands]
+    return found
+
+
+@pytest.mark.parametrize("lang", ["en", "id"])
+def test_every_command_has_help_in_both_languages(lang: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KURIR_LANG", lang)
+    for name in commands():
+        with pytest.raises(SystemExit):
+            root.main([*name.split(), "--help"], prog_name="kurir")
+        shown = capsys.readouterr().out
+        assert "opt." not in shown, name
+        assert "help." not in shown, name
