@@ -90,10 +90,12 @@ class BrainPart:
             LoginBrake(settings.login_brake(self._config), self._clock),
             self._observe,
         )
-        self.operations = Operations(self._config, self.brain, self.accounts, layout, self._clock)
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="kurir-observe")
         self._housekeeping = Housekeeping(
             self._config, layout, self.facts, self._observations, self._clock, self._log
+        )
+        self.operations = Operations(
+            self._config, self.brain, self.accounts, layout, self._clock, self._housekeeping.erase
         )
         self._housekeeping.start()
         self._stalls.start()

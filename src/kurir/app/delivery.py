@@ -111,4 +111,3 @@ class _Writer:
     def _explain(self, cause: Cause, lang: Lang, *, final: bool | None = None, **values: object) -> Sentence:
         values.pop("time", None)
         return self._catalogue.explain_cause(cause, lang, final=final, **values)
-

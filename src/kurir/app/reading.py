@@ -13,14 +13,21 @@ from kurir.model import Event, Observation, Recipient, decode_id, encode_id
 from kurir.queue import StoreError
 from kurir.queue.ports import RecipientState
 from kurir.sandbox import SandboxStore
-from kurir.storage import NoDatabase, SqliteAccounts, StoredTrace, TraceQuery, TraceReader, TraceSummary
+from kurir.storage import (
+    NoDatabase,
+    SqliteAccounts,
+    StoredTrace,
+    TraceQuery,
+    TraceReader,
+    TraceSummary,
+    head,
+    waiting,
+)
 from kurir.trace import Catalogue, Lang, MessageFacts, RecipientFacts, Timeline, timeline
 
 from . import settings
 from .clock import SystemClock
 from .control import ControlError
-
-ALL = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +73,14 @@ def reader(config: Config) -> TraceReader:
     return TraceReader(settings.layout(config))
 
 
-def queue(config: Config, *, to: str = "", held: bool = False, limit: int = ALL, lang: Lang = "en") -> Queue:
+def queue(config: Config, *, to: str = "", held: bool = False, limit: int = 1000, lang: Lang = "en") -> Queue:
     """Return what waits, oldest first; `to` is part of an address.  Raises `ControlError`."""
     try:
-        stored = list(reader(config).waiting())
+        page = waiting(settings.layout(config), to=to, held=held, limit=limit)
     except StoreError as e:
         raise ControlError(str(e)) from None
-    entries = []
-    messages = recipients = 0
-    for trace in stored:
-        entry = _entry(trace, lang, to.lower(), held=held)
-        if entry.recipients:
-            messages += 1
-            recipients += len(entry.recipients)
-            if len(entries) < limit:
-                entries.append(entry)
-    return Queue(tuple(entries), messages, recipients)
+    entries = tuple(_entry(trace, lang, to.lower(), held=held) for trace in page.traces)
+    return Queue(entries, page.messages, page.recipients)
 
 
 def queue_entry(config: Config, text: str, lang: Lang = "en") -> QueueEntry | None:
@@ -131,7 +130,7 @@ def _waiting(
 
 def head_of(config: Config, number: int) -> bytes:
     """Return the header block of a waiting message, trace lines in front."""
-    return reader(config).head(number)
+    return head(settings.layout(config), number)
 
 
 def accounts(config: Config) -> list[Account]:
@@ -141,7 +140,9 @@ def accounts(config: Config) -> list[Account]:
     except NoDatabase:
         return []
     except StoreError as e:
-        raise ControlError(f"the accounts cannot be read: {e}; run this as the server's user or as root") from None
+        raise ControlError(
+            f"the accounts cannot be read: {e}; run this as the server's user or as root"
+        ) from None
     try:
         return list(store.accounts())
     finally:
@@ -151,7 +152,9 @@ def accounts(config: Config) -> list[Account]:
 def sandbox_store(config: Config) -> SandboxStore:
     """Return the captured mail of a playground.  Raises `ControlError` for a server without a sandbox."""
     if not settings.has_sandbox(config):
-        raise ControlError("this server has no sandbox; make a playground with: kurir init DIR --domain D --playground")
+        raise ControlError(
+            "this server has no sandbox; make a playground with: kurir init DIR --domain D --playground"
+        )
     return SandboxStore(Path(config.server.state) / "sandbox")
 
 

@@ -7,6 +7,7 @@ and calls `on_stream`.
 """
 
 import asyncio
+import contextlib
 import errno
 import socket
 from collections.abc import Awaitable, Callable
@@ -15,8 +16,8 @@ from dataclasses import dataclass
 from .addresses import IPNetwork, endpoint_of, within
 from .ports import Endpoint, NetError
 from .proxyproto import ProxyError, ProxyHeader, parse_proxy
-from .stream import HANDSHAKE_SECONDS, SocketStream
-from .tls import ServerTls
+from .stream import CLOSE_SECONDS, HANDSHAKE_SECONDS, SocketStream
+from .tls import ServerTls, describe_tls_error
 
 BACKLOG = 1024
 ACCEPTS_PER_TURN = 64  # so that a flood of connections does not starve the sessions
@@ -141,16 +142,14 @@ class Listener:
                     async with asyncio.timeout(PROXY_SECONDS):
                         header = await _read_proxy_header(self._loop, sock)
                     peer, local = header.source or peer, header.destination
-            loop = self._loop
-            _, stream = await loop.connect_accepted_socket(lambda: SocketStream(loop, peer, local), sock)
-            if self._tls is not None:
-                await stream.upgrade_server(self._tls, timeout=HANDSHAKE_SECONDS)
+            stream = SocketStream(self._loop, peer, local)
+            await self._attach(stream, sock)
         except (OSError, ProxyError, NetError) as e:
-            (stream.abort if stream is not None else sock.close)()
+            _drop(stream, sock)
             self._tell(_trouble(e, peer))
             return
         except BaseException:
-            (stream.abort if stream is not None else sock.close)()
+            _drop(stream, sock)
             raise
         try:
             await self._on_stream(stream)
@@ -158,6 +157,24 @@ class Listener:
             pass  # the connection ended while the handler was busy with it: nothing to tell
         finally:
             stream.abort()
+
+    async def _attach(self, stream: SocketStream, sock: socket.socket) -> None:
+        """Give the socket to a transport: with TLS from the first byte, so that none is taken for clear text."""
+        tls, loop = self._tls, self._loop
+        if tls is None:
+            await loop.connect_accepted_socket(lambda: stream, sock)
+            return
+        try:
+            await loop.connect_accepted_socket(
+                lambda: stream,
+                sock,
+                ssl=tls.context,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=CLOSE_SECONDS,
+            )
+        except (OSError, RuntimeError, ValueError) as e:
+            raise describe_tls_error(e, None, HANDSHAKE_SECONDS) from e
+        stream.secured(tls)
 
 
 def _trouble(error: OSError | ProxyError | NetError, peer: Endpoint) -> Trouble:
@@ -168,6 +185,13 @@ def _trouble(error: OSError | ProxyError | NetError, peer: Endpoint) -> Trouble:
     if isinstance(error, NetError):
         return Trouble(error.kind, str(error), peer)
     return Trouble("lost", error.strerror or str(error), peer)
+
+
+def _drop(stream: SocketStream | None, sock: socket.socket) -> None:
+    if stream is not None:
+        stream.abort()
+    with contextlib.suppress(OSError):
+        sock.close()  # where no transport owns it yet; a second close does nothing
 
 
 async def _read_proxy_header(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> ProxyHeader:

@@ -286,6 +286,12 @@ class SocketStream(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=WRITE_HIGH)
         self._held = False
         self._full = False
+        return self.secured(secure, server_hostname)
+
+    def secured(
+        self, secure: ServerTls | ClientTls | ssl.SSLContext, server_hostname: str | None = None
+    ) -> TlsFacts:
+        """Take note of a handshake that is done (by the listener, for ports that are TLS from the first byte)."""
         self._secure = secure
         self._tls = session_facts(self._extra("ssl_object"), secure, server_hostname)
         return self._tls

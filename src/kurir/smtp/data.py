@@ -5,11 +5,14 @@ the C methods of `bytes`; the only thing carried from chunk to chunk is the star
 The stream is read as if a CRLF stood before its first octet, so its first line needs no case of its own.
 """
 
+import re
+
 from kurir.model import Reply
 
 from . import replies
 
 _END = b"\r\n.\r\n"
+_DOT_LINE = re.compile(rb"\r\n\.(?=\r\n)")
 
 
 class TextRules:
@@ -22,9 +25,11 @@ class TextRules:
         "_any_octet",
         "_max_line",
         "_max_size",
+        "_nul_seen",
         "_refuse_nul",
         "_run",
         "_tail",
+        "_tail_without_nul",
         "framing",
         "problem",
         "size",
@@ -39,7 +44,8 @@ class TextRules:
         self._refuse_nul = refuse_nul
         self._any_octet = any_octet  # BODY=BINARYMIME
         self._run = 0  # octets since the last line end
-        self._tail = b"\r\n"  # the last octets that are not NUL
+        self._nul_seen = False
+        self._tail = self._tail_without_nul = b"\r\n"  # the last four octets, and those that are not NUL
 
     def admit(self, raw: bytes, body: bytes, bare: Reply) -> bytes:
         """Return `body`, or nothing once a rule is broken.  `raw` is the same piece before dots were taken out."""
@@ -56,7 +62,7 @@ class TextRules:
         ends = raw.count(b"\r\n")
         if raw.count(b"\n") != ends or raw.count(b"\r") != ends:
             self.problem, self.framing = bare, True
-        elif b"\0" in raw and self._nul_is_harmful(raw):
+        elif (self._nul_seen or b"\0" in raw) and self._nul_is_harmful(raw):
             self.problem, self.framing = replies.NUL_IN_BODY, True
         elif self._max_line and self._line_too_long(raw):
             self.problem = replies.TEXT_LINE_TOO_LONG
@@ -64,8 +70,10 @@ class TextRules:
             self._remember(raw)
 
     def _nul_is_harmful(self, raw: bytes) -> bool:
-        """Some software drops NUL: what is no end of data here must not be one there."""
-        return self._refuse_nul or _END in (self._tail + raw).replace(b"\0", b"")
+        """Some software drops NUL: what is no end of data here must not become one there."""
+        self._nul_seen = True
+        without = self._tail_without_nul + raw.replace(b"\0", b"")
+        return self._refuse_nul or len(_DOT_LINE.findall(without)) > len(_DOT_LINE.findall(self._tail + raw))
 
     def _line_too_long(self, raw: bytes) -> bool:
         limit, length = self._max_line, len(raw)
@@ -80,10 +88,9 @@ class TextRules:
         return False
 
     def _remember(self, raw: bytes) -> None:
-        tail = raw[-4:]
-        if len(tail) < 4 or b"\0" in tail:
-            tail = (self._tail + raw).replace(b"\0", b"")[-4:]
-        self._tail = tail
+        without = self._tail_without_nul + raw.replace(b"\0", b"") if self._nul_seen else b""
+        self._tail = raw[-4:] if len(raw) > 3 else (self._tail + raw)[-4:]
+        self._tail_without_nul = without[-4:] if self._nul_seen else self._tail
 
 
 class DataReader:

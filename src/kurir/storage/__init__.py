@@ -24,6 +24,7 @@ from .problems import AuditProblem, AuditReport
 from .reader import StoredTrace, TraceQuery, TraceReader, TraceSummary
 from .reading import StoredBodies
 from .settings import BodySettings, DaySettings, FactsSettings, ObservationSettings
+from .waiting import WaitingPage, head, waiting
 
 __all__ = [
     "AuditProblem",
@@ -52,6 +53,9 @@ __all__ = [
     "TraceQuery",
     "TraceReader",
     "TraceSummary",
+    "WaitingPage",
     "audit",
     "erase",
+    "head",
+    "waiting",
 ]

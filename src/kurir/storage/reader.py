@@ -127,10 +127,10 @@ class TraceReader:
         """Return everything about one message, or None where it is not (or no longer) known."""
         for place, path in self._places():
             query = f"SELECT {MESSAGE_COLUMNS}, {_FINISHED[place == QUEUE]} FROM message m WHERE number = ?"
-            with suppress(NoDatabase), _asked(path) as connection:
+            with suppress(NoDatabase), asked(path) as connection:
                 row = next(rows(connection, query, (number,)), None)
                 if row is not None:
-                    return _trace(connection, place, row)
+                    return whole_trace(connection, place, row)
         return None
 
     def search(self, query: TraceQuery, limit: int = 50) -> list[TraceSummary]:
@@ -138,7 +138,7 @@ class TraceReader:
         found: dict[int, TraceSummary] = {}
         for place, path in self._places():
             floor = sorted(found, reverse=True)[limit - 1] if len(found) >= limit else 0
-            with suppress(NoDatabase), _asked(path) as connection:
+            with suppress(NoDatabase), asked(path) as connection:
                 if floor and _highest(connection) < floor:
                     continue
                 for row in _matching(connection, query, limit, floor, in_queue=place == QUEUE):
@@ -172,7 +172,7 @@ class TraceReader:
                 values.append(value)
         sql = f"SELECT data, count, last_at FROM observation WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?"
         try:
-            with _asked(self._layout.observations) as connection:
+            with asked(self._layout.observations) as connection:
                 return [
                     (msgspec.structs.replace(_observation(data), count=count), last_at)
                     for data, count, last_at in rows(connection, sql, (*values, limit))
@@ -195,7 +195,7 @@ _SUMMARY = "m.number, m.accepted_at, m.reverse_path, m.account, m.subject, m.mes
 
 
 @contextmanager
-def _asked(path: Path) -> Iterator[apsw.Connection]:
+def asked(path: Path) -> Iterator[apsw.Connection]:
     """Open a database for one question, with the function `fold`."""
     with closing(open_reader(path)) as connection, translated(connection, f"reading {path.name}"):
         connection.create_scalar_function("fold", fold, 1, deterministic=True)
@@ -242,7 +242,7 @@ def _conditions(query: TraceQuery, *, in_queue: bool) -> tuple[list[str], list[o
         values += [bare, f"<{bare}>"]
     if query.address:
         key = query.address.strip().lower()
-        fits, value = ("= ?", key) if not key.startswith("@") else ("LIKE ? ESCAPE '\\'", f"%{_escaped(key)}")
+        fits, value = ("= ?", key) if not key.startswith("@") else ("LIKE ? ESCAPE '\\'", f"%{escaped(key)}")
         if in_queue:
             where.append(_PERSON_IN_QUEUE.format(fits=fits))
             values += [value] * 4
@@ -258,7 +258,8 @@ _PERSON_IN_QUEUE = (
 )
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Return `text` so that LIKE takes it literally (with ESCAPE backslash)."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
@@ -282,7 +283,8 @@ def _summary(connection: apsw.Connection, row: Row) -> TraceSummary:
     )
 
 
-def _trace(connection: apsw.Connection, place: str, row: Row) -> StoredTrace:
+def whole_trace(connection: apsw.Connection, place: str, row: Row) -> StoredTrace:
+    """Return everything about the message in `row` (the columns of a message and when it finished)."""
     number = row[0]
     pairs = _recipients(connection, number)
     events = rows(connection, "SELECT data FROM event WHERE number = ? ORDER BY id", (number,))

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import select
 import socket
 import ssl
 import time
@@ -18,11 +19,14 @@ from kurir.net import (
     CertificateFiles,
     ClientTlsFactory,
     ClientTlsSettings,
+    Endpoint,
     NetError,
     ServerTls,
     ServerTlsSettings,
     TlsLevel,
+    bind,
     connect,
+    serve,
 )
 from kurir.net.devca import ensure_ca, ensure_leaf, issue
 
@@ -95,6 +99,31 @@ def test_implicit_tls(run, server_tls, client_tls):
             client.write(b"x")
             assert await client.read(5) == b"x"
             await client.close()
+
+    run(main())
+
+
+def test_implicit_tls_with_the_client_hello_waiting_before_anybody_serves(run, server_tls, client_tls):
+    """The first record is in the kernel when the connection is accepted: it must not pass for clear text."""
+
+    async def main():
+        (sock,) = bind("127.0.0.1:0")
+        client = await connect([Endpoint(*sock.getsockname())], policy=LOOPBACK)
+        handshake = asyncio.ensure_future(
+            client.upgrade_client(client_tls.level(TlsLevel.VERIFIED), "mail.example")
+        )
+        while not select.select([sock], [], [], 0)[0]:
+            await asyncio.sleep(0)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        troubles = []
+        listener = serve(sock, echo, tls=server_tls, on_trouble=troubles.append)
+        await handshake
+        assert troubles == []
+        client.write(b"x")
+        assert await client.read(5) == b"x"
+        await client.close()
+        await listener.close()
 
     run(main())
 

@@ -19,13 +19,25 @@ def command(config_file: str | None, as_json: bool) -> int:
         report = audit(settings.layout(config))
     except NoDatabase:
         if as_json:
-            document({"balanced": True, "messages": 0, "recipients": 0, "fates": {}, "waiting": 0, "held": 0, "problems": []})
+            document(
+                {
+                    "balanced": True,
+                    "messages": 0,
+                    "recipients": 0,
+                    "fates": {},
+                    "waiting": 0,
+                    "held": 0,
+                    "problems": [],
+                }
+            )
         else:
             click.echo(say("audit.nothing"))
         return 0
     texts = [Catalogue.load().text(current(), f"audit.{p.key}", **p.values) for p in report.problems]
     if as_json:
-        problems = [{"key": p.key, "values": p.values, "text": t} for p, t in zip(report.problems, texts, strict=True)]
+        problems = [
+            {"key": p.key, "values": p.values, "text": t} for p, t in zip(report.problems, texts, strict=True)
+        ]
         document(
             {
                 "balanced": report.balanced, "messages": report.messages, "recipients": report.recipients,
@@ -36,7 +48,11 @@ def command(config_file: str | None, as_json: bool) -> int:
     elif report.balanced:
         ended = sum(report.fates.values())
         still = report.waiting + report.held
-        click.echo(say("audit.ok", messages=report.messages, recipients=report.recipients, fates=ended, waiting=still))
+        click.echo(
+            say(
+                "audit.ok", messages=report.messages, recipients=report.recipients, fates=ended, waiting=still
+            )
+        )
     else:
         click.echo(say("audit.bad", count=len(texts)))
         for text in texts:

@@ -39,7 +39,9 @@ def command(what: str, config_file: str | None, as_json: bool) -> int:
         )  # fmt: skip
     else:
         columns = ["", say("label.check"), say("label.finding")]
-        rows = [(say(f"severity.{f.severity.value}"), f.check, t) for f, t in zip(findings, texts, strict=True)]
+        rows = [
+            (say(f"severity.{f.severity.value}"), f.check, t) for f, t in zip(findings, texts, strict=True)
+        ]
         table(columns, rows)
     return 1 if any(f.severity is Severity.RED for f in findings) else 0
 
@@ -61,7 +63,14 @@ def _server(config: Config) -> list[Finding]:
     state, now = config.server.state, time.time()
     running, pid = _running(config)
     key = "running" if running else "not_running"
-    found = [Finding(check="server", severity=Severity.GREEN if running else Severity.YELLOW, key=key, values={"pid": pid})]
+    found = [
+        Finding(
+            check="server",
+            severity=Severity.GREEN if running else Severity.YELLOW,
+            key=key,
+            values={"pid": pid},
+        )
+    ]
     if os.geteuid() == 0 and not config.server.user and running:
         found.append(Finding(check="server", severity=Severity.YELLOW, key="runs_as_root"))
     listen = config.listen

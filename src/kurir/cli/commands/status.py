@@ -17,7 +17,14 @@ def command(config_file: str | None, as_json: bool) -> int:
     if as_json:
         document(status)
         return 0 if status["ready"] else 1
-    click.echo(say("status.running", version=status["version"], domain=status["hostname"], since=when(status["since"])))
+    click.echo(
+        say(
+            "status.running",
+            version=status["version"],
+            domain=status["hostname"],
+            since=when(status["since"]),
+        )
+    )
     click.echo(say("status.ready") if status["ready"] else say("status.not_ready", why=status["why"]))
     figures = status["figures"]
     click.echo(say("queue.total", messages=figures["messages"], recipients=figures["waiting"]))

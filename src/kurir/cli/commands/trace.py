@@ -16,7 +16,18 @@ from kurir.storage import TraceSummary
 from kurir.trace import as_json as timeline_json
 from kurir.trace import observation_json, observation_text, render_text, summary
 
-from ..output import Command, Failure, Group, common, configuration, document, on_terminal, option, table, when
+from ..output import (
+    Command,
+    Failure,
+    Group,
+    common,
+    configuration,
+    document,
+    on_terminal,
+    option,
+    table,
+    when,
+)
 from ..words import current, say
 
 
@@ -82,7 +93,10 @@ def _print(config: Config, found: list[TraceSummary], seen: list[Observation], *
         for i, message in enumerate(found):
             story = reading.story(config, message.number)
             if story is not None:
-                sys.stdout.write(("\n" if i else "") + render_text(story, current(), width, colour=on_terminal(), zone=zone))
+                sys.stdout.write(
+                    ("\n" if i else "")
+                    + render_text(story, current(), width, colour=on_terminal(), zone=zone)
+                )
     elif found:
         columns = [say(f"label.{c}") for c in ("id", "accepted", "sender", "subject", "state")]
         table(columns, [_line(config, m, zone) for m in found])
