@@ -47,6 +47,30 @@ async def test_connections_end_after_their_share():
     assert p.connections == 3 and p.lines.count("QUIT") == 3
 
 
+async def test_a_connection_that_ended_is_replaced_while_work_waits():
+    async with peer() as p:
+        s = smarthost_settings(p.port, concurrency=3, timeouts=QUICK, max_messages_per_connection=5)
+        harness = Harness(s)
+        results = await harness.deliver(leases(s, 60))
+        await harness.hand.drain(1)
+    assert len(results) == 60 and 12 <= p.connections <= 14
+
+
+async def test_a_fault_of_ours_costs_an_attempt_and_no_lease(monkeypatch):
+    async with peer() as p:
+        s = smarthost_settings(p.port, timeouts=QUICK)
+        harness = Harness(s)
+        said = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["message"]))
+        with monkeypatch.context() as m:
+            m.setattr("kurir.smtp.client.Client.transaction", lambda *_: 1 / 0)
+            broken = (await harness.deliver(leases(s, 1)))[1, 0]
+        whole = (await harness.deliver(leases(s, 1)))[1, 0]
+        await harness.hand.drain(1)
+    assert broken.kind is OutcomeKind.DEFERRED and "ZeroDivisionError" in broken.detail
+    assert whole.kind is H and said == ["delivery of message 1 failed"]
+
+
 async def test_limits_mailmax_is_obeyed():
     async with peer({"EHLO": ehlo("PIPELINING", "LIMITS MAILMAX=2 RCPTMAX=10")}) as p:
         s = smarthost_settings(p.port, concurrency=1, timeouts=QUICK)

@@ -112,7 +112,7 @@ class Attempt:
             client.transaction(
                 Envelope(lease.reverse_path, tuple([w.recipient for w in group]), lease.params), size
             )
-            event = await session.event(times.mail)
+            event = await session.event(times.mail + times.rcpt * len(group))
             if event.__class__ is BodyWanted:
                 self.stage = Stage.BODY
                 client.body(lease.trace_block)
