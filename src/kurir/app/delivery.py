@@ -109,5 +109,5 @@ class _Writer:
         return report.incoming(at)
 
     def _explain(self, cause: Cause, lang: Lang, *, final: bool | None = None, **values: object) -> Sentence:
-        values.pop("time", None)
-        return self._catalogue.explain_cause(cause, lang, final=final, **values)
+        words = {name: str(value) for name, value in values.items()}
+        return self._catalogue.explain_cause(cause, lang, final=final, **words)

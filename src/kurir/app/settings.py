@@ -197,18 +197,23 @@ def _routes(config: Config) -> list[Route]:
 
 
 def _road(road: RoadSection, config: Config) -> Route:
-    common = {"senders": tuple(road.senders), "recipients": tuple(road.recipients)}
     if road.url == "mx:":
-        route = Route(name=road.name, kind=RouteKind.MX, **common)
+        route = Route(name=road.name, kind=RouteKind.MX)
     elif road.url == "sandbox:":
-        route = replace(_sandbox(road.name, config), **common)
+        route = _sandbox(road.name, config)
     else:
-        route = _hop(road.name, road.url, final=False, **common)
+        route = _hop(road.name, road.url, final=False)
         if road.username and route.next_hop:
             password = road.password_file.read_text("utf-8").strip() if road.password_file else ""
             hop = replace(route.next_hop, username=road.username, password=password)
             route = replace(route, next_hop=hop)
-    return replace(route, concurrency=road.concurrency, rate=road.rate)
+    return replace(
+        route,
+        senders=tuple(road.senders),
+        recipients=tuple(road.recipients),
+        concurrency=road.concurrency,
+        rate=road.rate,
+    )
 
 
 def _sandbox(name: str, config: Config) -> Route:

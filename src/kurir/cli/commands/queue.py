@@ -112,7 +112,8 @@ def _verb(name: str, done: str, *, asks: bool = False) -> Callable[..., Any]:
                 )
         return 0
 
-    return command.command(name, cls=Command)(run)
+    made: Any = command.command(name, cls=Command)(run)
+    return made
 
 
 def _change(

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from kurir.trace import explain
+from kurir.trace.why import explain
 
 from ..output import Command, Failure, document, option
 from ..words import current, say
