@@ -20,14 +20,16 @@ class Intake(Session):
 
     def go_on(self) -> None:
         """Answer `BodyStarted(chunking=True)`: take the chunk (its 250 is sent by the server itself)."""
-        self._answered(e.BodyStarted)
+        if not self._answered(e.BodyStarted):
+            return
         if self._body is None:
             raise RuntimeError("go_on: DATA is answered with 354 or a refusal")
         self._mode = Mode.CHUNK
 
     def reply_each(self, replies: Sequence[Reply]) -> None:
         """LMTP: answer `BodyEnded` with one reply for each accepted recipient, in order."""
-        self._answered(e.BodyEnded)
+        if not self._answered(e.BodyEnded):
+            return
         if len(replies) != self._recipients:
             raise ValueError(f"reply_each: {len(replies)} replies for {self._recipients} recipients")
         for reply in replies:

@@ -1,7 +1,7 @@
 """The server role: command lines and bodies in, events out, replies to the wire.
 
-`states` says which command is welcome where, `grammar` reads arguments, `data` and `bdat` take bodies off the
-wire.  What is left here is the order of things: who has to answer what, and when a session ends.
+`states` says which command is welcome where, `grammar` reads arguments, `intake` takes bodies in, `session` is
+what they share.  Left here: the greeting, the commands, and what the driver's answers to them mean.
 """
 
 from binascii import b2a_base64
@@ -39,7 +39,8 @@ def _by_mode(readers: Mapping[Mode, _Reader]) -> tuple[_Reader, ...]:
 class Server(Intake):
     """One session.  See the package docstring for the flow and `events` for what to answer to what.
 
-    A call that answers an event while none of its kind waits is a mistake of the driver: `RuntimeError`.
+    A call that answers an event while none of its kind waits is a mistake of the driver: `RuntimeError`.  Once the
+    session has ended, answers that come late are void.
     """
 
     __slots__ = ()
@@ -75,16 +76,17 @@ class Server(Intake):
         """Answer the event that waits."""
         waiting = self._waiting
         if waiting is None:
-            raise RuntimeError(f"reply {reply}: no event waits for an answer")
+            if self._mode is not Mode.CLOSED:
+                raise RuntimeError(f"reply {reply}: no event waits for an answer")
+            return
         self._waiting = None
         self._ANSWERS[waiting](self, reply)
-        if reply.code == 421 and self._mode is not Mode.CLOSED:
-            self._end(reply, say=False)
+        if reply.code == 421:
+            self.close(reply, say=False)
 
     def accept_hello(self) -> None:
         """Answer `Hello` with our name and the extensions that apply now."""
-        self._answered(e.Hello)
-        if self._talks_early("EHLO"):
+        if not self._answered(e.Hello) or self._talks_early("EHLO"):
             return
         self._reset_transaction()
         self._state = State.IDLE
@@ -93,16 +95,15 @@ class Server(Intake):
 
     def challenge(self, data: bytes) -> None:
         """Answer an auth event with a ``334`` challenge."""
-        self._answered(e.AuthStarted, e.AuthAnswered)
-        if not self._talks_early("AUTH"):
+        if self._answered(e.AuthStarted, e.AuthAnswered) and not self._talks_early("AUTH"):
             self._out.append(b"334 " + b2a_base64(data, newline=False) + b"\r\n")
             self._mode = Mode.AUTH
 
     def auth_succeeded(self, reply: Reply) -> None:
         """End the exchange with success; the session is authenticated from here on."""
-        self._answered(e.AuthStarted, e.AuthAnswered)
-        self._authenticated = True
-        self._say(reply)
+        if self._answered(e.AuthStarted, e.AuthAnswered):
+            self._authenticated = True
+            self._say(reply)
 
     def tls_started(self) -> None:
         """The handshake is done: everything known from before is forgotten (RFC 3207 section 4.2)."""
@@ -115,10 +116,10 @@ class Server(Intake):
         if len(self._inbox):  # came in the clear, behind STARTTLS
             self._end(replies.EARLY_TALK, say=False)
 
-    def close(self, reply: Reply) -> None:
-        """Driver-made end (421 on a deadline or a drain): queues `reply`, then `Closing`."""
+    def close(self, reply: Reply, *, say: bool = True) -> None:
+        """Driver-made end (421 on a deadline or a drain): queues `reply` unless not to `say` it, then `Closing`."""
         if self._mode is not Mode.CLOSED:
-            self._end(reply)
+            self._end(reply, say=say)
 
     def _answer_plain(self, reply: Reply) -> None:
         self._say(reply)

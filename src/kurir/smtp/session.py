@@ -92,10 +92,14 @@ class Session:
         self._events.append(event)
         self._waiting = type(event)
 
-    def _answered(self, *kinds: type[e.ServerEvent]) -> None:
+    def _answered(self, *kinds: type[e.ServerEvent]) -> bool:
+        """Note that the event that waits is answered; False where the session ended in the meantime."""
+        if self._mode is Mode.CLOSED:
+            return False
         if self._waiting not in kinds:
             raise RuntimeError(f"{kinds[0].__name__} is answered, but {self._waiting} waits")
         self._waiting = None
+        return True
 
     def _say(self, reply: Reply) -> None:
         self._out.append(replies.wire(reply))
