@@ -31,12 +31,21 @@ class Sink:
     """Listens on 127.0.0.1; `script` decides about each command (verbs BANNER EHLO MAIL RCPT DATA BODY QUIT)."""
 
     script: Script | None = None
-    extensions: tuple[str, ...] = ("PIPELINING", "8BITMIME", "SIZE 200000000", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
+    extensions: tuple[str, ...] = (
+        "PIPELINING",
+        "8BITMIME",
+        "SIZE 200000000",
+        "SMTPUTF8",
+        "DSN",
+        "ENHANCEDSTATUSCODES",
+    )
     lmtp: bool = False
     messages: list[Received] = field(default_factory=list)
     connections: int = 0
     port: int = 0
-    _listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0), backlog=512))
+    _listener: socket.socket = field(
+        default_factory=lambda: socket.create_server(("127.0.0.1", 0), backlog=512)
+    )
     _open: set[socket.socket] = field(default_factory=set)
     _counts: dict[str, int] = field(default_factory=dict)
     _closed: bool = False

@@ -71,7 +71,12 @@ class BrainLink:
         hand = self._hand
         handlers = {}
         if hand is not None:
-            calls: dict[str, Callable[[list[PlanRequest]], None] | Callable[[list[Lease]], None] | Callable[[list[NoticeWork]], None]]
+            calls: dict[
+                str,
+                Callable[[list[PlanRequest]], None]
+                | Callable[[list[Lease]], None]
+                | Callable[[list[NoticeWork]], None],
+            ]
             calls = {"plan": hand.plan, "work": hand.work, "notice": hand.notice}
             handlers = {name: (TO_HAND[name], call) for name, call in calls.items()}
         return Channel(handlers, ANSWERS, on_close=lambda _: gone.set())

@@ -58,7 +58,7 @@ def queue(config: Config) -> QueueSettings:
     return QueueSettings(
         retry=tuple(q.retry),
         lifetime=q.lifetime,
-        lifetime_null=min(q.lifetime, QueueSettings.lifetime_null),
+        lifetime_null=min(q.lifetime, QueueSettings().lifetime_null),
         delay_notice=tuple(sorted(set(q.delay_notice))),
         postmaster=postmaster(config),
         disk_low=free,
@@ -141,19 +141,26 @@ def reception(config: Config) -> ReceptionSettings:
 
 def doors(config: Config) -> list[Door]:
     """Return every place to listen for mail."""
-    xclient = networks(config.trust.xclient)
+    xclient, proxies = networks(config.trust.xclient), networks(config.trust.proxies)
     state = config.server.state
     kinds = {
-        "mx": (config.listen.smtp, ListenerSettings("mx", Role.MX, starttls=True, xclient=xclient)),
+        "mx": (
+            config.listen.smtp,
+            ListenerSettings("mx", Role.MX, starttls=True, xclient=xclient, proxy=proxies),
+        ),
         "submission": (
             config.listen.submission,
-            ListenerSettings("submission", Role.SUBMISSION, starttls=True, auth=True, require_tls=True),
+            ListenerSettings(
+                "submission", Role.SUBMISSION, starttls=True, auth=True, require_tls=True, proxy=proxies
+            ),
         ),
         "submissions": (
             config.listen.submissions,
-            ListenerSettings("submissions", Role.SUBMISSION, implicit_tls=True, auth=True, require_tls=True),
+            ListenerSettings(
+                "submissions", Role.SUBMISSION, implicit_tls=True, auth=True, require_tls=True, proxy=proxies
+            ),
         ),
-        "lmtp": (config.listen.lmtp, ListenerSettings("lmtp", Role.LMTP, starttls=True)),
+        "lmtp": (config.listen.lmtp, ListenerSettings("lmtp", Role.LMTP, starttls=True, proxy=proxies)),
     }
     found = [Door(spec, listener) for specs, listener in kinds.values() for spec in specs]
     return [*found, Door(f"unix:{state / SUBMIT_SOCKET}", ListenerSettings("local", Role.LOCAL), 0o660)]
@@ -219,4 +226,11 @@ def _hop(
 ) -> Route:
     hop = parse_next_hop(url)
     kind = RouteKind.LMTP if hop.lmtp else RouteKind.SMARTHOST
-    return Route(name=name, kind=kind, senders=senders, recipients=recipients, next_hop=hop, tls=hop.tls, final=final)
+    return Route(
+        name=name, kind=kind, senders=senders, recipients=recipients, next_hop=hop, tls=hop.tls, final=final
+    )
+
+
+def has_sandbox(config: Config) -> bool:
+    """Whether any mail is kept in the sandbox."""
+    return any(r.kind is RouteKind.SANDBOX for r in _routes(config))

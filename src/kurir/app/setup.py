@@ -9,7 +9,8 @@ from pathlib import Path
 from kurir.config import Config, ConfigError, Mistake, load, render
 from kurir.config.template import Choices, ports
 from kurir.delivery import SmarthostUrlError, parse_next_hop
-from kurir.net import CertificateError, ServerTls, ensure_ca, ensure_leaf
+from kurir.net import CertificateError, ServerTls
+from kurir.net.devca import ensure_ca, ensure_leaf
 
 from . import privileges, settings
 

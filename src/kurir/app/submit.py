@@ -47,9 +47,13 @@ def submit(
             smtp.ehlo()
             return _transaction(smtp, sender, recipients, message, options, rcpt_options)
     except (FileNotFoundError, ConnectionRefusedError):
-        raise SubmitError(f"no server is running here ({path}); start it with: kurir serve", final=False) from None
+        raise SubmitError(
+            f"no server is running here ({path}); start it with: kurir serve", final=False
+        ) from None
     except PermissionError:
-        raise SubmitError(f"you may not use {path}; ask the operator to add you to its group", final=True) from None
+        raise SubmitError(
+            f"you may not use {path}; ask the operator to add you to its group", final=True
+        ) from None
     except (OSError, smtplib.SMTPException) as e:
         raise SubmitError(f"the conversation with the server broke off: {e}", final=False) from None
 

@@ -79,7 +79,9 @@ def option(*names: str, help: str, **values: Any) -> Callable[[Any], Any]:
 
 def common(function: Any) -> Any:
     """Add what every command has: ``-c FILE``, ``--json``, ``--lang``."""
-    function = option("--lang", type=click.Choice(["en", "id"]), expose_value=False, help="opt.lang")(function)
+    function = option("--lang", type=click.Choice(["en", "id"]), expose_value=False, help="opt.lang")(
+        function
+    )
     function = option("--json", "as_json", is_flag=True, help="opt.json")(function)
     return option("-c", "--config", "config_file", metavar="FILE", help="opt.config")(function)
 

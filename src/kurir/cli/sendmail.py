@@ -22,7 +22,9 @@ Reads a message from standard input and hands it to the running Kurir.  Exit 75:
 
 _WITH_VALUE = set("fFrBNRVXLhpqCOUoC")
 _RECIPIENT_HEADERS = re.compile(rb"^(to|cc|bcc)[ \t]*:", re.IGNORECASE)
-_ADDRESS = re.compile(r'<([^<>]+)>|((?:"[^"]*"|[^\s,;<>"():]+)@[^\s,;<>"()]+)|(?<![^\s,;])([A-Za-z0-9._+-]+)(?=\s*(?:,|$))')
+_ADDRESS = re.compile(
+    r'<([^<>]+)>|((?:"[^"]*"|[^\s,;<>"():]+)@[^\s,;<>"()]+)|(?<![^\s,;])([A-Za-z0-9._+-]+)(?=\s*(?:,|$))'
+)
 
 
 def main() -> None:
@@ -40,7 +42,9 @@ def main() -> None:
     if mode == "i":
         sys.exit(EX_OK)  # newaliases: aliases are configuration here
     if mode not in ("m", ""):
-        print(f"sendmail: -b{mode} is not offered; speak SMTP to the submission port instead", file=sys.stderr)
+        print(
+            f"sendmail: -b{mode} is not offered; speak SMTP to the submission port instead", file=sys.stderr
+        )
         sys.exit(EX_USAGE)
     sys.exit(_send(options, recipients))
 
@@ -98,7 +102,7 @@ def _send(options: dict[str, str], recipients: list[str]) -> int:
         sender = f"{sender}@{_domain() or host}"
     if not re.search(rb"^from[ \t]*:", _head(message), re.IGNORECASE | re.MULTILINE):
         name = options.get("F", "").replace('"', "")
-        message = f'From: {f"{chr(34)}{name}{chr(34)} " if name else ""}<{sender}>\n'.encode() + message
+        message = f"From: {f'{chr(34)}{name}{chr(34)} ' if name else ''}<{sender}>\n".encode() + message
     mail = [f"RET={options['R'].upper()}"] if "R" in options else []
     mail += [f"ENVID={_xtext(options['V'])}"] if "V" in options else []
     rcpt = [f"NOTIFY={options['N'].upper()}"] if "N" in options else []
@@ -136,8 +140,12 @@ def _head(message: bytes) -> bytes:
 def _named(message: bytes) -> list[str]:
     """Return the addresses of To, Cc and Bcc."""
     text = re.sub(rb"\r?\n[ \t]+", b" ", _head(message)).splitlines()
-    fields = [line.partition(b":")[2].decode("utf-8", "replace") for line in text if _RECIPIENT_HEADERS.match(line)]
-    return [a or b or c for field in fields for a, b, c in _ADDRESS.findall(re.sub(r"\([^()]*\)", " ", field))]
+    fields = [
+        line.partition(b":")[2].decode("utf-8", "replace") for line in text if _RECIPIENT_HEADERS.match(line)
+    ]
+    return [
+        a or b or c for field in fields for a, b, c in _ADDRESS.findall(re.sub(r"\([^()]*\)", " ", field))
+    ]
 
 
 def _file() -> Path:

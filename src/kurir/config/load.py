@@ -48,14 +48,22 @@ def find(explicit: str | None, env: Mapping[str, str]) -> Path:
     if named:
         path = Path(named)
         if not path.is_file():
-            raise ConfigError(named, [Mistake("file", "there is no such file", "make one with: kurir init DIR --domain D")])
+            raise ConfigError(
+                named, [Mistake("file", "there is no such file", "make one with: kurir init DIR --domain D")]
+            )
         return path
     for place in _PLACES:
         if place.is_file():
             return place
     raise ConfigError(
         "kurir.toml",
-        [Mistake("file", "no configuration found", "name it with -c FILE or KURIR_CONFIG, or make one with: kurir init")],
+        [
+            Mistake(
+                "file",
+                "no configuration found",
+                "name it with -c FILE or KURIR_CONFIG, or make one with: kurir init",
+            )
+        ],
     )
 
 

@@ -96,13 +96,18 @@ class ServerSection(Section):
     """Who this server is."""
 
     hostname: DomainName = Field(description="Our name in the banner, in EHLO and in Received fields.")
-    state: Path = Field(description="The folder that everything kept lives in; relative to this file.", default=Path())
+    state: Path = Field(
+        description="The folder that everything kept lives in; relative to this file.", default=Path()
+    )
     user: str = Field("", description="The user to become after binding the ports when started as root.")
     language: Literal["en", "id"] = Field("en", description="Which language comes first in notices.")
     postmaster: AddressText | None = Field(
-        None, description="Who is told about the server's own troubles; default postmaster@ the first local domain."
+        None,
+        description="Who is told about the server's own troubles; default postmaster@ the first local domain.",
     )
-    playground: bool = Field(False, description="Keep mail for foreign domains in the sandbox; never send it.")
+    playground: bool = Field(
+        False, description="Keep mail for foreign domains in the sandbox; never send it."
+    )
 
 
 class ListenSection(Section):
@@ -110,7 +115,9 @@ class ListenSection(Section):
 
     smtp: list[Listen] = Field([], description="Mail from other servers (port 25).")
     submission: list[Listen] = Field([], description="Mail from accounts, STARTTLS (port 587).")
-    submissions: list[Listen] = Field([], description="Mail from accounts, TLS from the first byte (port 465).")
+    submissions: list[Listen] = Field(
+        [], description="Mail from accounts, TLS from the first byte (port 465)."
+    )
     lmtp: list[Listen] = Field([], description="LMTP (port 24), for trusted networks only.")
     admin: list[Listen] = Field([], description="Metrics and health over HTTP, loopback only (port 8080).")
 
@@ -142,8 +149,12 @@ class TlsSection(Section):
 class TrustSection(Section):
     """Who may relay without a password."""
 
-    networks: list[Network] = Field([], description="Networks that relay on port 25 without AUTH, free of rates per address.")
-    proxies: list[Network] = Field([], description="Networks whose PROXY protocol header is expected and believed.")
+    networks: list[Network] = Field(
+        [], description="Networks that relay on port 25 without AUTH, free of rates per address."
+    )
+    proxies: list[Network] = Field(
+        [], description="Networks whose PROXY protocol header is expected and believed."
+    )
     xclient: list[Network] = Field([], description="Networks that may use XCLIENT.")
 
 
@@ -162,17 +173,25 @@ class QueueSection(Section):
     """Tries and notices."""
 
     retry: list[Seconds] = Field(
-        [300, 600, 1200, 2400, 3600, 7200, 14400], description="Waits between tries; the last one repeats.", min_length=1
+        [300, 600, 1200, 2400, 3600, 7200, 14400],
+        description="Waits between tries; the last one repeats.",
+        min_length=1,
     )
     lifetime: Seconds = Field(5 * 86400, description="How long to try.", gt=0)
-    delay_notice: list[Seconds] = Field([3600, 86400], description="When to tell the sender that mail is late; [] never.")
+    delay_notice: list[Seconds] = Field(
+        [3600, 86400], description="When to tell the sender that mail is late; [] never."
+    )
 
 
 class DomainSection(Section):
     """A domain this server is responsible for."""
 
-    relay_to: NextHopUrl | None = Field(None, description="Pass its mail on to this server; without it mail is kept here.")
-    deliver_to: NextHopUrl | None = Field(None, description="Where local mail goes: lmtp://... or lmtp+unix:/path; default Maildir.")
+    relay_to: NextHopUrl | None = Field(
+        None, description="Pass its mail on to this server; without it mail is kept here."
+    )
+    deliver_to: NextHopUrl | None = Field(
+        None, description="Where local mail goes: lmtp://... or lmtp+unix:/path; default Maildir."
+    )
     catch_all: AddressText | None = Field(None, description="Who gets mail for unknown users of it.")
 
     @model_validator(mode="after")
@@ -185,12 +204,18 @@ class DomainSection(Section):
 class RoadSection(Section):
     """One way out.  The first road whose senders and recipients fit is taken."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] = Field(description="What the trace calls it.")
-    url: RoadUrl = Field(description='"mx:" (direct), "smtp://host:port?tls=require", "smtps://", "lmtp://", "sandbox:".')
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] = Field(
+        description="What the trace calls it."
+    )
+    url: RoadUrl = Field(
+        description='"mx:" (direct), "smtp://host:port?tls=require", "smtps://", "lmtp://", "sandbox:".'
+    )
     senders: list[DomainPattern] = Field(["*"], description="Domains of senders it is for.")
     recipients: list[DomainPattern] = Field(["*"], description="Domains of recipients it is for.")
     username: str = Field("", description="Login at that server (or in the URL).")
-    password_file: Path | None = Field(None, description="File with the password, so that it is not in this file.")
+    password_file: Path | None = Field(
+        None, description="File with the password, so that it is not in this file."
+    )
     concurrency: int = Field(20, description="Connections at once.", ge=1, le=1000)
     rate: float = Field(0.0, description="Messages a second, 0 for no limit.", ge=0)
 
@@ -212,15 +237,20 @@ class TraceSection(Section):
 class LogSection(Section):
     """Logs go to standard error."""
 
-    format: Literal["auto", "console", "json", "journald"] = Field("auto", description="auto: console on a terminal, else json.")
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least important lines shown.")
+    format: Literal["auto", "console", "json", "journald"] = Field(
+        "auto", description="auto: console on a terminal, else json."
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least important lines shown."
+    )
 
 
 class Config(Section):
     """The whole file."""
 
     workers: int | Literal["auto"] = Field(
-        "auto", description="Reception and delivery processes each; 0 puts all roles into one process; auto decides by cores."
+        "auto",
+        description="Reception and delivery processes each; 0 puts all roles into one process; auto decides by cores.",
     )
     server: ServerSection
     listen: ListenSection = ListenSection()
@@ -232,8 +262,12 @@ class Config(Section):
     submission: SubmissionSection = SubmissionSection()
     trace: TraceSection = TraceSection()
     log: LogSection = LogSection()
-    domains: dict[DomainName, DomainSection] = Field({}, description="Domains this server is responsible for.")
-    aliases: dict[AddressText, list[AddressText]] = Field({}, description="Address -> the addresses that get its mail.")
+    domains: dict[DomainName, DomainSection] = Field(
+        {}, description="Domains this server is responsible for."
+    )
+    aliases: dict[AddressText, list[AddressText]] = Field(
+        {}, description="Address -> the addresses that get its mail."
+    )
     roads: list[RoadSection] = Field([], description="Ways out, in order; without any: direct to the MX.")
 
     @model_validator(mode="after")

@@ -24,7 +24,9 @@ def ports(offset: int) -> dict[str, int]:
     moved = {name: port + offset for name, port in PORTS.items()}
     for name, port in moved.items():
         if not 0 < port < 65536:
-            raise ValueError(f"--port-offset {offset} moves the {name} port {PORTS[name]} to {port}, outside 1..65535")
+            raise ValueError(
+                f"--port-offset {offset} moves the {name} port {PORTS[name]} to {port}, outside 1..65535"
+            )
     return moved
 
 

@@ -5,7 +5,6 @@ about it; a connection lost before the final dot is an ordinary retry, one lost 
 delivered" (RFC 1047), because nobody can know.
 """
 
-from collections.abc import Callable
 from itertools import zip_longest
 
 from kurir.model import Cause, Clock, Envelope, Outcome, OutcomeKind, Reply, Stage
@@ -14,7 +13,8 @@ from kurir.queue.asks import Lease, Work
 from kurir.smtp.client import BodyWanted, PeerBroke, TransactionDone
 
 from .classify import classify
-from .fit import fit, header_needs_utf8
+from .fit import fit
+from .payload import Payload, prepare
 from .ports import Bodies, BodyDamaged
 from .session import Session, Trouble, broken, net_trouble
 from .settings import DeliverySettings
@@ -23,10 +23,6 @@ Results = list[tuple[int, Outcome]]
 
 _STAGES = {"mail": Stage.MAIL, "rcpt": Stage.RCPT, "data": Stage.DATA, "body": Stage.BODY}
 _LAST_WORDS = 2.0  # seconds to wait for what a peer said before it hung up on us
-_HEADER_LIMIT = 1024 * 1024
-
-Converter = Callable[[bytes], bytes]
-"""Turns a message with 8-bit or binary parts into a 7-bit one.  Raises ValueError where it cannot."""
 
 
 class Attempt:
@@ -39,7 +35,6 @@ class Attempt:
     __slots__ = (
         "_bodies",
         "_clock",
-        "_convert",
         "_group",
         "_lease",
         "_session",
@@ -61,7 +56,6 @@ class Attempt:
         settings: DeliverySettings,
         clock: Clock,
         *,
-        convert: Converter,
         success: OutcomeKind = OutcomeKind.HANDED_OVER,
     ) -> None:
         self._session = session
@@ -69,7 +63,6 @@ class Attempt:
         self._bodies = bodies
         self._settings = settings
         self._clock = clock
-        self._convert = convert
         self._success = success
         self._t0 = clock.monotonic()
         self._group: tuple[Work, ...] = ()
@@ -89,53 +82,23 @@ class Attempt:
         if not waiting:
             return
         try:
-            body = await self._body(convert=plan.convert, ascii_header=plan.ascii_header)
+            payload = await prepare(lease, self._bodies, session.offer, plan, session.host)
         except BodyDamaged as error:
             self._note_all(waiting, self._damaged(error))
             return
-        if isinstance(body, Trouble):
-            self._note_all(waiting, body)
+        if isinstance(payload, Trouble):
+            self._note_all(waiting, payload)
             return
         most = min(session.offer.recipients or self._settings.max_recipients, self._settings.max_recipients)
         while waiting and self.reusable:
             group, waiting = waiting[:most], waiting[most:]
-            again = await self._transaction(group, body)
+            again = await self._transaction(group, payload)
             waiting = again + waiting
         # What is left when the connection broke was not tried: it goes back to the queue without a result.
 
-    # -- the body -----------------------------------------------------------------------------
-
-    async def _body(self, *, convert: bool, ascii_header: bool) -> bytes | Trouble | None:
-        """Return a small or converted body, None for a large one that is streamed, or why it cannot go."""
-        lease = self._lease
-        large = lease.body is None and lease.body_file is not None
-        body: bytes | None = lease.body
-        if body is None and not large:
-            body = await self._bodies.whole(lease)
-        if ascii_header:
-            head = body if body is not None else await self._bodies.head(lease, _HEADER_LIMIT)
-            if not head[: _header_end(head)].isascii():
-                return header_needs_utf8(self._session.host)
-        if not convert and (body is None or self._session.offer.eightbit or body.isascii()):
-            return body
-        if body is None:
-            body = b"".join([chunk async for chunk in self._bodies.chunks(lease)])
-        if body.isascii() and b"\0" not in body and not convert:
-            return body
-        try:
-            return self._convert(body)
-        except ValueError as error:
-            return Trouble(
-                stage=Stage.MAIL,
-                cause=Cause.NEEDS_8BIT,
-                kind=OutcomeKind.FAILED,
-                host=self._session.host,
-                detail=f"the server takes only 7-bit mail, and this one cannot be converted: {error} (5.6.3)",
-            )
-
     # -- one transaction ----------------------------------------------------------------------
 
-    async def _transaction(self, group: tuple[Work, ...], body: bytes | None) -> tuple[Work, ...]:
+    async def _transaction(self, group: tuple[Work, ...], payload: Payload) -> tuple[Work, ...]:
         """Send to some recipients; return those that want a transaction of their own (452 4.5.3)."""
         lease, session, times = self._lease, self._session, self._settings.timeouts
         client = session.client
@@ -144,7 +107,7 @@ class Attempt:
         self._group = group
         first_use = session.used == 0
         session.used += 1
-        size = len(lease.trace_block) + (lease.size if body is None else len(body))
+        size = None if payload.size is None else len(lease.trace_block) + payload.size
         try:
             client.transaction(
                 Envelope(lease.reverse_path, tuple([w.recipient for w in group]), lease.params), size
@@ -153,10 +116,10 @@ class Attempt:
             if event.__class__ is BodyWanted:
                 self.stage = Stage.BODY
                 client.body(lease.trace_block)
-                if body is None:
-                    await self._stream()
+                if payload.whole is None:
+                    await self._stream(payload)
                 else:
-                    client.body(body)
+                    client.body(payload.whole)
                 client.end_body()
                 self.past_dot = True
                 event = await session.event(times.final_dot)
@@ -180,11 +143,11 @@ class Attempt:
             self._note_all(group, self._trouble(Cause.PROTOCOL_ERROR, text))
         return ()
 
-    async def _stream(self) -> None:
+    async def _stream(self, payload: Payload) -> None:
         """Send a large body piece by piece, never holding more than the stream's write buffer."""
         session, client = self._session, self._session.client
         limit = self._settings.timeouts.data_block
-        async for chunk in self._bodies.chunks(self._lease):
+        async for chunk in payload.stream(self._lease, self._bodies):
             client.body(chunk)
             session.flush()
             await session.stream.drain(limit)
@@ -212,7 +175,7 @@ class Attempt:
         if stage is Stage.BODY and reply.code < 300:
             return Outcome(
                 kind=self._success,
-                cause=Cause.OK,
+                cause=Cause.SANDBOX if self._success is OutcomeKind.CAPTURED else Cause.OK,
                 at=self._clock.now(),
                 stage=stage,
                 road=self._lease.road.name,
@@ -223,7 +186,7 @@ class Attempt:
                 dsn_relayed=session.offer.dsn,
                 seconds=self._clock.monotonic() - self._t0,
             )
-        meaning = classify(stage, reply)
+        meaning = classify(stage, reply, session.host)
         return self._outcome(
             Trouble(
                 stage=stage,
@@ -339,8 +302,3 @@ class Attempt:
 
 def _too_many(reply: Reply) -> bool:
     return reply.code in (452, 552) and classify(Stage.RCPT, reply).cause is Cause.TOO_MANY_RECIPIENTS
-
-
-def _header_end(message: bytes) -> int:
-    end = message.find(b"\r\n\r\n")
-    return len(message) if end < 0 else end

@@ -12,7 +12,7 @@ from kurir.model import Cause, Clock, Outcome, OutcomeKind, Stage
 from kurir.net.ports import Resolver
 from kurir.queue.asks import Lease, NoticeWork, Plan, PlanRequest, Settlement
 
-from .attempt import Converter, Results
+from .attempt import Results
 from .lane import LaneTools
 from .notices import NoticeDesk
 from .opening import Opener
@@ -29,8 +29,8 @@ _GRACE = 5.0  # seconds for lanes to end after they were told to
 class DeliveryHand:
     """Implements `kurir.queue.ports.Hand`.
 
-    `stores` take the leases of routes of their kind (maildir, sandbox).  `convert` makes 7-bit mail of
-    8-bit mail; `render` makes a report of an obligation.
+    `stores` take the leases of routes of their kind (maildir, sandbox); `writer` makes the report that an
+    obligation asks for.
     """
 
     def __init__(
@@ -44,7 +44,6 @@ class DeliveryHand:
         clock: Clock,
         random: Random,
         writer: NoticeWriter,
-        convert: Converter,
         stores: Mapping[RouteKind, LocalStore] | None = None,
     ) -> None:
         self._settings = settings
@@ -52,7 +51,7 @@ class DeliveryHand:
         self._clock = clock
         self.planner = Planner(settings, resolver, clock, random)
         self.opener = Opener(settings, self.planner, resolver, dialer, clock)
-        self._tools = LaneTools(settings, self.opener, bodies, clock, self._settled, convert)
+        self._tools = LaneTools(settings, self.opener, bodies, clock, self._settled)
         self._desk = NoticeDesk(bodies, brain, writer, settings.notice_head_limit)
         self._stores = {
             kind: StoreLane(store, settings.maildir_batch, self._settled, self._store_failed)
@@ -143,7 +142,7 @@ class DeliveryHand:
 
     def _place(self, lease: Lease, destination: Destination) -> None:
         kind = destination.route.kind
-        if kind in (RouteKind.MAILDIR, RouteKind.SANDBOX):
+        if not destination.hosts:
             self._store(lease, kind)
             return
         key = (lease.road.name, lease.road.site)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kurir.model import Clock, OutcomeKind
 from kurir.queue.asks import Lease
 
-from .attempt import Attempt, Converter, Results
+from .attempt import Attempt, Results
 from .opening import Opener
 from .plan import Destination
 from .ports import Bodies
@@ -23,10 +23,18 @@ if TYPE_CHECKING:
 Settle = Callable[[Lease, Results], None]
 
 
+# What a 250 after the body means on a route, by (kind, final); elsewhere the mail is handed over.
+_SUCCESS = {
+    (RouteKind.LMTP, True): OutcomeKind.DELIVERED,
+    (RouteKind.SANDBOX, True): OutcomeKind.CAPTURED,
+    (RouteKind.SANDBOX, False): OutcomeKind.CAPTURED,
+}
+
+
 class LaneTools:
     """What every lane of a hand shares."""
 
-    __slots__ = ("bodies", "clock", "convert", "opener", "settings", "settle")
+    __slots__ = ("bodies", "clock", "opener", "settings", "settle")
 
     def __init__(
         self,
@@ -35,14 +43,12 @@ class LaneTools:
         bodies: Bodies,
         clock: Clock,
         settle: Settle,
-        convert: Converter,
     ) -> None:
         self.settings = settings
         self.opener = opener
         self.bodies = bodies
         self.clock = clock
         self.settle = settle
-        self.convert = convert
 
 
 class Lane:
@@ -55,8 +61,7 @@ class Lane:
         self._tools = tools
         self._session: Session | None = None
         route = destination.route
-        own_store = route.kind is RouteKind.LMTP and route.final
-        self._success = OutcomeKind.DELIVERED if own_store else OutcomeKind.HANDED_OVER
+        self._success = _SUCCESS.get((route.kind, route.final), OutcomeKind.HANDED_OVER)
 
     async def run(self, lease: Lease | None) -> None:
         """Work until there is nothing to do for a while, or no connection can be had."""
@@ -98,7 +103,6 @@ class Lane:
                 tools.bodies,
                 tools.settings,
                 tools.clock,
-                convert=tools.convert,
                 success=self._success,
             )
             try:

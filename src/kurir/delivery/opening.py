@@ -251,7 +251,7 @@ class _Visit:
 
     async def _handshake(self, session: Session, level: TlsLevel) -> Trouble | None:
         self._stage = Stage.TLS
-        name = self._host.name
+        name = self._host.name or "localhost"
         verify = level is TlsLevel.REQUIRE
         try:
             facts = await self._dialer.start_tls(session.stream, name, verify=verify, timeout=self._times.tls)

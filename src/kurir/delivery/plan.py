@@ -116,7 +116,7 @@ class Planner:
         return destination
 
     async def _find(self, route: Route, domain: str) -> tuple[Destination, float] | NoHosts:
-        if route.kind in _LOCAL_SITES:
+        if route.next_hop is None and route.kind in _LOCAL_SITES:
             return Destination(route, _LOCAL_SITES[route.kind]), _FIXED_TTL
         if route.next_hop is not None:
             hop = route.next_hop

@@ -103,7 +103,7 @@ def net_trouble(error: NetError, stage: Stage, host: str = "", tls: TlsFacts | N
 
 def refusal(reply: Reply, stage: Stage, host: str = "", tls: TlsFacts | None = None) -> Trouble:
     """Return what a refusing reply means at `stage`."""
-    meaning = classify(stage, reply)
+    meaning = classify(stage, reply, host)
     return Trouble(
         stage=stage,
         cause=meaning.cause,

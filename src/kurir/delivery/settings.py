@@ -14,7 +14,7 @@ class RouteKind(str, Enum):
     SMARTHOST = "smarthost"  # to one server that forwards it
     LMTP = "lmtp"  # to a mail store, RFC 2033
     MAILDIR = "maildir"  # to a folder on this machine
-    SANDBOX = "sandbox"  # kept here on purpose
+    SANDBOX = "sandbox"  # kept here on purpose: by a server (`next_hop`) or by a store of this process
 
 
 class TlsLevel(str, Enum):
@@ -73,8 +73,10 @@ class Route:
     final: bool = True
 
     def __post_init__(self) -> None:
-        if (self.kind in (RouteKind.SMARTHOST, RouteKind.LMTP)) != (self.next_hop is not None):
-            raise ValueError(f"route {self.name!r}: a smarthost or LMTP route has a URL, no other has one")
+        if self.next_hop is None and self.kind in (RouteKind.SMARTHOST, RouteKind.LMTP):
+            raise ValueError(f"route {self.name!r}: a smarthost or LMTP route has a URL")
+        if self.next_hop is not None and self.kind in (RouteKind.MX, RouteKind.MAILDIR):
+            raise ValueError(f"route {self.name!r}: a route by MX or to a Maildir has no URL")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

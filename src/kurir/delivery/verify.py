@@ -14,7 +14,7 @@ from kurir.smtp.reply_reader import Garbage, ReplyReader
 from .opening import Opener
 from .plan import Planner
 from .session import Session, Trouble
-from .settings import DeliverySettings, RouteKind
+from .settings import DeliverySettings
 
 _CANNOT_ASK = Reply.of(
     451, "4.4.1", "The next server cannot be asked about this recipient now; try again later"
@@ -57,7 +57,7 @@ class NextHopVerifier:
         found = await self._planner.towards(sender, recipient)
         if isinstance(found, Outcome):
             return _as_reply(found.kind, found.cause, found.detail)
-        if found.route.kind in (RouteKind.MAILDIR, RouteKind.SANDBOX):
+        if not found.hosts:
             return Reply.of(250, "2.1.5", "A store on this machine takes it")
         opened = await self._opener.open(found)
         if isinstance(opened, Trouble):

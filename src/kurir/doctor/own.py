@@ -55,7 +55,13 @@ def _port(place: Place, running: bool) -> Finding:
 
 
 def _greeting(address: str | tuple[str, int], banner: bool) -> str:
-    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    family = (
+        socket.AF_UNIX
+        if isinstance(address, str)
+        else socket.AF_INET6
+        if ":" in address[0]
+        else socket.AF_INET
+    )
     with socket.socket(family, socket.SOCK_STREAM) as s:
         s.settimeout(BANNER_SECONDS)
         s.connect(address)
@@ -77,13 +83,21 @@ def certificate(certificate_file: Path, key_file: Path, name: str, *, own: bool,
     ends = leaf.not_valid_after_utc
     values["time"] = ends.astimezone().strftime("%Y-%m-%d")
     if leaf.public_key() != key.public_key():
-        return [_finding("certificate", Severity.RED, "certificate_key_mismatch", {**values, "file": str(key_file)})]
+        return [
+            _finding(
+                "certificate", Severity.RED, "certificate_key_mismatch", {**values, "file": str(key_file)}
+            )
+        ]
     names = _names(leaf)
     left = ends - datetime.fromtimestamp(now, UTC)
     if left.total_seconds() <= 0:
         return [_finding("certificate", Severity.RED, "certificate_expired", values)]
     if name.lower() not in names and f"*.{name.partition('.')[2]}" not in names:
-        return [_finding("certificate", Severity.RED, "certificate_wrong_name", {**values, "names": ", ".join(names)})]
+        return [
+            _finding(
+                "certificate", Severity.RED, "certificate_wrong_name", {**values, "names": ", ".join(names)}
+            )
+        ]
     if left.days < EXPIRES_SOON_DAYS:
         return [_finding("certificate", Severity.YELLOW, "certificate_expires", values)]
     if own:
@@ -109,7 +123,11 @@ async def resolvers(resolver: Resolver, described: str) -> list[Finding]:
         return [_finding("resolver", Severity.RED, "resolver_lies", values, evidence)]
     if answer.status in (DnsStatus.NXDOMAIN, DnsStatus.NODATA):
         return [_finding("resolver", Severity.GREEN, "resolver_ok", values, evidence)]
-    return [_finding("resolver", Severity.RED, "resolver_fails", {**values, "detail": answer.status.value}, evidence)]
+    return [
+        _finding(
+            "resolver", Severity.RED, "resolver_fails", {**values, "detail": answer.status.value}, evidence
+        )
+    ]
 
 
 def disk(folder: Path, low: int) -> list[Finding]:
@@ -142,7 +160,9 @@ def permissions(folder: Path, secret: Sequence[Path]) -> list[Finding]:
     if os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         found.append(_finding("files", Severity.GREEN, "state_ok", values))
     else:
-        found.append(_finding("files", Severity.RED, "state_forbidden", {**values, "detail": "no permission"}))
+        found.append(
+            _finding("files", Severity.RED, "state_forbidden", {**values, "detail": "no permission"})
+        )
     return found
 
 

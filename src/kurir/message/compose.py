@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kurir.model import Address
+from kurir.model import Address, parse_address
+
+from .dates import format_date
 
 _LINE = 76  # where fields are folded; encoded words may have 75 octets (RFC 2047 section 2)
 _WORD_OCTETS = 45  # of UTF-8 in one base64 encoded word: 60 + len("=?utf-8?B??=") = 72
@@ -134,6 +136,32 @@ def multipart(subtype: str, parts: Sequence[Part], token: str, parameters: str =
 def message(fields: Sequence[bytes], content: Part) -> bytes:
     """Return a whole message: `fields`, MIME-Version, and `content`."""
     return b"".join(fields) + b"MIME-Version: 1.0\r\n" + content.render()
+
+
+def compose_text(
+    *, sender: Address | str, to: Sequence[Address | str], subject: str, text: str, at: float, token: str
+) -> bytes:
+    """Return a whole plain text message, CRLF, ready to be handed in.
+
+    `at` is epoch seconds; `token` makes the Message-ID unique.  Addresses given as text are parsed.  Non-ASCII
+    addresses are written as UTF-8, so the caller then needs SMTPUTF8.  Raises `HeaderInjection` or `AddressError`.
+    """
+    author = _parsed(sender)
+    recipients = [_parsed(address) for address in to]
+    utf8 = not all(address.is_ascii for address in (author, *recipients))
+    host = author.domain if author.domain and author.is_ascii else "localhost"
+    fields = [
+        field("Date", format_date(at)),
+        address_field("From", [("", author)], utf8=utf8),
+        address_field("To", [("", address) for address in recipients], utf8=utf8),
+        field("Subject", subject),
+        field("Message-ID", f"<{token}@{host}>"),
+    ]
+    return message(fields, text_part(text))
+
+
+def _parsed(address: Address | str) -> Address:
+    return parse_address(address, bare_postmaster=True) if isinstance(address, str) else address
 
 
 def _check(name: str, value: str) -> None:

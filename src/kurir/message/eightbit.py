@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .headers import Headers
-from .mime import Entity, Kind, MimeParser, Piece, Role
+from .limits import MimeLimits
+from .mime import Entity, Kind, MimeParser, MimeProblem, Piece, Role
 from .structure import Structure, Trait, survey
 
 _IDENTITY = (b"7bit", b"8bit", b"binary", b"")
@@ -21,6 +22,7 @@ _NEVER_ENCODED = (b"message/partial", b"message/external-body")  # RFC 2046 sect
 _SIGNED = b"multipart/signed"
 _ASCII_ONLY = bytes(range(128)) + b"?" * 128
 _EIGHT_BIT = re.compile(rb"[\x80-\xff]")
+_NOT_BASE64 = re.sub(rb"[A-Za-z0-9+/=]", b"", bytes(range(256)))
 _QP_PIECE = 64 * 1024  # of a line that does not end
 _B64_LINE = 57  # octets that make 76 characters
 
@@ -69,6 +71,8 @@ def plan_conversion(
         return ConversionPlan({})
     if structure.unscannable:
         return ConversionPlan({}, Obstacle.UNSCANNABLE)
+    if structure.problems & MimeProblem.DUPLICATE_BOUNDARY:
+        return ConversionPlan({}, Obstacle.BROKEN)
     encodings: dict[int, bytes] = {}
     signed = False
     for part, traits in zip(structure.parts, structure.contents, strict=True):
@@ -92,14 +96,15 @@ def _obstacle(part: Entity, traits: Trait) -> Obstacle | None:
         return Obstacle.FORBIDDEN
     if part.encoding in _IDENTITY:
         return None
-    # Raw octets in a quoted-printable part can be escaped where they stand; nothing else can be mended.
-    mendable = part.encoding == b"quoted-printable" and not traits & ~Trait.EIGHT_BIT
+    # Raw octets in a quoted-printable part can be escaped where they stand, and base64 can be wrapped anew.
+    escapable = part.encoding == b"quoted-printable" and not traits & ~Trait.EIGHT_BIT
+    mendable = escapable or part.encoding == b"base64"
     return None if mendable else Obstacle.ENCODED
 
 
 def _encoding(part: Entity, traits: Trait) -> bytes:
-    if part.encoding == b"quoted-printable":
-        return b"quoted-printable"
+    if part.encoding not in _IDENTITY:
+        return part.encoding
     text = part.content_type.startswith((b"text/", b"message/"))
     return b"quoted-printable" if text and not traits.binary else b"base64"
 
@@ -107,12 +112,12 @@ def _encoding(part: Entity, traits: Trait) -> bytes:
 class Converter:
     """Writes the derived body.  Feed it the same octets that were surveyed, in chunks of any size."""
 
-    def __init__(self, plan: ConversionPlan) -> None:
+    def __init__(self, plan: ConversionPlan, limits: MimeLimits | None = None) -> None:
         if plan.obstacle is not None:
             raise ValueError(f"this message cannot be converted: {plan.obstacle.value}")
         self._plan = plan
-        self._parser = MimeParser()
-        self._encoder: _QuotedPrintable | _Base64 | _Escape | None = None
+        self._parser = MimeParser(limits or MimeLimits())
+        self._encoder: _QuotedPrintable | _Base64 | _Escape | _Rewrap | None = None
 
     def feed(self, data: bytes) -> bytes:
         """Return the octets that are ready."""
@@ -137,9 +142,10 @@ class Converter:
             return done + self._header(piece)
         return done + (piece.data.translate(_ASCII_ONLY) if self._plan.frame else piece.data)
 
-    def _encoder_for(self, part: int, encoding: bytes) -> "_QuotedPrintable | _Base64 | _Escape":
-        if self._parser.parts[part].encoding == b"quoted-printable":
-            return _Escape()
+    def _encoder_for(self, part: int, encoding: bytes) -> "_QuotedPrintable | _Base64 | _Escape | _Rewrap":
+        present = self._parser.parts[part].encoding
+        if present not in _IDENTITY:
+            return _Escape() if present == b"quoted-printable" else _Rewrap()
         return _Base64() if encoding == b"base64" else _QuotedPrintable()
 
     def _flush(self, *, ends_message: bool) -> bytes:
@@ -234,6 +240,23 @@ class _Escape:
 
     def close(self, *, ends_message: bool) -> bytes:  # noqa: ARG002
         return b""
+
+
+class _Rewrap:
+    """Base64 that was there already, in lines of 76; what is no base64 (and decoders ignore) goes."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        data = self._rest + data.translate(None, _NOT_BASE64)
+        whole = len(data) - len(data) % 76
+        self._rest = data[whole:]
+        return b"".join([line + b"\r\n" for line in re.findall(rb".{76}", data[:whole])])
+
+    def close(self, *, ends_message: bool) -> bytes:  # noqa: ARG002
+        rest, self._rest = self._rest, b""
+        return rest + b"\r\n" if rest else b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,27 +78,31 @@ class Headers:
     def __iter__(self) -> Iterator[Field]:
         return iter(self.fields)
 
-    def named(self, name: bytes) -> tuple[Field, ...]:
+    def named(self, name: bytes | str) -> tuple[Field, ...]:
         """Return the fields with that name, in order."""
-        return tuple(self._by_name.get(name.lower(), ()))
+        return tuple(self._by_name.get(_key(name), ()))
 
     def value(self, field: Field) -> bytes:
         """Return the value of `field` unfolded (RFC 5322 section 2.2.3), without blanks at its ends."""
         return unfold(self.data[field.value_at : field.end])
 
-    def get(self, name: bytes) -> bytes | None:
+    def get(self, name: bytes | str) -> bytes | None:
         """Return the unfolded value of the first field with that name, or None."""
-        found = self._by_name.get(name.lower())
+        found = self._by_name.get(_key(name))
         return self.value(found[0]) if found else None
 
-    def all(self, name: bytes) -> tuple[bytes, ...]:
+    def all(self, name: bytes | str) -> tuple[bytes, ...]:
         """Return the unfolded values of all fields with that name, in order."""
-        return tuple(self.value(field) for field in self._by_name.get(name.lower(), ()))
+        return tuple(self.value(field) for field in self._by_name.get(_key(name), ()))
 
-    def text(self, name: bytes, limit: int = MAX_DISPLAY) -> str:
+    def text(self, name: bytes | str, limit: int = MAX_DISPLAY) -> str:
         """Return the first field's value for display: decoded, harmless, at most `limit` characters."""
         value = self.get(name)
         return "" if value is None else decode_text(value, limit)
+
+
+def _key(name: bytes | str) -> bytes:
+    return (name.encode() if isinstance(name, str) else name).lower()
 
 
 def unfold(value: bytes) -> bytes:

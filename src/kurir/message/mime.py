@@ -18,12 +18,14 @@ from .limits import MimeLimits
 
 _HEADER_END = re.compile(rb"\n\r?\n")
 _TYPE = re.compile(rb"[ \t]*+([!#-'*+.0-9A-Z^-~-]{1,127})/([!#-'*+.0-9A-Z^-~-]{1,127})")
+_CFWS = rb"[ \t]*+(?:\([^()]*+\)[ \t]*+)*+"
 _PARAMETER = re.compile(
-    rb"[ \t]*+;[ \t]*+(?:([!#-'*+.0-9A-Z^-~-]++)[ \t]*+=[ \t]*+"
-    rb'(?:"((?:[^"\\]|\\.)*+)"|([^ \t;"]++)))?+(?:[ \t]*+\([^()]*+\))?'
+    _CFWS + rb";" + _CFWS + rb"(?:([!#-'*+.0-9A-Z^-~-]++)[ \t]*+=[ \t]*+"
+    rb'(?:"((?:[^"\\]|\\.)*+)"|([^ \t;"]++)))?+'
 )
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 _MAX_PARAMETERS = 100
+_SLICE = 128 * 1024
 
 _DEFAULT = MimeLimits()
 
@@ -105,30 +107,25 @@ class MimeParser:
 
     def feed(self, data: bytes) -> list[Piece]:
         """Take a chunk; return the pieces that are certain now."""
-        self._buffer += data
-        return self._pieces(last=False)
+        out: list[Piece] = []
+        for at in range(0, len(data), _SLICE):  # what is cut off the buffer is copied: keep it small
+            self._buffer += data[at : at + _SLICE]
+            self._advance(out, last=False)
+        return out
 
     def close(self) -> list[Piece]:
         """End of the message: return the last pieces."""
-        pieces = self._pieces(last=True)
+        out: list[Piece] = []
+        self._advance(out, last=True)
         if self._open:
             self.problems |= MimeProblem.NOT_CLOSED
             if any(index not in self._seen_boundary for index in self._open):
                 self.problems |= MimeProblem.NO_PARTS
-        return pieces
-
-    def _pieces(self, *, last: bool) -> list[Piece]:
-        out: list[Piece] = []
-        while self._gave_up or self._role is not Role.HEADER or self._buffer or last:
-            before = len(self._buffer), self._role, self._part
-            step = self._header if self._role is Role.HEADER and not self._gave_up else self._body
-            if not step(out, last=last):
-                break
-            if last and not self._buffer and self._role is not Role.HEADER:
-                break
-            if before == (len(self._buffer), self._role, self._part):
-                break
         return out
+
+    def _advance(self, out: list[Piece], *, last: bool) -> None:
+        while (self._header if self._role is Role.HEADER else self._body)(out, last=last):
+            pass
 
     # -- headers
 
@@ -143,7 +140,8 @@ class MimeParser:
         self._searched, self._line_start = 0, True
         entity = self.parts[self._part]
         entity.header = scan(block)
-        out.append(Piece(Role.HEADER, block, entity.index))
+        if block:
+            out.append(Piece(Role.HEADER, block, entity.index))
         self._read_type(entity)
         self._enter(entity)
         return True
@@ -264,13 +262,9 @@ class MimeParser:
                 return True
             at = buffer.find(b"\n--", at + 1)
             at = at + 1 if at >= 0 else -1
-        if at < 0:
-            # The last octets may be the start of CR LF "--".
-            at = len(buffer) if last else max(0, len(buffer) - 4)
-        else:
-            at = self._before_break(at)
-        if at:
-            self._emit(out, at)
+        # Without a candidate, the last octets may still be the start of CR LF "--".
+        rest = len(buffer) if last else max(0, len(buffer) - 4)
+        self._emit(out, rest if at < 0 else self._before_break(at))
         return False
 
     def _next_candidate(self) -> int:
@@ -296,7 +290,7 @@ class MimeParser:
                 return level, True
         return None
 
-    def _delimiter(self, out: list[Piece], at: int, end: int, level: int, closes: bool) -> None:  # noqa: FBT001
+    def _delimiter(self, out: list[Piece], at: int, end: int, level: int, closes: bool) -> None:
         content = self._before_break(at)
         if content:
             self._emit(out, content)

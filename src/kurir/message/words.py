@@ -115,6 +115,7 @@ def _word_octets(encoding: bytes, text: bytes) -> bytes | None:
         return _HEX.sub(lambda m: bytes((int(m[1], 16),)), text.replace(b"_", b" "))
     text = text.replace(b" ", b"")
     try:
-        return binascii.a2b_base64(text + b"=" * (-len(text) % 4))
+        octets = binascii.a2b_base64(text + b"=" * (-len(text) % 4))
     except binascii.Error:
         return None
+    return octets or None

@@ -9,6 +9,7 @@ What others are written against stands in `ports`.
 from .addresses import BindSpec, parse_bind
 from .bind import BindError, bind
 from .connect import connect
+from .dns import CachingResolver
 from .listener import Listener, Trouble, serve
 from .ports import DnsAnswer, DnsStatus, Endpoint, NetError, Resolver, Stream
 from .proxyproto import ProxyError, ProxyHeader, parse_proxy
@@ -26,6 +27,7 @@ from .tls import CertificateError, ClientTls, ClientTlsFactory, ServerTls
 __all__ = [
     "BindError",
     "BindSpec",
+    "CachingResolver",
     "CertificateError",
     "CertificateFiles",
     "ClientTls",

@@ -5,7 +5,7 @@ signing end certificates; leaves are renewed when fewer than `RENEW_DAYS` days a
 name is missing.  Keys are readable by their owner only, and every file appears whole or not at all.
 """
 
-import datetime
+import datetime as dt
 import ipaddress
 import os
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ CA_DAYS = 3650
 LEAF_DAYS = 365
 RENEW_DAYS = 30
 ALWAYS = ("localhost", "127.0.0.1", "::1")  # names every leaf has besides those asked for
-_BACKDATED = datetime.timedelta(hours=1)  # for clients whose clock is a little behind
+_BACKDATED = dt.timedelta(hours=1)  # for clients whose clock is a little behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def ensure_ca(folder: Path, *, now: float) -> DevCa:
     `now` is in seconds since the epoch.  Raises OSError, ValueError for damaged files.
     """
     ca = DevCa(folder / "ca.pem", folder / "ca.key")
-    at = datetime.datetime.fromtimestamp(now, datetime.UTC)
+    at = dt.datetime.fromtimestamp(now, dt.UTC)
     if ca.certificate.exists() and ca.key.exists() and _days_left(ca.certificate, at) >= RENEW_DAYS:
         return ca
     key = ec.generate_private_key(ec.SECP256R1())
@@ -78,7 +78,7 @@ def ensure_leaf(
     Files are ``<stem>.pem`` (leaf and authority) and ``<stem>.key`` in `folder`.  Raises OSError, ValueError.
     """
     files = CertificateFiles(folder / f"{stem}.pem", folder / f"{stem}.key")
-    at = datetime.datetime.fromtimestamp(now, datetime.UTC)
+    at = dt.datetime.fromtimestamp(now, dt.UTC)
     wanted = tuple(dict.fromkeys(name.lower() for name in (*names, *ALWAYS)))
     if not _needs_leaf(files, ca, wanted, at):
         return files
@@ -97,10 +97,12 @@ def issue(
     ca_certificate = x509.load_pem_x509_certificate(ca.certificate.read_bytes())
     ca_key = load_pem_private_key(ca.key.read_bytes(), None)
     if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
-        raise ValueError(f"{ca.key} is not the key of a development authority")
+        raise ValueError(  # noqa: TRY004  a wrong file, not a wrong type in the program
+            f"{ca.key} is not the key of a development authority"
+        )
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
-    at = datetime.datetime.fromtimestamp(not_before, datetime.UTC)
+    at = dt.datetime.fromtimestamp(not_before, dt.UTC)
     certificate = (
         _builder(subject, ca_certificate.subject, key.public_key(), at, days)
         .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
@@ -116,7 +118,7 @@ def issue(
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, at: datetime.datetime, days: float
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, at: dt.datetime, days: float
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -125,7 +127,7 @@ def _builder(
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(at - _BACKDATED)
-        .not_valid_after(at + datetime.timedelta(days=days))
+        .not_valid_after(at + dt.timedelta(days=days))
     )
 
 
@@ -150,7 +152,7 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def _needs_leaf(files: CertificateFiles, ca: DevCa, wanted: Sequence[str], at: datetime.datetime) -> bool:
+def _needs_leaf(files: CertificateFiles, ca: DevCa, wanted: Sequence[str], at: dt.datetime) -> bool:
     if not (files.certificate.exists() and files.key.exists()):
         return True
     leaf = x509.load_pem_x509_certificates(files.certificate.read_bytes())[0]
@@ -162,7 +164,7 @@ def _needs_leaf(files: CertificateFiles, ca: DevCa, wanted: Sequence[str], at: d
     )
 
 
-def _days_left(path: Path, at: datetime.datetime) -> float:
+def _days_left(path: Path, at: dt.datetime) -> float:
     certificate = x509.load_pem_x509_certificates(path.read_bytes())[0]
     return (certificate.not_valid_after_utc - at).total_seconds() / 86_400
 

@@ -7,7 +7,7 @@ line out of step) may be a password.
 
 from collections import Counter
 
-from kurir.model import Cause, Observation, ObservationKind, Reply, TlsFacts
+from kurir.model import Cause, Clock, Observation, ObservationKind, Reply, TlsFacts
 
 from .ports import BrainDoor
 from .replies import CAUSES
@@ -50,22 +50,24 @@ def verb(command: str) -> str:
 class Notebook:
     """Observations of one session."""
 
-    __slots__ = ("_batch", "_counted", "_door", "_kept", "client", "helo", "listener", "tls")
+    __slots__ = ("_batch", "_clock", "_counted", "_door", "_kept", "client", "helo", "listener", "tls")
 
-    def __init__(self, door: BrainDoor, listener: str, client: str) -> None:
+    def __init__(
+        self, door: BrainDoor, clock: Clock, listener: str, client: str, tls: TlsFacts | None
+    ) -> None:
         self._door = door
+        self._clock = clock
         self._batch: list[Observation] = []
         self._counted: Counter[ObservationKind] = Counter()
         self._kept = 0
         self.listener = listener
         self.client = client
         self.helo = ""
-        self.tls: TlsFacts | None = None
+        self.tls = tls
 
     def note(
         self,
         kind: ObservationKind,
-        at: float,
         *,
         reply: Reply | None = None,
         cause: Cause | None = None,
@@ -84,7 +86,7 @@ class Notebook:
         self._batch.append(
             Observation(
                 kind=kind,
-                at=at,
+                at=self._clock.now(),
                 client=self.client,
                 listener=self.listener,
                 helo=self.helo[:MAX_TEXT],
@@ -107,13 +109,13 @@ class Notebook:
             self._batch.clear()
             self._door.observe(batch)
 
-    def close(self, at: float) -> None:
+    def close(self) -> None:
         """Hand over the rest, with the counts of what was too much to tell one by one."""
         for kind, count in self._counted.items():
             self._batch.append(
                 Observation(
                     kind=kind,
-                    at=at,
+                    at=self._clock.now(),
                     client=self.client,
                     listener=self.listener,
                     helo=self.helo[:MAX_TEXT],

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Iterable
+from functools import partial
 
 from kurir.model import Cause, Observation, ObservationKind
 from kurir.net.listener import Listener, Trouble, serve
@@ -42,10 +43,10 @@ class Reception:
             self._listeners.append(
                 serve(
                     sock,
-                    lambda stream, listener=listener: self.session(listener, stream),
+                    partial(self.session, listener),
                     tls=self._desk.tls if listener.implicit_tls else None,
                     proxy=listener.proxy,
-                    on_trouble=lambda trouble, listener=listener: self._trouble(listener, trouble),
+                    on_trouble=partial(self._trouble, listener),
                 )
             )
 

@@ -58,9 +58,8 @@ class Transaction:
         grant = may_relay(self._client, kind)
         if not grant.allowed:
             return Ruling(replies.LOGIN_FIRST if grant is Grant.LOGIN_FIRST else replies.RELAY_DENIED)
-        if self.reverse_path is None and self._client.role is Role.MX and not grant.insider:
-            if len(self.typed) >= self._settings.null_recipients:
-                return Ruling(replies.ONE_FOR_BOUNCES)
+        if self._is_bounce_from_outside(grant) and len(self.typed) >= self._settings.null_recipients:
+            return Ruling(replies.ONE_FOR_BOUNCES)
         found = self._directory.resolve(address)
         if not found.targets:
             return Ruling(replies.ALIAS_BROKEN if found.via == ALIAS_LOOP else replies.UNKNOWN_USER)
@@ -70,6 +69,9 @@ class Transaction:
             return Ruling(replies.TOO_MANY_TARGETS)
         targets = tuple(_turned(wanted, target) for target in found.targets)
         return Ruling(replies.RECIPIENT_OK, targets, self._to_ask(found.targets, grant))
+
+    def _is_bounce_from_outside(self, grant: Grant) -> bool:
+        return self.reverse_path is None and self._client.role is Role.MX and not grant.insider
 
     def _to_ask(self, targets: tuple[Address, ...], grant: Grant) -> Address | None:
         # Our own people get a report when it fails; a list with several members has a life of its own.

@@ -29,6 +29,7 @@ DETAILS: dict[Cause, str] = {
     Cause.TOO_MANY_RECIPIENTS: "5.3",
     Cause.TOO_LARGE: "3.4",
     Cause.BUSY: "3.2",
+    Cause.REMOTE_FAULT: "3.0",
     Cause.BLOCKLISTED: "7.1",
     Cause.BAD_REPUTATION: "7.1",
     Cause.SPF_FAIL: "7.23",  # RFC 7372
@@ -39,6 +40,7 @@ DETAILS: dict[Cause, str] = {
     Cause.AUTH_FAILED: "7.8",  # RFC 4954
     Cause.AUTH_REQUIRED: "7.0",
     Cause.SENDER_NOT_YOURS: "7.1",
+    Cause.SENDER_REJECTED: "1.8",
     Cause.CONTENT_SPAM: "7.1",
     Cause.CONTENT_FORBIDDEN: "7.0",
     Cause.MALFORMED: "6.0",
@@ -83,8 +85,8 @@ def status_of(action: str, outcome: Outcome | None) -> str:
 
 
 def _same_class(outcome: Outcome, klass: str) -> str | None:
-    """The peer's enhanced code, when its class agrees; quotas come as 550 and wait all the same."""
+    """The peer's enhanced code, put into the class of what is reported: a quota comes as 550 and waits all the same."""
     enhanced = outcome.reply.enhanced if outcome.reply else None
-    if not enhanced:
+    if not enhanced or (klass == "2") != (enhanced[0] == "2"):
         return None
-    return enhanced if enhanced[0] == klass else f"{klass}{enhanced[1:]}" if klass != "2" else None
+    return klass + enhanced[1:]

@@ -148,9 +148,12 @@ def _version(connection: apsw.Connection) -> int:
 
 
 @contextmanager
-def transaction(connection: apsw.Connection) -> Iterator[None]:
-    """One write transaction, rolled back on any error (SQLite may have rolled back by itself)."""
-    connection.execute("BEGIN IMMEDIATE")
+def transaction(connection: apsw.Connection, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
+    """One write transaction, rolled back on any error (SQLite may have rolled back by itself).
+
+    ``BEGIN IMMEDIATE`` locks attached databases too; plain ``BEGIN`` only what is written.
+    """
+    connection.execute(begin)
     try:
         yield
         connection.execute("COMMIT")
@@ -165,6 +168,12 @@ def one(connection: apsw.Connection, sql: str, bindings: Sequence[Any] = ()) -> 
     row = connection.execute(sql, bindings).fetchone()
     assert row is not None
     return tuple(row)
+
+
+def rows(connection: apsw.Connection, sql: str, bindings: Sequence[Any] = ()) -> Iterator[Row]:
+    """Run a query and return its rows, one after the other."""
+    found: Iterator[Row] = connection.execute(sql, bindings)
+    return found
 
 
 def open_reader(path: Path, *, patience: float = 2.0) -> apsw.Connection:
@@ -191,6 +200,7 @@ def _probed(uri: str, patience: float) -> apsw.Connection:
     connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
     try:
         connection.set_busy_timeout(round(patience * 1000))
+        connection.pragma("temp_store", 2)
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
     except BaseException:
         connection.close()

@@ -1,1 +1,41 @@
-"""Being built."""
+"""The trace: what happened to every message, in plain English and plain Indonesian.
+
+The flow: `timeline` turns facts and events into a value without words; `render_text`, `as_json` and
+`summary` tell it with the texts of the one `Catalogue`.  What a peer's reply means is decided in one
+place, `classify_reply`, for delivery, the reports and `explain` (the command ``why``) alike; what never
+became a message is told by `observation_text` and `observation_json`.
+"""
+
+from .explain import Catalogue, Lang, Sentence, Side, language, side_of
+from .facts import MessageFacts, RecipientFacts
+from .observations import observation_json, observation_text
+from .replies import Action, Verdict, action_for, classify_reply
+from .telling import as_json, render_text, summary
+from .timeline import Decider, Protection, RecipientStory, State, Step, Timeline, timeline
+
+__all__ = [
+    "Action",
+    "Catalogue",
+    "Decider",
+    "Lang",
+    "MessageFacts",
+    "Protection",
+    "RecipientFacts",
+    "RecipientStory",
+    "Sentence",
+    "Side",
+    "State",
+    "Step",
+    "Timeline",
+    "Verdict",
+    "action_for",
+    "as_json",
+    "classify_reply",
+    "language",
+    "observation_json",
+    "observation_text",
+    "render_text",
+    "side_of",
+    "summary",
+    "timeline",
+]

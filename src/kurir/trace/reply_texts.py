@@ -138,6 +138,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"not (?:support|offer|advertis)\w* (?:starttls|tls)",
     ),
     _any(Cause.TLS_FAILED, r"starttls", r"\btls\b.{0,40}(?:fail|error|not available|handshake|negotiat|unavailable)", r"certificate", r"ssl (?:handshake|error)", r"handshake fail"),
+    _any(Cause.POLICY_RECEIVER, r"for policy reasons?", r"(?:denied|rejected|refused|blocked) by (?:local |our |a |the |administrative )?polic", r"policy (?:violation|reject)"),
     _any(
         Cause.SENDER_REJECTED,
         r"sender (?:address |domain |verify |verification |e-?mail |'?<?\S{1,120}>?'? )?(?:is |was |has been |address |domain )?(?:reject|refus|denied|den(?:y|ied)|invalid|unknown|verify fail|failed|not exist|does not|doesn't|block|could not|not (?:allowed|accepted|valid|found|exist)|unverified|unauthori)",
@@ -149,7 +150,7 @@ TEXTS: tuple[TextRule, ...] = (
     _any(
         Cause.DISABLED_USER,
         r"(?:account|mail ?box|user|address|recipient|subscriber|customer|alias)\S{0,40}(?: \S{1,60}){0,6}? (?:disabled|inactive|suspended|discontinued|deactivated|locked|frozen|blocked|closed|expired|on hold|terminated|unavailable\.? for|not active|no longer active|inactivated)",
-        r"(?:disabled|inactive|suspended|frozen|locked|closed|expired|deactivated|discontinued|dormant) (?:account|mail ?box|recipient|user|address|e-?mail)", r"temporarily (?:disabled|locked|suspended)", r"user .{0,30}not active", r"recipient suspend", r"account (?:is )?(?:not available|disabled)",
+        r"(?:disabled|inactive|suspended|frozen|locked|closed|expired|deactivated|discontinued|dormant) (?:account|mail ?box|recipient|user|address|e-?mail)", r"(?<!delivery )temporarily (?:disabled|locked|suspended)", r"user .{0,30}not active", r"recipient suspend", r"account (?:is )?(?:not available|disabled)",
         r"domain .{0,30}(?:has been |is )?(?:suspended|expired|disabled)", r"boite du destinataire archivee", r"vacation mode",
     ),
     _any(

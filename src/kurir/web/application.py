@@ -35,4 +35,6 @@ def make_application(
             {"ready": state.ready, "problems": list(state.problems)}, status_code=200 if state.ready else 503
         )
 
-    return Starlette(routes=[Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)])
+    return Starlette(
+        routes=[Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)]
+    )

@@ -63,7 +63,9 @@ class _Gathered(Collector):
         yield up
 
 
-def _families(kind: type[CounterMetricFamily] | type[GaugeMetricFamily], parts: list[dict[str, float]], join: object) -> Iterator[Metric]:
+def _families(
+    kind: type[CounterMetricFamily] | type[GaugeMetricFamily], parts: list[dict[str, float]], join: object
+) -> Iterator[Metric]:
     assert callable(join)
     gathered: dict[str, dict[tuple[str, str] | None, list[float]]] = {}
     for part in parts:

@@ -60,7 +60,9 @@ async def test_a_lost_peer_fails_what_waits_and_a_bug_is_told(tmp_path: Path) ->
     async def broken(_: int) -> int:
         raise KeyError("x")
 
-    client, far = await pair(tmp_path / "s", {"never": (int, never), "broken": (int, broken)}, {"never": int, "broken": int})
+    client, far = await pair(
+        tmp_path / "s", {"never": (int, never), "broken": (int, broken)}, {"never": int, "broken": int}
+    )
     with pytest.raises(RuntimeError, match="KeyError"):
         await client.call("broken", 1)
     waiting = asyncio.ensure_future(client.call("never", 1))

@@ -37,7 +37,9 @@ def commands() -> list[str]:
 
 
 @pytest.mark.parametrize("lang", ["en", "id"])
-def test_every_command_has_help_in_both_languages(lang: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_has_help_in_both_languages(
+    lang: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KURIR_LANG", lang)
     for name in commands():
         with pytest.raises(SystemExit):

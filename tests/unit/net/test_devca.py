@@ -22,7 +22,7 @@ def test_leaf_names_and_permissions(tmp_path):
     for key in (ca.key, files.key):
         assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert stat.S_IMODE(ca.certificate.stat().st_mode) == 0o644
-    assert not [p for p in tmp_path.rglob(".*")]
+    assert not list(tmp_path.rglob(".*"))
 
 
 def test_kept_until_it_must_be_renewed(tmp_path):

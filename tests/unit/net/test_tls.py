@@ -1,7 +1,7 @@
 """TLS on live streams, on both loops: the STARTTLS injection, certificates of every badness, reload, SNI."""
 
 import asyncio
-import datetime
+import datetime as dt
 import socket
 import ssl
 import time
@@ -293,7 +293,7 @@ def write(tmp_path, stem, certificate, key):
 def self_signed(name):
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    at = datetime.datetime.fromtimestamp(time.time() - DAY, datetime.UTC)
+    at = dt.datetime.fromtimestamp(time.time() - DAY, dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -301,7 +301,7 @@ def self_signed(name):
         .public_key(key.public_key())
         .serial_number(1)
         .not_valid_before(at)
-        .not_valid_after(at + datetime.timedelta(days=10))
+        .not_valid_after(at + dt.timedelta(days=10))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -519,15 +519,15 @@ def test_a_server_certificate_cannot_issue_others(ca, client_tls):
     """The oldest hole of certificate checking: a leaf that plays authority."""
     middle, middle_key = issue(ca, ["middle.example"], not_before=time.time(), days=30)
     key = ec.generate_private_key(ec.SECP256R1())
-    at = datetime.datetime.now(datetime.UTC)
+    at = dt.datetime.now(dt.UTC)
     forged = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "bank.example")]))
         .issuer_name(middle.subject)
         .public_key(key.public_key())
         .serial_number(7)
-        .not_valid_before(at - datetime.timedelta(hours=1))
-        .not_valid_after(at + datetime.timedelta(days=1))
+        .not_valid_before(at - dt.timedelta(hours=1))
+        .not_valid_after(at + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("bank.example")]), critical=False)
         .sign(middle_key, hashes.SHA256())
     )

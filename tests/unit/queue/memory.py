@@ -114,7 +114,9 @@ class MemoryStore:
 
     def kinds(self, number: int, recipient: int | None = None) -> list[EventKind]:
         return [
-            e.kind for e in self.events if e.number == number and (recipient is None or e.recipient == recipient)
+            e.kind
+            for e in self.events
+            if e.number == number and (recipient is None or e.recipient == recipient)
         ]
 
     def last(self, number: int, index: int = 0) -> RecipientState:

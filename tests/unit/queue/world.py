@@ -3,10 +3,32 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from kurir.model import Address, Cause, Envelope, MailParams, Notify, Origin, Outcome, OutcomeKind, Recipient
-from kurir.model import Reply, Stage
-from kurir.queue import Accepted, Brain, Incoming, Lease, NoticeWork, Plan, PlanRequest, QueueSettings, Refused
-from kurir.queue import Road, Settlement
+from kurir.model import (
+    Address,
+    Cause,
+    Envelope,
+    MailParams,
+    Notify,
+    Origin,
+    Outcome,
+    OutcomeKind,
+    Recipient,
+    Reply,
+    Stage,
+)
+from kurir.queue import (
+    Accepted,
+    Brain,
+    Incoming,
+    Lease,
+    NoticeWork,
+    Plan,
+    PlanRequest,
+    QueueSettings,
+    Refused,
+    Road,
+    Settlement,
+)
 
 from .memory import MemoryStore
 
@@ -88,7 +110,9 @@ def incoming(
     )
 
 
-def outcome(kind: OutcomeKind, cause: Cause | None = None, stage: Stage = Stage.BODY, **more: object) -> Outcome:
+def outcome(
+    kind: OutcomeKind, cause: Cause | None = None, stage: Stage = Stage.BODY, **more: object
+) -> Outcome:
     causes = {OutcomeKind.DEFERRED: Cause.BUSY, OutcomeKind.FAILED: Cause.UNKNOWN_USER}
     code = {OutcomeKind.DEFERRED: 451, OutcomeKind.FAILED: 550}.get(kind, 250)
     return Outcome(
@@ -111,7 +135,12 @@ class World:
     """`run()` does everything posted; `pass_time` moves the clock tick by tick as the app's timer would."""
 
     def __init__(
-        self, store: MemoryStore | None = None, *, load: bool = False, clock: FakeClock | None = None, **settings: object
+        self,
+        store: MemoryStore | None = None,
+        *,
+        load: bool = False,
+        clock: FakeClock | None = None,
+        **settings: object,
     ) -> None:
         self.store = store if store is not None else MemoryStore()
         self.clock = clock or FakeClock()
@@ -120,7 +149,10 @@ class World:
         self.failures: list[BaseException] = []
         self.wakes: list[float] = []
         self.alarm: float | None = None
-        defaults: dict[str, object] = {"reconnect_grace": 0.0, "postmaster": Address("postmaster", "here.example")}
+        defaults: dict[str, object] = {
+            "reconnect_grace": 0.0,
+            "postmaster": Address("postmaster", "here.example"),
+        }
         self.settings = QueueSettings(**(defaults | settings))  # type: ignore[arg-type]
         self.brain = Brain(
             self.store,
@@ -183,19 +215,21 @@ class World:
         self.brain.accept(message, answers.append)
         return answers
 
-    def plan(self, hand: FakeHand, *, site: str | None = None, concurrency: int = 20, ttl: float = 3600.0) -> None:
+    def plan(
+        self, hand: FakeHand, *, site: str | None = None, concurrency: int = 20, ttl: float = 3600.0
+    ) -> None:
         """Answer what the hand was asked: one road, the domain as its site."""
         requests, hand.plans = hand.plans, []
-        self.brain.planned(
-            [Plan(r, (Road("mx", site or r.domain, concurrency),), ttl) for r in requests]
-        )
+        self.brain.planned([Plan(r, (Road("mx", site or r.domain, concurrency),), ttl) for r in requests])
         self.run()
 
     def settle(self, lease: Lease, *results: Outcome, only: Sequence[int] | None = None) -> None:
         """Settle a lease: one outcome for all, or one each."""
         indexes = [w.index for w in lease.work] if only is None else list(only)
         outcomes = results * len(indexes) if len(results) == 1 else results
-        self.brain.settle([Settlement(lease.epoch, lease.id, lease.number, tuple(zip(indexes, outcomes, strict=True)))])
+        self.brain.settle(
+            [Settlement(lease.epoch, lease.id, lease.number, tuple(zip(indexes, outcomes, strict=True)))]
+        )
         self.run()
 
     def check(self) -> None:

@@ -28,12 +28,21 @@ def list_(to_filter: str, held: bool, limit: int, config_file: str | None, as_js
     _, config = configuration(config_file)
     found = queue(config, to=to_filter, held=held, limit=limit)
     if as_json:
-        document({"messages": [e.as_json() for e in found.entries], "total": found.messages, "recipients": found.recipients})
+        document(
+            {
+                "messages": [e.as_json() for e in found.entries],
+                "total": found.messages,
+                "recipients": found.recipients,
+            }
+        )
         return 0
     if not found.entries:
         click.echo(say("queue.empty"))
         return 0
-    columns = [say(f"label.{c}") for c in ("id", "size", "accepted", "sender", "recipient", "state", "next", "reason")]
+    columns = [
+        say(f"label.{c}")
+        for c in ("id", "size", "accepted", "sender", "recipient", "state", "next", "reason")
+    ]
     table(columns, [row for e in found.entries for row in _rows(e)])
     click.echo(say("queue.total", messages=found.messages, recipients=found.recipients))
     return 0
@@ -42,7 +51,11 @@ def list_(to_filter: str, held: bool, limit: int, config_file: str | None, as_js
 def _rows(entry: QueueEntry) -> list[list[str]]:
     rows = []
     for i, r in enumerate(entry.recipients):
-        first = [entry.id, size(entry.size), when(entry.accepted_at), entry.sender or "<>"] if i == 0 else [""] * 4
+        first = (
+            [entry.id, size(entry.size), when(entry.accepted_at), entry.sender or "<>"]
+            if i == 0
+            else [""] * 4
+        )
         rows.append([*first, r.address, say(f"state.{r.state}"), when(r.next_at), r.reason])
     return rows
 
@@ -60,7 +73,10 @@ def show(id: str, config_file: str | None, as_json: bool) -> int:
     if as_json:
         document({**entry.as_json(), "head": head})
         return 0
-    columns = [say(f"label.{c}") for c in ("id", "size", "accepted", "sender", "recipient", "state", "next", "reason")]
+    columns = [
+        say(f"label.{c}")
+        for c in ("id", "size", "accepted", "sender", "recipient", "state", "next", "reason")
+    ]
     table(columns, _rows(entry))
     click.echo()
     click.echo(head.replace("\r\n", "\n").rstrip())
@@ -76,21 +92,32 @@ def _verb(name: str, done: str, *, asks: bool = False) -> Callable[..., Any]:
     @option("--yes", is_flag=True, help="opt.yes")
     @common
     def run(
-        ids: tuple[str, ...], recipient: str | None, reason: str, yes: bool, config_file: str | None, as_json: bool
+        ids: tuple[str, ...],
+        recipient: str | None,
+        reason: str,
+        yes: bool,
+        config_file: str | None,
+        as_json: bool,
     ) -> int:
         _, config = configuration(config_file)
-        results = [_change(config, name, i, recipient, reason, ask=asks and not yes and not as_json) for i in ids]
+        results = [
+            _change(config, name, i, recipient, reason, ask=asks and not yes and not as_json) for i in ids
+        ]
         if as_json:
             document({"changed": results})
         else:
             for r in results:
-                click.echo(say("queue.done", count=len(r["recipients"]), id=r["id"], verb=say(f"queue.{done}")))
+                click.echo(
+                    say("queue.done", count=len(r["recipients"]), id=r["id"], verb=say(f"queue.{done}"))
+                )
         return 0
 
     return command.command(name, cls=Command)(run)
 
 
-def _change(config: Config, verb: str, id: str, recipient: str | None, reason: str, *, ask: bool) -> dict[str, Any]:
+def _change(
+    config: Config, verb: str, id: str, recipient: str | None, reason: str, *, ask: bool
+) -> dict[str, Any]:
     if ask and click.get_text_stream("stdin").isatty():
         click.confirm(say("queue.confirm", id=id), abort=True)
     result: dict[str, Any] = operate(config, f"queue.{verb}", id=id, recipient=recipient, reason=reason)

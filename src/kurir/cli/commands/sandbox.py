@@ -27,7 +27,10 @@ def list_(limit: int, config_file: str | None, as_json: bool) -> int:
         document({"messages": captured})
     elif captured:
         columns = [say(f"label.{c}") for c in ("id", "size", "accepted", "sender", "recipient", "subject")]
-        rows = [(c.id, size(c.size), when(c.at), c.sender or "<>", " ".join(c.recipients), c.subject) for c in captured]
+        rows = [
+            (c.id, size(c.size), when(c.at), c.sender or "<>", " ".join(c.recipients), c.subject)
+            for c in captured
+        ]
         table(columns, rows)
     else:
         click.echo(say("sandbox.empty"))

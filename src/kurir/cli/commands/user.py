@@ -30,7 +30,12 @@ def _password() -> str:
 @option("--scram", is_flag=True, help="opt.scram")
 @common
 def add(
-    address: str, password_stdin: bool, also: tuple[str, ...], scram: bool, config_file: str | None, as_json: bool
+    address: str,
+    password_stdin: bool,
+    also: tuple[str, ...],
+    scram: bool,
+    config_file: str | None,
+    as_json: bool,
 ) -> int:
     """Make an account."""
     _, config = configuration(config_file)
@@ -52,7 +57,14 @@ def list_(config_file: str | None, as_json: bool) -> int:
     _, config = configuration(config_file)
     listed = accounts(config)
     if as_json:
-        document({"accounts": [{"name": a.name, "addresses": list(a.addresses), "created_at": a.created_at} for a in listed]})
+        document(
+            {
+                "accounts": [
+                    {"name": a.name, "addresses": list(a.addresses), "created_at": a.created_at}
+                    for a in listed
+                ]
+            }
+        )
     elif listed:
         columns = [say("label.account"), say("label.addresses"), say("label.made")]
         table(columns, [(a.name, " ".join(a.addresses), when(a.created_at)) for a in listed])

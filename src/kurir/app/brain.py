@@ -1,0 +1,360 @@
+"""The brain's role: the queue with its store, its clockwork, and the socket on which the other roles ask.
+
+It holds the lock of the state folder for as long as it lives, so that there is one writer.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+import shutil
+import socket
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from kurir.config import Config
+from kurir.identity import ConnectionBrake, LoginBrake
+from kurir.model import Observation
+from kurir.queue import Accepted, Brain, Incoming, Lease, NoticeWork, PlanRequest, Store, StoreError
+from kurir.queue.ports import Hand
+from kurir.storage import SqliteAccounts, SqliteFacts, SqliteObservations, StateLock, StateLocked
+from kurir.web import Figures
+
+from . import settings
+from .channel import Channel
+from .clock import SystemClock
+from .doors import LocalDoor
+from .eventlog import LoggedStore
+from .housekeeping import Housekeeping
+from .logs import Log
+from .operations import Operations
+from .part import StallMeter, StartError, Stop
+from .wire import TO_BRAIN, Client, Hello, LoginTry, Operation, Result, Taken
+
+LOCK_PATIENCE = 15.0
+DRAIN_SECONDS = 20.0
+OBSERVE_EVERY = 0.2
+MAX_OBSERVATIONS = 10_000
+FIGURES_FRESH = 20.0
+
+
+class BrainPart:
+    """Runs the queue.  `door` is how parts in the same process ask it."""
+
+    name = "brain"
+
+    def __init__(self, config: Config, log: Log, stop: Stop, listener: socket.socket | None = None) -> None:
+        self._config = config
+        self._log = log
+        self._stop_process = stop
+        self._listener = listener
+        self._clock = SystemClock()
+        self._stalls = StallMeter()
+        self._pending: list[Observation] = []
+        self._reported: dict[str, tuple[float, Figures]] = {}
+        self._channels: set[Channel] = set()
+        self._server: asyncio.Server | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.gather_local: list[Callable[[], Figures]] = []
+
+    # -- life -------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Lock, open, load, listen."""
+        self._loop = asyncio.get_running_loop()
+        layout = settings.layout(self._config)
+        self._lock = await self._take_lock()
+        try:
+            self.facts = SqliteFacts(layout, self._clock)
+            self.accounts = SqliteAccounts(layout, self._clock)
+            self._observations = SqliteObservations(layout, self._clock, settings.observations(self._config))
+        except StoreError as e:
+            self._lock.release()
+            raise StartError(str(e)) from None
+        store: Store = LoggedStore(self.facts, self._log)
+        self.brain = Brain(
+            store,
+            settings.queue(self._config),
+            clock=self._clock,
+            roll=random.random,
+            free_space=lambda: _free_octets(layout.folder),
+            post=self._post,
+            wake=self._wake,
+            on_failure=self._failed,
+        )
+        loaded = self.brain.load()
+        self.door = LocalDoor(
+            self.brain,
+            ConnectionBrake(settings.connection_brake(self._config), self._clock),
+            LoginBrake(settings.login_brake(self._config), self._clock),
+            self._observe,
+        )
+        self.operations = Operations(self._config, self.brain, self.accounts, layout, self._clock)
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="kurir-observe")
+        self._housekeeping = Housekeeping(
+            self._config, layout, self.facts, self._observations, self._clock, self._log
+        )
+        self._housekeeping.start()
+        self._stalls.start()
+        self._observing = asyncio.create_task(self._write_observations())
+        if self._listener is not None:
+            self._server = await self._loop.create_unix_server(self._channel, sock=self._listener)
+        self._wake(0.0)
+        self._log.info("queue_loaded", recipients=loaded, epoch=self.brain.epoch)
+
+    async def _take_lock(self) -> StateLock:
+        """Wait for a brain that is just ending; a living one is an error."""
+        end = self._clock.monotonic() + LOCK_PATIENCE
+        while True:
+            try:
+                return StateLock(settings.layout(self._config))
+            except StateLocked as e:
+                if self._clock.monotonic() > end:
+                    raise StartError(str(e)) from None
+                await asyncio.sleep(0.05)
+            except OSError as e:
+                raise StartError(f"the state folder cannot be used: {e}") from None
+
+    async def stop(self) -> None:
+        """Let leases come home, commit everything, close."""
+        done = asyncio.Event()
+        self.brain.drain(done.set)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.2 if self.brain.failed else DRAIN_SECONDS):
+                await done.wait()
+        if self._timer:
+            self._timer.cancel()
+        self._stalls.stop()
+        if self._server:
+            self._server.close()
+        for channel in list(self._channels):
+            channel.close()
+        self._observing.cancel()
+        await self._flush_observations()
+        await asyncio.to_thread(self._housekeeping.stop)
+        await asyncio.to_thread(self.brain.close)
+        self._threads.shutdown()
+        self._observations.close()
+        self.accounts.close()
+        self.facts.close()
+        self._lock.release()
+
+    def _failed(self, failure: BaseException) -> None:
+        """The store has failed: nothing more is acknowledged; a new process recovers what is safe."""
+        self._log.error("store_failed", why=str(failure), next="restarting to recover from what is safe")
+        self._loop.call_later(0.2, self._stop_process.ask, 1)
+
+    def _post(self, call: Callable[[], None]) -> None:
+        """Run `call` on the loop soon; at the very end of the process there may be no loop any more."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(call)
+
+    # -- clockwork --------------------------------------------------------------
+
+    def _wake(self, delay: float) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(delay, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        delay = self.brain.tick()
+        if delay is not None:
+            self._wake(delay)
+
+    # -- observations -------------------------------------------------------------
+
+    def _observe(self, observations: Sequence[Observation]) -> None:
+        room = MAX_OBSERVATIONS - len(self._pending)
+        self._pending += observations[:room]
+
+    async def _write_observations(self) -> None:
+        while True:
+            await asyncio.sleep(OBSERVE_EVERY)
+            await self._flush_observations()
+
+    async def _flush_observations(self) -> None:
+        batch, self._pending = self._pending, []
+        if not batch:
+            return
+        for o in batch:
+            self._log.info("observed", **_words(o))
+        try:
+            await self._loop.run_in_executor(self._threads, self._observations.add, batch)
+        except StoreError as e:
+            self._log.warning("observations_lost", count=len(batch), why=str(e))
+
+    # -- figures ------------------------------------------------------------------
+
+    def figures(self) -> Figures:
+        """Return what the brain counted."""
+        f = self.brain.figures()
+        return Figures(
+            role="brain",
+            pid=os.getpid(),
+            counters={
+                "kurir_accepted_messages": f.accepted_messages,
+                "kurir_accepted_recipients": f.accepted_recipients,
+                "kurir_possibly_delivered": f.possibly_delivered,
+                "kurir_commits": f.batches,
+                "kurir_refused_full": f.refused_full,
+                **{f"kurir_fates{{fate={fate}}}": n for fate, n in f.fates.items()},
+                **{f"kurir_attempts{{outcome={kind}}}": n for kind, n in f.attempts.items()},
+            },
+            gauges={
+                "kurir_waiting_recipients": f.waiting,
+                "kurir_waiting_messages": f.messages,
+                "kurir_open_leases": f.open_leases,
+                "kurir_open_notices": f.open_notices,
+                "kurir_oldest_waiting_seconds": round(f.oldest, 1),
+                "kurir_disk_full": float(f.full),
+                "kurir_brain_loop_lag_max_seconds": round(self._stalls.take(), 4),
+            },
+        )
+
+    def gather(self) -> list[Figures]:
+        """Return the figures of all roles that reported lately."""
+        now = self._clock.monotonic()
+        fresh = [f for at, f in self._reported.values() if now - at < FIGURES_FRESH]
+        return [self.figures(), *(local() for local in self.gather_local), *fresh]
+
+    def report(self, figures: Figures) -> None:
+        """Keep what another role counted."""
+        self._reported[f"{figures.role}-{figures.pid}"] = (self._clock.monotonic(), figures)
+
+    # -- the other processes --------------------------------------------------------
+
+    def _channel(self) -> Channel:
+        seat = _Seat(self)
+        channel = Channel(seat.handlers(), {}, on_open=self._channels.add, on_close=self._closed(seat))
+        seat.channel = channel
+        return channel
+
+    def _closed(self, seat: "_Seat") -> Callable[[Channel], None]:
+        def closed(channel: Channel) -> None:
+            self._channels.discard(channel)
+            seat.gone()
+
+        return closed
+
+    async def operate(self, op: str, args: dict[str, Any]) -> Result:
+        """Do what an operator asks."""
+        return await self.operations.run(op, args)
+
+
+class _Seat:
+    """One role of another process at the brain's table."""
+
+    def __init__(self, part: BrainPart) -> None:
+        self._part = part
+        self._door = part.door
+        self._hand: RemoteHand | None = None
+        self._admitted: dict[str, int] = {}
+        self.channel: Channel | None = None
+
+    def handlers(self) -> dict[str, tuple[Any, Callable[[Any], Any]]]:
+        """Return the table for `Channel`."""
+        part, door = self._part, self._door
+        calls: dict[str, Callable[[Any], Any]] = {
+            "hello": self._hello,
+            "admit": self._admit,
+            "departed": self._departed,
+            "login_allowed": lambda t: door.login_wait(t.client, t.account),
+            "login_result": self._login_result,
+            "ready": part.brain.ready,
+            "accept": self._accept,
+            "observe": door.observe,
+            "planned": door.planned,
+            "settle": self._settle,
+            "operate": self._operate,
+            "figures": part.report,
+            "gather": lambda _: part.gather(),
+        }
+        return {name: (TO_BRAIN[name], call) for name, call in calls.items()}
+
+    def gone(self) -> None:
+        """The process is gone: its connections have ended, its leases come back."""
+        for client, count in self._admitted.items():
+            for _ in range(count):
+                self._door.departed(client, "")
+        if self._hand is not None:
+            self._part.brain.hand_gone(self._hand)
+
+    def _hello(self, hello: Hello) -> None:
+        if hello.slots and self.channel is not None:
+            self._hand = RemoteHand(self.channel, hello.slots)
+            self._part.brain.hand_connected(self._hand, [(b.number, b.indexes) for b in hello.busy])
+
+    def _admit(self, c: Client) -> object:
+        refusal = self._door.admission(c.client)
+        if refusal is None:
+            self._admitted[c.client] = self._admitted.get(c.client, 0) + 1
+        return refusal
+
+    def _departed(self, c: Client) -> None:
+        left = self._admitted.get(c.client, 0) - 1
+        if left > 0:
+            self._admitted[c.client] = left
+        else:
+            self._admitted.pop(c.client, None)
+        self._door.departed(c.client, c.listener)
+
+    def _login_result(self, t: LoginTry) -> None:
+        self._door.login_result(t.client, t.account, success=bool(t.success))
+
+    def _accept(self, incoming: Incoming) -> "asyncio.Future[Taken]":
+        future: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
+
+        def done(answer: object) -> None:
+            if not future.done():
+                taken = isinstance(answer, Accepted)
+                future.set_result(Taken(accepted=answer) if taken else Taken(refused=answer))  # type: ignore[arg-type]
+
+        self._part.brain.accept(incoming, done)
+        return future
+
+    def _settle(self, settlements: list[Any]) -> bool:
+        self._door.settle(settlements)
+        return True
+
+    async def _operate(self, operation: Operation) -> Result:
+        return await self._part.operate(operation.op, operation.args)
+
+
+class RemoteHand:
+    """A delivery hand in another process: `queue.ports.Hand` over its channel."""
+
+    def __init__(self, channel: Channel, slots: int) -> None:
+        self._channel = channel
+        self.slots = slots
+
+    def plan(self, requests: Sequence[PlanRequest]) -> None:
+        """Ask for plans."""
+        self._channel.note("plan", list(requests))
+
+    def work(self, leases: Sequence[Lease]) -> None:
+        """Give work."""
+        self._channel.note("work", list(leases))
+
+    def notice(self, notices: Sequence[NoticeWork]) -> None:
+        """Ask for reports."""
+        self._channel.note("notice", list(notices))
+
+
+def connect_local(part: BrainPart, hand: Hand) -> None:
+    """Give the brain a hand of the same process."""
+    part.brain.hand_connected(hand, ())
+
+
+def _free_octets(folder: object) -> int:
+    return shutil.disk_usage(str(folder)).free
+
+
+def _words(o: Observation) -> dict[str, object]:
+    values = {
+        "kind": o.kind.value, "client": o.client, "listener": o.listener, "account": o.account,
+        "sender": o.sender, "recipient": o.recipient, "reply": str(o.reply) if o.reply else "",
+        "cause": o.cause.value if o.cause else "", "detail": o.detail,
+    }  # fmt: skip
+    return {k: v for k, v in values.items() if v}

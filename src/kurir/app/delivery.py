@@ -1,0 +1,114 @@
+"""Delivery's role: one hand of the brain, with resolver, TLS, Maildirs and the writer of reports."""
+
+import os
+import random
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from kurir.config import Config
+from kurir.delivery import BrainSide, DeliveryHand, Maildir, MaildirStore, NetDialer, RouteKind
+from kurir.net import CachingResolver, CertificateError, ClientTlsFactory
+from kurir.model import Cause
+from kurir.queue import Incoming, NoticeWork
+from kurir.reports import ReportSettings, render, wants_full
+from kurir.storage import StoredBodies
+from kurir.trace import Catalogue, Lang, Sentence
+from kurir.web import Figures
+
+from . import settings
+from .clock import SystemClock
+from .logs import Log
+from .part import StallMeter, StartError
+
+DRAIN_SECONDS = 15.0
+
+
+class DeliveryPart:
+    """Delivers what the brain leases."""
+
+    name = "delivery"
+
+    def __init__(self, config: Config, log: Log, brain: BrainSide) -> None:
+        self._config = config
+        self._log = log
+        self._brain = brain
+        self._clock = SystemClock()
+        self._stalls = StallMeter()
+        self.hand: DeliveryHand
+
+    async def start(self) -> None:
+        """Make the hand; who made this part introduces it to the brain."""
+        config, clock = self._config, self._clock
+        layout = settings.layout(config)
+        try:
+            dialer = NetDialer(
+                ClientTlsFactory(settings.client_tls(config), now=clock.now),
+                source=(config.net.source,) if config.net.source else (),
+            )
+        except CertificateError as e:
+            raise StartError(f"net.ca_file: {e}") from None
+        try:
+            routes = settings.delivery(config)
+        except OSError as e:
+            raise StartError(f"roads: {e}") from None
+        self._bodies = StoredBodies(layout)
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="kurir-maildir")
+        maildir = Maildir(Path(routes.maildir_root), clock, config.server.hostname)
+        self.hand = DeliveryHand(
+            routes,
+            brain=self._brain,
+            bodies=self._bodies,
+            resolver=CachingResolver(settings.resolver(config), clock=clock.monotonic),
+            dialer=dialer,
+            clock=clock,
+            random=random.Random(),  # noqa: S311 - order of equal MX hosts
+            writer=_Writer(config),
+            stores={RouteKind.MAILDIR: MaildirStore(maildir, self._bodies, clock, self._threads)},
+        )
+        self._stalls.start()
+
+    async def stop(self) -> None:
+        """Finish what is being sent, give the rest back."""
+        self._stalls.stop()
+        await self.hand.drain(DRAIN_SECONDS)
+        self._threads.shutdown()
+        self._bodies.close()
+
+    def figures(self) -> Figures:
+        """Return what delivery counted."""
+        return Figures(
+            role="delivery",
+            pid=os.getpid(),
+            gauges={
+                "kurir_deliveries_in_work": float(len(self.hand.busy())),
+                "kurir_delivery_loop_lag_max_seconds": round(self._stalls.take(), 4),
+            },
+        )
+
+
+class _Writer:
+    """Renders the reports that the queue owes: `delivery.ports.NoticeWriter`."""
+
+    def __init__(self, config: Config) -> None:
+        languages: tuple[Lang, ...] = ("id", "en") if config.server.language == "id" else ("en", "id")
+        self._settings = ReportSettings(
+            hostname=config.server.hostname, domain=settings.postmaster(config).domain, languages=languages
+        )
+        self._catalogue = Catalogue.load()
+        self._clock = SystemClock()
+
+    def wants_full(self, work: NoticeWork) -> bool:
+        """Whether the whole original comes back."""
+        return wants_full(work, self._settings)
+
+    def write(self, work: NoticeWork, original: bytes) -> Incoming:
+        """Return the report as mail."""
+        at = self._clock.now()
+        report = render(work, original, self._settings, self._explain, at=at, token=secrets.token_hex(8))
+        return report.incoming(at)
+
+    def _explain(self, cause: Cause, lang: Lang, *, final: bool | None = None, **values: object) -> Sentence:
+        values.pop("time", None)
+        return self._catalogue.explain_cause(cause, lang, final=final, **values)
+

@@ -1,0 +1,54 @@
+"""Doing an operator's verb from the command line: through the running server, or on a stopped one under its lock."""
+
+import asyncio
+import getpass
+import random
+from collections.abc import Callable
+from typing import Any
+
+from kurir.config import Config
+from kurir.queue import Brain
+from kurir.storage import SqliteAccounts, SqliteFacts, StateLock, StateLocked
+
+from . import control, settings
+from .clock import SystemClock
+from .control import ControlError, NotRunning
+from .operations import Operations
+
+
+def operate(config: Config, op: str, **args: object) -> Any:
+    """Return the verb's answer.  Raises `ControlError`."""
+    args["by"] = getpass.getuser()
+    try:
+        return control.call(config.server.state / settings.CONTROL_SOCKET, op, **args)
+    except NotRunning:
+        return asyncio.run(_offline(config, op, args))
+
+
+async def _offline(config: Config, op: str, args: dict[str, object]) -> Any:
+    """Do it on a stopped server: nobody else may write meanwhile."""
+    layout, clock = settings.layout(config), SystemClock()
+    loop = asyncio.get_running_loop()
+
+    def post(call: Callable[[], None]) -> None:
+        loop.call_soon(call)
+
+    try:
+        lock = StateLock(layout)
+    except StateLocked as e:
+        raise ControlError(f"{e}; its control socket does not answer") from None
+    with lock:
+        facts, accounts = SqliteFacts(layout, clock), SqliteAccounts(layout, clock)
+        try:
+            brain = Brain(
+                facts, settings.queue(config), clock=clock, roll=random.random, free_space=lambda: 1 << 62,
+                post=post, threaded=False,
+            )  # fmt: skip
+            brain.load()
+            result = await Operations(config, brain, accounts, layout, clock).run(op, args)
+        finally:
+            accounts.close()
+            facts.close()
+    if result.error is not None:
+        raise ControlError(result.error)
+    return result.value

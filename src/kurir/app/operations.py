@@ -1,0 +1,192 @@
+"""What an operator can ask of the running server (or do to a stopped one): one table of verbs.
+
+Each verb returns plain data for ``--json``; `Wrong` says in words why it could not be done.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+
+from kurir import __version__
+from kurir.config import Config
+from kurir.identity import Account, AccountError, AccountStore, Passwords, PasswordSettings, make_account
+from kurir.model import AddressError, Clock, decode_id, encode_id, parse_address
+from kurir.queue import Brain, Operated
+from kurir.storage import Layout
+
+from .wire import Result
+
+
+class Wrong(Exception):
+    """The verb cannot be done; the text says why, for the person who asked."""
+
+
+class Operations:
+    """The table: ``run("queue.hold", {...})``."""
+
+    def __init__(
+        self, config: Config, brain: Brain, accounts: AccountStore, layout: Layout, clock: Clock
+    ) -> None:
+        self._config = config
+        self._brain = brain
+        self._accounts = accounts
+        self._layout = layout
+        self._clock = clock
+        self._started = clock.now()
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="kurir-operate")
+        self._passwords = Passwords(
+            PasswordSettings(), executor=self._threads, clock=clock, random=os.urandom
+        )
+        self._verbs: dict[str, Callable[..., Awaitable[Any]]] = {
+            "status": self._status,
+            "queue.hold": lambda **a: self._queue(brain.hold, **a),
+            "queue.release": lambda **a: self._queue(brain.release, **a),
+            "queue.retry": lambda **a: self._queue(brain.retry_now, **a),
+            "queue.drop": lambda **a: self._queue(brain.drop, **a),
+            "user.add": self._user_add,
+            "user.password": self._user_password,
+            "user.remove": self._user_remove,
+            "trace.erase": self._erase,
+        }
+
+    async def run(self, op: str, args: dict[str, Any]) -> Result:
+        """Do one verb."""
+        verb = self._verbs.get(op)
+        if verb is None:
+            return Result(error=f"the server does not know {op!r}; it may be older than this command")
+        try:
+            return Result(value=await verb(**args))
+        except (Wrong, AccountError, AddressError) as e:
+            return Result(error=str(e))
+        except TypeError as e:
+            return Result(error=f"{op}: {e}")
+
+    # -- server -----------------------------------------------------------------
+
+    async def _status(self) -> dict[str, Any]:
+        figures = self._brain.figures()
+        refusal = self._brain.ready(None)
+        return {
+            "version": __version__,
+            "hostname": self._config.server.hostname,
+            "since": self._started,
+            "pid": os.getpid(),
+            "ready": refusal is None,
+            "why": str(refusal) if refusal else "",
+            "figures": msgspec.to_builtins(figures),
+            "sites": [msgspec.to_builtins(s) for s in self._brain.sites()],
+        }
+
+    # -- queue --------------------------------------------------------------------
+
+    async def _queue(
+        self,
+        verb: Callable[..., Operated],
+        *,
+        id: str,
+        recipient: str | None = None,
+        reason: str = "",
+        by: str = "",
+    ) -> dict[str, Any]:
+        number = decode_id(id)
+        if number is None:
+            raise Wrong(f"{id!r} is no queue id (one looks like {encode_id(1)}); see: kurir queue list")
+        indexes = self._indexes(number, recipient)
+        changed: list[int] = []
+        unchanged: list[str] = []
+        for index in indexes:
+            committed = asyncio.get_running_loop().create_future()
+            operated = verb(number, index, by=by, reason=reason, done=lambda f=committed: f.set_result(None))
+            changed += operated.changed
+            unchanged += [why for _, why in operated.unchanged]
+            if operated.changed:
+                await committed
+        if not changed:
+            raise Wrong(f"{id}: {'; '.join(sorted(set(unchanged))) or 'nothing waits'}")
+        return {"id": id, "recipients": changed, "unchanged": unchanged}
+
+    def _indexes(self, number: int, recipient: str | None) -> list[int | None]:
+        if recipient is None:
+            return [None]
+        wanted = parse_address(recipient).key
+        from kurir.storage import Reader
+
+        with Reader(self._layout) as reader:
+            stored = reader.get(number)
+        found: list[int | None] = [
+            i for i, r in enumerate(stored.recipients if stored else ())
+            if wanted in {r.recipient.address.key, r.recipient.wanted.key if r.recipient.wanted else ""}
+        ]  # fmt: skip
+        if not found:
+            raise Wrong(f"{encode_id(number)} has no recipient {recipient}")
+        return found
+
+    # -- accounts -------------------------------------------------------------------
+
+    def _check_domain(self, address: str) -> None:
+        domain = address.rpartition("@")[2].lower()
+        local = [d for d, s in self._config.domains.items() if not s.relay_to]
+        if "@" in address and domain not in local:
+            raise Wrong(
+                f"{address}: {domain!r} is no local domain of this server ({', '.join(local) or 'it has none'})"
+            )
+
+    async def _user_add(
+        self,
+        *,
+        address: str,
+        password: str | None = None,
+        also: list[str] | None = None,
+        scram: bool = False,
+        by: str = "",
+    ) -> dict[str, Any]:
+        self._check_domain(address)
+        made = await asyncio.to_thread(
+            make_account, address, also or (), passwords=self._passwords, random=os.urandom,
+            now=self._clock.now(), password=password, scram=True if scram else None,
+        )  # fmt: skip
+        if self._accounts.account(made.account.name) is not None:
+            raise Wrong(
+                f"there is an account {made.account.name} already; give it a new password with: kurir user password"
+            )
+        await asyncio.to_thread(self._accounts.put, made.account)
+        return self._shown(made.account, made.password if made.generated else None)
+
+    async def _user_password(
+        self, *, name: str, password: str | None = None, scram: bool = False, by: str = ""
+    ) -> dict[str, Any]:
+        old = self._known(name)
+        made = await asyncio.to_thread(
+            make_account, old.name, old.addresses, passwords=self._passwords, random=os.urandom,
+            now=old.created_at, password=password, scram=True if scram else None,
+        )  # fmt: skip
+        await asyncio.to_thread(self._accounts.put, made.account)
+        return self._shown(made.account, made.password if made.generated else None)
+
+    async def _user_remove(self, *, name: str, by: str = "") -> dict[str, Any]:
+        account = self._known(name)
+        await asyncio.to_thread(self._accounts.remove, account.name)
+        return self._shown(account, None)
+
+    def _known(self, name: str) -> Account:
+        account = self._accounts.account(name)
+        if account is None:
+            raise Wrong(f"there is no account {name!r}; see: kurir user list")
+        return account
+
+    @staticmethod
+    def _shown(account: Account, password: str | None) -> dict[str, Any]:
+        shown: dict[str, Any] = {"name": account.name, "addresses": list(account.addresses)}
+        return {**shown, "password": password} if password is not None else shown
+
+    # -- trace ------------------------------------------------------------------------
+
+    async def _erase(self, *, address: str, by: str = "") -> dict[str, Any]:
+        from kurir.storage import erase
+
+        report = await asyncio.to_thread(erase, self._layout, address, by=by, at=self._clock.now())
+        return dict(msgspec.to_builtins(report))

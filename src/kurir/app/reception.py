@@ -1,0 +1,124 @@
+"""Reception's role: the doors of one process, and all that its sessions need."""
+
+import asyncio
+import hashlib
+import os
+import random
+import socket
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from kurir.config import Config
+from kurir.delivery import DeliverySettings, NetDialer, NextHopVerifier
+from kurir.delivery.opening import Opener
+from kurir.delivery.plan import Planner
+from kurir.identity import Directory, Passwords, PasswordSettings
+from kurir.net import CachingResolver, CertificateError, ClientTlsFactory, ServerTls
+from kurir.reception import BrainDoor, Desk, ListenerSettings, Reception
+from kurir.storage import FileBodies, SqliteAccounts
+from kurir.web import Figures
+
+from . import settings
+from .clock import SystemClock
+from .logs import Log
+from .part import StallMeter, StartError
+
+DRAIN_SECONDS = 15.0
+CERTIFICATE_EVERY = 10.0
+
+Doors = Sequence[tuple[ListenerSettings, socket.socket]]
+
+
+class ReceptionPart:
+    """Serves `doors` until it is stopped."""
+
+    name = "reception"
+
+    def __init__(self, config: Config, log: Log, door: BrainDoor, doors: Doors) -> None:
+        self._config = config
+        self._log = log
+        self._door = door
+        self._doors = doors
+        self._clock = SystemClock()
+        self._stalls = StallMeter()
+
+    async def start(self) -> None:
+        """Load certificates, open the accounts, take connections."""
+        config, clock = self._config, self._clock
+        layout = settings.layout(config)
+        try:
+            self._tls = ServerTls(settings.server_tls(config))
+            dialer = NetDialer(ClientTlsFactory(settings.client_tls(config), now=clock.now))
+        except CertificateError as e:
+            raise StartError(f"tls: {e}") from None
+        self._accounts = SqliteAccounts(layout, clock)
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="kurir-password")
+        self._resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)
+        routes: DeliverySettings = settings.delivery(config)
+        planner = Planner(routes, self._resolver, clock, random.Random())  # noqa: S311 - order of equal MX hosts
+        opener = Opener(routes, planner, self._resolver, dialer, clock)
+        desk = Desk(
+            settings=settings.reception(config),
+            door=self._door,
+            directory=Directory(settings.directory(config), self._accounts, clock),
+            passwords=Passwords(PasswordSettings(), executor=self._threads, clock=clock, random=os.urandom),
+            verifier=NextHopVerifier(routes, planner, opener, clock),
+            body_files=FileBodies(layout),
+            clock=clock,
+            random=os.urandom,
+            secret=_secret(layout.folder / "tls" / "server.key"),
+            tls=self._tls,
+            rehashed=self._accounts.put,
+        )
+        self.reception = Reception(desk)
+        self.reception.serve(self._doors)
+        self._watch = asyncio.create_task(self._watch_certificate())
+        self._stalls.start()
+
+    async def stop(self) -> None:
+        """Finish bodies in flight, say 421 to the rest."""
+        self._stalls.stop()
+        self._watch.cancel()
+        await self.reception.drain(DRAIN_SECONDS)
+        self._threads.shutdown(cancel_futures=True)
+        self._accounts.close()
+
+    async def _watch_certificate(self) -> None:
+        """Take a renewed certificate into use without touching live sessions."""
+        while True:
+            await asyncio.sleep(CERTIFICATE_EVERY)
+            if self._tls.changed():
+                try:
+                    self._tls.reload()
+                except CertificateError as e:
+                    self._log.error("certificate_not_reloaded", why=str(e), next="the old one stays in use")
+                else:
+                    self._log.info("certificate_reloaded", names=list(self._tls.names))
+
+    def figures(self) -> Figures:
+        """Return what reception counted."""
+        counts = self.reception.counts
+        return Figures(
+            role="reception",
+            pid=os.getpid(),
+            counters={
+                **{f"kurir_sessions{{listener={k}}}": n for k, n in counts.sessions.items()},
+                **{f"kurir_replies{{class={k}xx}}": n for k, n in counts.replies.items()},
+                **{f"kurir_received_messages{{listener={k}}}": n for k, n in counts.accepted.items()},
+                "kurir_received_octets": counts.octets,
+            },
+            gauges={
+                "kurir_open_sessions": float(self.reception.open),
+                "kurir_reception_loop_lag_max_seconds": round(self._stalls.take(), 4),
+                "kurir_certificate_expires_seconds": round(self._tls.not_after),
+            },
+        )
+
+
+def _secret(key: os.PathLike[str]) -> bytes:
+    """Return 32 octets that all workers share and nobody else knows: derived from the server's own key file."""
+    try:
+        with open(key, "rb") as f:
+            return hashlib.sha256(b"kurir scram salt\0" + f.read()).digest()
+    except OSError:
+        return os.urandom(32)

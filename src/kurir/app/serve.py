@@ -1,0 +1,280 @@
+"""``kurir serve``: bind, fork the roles, and the tables of who they are."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kurir import __version__
+from kurir.config import Config, ConfigError, load
+from kurir.net import BindError, bind
+from kurir.reception import ListenerSettings
+
+from . import logs, privileges, settings
+from .brain import BrainPart
+from .controlpart import ControlPart
+from .delivery import DeliveryPart
+from .link import BrainLink
+from .logs import Log
+from .part import Part, Stop, run
+from .reception import ReceptionPart
+from .reporting import Reporting
+from .setup import certificates, trial
+from .supervisor import Lifeline, Role, Supervisor
+
+# Measured in docs/explanation/performance.md: below this many cores one process is faster.
+CORES_FOR_WORKERS = 4
+
+
+@dataclass(slots=True)
+class Bound:
+    """Sockets by the place they listen at; kept over reloads, one for each worker."""
+
+    sockets: dict[str, list[socket.socket]] = field(default_factory=dict)
+
+    def take(self, spec: str, count: int, mode: int = 0o660) -> list[socket.socket]:
+        """Return the sockets of a place, binding them where that is new.  Raises `BindError`."""
+        have = self.sockets.get(spec, [])
+        if len(have) != count:
+            for s in have:
+                s.close()
+            have = self.sockets[spec] = bind(spec, count, mode=mode)
+        return have
+
+    def keep(self, specs: set[str]) -> None:
+        """Close what is not listened at any more."""
+        for spec in set(self.sockets) - specs:
+            for s in self.sockets.pop(spec):
+                s.close()
+
+
+def workers(config: Config) -> int:
+    """Return how many reception and delivery processes there are; 0 is one process for everything."""
+    if config.workers == "auto":
+        cores = len(os.sched_getaffinity(0))
+        return 0 if cores < CORES_FOR_WORKERS else min(cores // 2, 16)
+    return config.workers
+
+
+def serve(path: Path) -> int:
+    """Run the server until SIGTERM; return the exit code.  Raises `ConfigError`."""
+    config = _checked(path)
+    log = logs.make(config.log.format, config.log.level, os.environ, "supervisor")
+    state = config.server.state
+    (state / "run").mkdir(parents=True, exist_ok=True, mode=0o750)
+    certificates(config)
+    bound = Bound()
+    try:
+        roles = _roles(config, bound)
+        _become(config)
+    except (BindError, privileges.PrivilegeError) as e:
+        print(f"kurir: {e}", file=sys.stderr)
+        return 1
+
+    def reload() -> list[Role] | None:
+        try:
+            fresh = _checked(path)
+            new = _roles(fresh, bound)
+        except (ConfigError, BindError) as e:
+            for mistake in getattr(e, "mistakes", [e]):
+                log.error("reload_refused", mistake=str(mistake))
+            log.error(
+                "reload_failed", next="the old configuration stays in force; mend the file and try again"
+            )
+            return None
+        log.info("reloaded", file=str(path))
+        return new
+
+    def ready(supervisor: Supervisor) -> None:
+        _greet(config, supervisor.pids())
+        log.info("serving", version=__version__, workers=workers(config), pids=supervisor.pids())
+        _notify_systemd()
+
+    return Supervisor(roles, ready, reload, log.info).run()
+
+
+def _checked(path: Path) -> Config:
+    config = load(path)
+    mistakes = trial(config)
+    if mistakes:
+        raise ConfigError(str(path), mistakes)
+    return config
+
+
+def _become(config: Config) -> None:
+    if os.geteuid() != 0:
+        return
+    if config.server.user:
+        privileges.give(config.server.state, config.server.user)
+        privileges.drop(config.server.user)
+    else:
+        print(
+            "kurir: WARNING: running as root, because server.user is not set; "
+            "make a user (useradd --system kurir) and name it in the configuration",
+            file=sys.stderr,
+        )
+
+
+def _roles(config: Config, bound: Bound) -> list[Role]:
+    """Bind what is listened at and return the processes.  Raises `BindError`."""
+    count = workers(config)
+    shares = max(count, 1)
+    doors = settings.doors(config)
+    listening = [(d.listener, bound.take(d.spec, shares, d.mode)) for d in doors]
+    admin = [bound.take(spec, 1)[0] for spec in config.listen.admin]
+    brain_spec = f"unix:{config.server.state / settings.BRAIN_SOCKET}"
+    bound.keep({d.spec for d in doors} | set(config.listen.admin) | ({brain_spec} if count else set()))
+    if count == 0:
+        mine = [(listener, sockets[0]) for listener, sockets in listening]
+        return [Role("all", lambda line: _everything(config, line, mine, admin))]
+    brain = bound.take(brain_spec, 1, 0o600)[0]
+    roles = [Role("brain", lambda line: _brain(config, line, brain))]
+    for i in range(count):
+        mine = [(listener, sockets[i]) for listener, sockets in listening]
+        roles.append(Role(f"reception-{i + 1}", lambda line, mine=mine: _reception(config, line, mine)))  # type: ignore[misc]
+    roles += [Role(f"delivery-{i + 1}", lambda line: _delivery(config, line)) for i in range(count)]
+    roles.append(Role("control", lambda line: _control(config, line, admin)))
+    return roles
+
+
+Doors = Sequence[tuple[ListenerSettings, socket.socket]]
+
+
+def _log(config: Config, role: str) -> Log:
+    return logs.make(config.log.format, config.log.level, os.environ, role)
+
+
+def _everything(config: Config, line: Lifeline, doors: Doors, admin: Sequence[socket.socket]) -> int:
+    log = _log(config, "all")
+
+    async def parts(stop: Stop) -> Sequence[Part]:
+        brain = BrainPart(config, log, stop)
+        return [brain, _Rest(config, log, brain, doors, admin)]
+
+    return run(parts, line, log)
+
+
+class _Rest:
+    """Everything but the brain, in the brain's process: made once the brain has its door."""
+
+    name = "rest"
+
+    def __init__(
+        self, config: Config, log: Log, brain: BrainPart, doors: Doors, admin: Sequence[socket.socket]
+    ) -> None:
+        self._make = (config, log, brain, doors, admin)
+        self._started: list[Part] = []
+
+    async def start(self) -> None:
+        config, log, brain, doors, admin = self._make
+
+        async def gather() -> Sequence[object]:
+            return brain.gather()
+
+        delivery = DeliveryPart(config, log, brain.door)
+        reception = ReceptionPart(config, log, brain.door, doors)
+        control = ControlPart(config, log, brain.operate, gather, admin)  # type: ignore[arg-type]
+        for part in (delivery, control, reception):
+            await part.start()
+            self._started.append(part)
+        brain.gather_local += [delivery.figures, reception.figures]
+        brain.brain.hand_connected(delivery.hand, ())
+
+    async def stop(self) -> None:
+        for part in reversed(self._started):
+            await part.stop()
+
+
+def _brain(config: Config, line: Lifeline, listener: socket.socket) -> int:
+    log = _log(config, "brain")
+
+    async def parts(stop: Stop) -> Sequence[Part]:
+        return [BrainPart(config, log, stop, listener)]
+
+    return run(parts, line, log)
+
+
+def _link(config: Config, role: str) -> BrainLink:
+    return BrainLink(str(config.server.state / settings.BRAIN_SOCKET), role)
+
+
+def _reception(config: Config, line: Lifeline, doors: Doors) -> int:
+    log = _log(config, "reception")
+
+    async def parts(_: Stop) -> Sequence[Part]:
+        link = _link(config, "reception")
+        part = ReceptionPart(config, log, link, doors)
+        return [_Connected(link), part, Reporting(link, part.figures)]
+
+    return run(parts, line, log)
+
+
+def _delivery(config: Config, line: Lifeline) -> int:
+    log = _log(config, "delivery")
+
+    async def parts(_: Stop) -> Sequence[Part]:
+        link = _link(config, "delivery")
+        part = DeliveryPart(config, log, link)
+        return [part, _Connected(link, part), Reporting(link, part.figures)]
+
+    return run(parts, line, log)
+
+
+def _control(config: Config, line: Lifeline, admin: Sequence[socket.socket]) -> int:
+    log = _log(config, "control")
+
+    async def parts(_: Stop) -> Sequence[Part]:
+        link = _link(config, "control")
+        part = ControlPart(config, log, link.operate, link.gather, admin)
+        return [_Connected(link), part]
+
+    return run(parts, line, log)
+
+
+class _Connected:
+    """The link as a part; with `delivery` it offers the hand first."""
+
+    name = "link"
+
+    def __init__(self, link: BrainLink, delivery: DeliveryPart | None = None) -> None:
+        self._link = link
+        self._delivery = delivery
+
+    async def start(self) -> None:
+        if self._delivery is not None:
+            self._link.attach(self._delivery.hand, self._delivery.hand.busy)
+        await self._link.start()
+
+    async def stop(self) -> None:
+        await asyncio.sleep(0)  # what was settled in the last turn goes out first
+        await self._link.close()
+
+
+def _greet(config: Config, pids: dict[str, int]) -> None:
+    """Say what runs where: the first lines of ``kurir serve``."""
+    count = workers(config)
+    shape = f"{len(pids)} processes" if count else "one process (workers = 0)"
+    listen = config.listen
+    lines = [
+        f"Kurir {__version__} serves {', '.join(config.domains) or config.server.hostname} with {shape}."
+    ]
+    for name, specs in (
+        ("smtp", listen.smtp), ("submission", listen.submission), ("submissions", listen.submissions),
+        ("lmtp", listen.lmtp), ("admin", listen.admin),
+    ):  # fmt: skip
+        if specs:
+            lines.append(f"  {name:<12} {', '.join(specs)}")
+    hint = os.environ.get("KURIR_PLAYGROUND_HINT", "")
+    print("\n".join(lines) + hint, file=sys.stdout, flush=True)
+
+
+def _notify_systemd() -> None:
+    """Tell systemd that the server is ready (sd_notify), where it asked to be told."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.connect("\0" + address[1:] if address.startswith("@") else address)
+            s.sendall(b"READY=1")

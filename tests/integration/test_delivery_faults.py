@@ -1,0 +1,239 @@
+"""Every step of a session times every fault: the outcome's kind, cause, stage, and whether it may have arrived."""
+
+import pytest
+
+from kurir.model import Address, Body, Cause, OutcomeKind, Stage
+from tests.integration.scripted_peer import CLOSE, HANG, RESET, ehlo, peer
+from tests.unit.delivery.doubles import QUICK, Harness, MemoryBodies, lease_for, smarthost_settings
+
+D, F, H = OutcomeKind.DEFERRED, OutcomeKind.FAILED, OutcomeKind.HANDED_OVER
+LONG = b"Subject: x\r\n\r\n" + b"line of text\r\n" * 100
+
+
+async def one(script, *, recipients=("a@example.org",), lmtp=False, bodies=None, lease=None, **settings):
+    async with peer(script, lmtp=lmtp) as p:
+        s = smarthost_settings(p.port, hop={"lmtp": lmtp}, timeouts=QUICK, **settings)
+        harness = Harness(s, bodies=bodies)
+        results = await harness.deliver([lease_for(s, 1, recipients, **{"body": LONG, **(lease or {})})])
+        await harness.hand.drain(1)
+        return {i: o for (_, i), o in results.items()}, p
+
+
+GARBAGE = b"what is this, HTTP/1.1?\r\n"
+HALF = (b"250-half of", CLOSE)
+GREY = b"451 4.7.1 Greylisted, come back\r\n"
+NO = b"550 5.7.1 we do not like you\r\n"
+BYE = (b"421 4.3.2 shutting down\r\n", CLOSE)
+
+STEPS = [
+    ("banner", Stage.BANNER),
+    ("EHLO", Stage.HELO),
+    ("MAIL", None),
+    ("RCPT", None),
+    ("DATA", None),
+    ("dot", Stage.BODY),
+]
+FAULTS = {
+    "4xx": (GREY, D, Cause.GREYLISTED, False),
+    "5xx": (NO, F, None, False),
+    "421": (BYE, D, Cause.BUSY, False),
+    "close": (CLOSE, D, Cause.CONNECTION_LOST, True),
+    "reset": (RESET, D, Cause.CONNECTION_LOST, True),
+    "garbage": (GARBAGE, D, Cause.PROTOCOL_ERROR, True),
+    "half": (HALF, D, Cause.CONNECTION_LOST, True),
+    "hang": (HANG, D, Cause.TIMEOUT, True),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("step", "stage"), STEPS)
+async def test_step_by_fault(step, stage, fault):
+    action, kind, cause, unknown = FAULTS[fault]
+    script = {step: action}
+    if step == "EHLO" and fault == "5xx":
+        script["HELO"] = NO
+    outcomes, p = await one(script)
+    outcome = outcomes[0]
+    session = step in ("banner", "EHLO")
+    lost = step == "dot" and unknown
+    assert outcome.kind is (D if session else kind)
+    assert outcome.possibly_delivered is lost
+    if lost:
+        assert outcome.cause is Cause.LOST_REPLY
+    elif cause is Cause.CONNECTION_LOST:
+        assert outcome.cause in (cause, Cause.PROTOCOL_ERROR)
+    elif cause is not None:
+        assert outcome.cause is cause
+    if stage is not None:
+        assert outcome.stage is stage
+    if fault in ("4xx", "5xx", "421"):
+        assert str(outcome.reply).startswith(("451 4.7.1 Grey", "550 5.7.1 we", "421 4.3.2 shut"))
+        assert outcome.stage is (stage or Stage(step.lower()))
+    assert str(p.port) in outcome.host
+    assert not p.messages or step == "dot"
+
+
+async def test_nobody_listens():
+    async with peer() as p:
+        port = p.port
+    s = smarthost_settings(port, timeouts=QUICK)
+    harness = Harness(s)
+    first = await harness.deliver([lease_for(s, 1, ["a@example.org"])])
+    second = await harness.deliver([lease_for(s, 2, ["a@example.org"])])
+    assert first[1, 0].cause is Cause.UNREACHABLE and first[1, 0].stage is Stage.CONNECT
+    assert second[2, 0].retry_after == pytest.approx(s.host_backoff, abs=1)
+    assert "not tried" in second[2, 0].detail
+
+
+async def test_mixed_recipients_get_their_own_words():
+    script = {
+        "RCPT:b@example.org": b"550 5.1.1 no such user\r\n",
+        "RCPT:c@example.org": b"452 4.2.2 mailbox full\r\n",
+        "dot": b"250 2.0.0 queued as 77\r\n",
+    }
+    outcomes, p = await one(script, recipients=[f"{x}@example.org" for x in "abcd"])
+    assert [(o.kind, o.cause, o.stage) for _, o in sorted(outcomes.items())] == [
+        (H, Cause.OK, Stage.BODY),
+        (F, Cause.UNKNOWN_USER, Stage.RCPT),
+        (D, Cause.MAILBOX_FULL, Stage.RCPT),
+        (H, Cause.OK, Stage.BODY),
+    ]
+    assert outcomes[0].reply.text == "queued as 77" and outcomes[0].dsn_relayed
+    assert p.envelopes == [["a@example.org", "d@example.org"]]
+    assert p.messages == [b"Received: by client.example\r\n" + LONG]
+
+
+async def test_refusals_before_a_lost_connection_stand():
+    script = {"RCPT:b@example.org": b"550 5.1.1 no such user\r\n", "dot": CLOSE}
+    outcomes, _ = await one(script, recipients=["a@example.org", "b@example.org"])
+    assert outcomes[0].possibly_delivered and outcomes[0].cause is Cause.LOST_REPLY
+    assert outcomes[1].kind is F and outcomes[1].cause is Cause.UNKNOWN_USER
+
+
+async def test_too_many_recipients_go_in_the_next_transaction():
+    script = {"RCPT:c@example.org": [b"452 4.5.3 too many recipients\r\n", b"250 ok\r\n"]}
+    outcomes, p = await one(script, recipients=[f"{x}@example.org" for x in "abc"])
+    assert {o.kind for o in outcomes.values()} == {H} and p.connections == 1
+    assert p.envelopes == [["a@example.org", "b@example.org"], ["c@example.org"]]
+
+
+async def test_too_many_recipients_without_progress_wait():
+    outcomes, p = await one({"RCPT": b"452 4.5.3 too many recipients\r\n"})
+    assert (outcomes[0].kind, outcomes[0].cause, outcomes[0].retry_after) == (
+        D,
+        Cause.TOO_MANY_RECIPIENTS,
+        60.0,
+    )
+
+
+async def test_limits_rcptmax_divides():
+    script = {"EHLO": ehlo("PIPELINING", "LIMITS RCPTMAX=2")}
+    outcomes, p = await one(script, recipients=[f"{x}@example.org" for x in "abcde"])
+    assert [len(e) for e in p.envelopes] == [2, 2, 1] and len(outcomes) == 5
+
+
+async def test_lock_step_peer():
+    outcomes, p = await one({"EHLO": ehlo("SIZE")}, recipients=["a@example.org", "b@example.org"])
+    assert {o.kind for o in outcomes.values()} == {H}
+
+
+async def test_size_is_known_before_anything_is_sent():
+    outcomes, p = await one({"EHLO": ehlo("SIZE 1000")})
+    assert (outcomes[0].kind, outcomes[0].cause) == (F, Cause.TOO_LARGE)
+    assert "1000" in outcomes[0].detail and str(len(LONG) + 29) in outcomes[0].detail
+    assert not any(line.startswith("MAIL") for line in p.lines)
+
+
+async def test_lmtp_answers_each_recipient():
+    script = {"dot": [b"250 2.1.5 stored\r\n", b"452 4.2.2 over quota\r\n", b"250 2.1.5 stored\r\n"]}
+    outcomes, _ = await one(script, recipients=[f"{x}@example.org" for x in "abc"], lmtp=True)
+    assert [o.kind for _, o in sorted(outcomes.items())] == [OutcomeKind.DELIVERED, D, OutcomeKind.DELIVERED]
+    assert outcomes[1].cause is Cause.MAILBOX_FULL
+
+
+async def test_lmtp_lost_in_the_middle_keeps_what_was_said():
+    script = {"dot": [b"250 2.1.5 stored\r\n", CLOSE]}
+    outcomes, _ = await one(script, recipients=["a@example.org", "b@example.org"], lmtp=True)
+    assert outcomes[0].kind is OutcomeKind.DELIVERED
+    assert outcomes[1].possibly_delivered
+
+
+@pytest.mark.parametrize("words", [b"552 5.3.4 too big\r\n", b"421 4.3.0 disk trouble\r\n"])
+async def test_last_words_in_the_middle_of_a_body(words):
+    body = b"Subject: x\r\n\r\n" + b"0123456789\r\n" * 200_000
+    outcomes, _ = await one(
+        {"mid-body": (words, CLOSE), "EHLO": ehlo("PIPELINING")},
+        bodies=MemoryBodies({1: body}),
+        lease={"body": body, "file": True},
+    )
+    assert not outcomes[0].possibly_delivered
+    assert outcomes[0].kind in (D, F)
+
+
+async def test_large_body_arrives_byte_for_byte():
+    body = b"Subject: x\r\n\r\n" + b".a line with a dot\r\n..two\r\n" * 60_000
+    outcomes, p = await one(
+        {}, bodies=MemoryBodies({1: body}), lease={"body": body, "file": True}, recipients=["a@example.org"]
+    )
+    assert outcomes[0].kind is F and outcomes[0].cause is Cause.TOO_LARGE
+    outcomes, p = await one(
+        {"EHLO": ehlo("PIPELINING")}, bodies=MemoryBodies({1: body}), lease={"body": body, "file": True}
+    )
+    assert outcomes[0].kind is H and p.messages == [b"Received: by client.example\r\n" + body]
+
+
+@pytest.mark.parametrize("file", [False, True])
+async def test_a_damaged_body_never_gets_its_final_dot(file):
+    bodies = MemoryBodies({1: LONG}, damaged=[1])
+    lease = {"body": LONG, "file": True} if file else {"body": LONG}
+    async with peer() as p:
+        s = smarthost_settings(p.port, timeouts=QUICK)
+        made = lease_for(s, 1, ["a@example.org"], **lease)
+        if not file:
+            import msgspec
+
+            made = msgspec.structs.replace(made, body=None)
+        harness = Harness(s, bodies=bodies)
+        results = await harness.deliver([made])
+        await harness.hand.drain(1)
+    assert results[1, 0].cause is Cause.BODY_DAMAGED and results[1, 0].kind is D
+    assert p.messages == []
+
+
+async def test_8bit_is_converted_where_it_must_be():
+    body = "Subject: x\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nsch\u00f6n\r\n".encode()
+    outcomes, p = await one(
+        {"EHLO": ehlo("PIPELINING")}, lease={"body": body, "body_": None} and {"body": body}
+    )
+    assert outcomes[0].kind is H
+    assert p.messages[0].isascii() and b"sch=C3=B6n" in p.messages[0]
+    outcomes, p = await one({"EHLO": ehlo("PIPELINING", "8BITMIME")}, lease={"body": body})
+    assert p.messages[0].endswith(body)
+
+
+async def test_smtputf8_needs_a_peer_that_has_it():
+    lease = {"smtputf8": True}
+    script = {"EHLO": ehlo("PIPELINING", "8BITMIME")}
+    utf8 = Address("\u00fc", "example.org")
+    outcomes, p = await one(script, recipients=["a@example.org", utf8], lease=lease)
+    assert outcomes[0].kind is H
+    assert (outcomes[1].kind, outcomes[1].cause) == (F, Cause.NEEDS_SMTPUTF8)
+    head = "Subject: \u00fc\r\n\r\nx\r\n".encode()
+    outcomes, p = await one(script, lease=lease | {"body": head})
+    assert (outcomes[0].kind, outcomes[0].cause) == (F, Cause.NEEDS_SMTPUTF8) and "5.6.7" in outcomes[
+        0
+    ].detail
+
+
+async def test_requiretls_is_never_sent_in_the_clear():
+    outcomes, p = await one({}, lease={"require_tls": True})
+    assert outcomes[0].cause is Cause.TLS_REQUIRED and p.messages == []
+    assert not any(line.startswith("MAIL") for line in p.lines)
+
+
+async def test_body_parameter_travels():
+    outcomes, p = await one({}, recipients=["a@example.org"], lease={})
+    assert outcomes[0].kind is H
+    lines = [line for line in p.lines if line.startswith("MAIL")]
+    assert lines == [f"MAIL FROM:<me@client.example> SIZE={len(LONG) + 29}"]
+    assert Body.SEVEN.value not in lines[0]

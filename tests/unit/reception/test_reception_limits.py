@@ -1,0 +1,288 @@
+"""Large bodies, slow clients, lost connections, and the drain: on both event loops."""
+
+import asyncio
+import errno
+import hashlib
+from collections.abc import Awaitable, Callable
+
+import pytest
+import uvloop
+from reception_fakes import LOOPBACK, MESSAGE, MX, House, Raw, settings
+
+from kurir.model import Cause, ObservationKind, Reply
+from kurir.reception import Deadlines, ListenerSettings, Role
+
+Case = Callable[[], Awaitable[None]]
+IMPATIENT = Deadlines(command=0.15, data=0.2, session=30.0, write=0.3, min_rate=1e9)
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Callable[[Case], None]:
+    def go(case: Case) -> None:
+        factory = uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(case())
+
+    return go
+
+
+async def ready_for_data(client: Raw) -> None:
+    await client.hello()
+    await client.say("MAIL FROM:<a@far.example>")
+    assert (await client.say("RCPT TO:<alice@local.example>")).startswith("250")
+    assert (await client.say("DATA")).startswith("354")
+
+
+def test_a_large_body_goes_to_a_file(run: Callable[[Case], None]) -> None:
+    async def case() -> None:
+        house = House()
+        house.people()
+        body = b"Subject: large\r\n\r\n" + b"x" * 70 + b"\r\n" + (b"y" * 76 + b"\r\n") * 40_000
+        async with house.open(MX) as port:
+            client = await Raw.dial(port)
+            await ready_for_data(client)
+            client.send(body)
+            assert (await client.say(b".\r\n")).startswith("250")
+            await client.close()
+        (got,) = house.brain.incoming
+        assert got.body is None
+        assert got.body_file is not None
+        assert house.files.finished[got.body_file] == body
+        assert got.sha256 == hashlib.sha256(body).digest()
+        assert got.size == len(body)
+        assert got.subject == "large"
+        assert house.files.largest_write < 1024 * 1024
+        assert house.files.discarded == 0
+
+    run(case)
+
+
+@pytest.mark.parametrize(("code", "expected"), [(errno.ENOSPC, "452 4.3.1"), (errno.EIO, "451 4.3.0")])
+async def test_a_disk_that_fails(code: int, expected: str) -> None:
+    house = House()
+    house.people()
+    house.files.error = OSError(code, "no")
+    async with house.open(MX) as port:
+        client = await Raw.dial(port)
+        await ready_for_data(client)
+        client.send(b"Subject: x\r\n\r\n" + (b"y" * 76 + b"\r\n") * 10_000)
+        assert (await client.say(b".\r\n")).startswith(expected)
+        assert (await client.say("NOOP")).startswith("250")
+        await client.close()
+    assert house.brain.incoming == []
+    assert house.files.discarded >= 1
+
+
+async def test_a_header_without_end() -> None:
+    house = House()
+    house.people()
+    async with house.open(MX) as port:
+        client = await Raw.dial(port)
+        await ready_for_data(client)
+        client.send(b"X-Field: value\r\n" * 20_000)
+        assert (await client.say(b".\r\n")).startswith("552 5.3.4")
+        await client.close()
+    assert house.brain.incoming == []
+    assert house.files.finished == {}
+
+
+async def test_loops() -> None:
+    house = House()
+    house.people()
+    far = b"Received: from a by b.example; Mon, 1 Jan 2024 00:00:00 +0000\r\n"
+    own = b"Received: from a by mx.local.example; Mon, 1 Jan 2024 00:00:00 +0000\r\n"
+    async with house.open(MX) as port:
+        client = await Raw.dial(port)
+        await client.hello()
+        for header, expected in (
+            (far * 51, "554 5.4.6"),
+            (own * 9, "554 5.4.6"),
+            (far * 20, "250"),
+            (own * 2, "250"),
+        ):
+            await client.say("MAIL FROM:<a@far.example>")
+            await client.say("RCPT TO:<alice@local.example>")
+            await client.say("DATA")
+            assert (await client.say(header + MESSAGE + b".\r\n")).startswith(expected)
+        await client.close()
+
+
+def test_slow_commands(run: Callable[[Case], None]) -> None:
+    async def case() -> None:
+        house = House(settings=settings(deadlines=IMPATIENT))
+        async with house.open(MX) as port:
+            client = await Raw.dial(port)
+            await client.hello()
+            # One octet now and then is no progress: the deadline is of the whole command.
+            for octet in "NOOP NOOP NOOP NOOP":
+                client.send(octet)
+                await asyncio.sleep(0.02)
+            assert (await client.reply()).startswith("421 4.4.2")
+            await client.close()
+        (seen,) = house.brain.seen(ObservationKind.DROPPED_CONNECTION)
+        assert seen.cause is Cause.TIMEOUT
+
+    run(case)
+
+
+async def test_slow_bodies() -> None:
+    house = House(settings=settings(deadlines=IMPATIENT))
+    house.people()
+    async with house.open(MX) as port:
+        client = await Raw.dial(port)
+        await ready_for_data(client)
+        for _ in range(15):
+            client.send("x\r\n")
+            await asyncio.sleep(0.02)
+        assert (await client.reply()).startswith("421 4.4.2")
+        await client.close()
+    assert house.brain.incoming == []
+    assert house.brain.present == 0
+
+
+async def test_a_client_that_never_reads() -> None:
+    house = House(settings=settings(deadlines=IMPATIENT, max_idle_commands=10**9))
+    async with house.open(MX) as port:
+        client = await Raw.dial(port)
+        await client.hello()
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.send(b"HELP\r\n" * 2_000_000)
+        for _ in range(100):
+            if house.brain.seen(ObservationKind.DROPPED_CONNECTION):
+                break
+            await asyncio.sleep(0.05)
+        client.writer.transport.abort()
+    (seen,) = house.brain.seen(ObservationKind.DROPPED_CONNECTION)
+    assert seen.cause is Cause.TIMEOUT
+
+
+def test_a_connection_lost_in_a_body_leaves_nothing(run: Callable[[Case], None]) -> None:
+    async def case() -> None:
+        house = House()
+        house.people()
+        async with house.open(MX) as port:
+            client = await Raw.dial(port)
+            await ready_for_data(client)
+            client.send(b"Subject: x\r\n\r\n" + (b"y" * 76 + b"\r\n") * 20_000)
+            await client.writer.drain()
+            client.writer.transport.abort()
+            for _ in range(100):
+                if house.brain.present == 0:
+                    break
+                await asyncio.sleep(0.01)
+        assert house.brain.incoming == []
+        assert house.files.finished == {}
+        assert house.brain.present == 0
+        assert house.brain.seen(ObservationKind.DROPPED_CONNECTION)
+
+    run(case)
+
+
+def test_the_drain_lets_a_body_finish_and_ends_the_idle(run: Callable[[Case], None]) -> None:
+    async def case() -> None:
+        house = House()
+        house.people()
+        async with house.open(MX) as port:
+            idle, busy = await Raw.dial(port), await Raw.dial(port)
+            await idle.hello()
+            await ready_for_data(busy)
+            busy.send(MESSAGE[:40])
+            await asyncio.sleep(0.05)
+            draining = asyncio.create_task(house.reception.drain(5.0))
+            assert (await idle.reply()).startswith("421 4.3.2")
+            assert await idle.ended()
+            assert (await busy.say(MESSAGE[40:] + b".\r\n")).startswith("250")
+            assert (await busy.reply()).startswith("421 4.3.2")
+            await busy.close()
+            await idle.close()
+            await asyncio.wait_for(draining, 2.0)
+        assert len(house.brain.incoming) == 1
+        assert house.reception.open == 0
+
+    run(case)
+
+
+async def test_a_brain_that_waits_is_waited_for_in_the_drain() -> None:
+    house = House()
+    house.people()
+    house.brain.gate = asyncio.Event()
+    async with house.open(MX) as port:
+        client = await Raw.dial(port)
+        await ready_for_data(client)
+        client.send(MESSAGE + b".\r\n")
+        await asyncio.sleep(0.05)
+        draining = asyncio.create_task(house.reception.drain(5.0))
+        await asyncio.sleep(0.05)
+        assert not draining.done()
+        house.brain.gate.set()
+        assert (await client.reply()).startswith("250")
+        assert (await client.reply()).startswith("421")
+        await client.close()
+        await draining
+
+
+async def test_too_many_sessions() -> None:
+    house = House(settings=settings(max_sessions=1))
+    async with house.open(MX) as port:
+        first, second = await Raw.dial(port), await Raw.dial(port)
+        await first.hello()
+        assert (await second.reply()).startswith("421 4.3.2")
+        await first.close()
+        await second.close()
+
+
+async def test_talking_before_the_banner() -> None:
+    house = House()
+    gate = asyncio.Event()
+
+    async def slowly(client: str, listener: str) -> object:
+        await gate.wait()
+        return await type(house.brain).admit(house.brain, client, listener)
+
+    house.brain.admit = slowly  # type: ignore[method-assign,assignment]
+    async with house.open(MX) as port:
+        client = await Raw.dial(port)
+        client.send("EHLO early.example\r\n")
+        await asyncio.sleep(0.05)
+        gate.set()
+        assert (await client.reply()).startswith("554 5.5.1")
+        await client.close()
+
+
+async def test_observations_are_bounded() -> None:
+    house = House(settings=settings(max_errors=10_000))
+    async with house.open(MX) as port:
+        client = await Raw.dial(port)
+        await client.hello()
+        await client.say("MAIL FROM:<a@far.example>")
+        client.send("".join(f"RCPT TO:<n{i}@local.example>\r\n" for i in range(500)))
+        for _ in range(500):
+            assert (await client.reply()).startswith("550")
+        await client.say("QUIT")
+        await client.close()
+    seen = house.brain.seen(ObservationKind.REFUSED_RECIPIENT)
+    assert len(seen) == 51
+    assert sum(o.count for o in seen) == 500
+
+
+async def test_xclient_from_a_trusted_front() -> None:
+    front = ListenerSettings("mx", Role.MX, xclient=LOOPBACK)
+    house = House(settings=settings(trusted=LOOPBACK))
+    house.people()
+    async with house.open(front) as port:
+        client = await Raw.dial(port)
+        assert "XCLIENT" in await client.hello()
+        assert (await client.say("XCLIENT ADDR=192.0.2.7 PORT=4711 HELO=real.example")).startswith("220")
+        await client.say("EHLO real.example")
+        await client.say("MAIL FROM:<a@far.example>")
+        # No longer trusted: the client is somebody else.
+        assert (await client.say("RCPT TO:<x@far.example>")).startswith("550 5.7.1")
+        await client.say("RCPT TO:<alice@local.example>")
+        await client.say("DATA")
+        assert (await client.say(MESSAGE + b".\r\n")).startswith("250")
+        house.brain.refusal = Reply.of(421, "4.7.0", "too many")
+        assert (await client.say("XCLIENT ADDR=192.0.2.8")).startswith("421 4.7.0")
+        await client.close()
+    (got,) = house.brain.incoming
+    assert (got.origin.client, got.origin.port) == ("192.0.2.7", 4711)
+    assert house.brain.present == 0
