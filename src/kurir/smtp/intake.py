@@ -89,7 +89,7 @@ class Intake(Session):
             self._end(reply, say=False)
 
     def _read_data(self) -> bool:
-        data = self._inbox.take()
+        data = self._inbox.take(limits.BODY_PIECE)
         if not data:
             return False
         assert isinstance(self._body, DataReader)
@@ -107,7 +107,7 @@ class Intake(Session):
     def _read_chunk(self) -> bool:
         assert isinstance(self._body, ChunkReader)
         if self._left:
-            data = self._inbox.take(self._left)
+            data = self._inbox.take(min(self._left, limits.BODY_PIECE))
             if not data:
                 return False
             self._left -= len(data)
