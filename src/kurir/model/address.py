@@ -15,7 +15,7 @@ MAX_LOCAL = 64
 MAX_DOMAIN = 255
 MAX_PATH = 256
 
-_ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"
+_ATEXT = r"-A-Za-z0-9!#$%&'*+/=?^_`{|}~"
 _DOT_STRING = re.compile(rf"[{_ATEXT}]+(?:\.[{_ATEXT}]+)*")
 _DOT_STRING_UTF8 = re.compile(rf"[{_ATEXT}\u0080-\U0010ffff]+(?:\.[{_ATEXT}\u0080-\U0010ffff]+)*")
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e\u0080-\U0010ffff]|\\[\x20-\x7e])*)"')
