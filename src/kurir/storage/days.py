@@ -20,7 +20,7 @@ import apsw
 
 from kurir.queue.ports import StoreError
 
-from .database import Schema, one, open_writer, sync_directory, transaction, translated
+from .database import Schema, one, open_writer, remove_database, sync_directory, transaction, translated
 from .facts import SqliteFacts
 from .rows import EVENT_COLUMNS, MESSAGE_COLUMNS, NOTICE_COLUMNS, RECIPIENT_COLUMNS
 from .settings import DaySettings
@@ -273,10 +273,3 @@ def rest(connection: apsw.Connection) -> None:
     with suppress(apsw.BusyError):
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         connection.pragma("journal_mode", "delete")
-
-
-def remove_database(path: Path) -> None:
-    """Remove a database with what belongs to it."""
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).unlink()
