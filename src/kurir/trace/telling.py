@@ -3,7 +3,7 @@
 JSON of a timeline::
 
     {"id", "number", "lang", "accepted_at", "from", "to": [..], "subject", "message_id", "size",
-     "account", "client", "protocol", "protection", "protection_text", "summary": [..],
+     "account", "client", "protocol", "protection", "protection_text", "tls", "summary": [..],
      "history": [step, ..],                                     # what concerns the whole message
      "recipients": [{"index", "address", "wanted", "state", "fate", "cause", "what", "side", "side_text",
                      "next", "todo", "summary", "next_at", "held", "attempts", "possibly_delivered",
@@ -82,6 +82,13 @@ class Teller:
             return self.say("protection.encrypted_why", why=tls.why_not)
         return self.say(f"protection.{protection.value}")
 
+    def arrival(self, timeline: Timeline) -> str:
+        """Return how the hop to us was protected, in words; a client that shows no certificate is the rule."""
+        tls = timeline.message.origin.tls
+        if timeline.protection is Protection.ENCRYPTED and tls:
+            return self.say("protection.encrypted_arrival", version=tls.version)
+        return self.protection(timeline.protection, tls)
+
     def step(self, step: Step, timeline: Timeline) -> str:
         """Return what happened in one step, in one sentence."""
         if step.kind is EventKind.ACCEPTED:
@@ -106,12 +113,13 @@ class Teller:
             return self.say(
                 "step.accepted_internal" if origin.listener == "internal" else "step.accepted_local"
             )
-        client = f"{origin.helo} [{origin.client}]" if origin.helo else origin.client
+        named_itself = origin.helo and origin.helo.removeprefix("[IPv6:").strip("[]") != origin.client
+        client = f"{origin.helo} [{origin.client}]" if named_itself else origin.client
         return self.say(
             "step.accepted_account" if origin.account else "step.accepted_client",
             client=client,
             account=origin.account,
-            protection=self.protection(timeline.protection, origin.tls),
+            protection=self.arrival(timeline),
         )
 
     def decided(self, step: Step) -> str:
@@ -202,7 +210,8 @@ def as_json(timeline: Timeline, lang: Lang) -> dict[str, object]:
         "client": origin.client,
         "protocol": origin.protocol,
         "protection": timeline.protection.value,
-        "protection_text": teller.protection(timeline.protection, origin.tls),
+        "protection_text": teller.arrival(timeline),
+        "tls": _tls_json(origin.tls),
         "summary": [teller.summary(story) for story in timeline.recipients],
         "history": [_step_json(teller, step, timeline) for step in timeline.common],
         "recipients": [_story_json(teller, story, timeline) for story in timeline.recipients],
@@ -234,8 +243,13 @@ def _story_json(teller: Teller, story: RecipientStory, timeline: Timeline) -> di
     }
 
 
+def _tls_json(tls: TlsFacts | None) -> dict[str, str | None] | None:
+    if tls is None:
+        return None
+    return {"version": tls.version, "cipher": tls.cipher, "verified": tls.verified, "why_not": tls.why_not}
+
+
 def _step_json(teller: Teller, step: Step, timeline: Timeline) -> dict[str, object]:
-    tls = step.tls
     return {
         "at": units.iso(step.at),
         "kind": step.kind.value,
@@ -247,14 +261,7 @@ def _step_json(teller: Teller, step: Step, timeline: Timeline) -> dict[str, obje
         "host": step.host,
         "road": step.road,
         "protection": step.protection.value if step.protection else None,
-        "tls": {
-            "version": tls.version,
-            "cipher": tls.cipher,
-            "verified": tls.verified,
-            "why_not": tls.why_not,
-        }
-        if tls
-        else None,
+        "tls": _tls_json(step.tls),
         "reply": reply_json(step.reply),
         "detail": step.detail,
         "decided_by": step.decided_by.value if step.decided_by else None,
