@@ -11,8 +11,7 @@ from kurir.queue.ports import Change, Notice, RecipientState, Store, StoreError
 from kurir.storage.facts import SqliteFacts
 from kurir.storage.layout import Layout
 from kurir.storage.memory import MemoryFacts
-
-from ..unit.storage.mail import ALICE, NOON, StandingClock, accept, end, reason, wait
+from tests.unit.storage.mail import ALICE, NOON, StandingClock, accept, end, reason, wait
 
 
 @pytest.fixture(params=["memory", "sqlite"])

@@ -118,7 +118,7 @@ async def test_too_many_recipients_go_in_the_next_transaction():
 
 
 async def test_too_many_recipients_without_progress_wait():
-    outcomes, p = await one({"RCPT": b"452 4.5.3 too many recipients\r\n"})
+    outcomes, _p = await one({"RCPT": b"452 4.5.3 too many recipients\r\n"})
     assert (outcomes[0].kind, outcomes[0].cause, outcomes[0].retry_after) == (
         D,
         Cause.TOO_MANY_RECIPIENTS,
@@ -133,7 +133,7 @@ async def test_limits_rcptmax_divides():
 
 
 async def test_lock_step_peer():
-    outcomes, p = await one({"EHLO": ehlo("SIZE")}, recipients=["a@example.org", "b@example.org"])
+    outcomes, _p = await one({"EHLO": ehlo("SIZE")}, recipients=["a@example.org", "b@example.org"])
     assert {o.kind for o in outcomes.values()} == {H}
 
 
@@ -215,11 +215,11 @@ async def test_smtputf8_needs_a_peer_that_has_it():
     lease = {"smtputf8": True}
     script = {"EHLO": ehlo("PIPELINING", "8BITMIME")}
     utf8 = Address("\u00fc", "example.org")
-    outcomes, p = await one(script, recipients=["a@example.org", utf8], lease=lease)
+    outcomes, _ = await one(script, recipients=["a@example.org", utf8], lease=lease)
     assert outcomes[0].kind is H
     assert (outcomes[1].kind, outcomes[1].cause) == (F, Cause.NEEDS_SMTPUTF8)
     head = "Subject: \u00fc\r\n\r\nx\r\n".encode()
-    outcomes, p = await one(script, lease=lease | {"body": head})
+    outcomes, _p = await one(script, lease=lease | {"body": head})
     assert (outcomes[0].kind, outcomes[0].cause) == (F, Cause.NEEDS_SMTPUTF8) and "5.6.7" in outcomes[
         0
     ].detail

@@ -75,7 +75,7 @@ class BrainPart:
         store: Store = LoggedStore(self.facts, self._log)
         self.brain = Brain(
             store,
-            settings.queue(self._config),
+            settings.queue(self._config, hands_here=self._listener is None),
             clock=self._clock,
             roll=random.random,
             free_space=lambda: _free_octets(layout.folder),
@@ -90,10 +90,12 @@ class BrainPart:
             LoginBrake(settings.login_brake(self._config), self._clock),
             self._observe,
         )
-        self.operations = Operations(self._config, self.brain, self.accounts, layout, self._clock)
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="kurir-observe")
         self._housekeeping = Housekeeping(
             self._config, layout, self.facts, self._observations, self._clock, self._log
+        )
+        self.operations = Operations(
+            self._config, self.brain, self.accounts, layout, self._clock, self._housekeeping.erase
         )
         self._housekeeping.start()
         self._stalls.start()

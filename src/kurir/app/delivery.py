@@ -8,8 +8,8 @@ from pathlib import Path
 
 from kurir.config import Config
 from kurir.delivery import BrainSide, DeliveryHand, Maildir, MaildirStore, NetDialer, RouteKind
-from kurir.net import CachingResolver, CertificateError, ClientTlsFactory
 from kurir.model import Cause
+from kurir.net import CachingResolver, CertificateError, ClientTlsFactory
 from kurir.queue import Incoming, NoticeWork
 from kurir.reports import ReportSettings, render, wants_full
 from kurir.storage import StoredBodies
@@ -109,6 +109,5 @@ class _Writer:
         return report.incoming(at)
 
     def _explain(self, cause: Cause, lang: Lang, *, final: bool | None = None, **values: object) -> Sentence:
-        values.pop("time", None)
-        return self._catalogue.explain_cause(cause, lang, final=final, **values)
-
+        words = {name: str(value) for name, value in values.items()}
+        return self._catalogue.explain_cause(cause, lang, final=final, **words)

@@ -9,7 +9,16 @@ import time
 from kurir.config import Config
 from kurir.model import Clock
 from kurir.queue import StoreError
-from kurir.storage import BodySettings, DayMover, FileBodies, Layout, SqliteFacts, SqliteObservations
+from kurir.storage import (
+    BodySettings,
+    DayMover,
+    EraseReport,
+    FileBodies,
+    Layout,
+    SqliteFacts,
+    SqliteObservations,
+    erase,
+)
 
 from . import settings
 from .logs import Log
@@ -48,6 +57,10 @@ class Housekeeping:
         self._thread.join()
         self._mover.close()
 
+    def erase(self, address: str, by: str) -> EraseReport:
+        """Remove a person from settled mail and observations (blocks)."""
+        return erase(self._mover, self._observations, address, by, self._clock.now())
+
     def _run(self) -> None:
         while not self._end.is_set():
             try:
@@ -74,3 +87,23 @@ class Housekeeping:
                 self._log.info("day_dropped", day=day)
             self._observations.forget()
         return moved
+
+
+class Forgetting:
+    """`Housekeeping.erase` on a stopped server."""
+
+    def __init__(self, config: Config, facts: SqliteFacts, clock: Clock) -> None:
+        self._config = config
+        self._facts = facts
+        self._clock = clock
+
+    def erase(self, address: str, by: str) -> EraseReport:
+        """Remove a person from settled mail and observations (blocks)."""
+        layout = settings.layout(self._config)
+        observations = SqliteObservations(layout, self._clock, settings.observations(self._config))
+        mover = DayMover(self._facts, FileBodies(layout).remove, settings.days(self._config))
+        try:
+            return erase(mover, observations, address, by, self._clock.now())
+        finally:
+            mover.close()
+            observations.close()

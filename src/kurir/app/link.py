@@ -7,9 +7,10 @@ temporary refusal; observations and figures are notes that may get lost with a b
 import asyncio
 import os
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from kurir.model import Observation, Reply
-from kurir.queue.asks import Accepted, Incoming, Lease, NoticeWork, Plan, PlanRequest, Refused, Settlement
+from kurir.queue.asks import Accepted, Incoming, Plan, Refused, Settlement
 from kurir.queue.ports import Hand
 from kurir.reception import Admission
 from kurir.web import Figures
@@ -69,15 +70,13 @@ class BrainLink:
 
     def _make(self, gone: asyncio.Event) -> Channel:
         hand = self._hand
-        handlers = {}
+        handlers: dict[str, tuple[Any, Callable[[Any], Any]]] = {}
         if hand is not None:
-            calls: dict[
-                str,
-                Callable[[list[PlanRequest]], None]
-                | Callable[[list[Lease]], None]
-                | Callable[[list[NoticeWork]], None],
-            ]
-            calls = {"plan": hand.plan, "work": hand.work, "notice": hand.notice}
+            calls: dict[str, Callable[[Any], None]] = {
+                "plan": hand.plan,
+                "work": hand.work,
+                "notice": hand.notice,
+            }
             handlers = {name: (TO_HAND[name], call) for name, call in calls.items()}
         return Channel(handlers, ANSWERS, on_close=lambda _: gone.set())
 
@@ -141,11 +140,12 @@ class BrainLink:
         return reply
 
     async def accept(self, incoming: Incoming) -> Accepted | Refused:
-        """Hand a message over; `Accepted` after the commit."""
-        try:
-            taken = await self._call("accept", incoming)
-        except (ChannelClosed, TimeoutError):
-            return Refused(NOT_NOW)
+        """Hand a message over; `Accepted` after the commit.
+
+        Raises ConnectionError or TimeoutError when nobody can say what became of it: the brain may have
+        committed it before it went, so its body file must stay.
+        """
+        taken = await self._call("accept", incoming)
         assert isinstance(taken, Taken)
         answer = taken.accepted or taken.refused
         assert answer is not None

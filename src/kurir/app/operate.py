@@ -13,6 +13,7 @@ from kurir.storage import SqliteAccounts, SqliteFacts, StateLock, StateLocked
 from . import control, settings
 from .clock import SystemClock
 from .control import ControlError, NotRunning
+from .housekeeping import Forgetting
 from .operations import Operations
 
 
@@ -45,7 +46,9 @@ async def _offline(config: Config, op: str, args: dict[str, object]) -> Any:
                 post=post, threaded=False,
             )  # fmt: skip
             brain.load()
-            result = await Operations(config, brain, accounts, layout, clock).run(op, args)
+            forget = Forgetting(config, facts, clock)
+            operations = Operations(config, brain, accounts, layout, clock, forget.erase)
+            result = await operations.run(op, args)
         finally:
             accounts.close()
             facts.close()

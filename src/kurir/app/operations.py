@@ -16,7 +16,7 @@ from kurir.config import Config
 from kurir.identity import Account, AccountError, AccountStore, Passwords, PasswordSettings, make_account
 from kurir.model import AddressError, Clock, decode_id, encode_id, parse_address
 from kurir.queue import Brain, Operated
-from kurir.storage import Layout
+from kurir.storage import EraseReport, Layout, TraceReader
 
 from .wire import Result
 
@@ -29,8 +29,15 @@ class Operations:
     """The table: ``run("queue.hold", {...})``."""
 
     def __init__(
-        self, config: Config, brain: Brain, accounts: AccountStore, layout: Layout, clock: Clock
+        self,
+        config: Config,
+        brain: Brain,
+        accounts: AccountStore,
+        layout: Layout,
+        clock: Clock,
+        forget: Callable[[str, str], EraseReport],
     ) -> None:
+        self._forget = forget
         self._config = config
         self._brain = brain
         self._accounts = accounts
@@ -113,13 +120,10 @@ class Operations:
         if recipient is None:
             return [None]
         wanted = parse_address(recipient).key
-        from kurir.storage import Reader
-
-        with Reader(self._layout) as reader:
-            stored = reader.get(number)
+        stored = TraceReader(self._layout).trace(number)
         found: list[int | None] = [
-            i for i, r in enumerate(stored.recipients if stored else ())
-            if wanted in {r.recipient.address.key, r.recipient.wanted.key if r.recipient.wanted else ""}
+            i for i, (r, _) in enumerate(stored.recipients if stored else ())
+            if wanted in {r.address.key, r.wanted.key if r.wanted else ""}
         ]  # fmt: skip
         if not found:
             raise Wrong(f"{encode_id(number)} has no recipient {recipient}")
@@ -186,7 +190,6 @@ class Operations:
     # -- trace ------------------------------------------------------------------------
 
     async def _erase(self, *, address: str, by: str = "") -> dict[str, Any]:
-        from kurir.storage import erase
-
-        report = await asyncio.to_thread(erase, self._layout, address, by=by, at=self._clock.now())
-        return dict(msgspec.to_builtins(report))
+        report = await asyncio.to_thread(self._forget, address, by)
+        waiting = [encode_id(n) for n in report.waiting]
+        return {"messages": report.messages, "observations": report.observations, "waiting": waiting}

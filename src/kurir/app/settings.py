@@ -52,8 +52,8 @@ def postmaster(config: Config) -> Address:
     return Address("postmaster", local)
 
 
-def queue(config: Config) -> QueueSettings:
-    """Return the brain's settings."""
+def queue(config: Config, *, hands_here: bool = False) -> QueueSettings:
+    """Return the brain's settings; `hands_here` says that delivery lives in the brain's own process."""
     q, free = config.queue, config.limits.disk_free
     return QueueSettings(
         retry=tuple(q.retry),
@@ -63,6 +63,7 @@ def queue(config: Config) -> QueueSettings:
         postmaster=postmaster(config),
         disk_low=free,
         disk_high=free + free // 4,
+        reconnect_grace=0.0 if hands_here else QueueSettings().reconnect_grace,
     )
 
 
@@ -197,18 +198,23 @@ def _routes(config: Config) -> list[Route]:
 
 
 def _road(road: RoadSection, config: Config) -> Route:
-    common = {"senders": tuple(road.senders), "recipients": tuple(road.recipients)}
     if road.url == "mx:":
-        route = Route(name=road.name, kind=RouteKind.MX, **common)
+        route = Route(name=road.name, kind=RouteKind.MX)
     elif road.url == "sandbox:":
-        route = replace(_sandbox(road.name, config), **common)
+        route = _sandbox(road.name, config)
     else:
-        route = _hop(road.name, road.url, final=False, **common)
+        route = _hop(road.name, road.url, final=False)
         if road.username and route.next_hop:
             password = road.password_file.read_text("utf-8").strip() if road.password_file else ""
             hop = replace(route.next_hop, username=road.username, password=password)
             route = replace(route, next_hop=hop)
-    return replace(route, concurrency=road.concurrency, rate=road.rate)
+    return replace(
+        route,
+        senders=tuple(road.senders),
+        recipients=tuple(road.recipients),
+        concurrency=road.concurrency,
+        rate=road.rate,
+    )
 
 
 def _sandbox(name: str, config: Config) -> Route:

@@ -23,7 +23,7 @@ class SubmitError(Exception):
 class _LocalSMTP(smtplib.SMTP):
     """smtplib over a unix socket; the path travels as the host name."""
 
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # type: ignore[override]
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         s.settimeout(timeout)
         s.connect(host)

@@ -112,7 +112,7 @@ class Attempt:
             client.transaction(
                 Envelope(lease.reverse_path, tuple([w.recipient for w in group]), lease.params), size
             )
-            event = await session.event(times.mail)
+            event = await session.event(times.mail + times.rcpt * len(group))
             if event.__class__ is BodyWanted:
                 self.stage = Stage.BODY
                 client.body(lease.trace_block)
@@ -133,6 +133,10 @@ class Attempt:
             self._note_all(group, self._damaged(error))
             return ()
         if isinstance(event, TransactionDone):
+            if not first_use and not self.results and _goodbye(event):
+                session.abort()
+                self.reusable, self.untouched = False, True
+                return ()
             return self._done(group, event)
         self.reusable = False
         self.untouched = not first_use and not self.past_dot and not self.results
@@ -298,6 +302,11 @@ class Attempt:
             retry_after=trouble.retry_after,
             seconds=self._clock.monotonic() - self._t0,
         )
+
+
+def _goodbye(event: TransactionDone) -> bool:
+    """Whether the peer answered MAIL with 421: this connection has had its share, another may do."""
+    return all(stage == "mail" and reply.code == 421 for stage, reply in event.results)
 
 
 def _too_many(reply: Reply) -> bool:

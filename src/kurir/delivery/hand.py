@@ -148,10 +148,15 @@ class DeliveryHand:
         key = (lease.road.name, lease.road.site)
         pool = self._sites.get(key)
         if pool is None:
-            pool = self._sites[key] = SitePool(destination, self._tools, self._spawn)
+            pool = self._sites[key] = SitePool(
+                destination, self._tools, self._spawn, lambda: self._site_ended(key)
+            )
         else:
             pool.destination = destination
         pool.submit(lease)
+
+    def _site_ended(self, key: tuple[str, str]) -> None:
+        self._sites.pop(key, None)
 
     def _store(self, lease: Lease, kind: RouteKind) -> None:
         lane = self._stores.get(kind)
@@ -203,8 +208,6 @@ class DeliveryHand:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
-        for key in [key for key, pool in self._sites.items() if pool.empty]:
-            del self._sites[key]
         if not task.cancelled() and task.exception() is not None:
             asyncio.get_running_loop().call_exception_handler(
                 {"message": "a delivery task failed", "exception": task.exception(), "task": task}

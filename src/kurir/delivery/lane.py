@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kurir.model import Clock, OutcomeKind
+from kurir.model import Cause, Clock, OutcomeKind, Stage
 from kurir.queue.asks import Lease
 
 from .attempt import Attempt, Results
@@ -67,8 +67,8 @@ class Lane:
         """Work until there is nothing to do for a while, or no connection can be had."""
         try:
             while lease is not None:
-                await self._serve(lease)
-                lease = await self._pool.next_lease(connected=self._session is not None)
+                reached = await self._serve_safely(lease)
+                lease = await self._pool.next_lease(connected=self._session is not None, reached=reached)
             await self.finish()
         finally:
             session = self._forget()
@@ -87,7 +87,23 @@ class Lane:
             self._pool.connected -= 1
         return session
 
-    async def _serve(self, lease: Lease) -> None:
+    async def _serve_safely(self, lease: Lease) -> bool:
+        """As `_serve`; a bug of ours costs an attempt and a connection, never a lease."""
+        try:
+            return await self._serve(lease)
+        except Exception as error:  # noqa: BLE001
+            session = self._forget()
+            if session is not None:
+                session.abort()
+            detail = f"a fault of this server: {type(error).__name__}: {error}"
+            self._fail(lease, Trouble(stage=Stage.PLAN, cause=Cause.UNKNOWN, detail=detail), None)
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": f"delivery of message {lease.number} failed", "exception": error}
+            )
+            return True
+
+    async def _serve(self, lease: Lease) -> bool:
+        """Try one lease and settle it; False where no connection could be had."""
         tools = self._tools
         for last_try in (False, True):
             session = self._session
@@ -95,7 +111,7 @@ class Lane:
                 await self.finish()
                 opened = await self._open(lease)
                 if opened is None:
-                    return
+                    return False
                 session = opened
             attempt = Attempt(
                 session,
@@ -118,6 +134,7 @@ class Lane:
             tools.settle(lease, attempt.results)
             break
         await self._retire()
+        return True
 
     async def _open(self, lease: Lease) -> Session | None:
         tools = self._tools
@@ -136,9 +153,10 @@ class Lane:
         self._fail(lease, opened, started)
         return None
 
-    def _fail(self, lease: Lease, trouble: Trouble, started: float) -> None:
+    def _fail(self, lease: Lease, trouble: Trouble, started: float | None) -> None:
         clock = self._tools.clock
-        outcome = trouble.outcome(clock.now(), lease.road.name, clock.monotonic() - started)
+        seconds = 0.0 if started is None else clock.monotonic() - started
+        outcome = trouble.outcome(clock.now(), lease.road.name, seconds)
         self._tools.settle(lease, [(work.index, outcome) for work in lease.work])
 
     async def _retire(self) -> None:

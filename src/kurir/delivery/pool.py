@@ -21,6 +21,7 @@ class SitePool:
 
     __slots__ = (
         "_cool_until",
+        "_ended",
         "_idle",
         "_spawn",
         "_tools",
@@ -30,7 +31,9 @@ class SitePool:
         "queue",
     )
 
-    def __init__(self, destination: Destination, tools: LaneTools, spawn: Spawn) -> None:
+    def __init__(
+        self, destination: Destination, tools: LaneTools, spawn: Spawn, ended: Callable[[], None]
+    ) -> None:
         self.destination = destination
         self.queue: deque[Lease] = deque()
         self.lanes = 0
@@ -39,11 +42,7 @@ class SitePool:
         self._idle: list[asyncio.Future[Lease | None]] = []
         self._tools = tools
         self._spawn = spawn
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is left of it."""
-        return not self.lanes and not self.queue
+        self._ended = ended
 
     def submit(self, lease: Lease) -> None:
         """Give a lease to an idle connection, a new one, or let it wait for one."""
@@ -69,12 +68,13 @@ class SitePool:
         self.submit(lease)
         return True
 
-    async def next_lease(self, *, connected: bool) -> Lease | None:
-        """Return what waits; with a connection wait for more for the idle time.  None: close."""
+    async def next_lease(self, *, connected: bool, reached: bool) -> Lease | None:
+        """Return what waits; with a connection wait for more for the idle time.  None: close.
+
+        A lane that `reached` nobody leaves the work to those that are connected.
+        """
         if self.queue:
-            if connected or not self.connected:
-                return self.queue.popleft()
-            return None  # the other lanes, which have a connection, will take it
+            return self.queue.popleft() if reached or not self.connected else None
         if not connected or not self._tools.settings.idle:
             return None
         loop = asyncio.get_running_loop()
@@ -111,8 +111,11 @@ class SitePool:
             await lane.run(lease)
         finally:
             self.lanes -= 1
-            if self.queue and not self.lanes:
-                self._start(self.queue.popleft())
+            if not self.lanes:
+                if self.queue:
+                    self._start(self.queue.popleft())
+                else:
+                    self._ended()
 
 
 def _give_up(waiting: "asyncio.Future[Lease | None]") -> None:

@@ -81,7 +81,11 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """How long each step may take (RFC 5321 section 4.5.3.2); each is the deadline of the whole step."""
+    """How long each step may take (RFC 5321 section 4.5.3.2); each is the deadline of the whole step.
+
+    `mail` is for MAIL, RCPT and DATA: each answer of a peer that takes one command at a time, or the whole
+    group of one that pipelines, with `rcpt` more for each recipient.
+    """
 
     connect: float = 30.0
     banner: float = 300.0
@@ -89,8 +93,7 @@ class Timeouts:
     tls: float = 60.0
     auth: float = 120.0
     mail: float = 300.0
-    rcpt: float = 300.0
-    data_init: float = 120.0
+    rcpt: float = 5.0
     data_block: float = 180.0
     final_dot: float = 600.0
     quit: float = 2.0

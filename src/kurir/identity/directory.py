@@ -31,6 +31,7 @@ class Directory:
         self._store = store
         self._clock = clock
         self._owners: dict[str, str] = {}
+        self._homes: dict[str, tuple[Account, Address | None]] = {}  # as long as the account is the same
         self._scram_for_all = False
         self._indexed_at: float | None = None
 
@@ -186,6 +187,12 @@ class Directory:
         owner = self._owner(key)
         if owner is None:
             return None
+        known = self._homes.get(owner.name)
+        if known is None or known[0] is not owner:
+            known = self._homes[owner.name] = (owner, self._home(owner))
+        return known[1]
+
+    def _home(self, owner: Account) -> Address | None:
         for text in (owner.name, *owner.addresses):
             local, at, domain = text.rpartition("@")
             if at and local != "*" and domain in self.settings.local:
@@ -216,5 +223,6 @@ class Directory:
                 able += account.scram is not None
                 other += account.scram is None
         self._owners = owners
+        self._homes.clear()
         self._scram_for_all = able > 0 and other == 0
         return True

@@ -128,11 +128,10 @@ class Passwords:
         return checked
 
     def _check(self, encoded: str, password: str) -> Checked:
+        if self._dummy is None:  # made by the first check of any kind, so that its cost tells nothing
+            self._dummy = self.hash("nobody has this password")
         known = bool(encoded)
-        if not known:
-            if self._dummy is None:
-                self._dummy = self.hash("nobody has this password")
-            encoded = self._dummy
+        encoded = encoded or self._dummy
         try:
             self._hasher.verify(encoded, password)
         except (VerificationError, InvalidHashError):

@@ -65,6 +65,7 @@ def address_field(name: str, mailboxes: Iterable[tuple[str, Address]], *, utf8: 
     """
     words: list[str] = []
     for display, address in mailboxes:
+        _check(name, display)
         if not (utf8 or address.is_ascii):
             raise HeaderInjection(f"{address} can only be written with SMTPUTF8")
         if words:

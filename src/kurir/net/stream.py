@@ -371,7 +371,7 @@ class SocketStream(asyncio.Protocol):
         self._size += len(data)
         if self._reader is not None:
             _wake(self._reader)
-        elif self._size > READ_HIGH:
+        if self._size > READ_HIGH and not self._held:
             self._hold()
 
     def eof_received(self) -> bool:

@@ -92,7 +92,8 @@ class Leasing:
         self._leases: dict[int, OpenLease] = {}
         self._adopted: dict[int, list[OpenLease]] = {}  # by message number
         self._revoked: OrderedDict[int, None] = OrderedDict()
-        self._foreign: OrderedDict[tuple[int, int], None] = OrderedDict()
+        self._past: OrderedDict[tuple[int, int], None] = OrderedDict()
+        self._untold: dict[int, int] = {}  # empty settlements of adopted leases, by message number
         self.workers: list[Worker] = []
         self.stopped = False
 
@@ -318,34 +319,35 @@ class Leasing:
 
     def _late(self, settlement: Settlement, now: float) -> None:
         """A settlement of a lease that is not open: of an earlier brain, of a lost hand, or a repetition."""
-        adopted = self._adopted_by(settlement)
+        key = (settlement.epoch, settlement.lease)
+        own = settlement.epoch == self._epoch
+        leases = self._adopted.get(settlement.number, [])
+        told = {index for index, _ in settlement.results}
+        adopted = next((x for x in leases if any(e.index in told for e in x.errands)), None)
+        known = adopted is not None or (leases and not told) or not own or settlement.lease in self._revoked
+        if key in self._past or not known:
+            self._book.counters.ignored_results += len(settlement.results)
+            return
+        self._past[key] = None
+        if len(self._past) > _REMEMBERED:
+            self._past.popitem(last=False)
+        self._revoked.pop(settlement.lease if own else 0, None)
         if adopted is not None:
             self._settle_lease(adopted, settlement.results, now)
-            return
-        if settlement.epoch == self._epoch:
-            if settlement.lease not in self._revoked:
-                self._book.counters.ignored_results += len(settlement.results)
-                return
-            del self._revoked[settlement.lease]
-        else:
-            key = (settlement.epoch, settlement.lease)
-            if key in self._foreign:
-                self._book.counters.ignored_results += len(settlement.results)
-                return
-            self._foreign[key] = None
-            if len(self._foreign) > _REMEMBERED:
-                self._foreign.popitem(last=False)
-        self._believe(settlement)
+        elif told:
+            self._believe(settlement)
+        elif leases:
+            self._untold[settlement.number] = self._untold.get(settlement.number, 0) + 1
+        self._give_back_untold(settlement.number, now)
 
-    def _adopted_by(self, settlement: Settlement) -> OpenLease | None:
-        leases = self._adopted.get(settlement.number)
-        if not leases:
-            return None
-        told = {index for index, _ in settlement.results}
+    def _give_back_untold(self, number: int, now: float) -> None:
+        """Give back adopted leases that came back empty: which one it was shows once all have."""
+        leases = list(self._adopted.get(number, ()))
+        if len(leases) > self._untold.get(number, 0):
+            return
+        self._untold.pop(number, None)
         for lease in leases:
-            if any(errand.index in told for errand in lease.errands):
-                return lease
-        return leases[0] if not told and len(leases) == 1 else None
+            self._give_back(lease.mail, self._close(lease, [], now), now)
 
     def _believe(self, settlement: Settlement) -> None:
         mail = self._book.mails.get(settlement.number)

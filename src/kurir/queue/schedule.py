@@ -314,7 +314,7 @@ class Schedule:
             site.why = None
             return
         # One flaw among successes is no dead site, and twenty failures at once are one failure.
-        if since < site.failed_at or since < site.succeeded_at:
+        if since <= site.failed_at or since <= site.succeeded_at:
             return
         site.failures += 1
         site.failed_at = now

@@ -225,6 +225,7 @@ class Settler:
         mail = sheet.mail
         owed = after_failure(null=mail.null, proven=mail.proven, notify=errand.notify)
         if owed.duty is Duty.TELL_POSTMASTER:
+            errand.told += 1
             sheet.event(errand, EventKind.EXPIRED, cause=Cause.EXPIRED)
             self._hold_for_postmaster(sheet, errand, owed, outcome)
             return
@@ -275,8 +276,8 @@ class Settler:
         notices = []
         for kind, entries in sheet.reasons.items():
             first = entries[0][0]
-            # Attempts and told only ever grow, so that the id is new for each thing to tell.
-            step = first.told if kind == DELAYED else first.attempts
+            # Each thing to tell comes with one more attempt or one more telling, so that its id is new.
+            step = first.told if kind == DELAYED else first.attempts + first.told
             held = kind == HELD
             to: Address | None = self._settings.postmaster if held else letter.reverse_path
             assert to is not None  # rule 1 of the duties

@@ -40,6 +40,7 @@ class Intake:
         "_body",
         "_desk",
         "_facts",
+        "_handed_over",
         "_message_id",
         "_prefix",
         "_sender",
@@ -57,6 +58,7 @@ class Intake:
         self._facts: MessageFacts | None = None
         self._prefix = b""
         self._message_id = ""
+        self._handed_over = False
         self.octets = 0
         self.refusal: Reply | None = None
 
@@ -87,8 +89,13 @@ class Intake:
         self._body.discard()
 
     def discard(self) -> None:
-        """Forget the body."""
-        self._body.discard()
+        """Forget the body, unless the brain was told of it.
+
+        Then only the brain knows whether a row names the file, whatever becomes of this session.  A file that
+        no row names is removed at the next start.
+        """
+        if not self._handed_over:
+            self._body.discard()
 
     def _settle(self, data: bytes) -> bytes:
         """Look at the header, once; return the body as it is to be kept."""
@@ -144,15 +151,19 @@ class Intake:
             return self.refusal
         desk = self._desk
         incoming = self._incoming(body, body_file)
-        # From here on the body file belongs to the brain: whatever becomes of this session, only it knows
-        # whether a row names the file.  One that no row names is removed at the next start.
-        answer = await desk.door.accept(incoming)
+        self._handed_over = True
+        try:
+            answer = await desk.door.accept(incoming)
+        except (ConnectionError, TimeoutError):
+            # Committed or not: nobody knows, so the client tries again (a possible duplicate, never a loss).
+            self.refusal = replies.STORAGE_FAILED
+            return self.refusal
         if isinstance(answer, Accepted):
             desk.counts.accepted[self._sender.origin.listener] += 1
             desk.counts.octets += incoming.size
             return replies.accepted(answer.id)
-        self.refusal = answer.reply
-        self._body.discard()
+        self._handed_over = False
+        self.refuse(answer.reply)
         return answer.reply
 
     def _incoming(self, body: bytes | None, body_file: str | None) -> Incoming:

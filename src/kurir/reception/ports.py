@@ -41,7 +41,11 @@ class BrainDoor(Protocol):
         ...
 
     async def accept(self, incoming: Incoming) -> Accepted | Refused:
-        """Make it durable.  Only after `Accepted` may "250" be said."""
+        """Make it durable.  Only after `Accepted` may "250" be said.
+
+        `Refused` means that it was surely not stored: its body file is removed.  Raises `ConnectionError` or
+        `TimeoutError` where the answer got lost: it may have been stored, so the file stays, and 451 is said.
+        """
         ...
 
     def observe(self, observations: Sequence[Observation]) -> None:

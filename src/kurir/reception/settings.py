@@ -49,8 +49,7 @@ class Deadlines:
 
     `command`: for one whole command; `session`: commands of one connection altogether; `data`: silence
     allowed within a body, to which the body earns `1 / min_rate` seconds for each octet; `handshake`: TLS;
-    `write`: for a client that does not read; `verify`: for the next hop's word on a recipient; `brain`: for
-    the commit.
+    `write`: for a client that does not read; `verify`: for the next hop's word on a recipient.
     """
 
     command: float = 300.0
@@ -60,7 +59,6 @@ class Deadlines:
     handshake: float = 10.0
     write: float = 60.0
     verify: float = 30.0
-    brain: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)

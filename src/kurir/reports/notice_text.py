@@ -38,7 +38,9 @@ class Sentence(Protocol):
 class Explain(Protocol):
     """The catalogue of causes, as `kurir.trace.explain` offers it.  Unknown `values` are ignored."""
 
-    def __call__(self, cause: Cause, lang: Lang, *, final: bool | None = None, **values: object) -> Sentence:
+    def __call__(
+        self, cause: Cause, lang: Lang, *, final: bool | None = None, time: str = "", **values: object
+    ) -> Sentence:
         """Return the sentences for `cause` in `lang`."""
         ...
 
@@ -114,7 +116,8 @@ def _one(reason: NoticeReason, settings: ReportSettings, explain: Explain, lang:
             lines.append(_wrapped(f"{words['todo']}: {disarm(sentence.todo)}", "  "))
         if said is not None:
             label = words["said"].format(host=outcome.host) if outcome.host else words["said.somebody"]
-            lines.append(_wrapped(disarm(f'{label}: "{str(said)[: settings.max_reply]}"'), "  "))
+            # Word for word, and on a line of its own: it is what people copy and search for.
+            lines += [f"  {disarm(label)}:", f'    "{disarm(str(said)[: settings.max_reply])}"']
         elif outcome.detail:
             lines.append(_wrapped(disarm(f"{words['detail']}: {outcome.detail[: settings.max_reply]}"), "  "))
         if outcome.possibly_delivered:

@@ -76,11 +76,7 @@ def status_of(action: str, outcome: Outcome | None) -> str:
     if action == "failed" and outcome.kind is OutcomeKind.DEFERRED:
         klass = "4"
     if klass == "2":
-        return (
-            "2.1.5"
-            if outcome.reply is None or not outcome.reply.enhanced
-            else _same_class(outcome, klass) or "2.0.0"
-        )
+        return _same_class(outcome, klass) or "2.0.0"
     return _same_class(outcome, klass) or f"{klass}.{DETAILS[outcome.cause]}"
 
 

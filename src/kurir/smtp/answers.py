@@ -42,6 +42,17 @@ class PeerExtensions:
         return None
 
 
+def parse_extensions(reply: Reply) -> PeerExtensions:
+    """Read the lines of a 250 to EHLO (RFC 5321 section 4.1.1.1); ``AUTH=PLAIN`` of old servers counts as AUTH."""
+    keywords: dict[str, tuple[str, ...]] = {}
+    for line in reply.lines[1:]:
+        words = line.replace("=", " ", 1).split() if line[:5].upper() == "AUTH=" else line.split()
+        if words:
+            keyword = words[0].upper()
+            keywords[keyword] = keywords.get(keyword, ()) + tuple(words[1:])
+    return PeerExtensions(reply.lines[0].partition(" ")[0], keywords)
+
+
 @dataclass(frozen=True, slots=True)
 class Greeted:
     """The banner."""

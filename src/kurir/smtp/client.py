@@ -24,11 +24,13 @@ from .answers import (
     PeerExtensions,
     TlsAnswered,
     TransactionDone,
+    parse_extensions,
 )
 from .commands import envelope_lines, travels_by_bdat
 from .data import DotStuffer
 from .reply_reader import Garbage, ReplyReader
 from .states import CLIENT, Awaits, Sense
+from .transfer import STAGE, Result, Transfer
 
 __all__ = [
     "AuthChallenged",
@@ -43,37 +45,6 @@ __all__ = [
     "TlsAnswered",
     "TransactionDone",
 ]
-
-Result = tuple[str, Reply]
-
-# The stage that a reply decides for the recipients still open.
-_STAGE = {
-    Awaits.MAIL: "mail",
-    Awaits.RCPT: "rcpt",
-    Awaits.DATA: "data",
-    Awaits.CHUNK: "body",
-    Awaits.BODY: "body",
-}
-
-
-class _Transaction:
-    """One message on its way: who was accepted, what was decided, how far the body is."""
-
-    __slots__ = ("accepted", "chunking", "dot_sent", "held", "mail_accepted", "results", "sending", "stuffer")
-
-    def __init__(self, recipients: int, *, chunking: bool) -> None:
-        self.results: list[Result | None] = [None] * recipients
-        self.accepted: list[int] = []
-        self.mail_accepted = False
-        self.chunking = chunking
-        self.sending = False  # the peer waits for the body
-        self.dot_sent = False
-        self.stuffer: DotStuffer | None = None
-        self.held: bytes | None = None  # BDAT: the last piece, which may have to say LAST
-
-    def decide(self, stage: str, reply: Reply) -> None:
-        """Give `reply` to every recipient that has none yet."""
-        self.results = [(stage, reply) if result is None else result for result in self.results]
 
 
 class Client:
@@ -106,7 +77,7 @@ class Client:
         self._events: deque[ClientEvent] = deque()
         self._expected: deque[tuple[Awaits, int]] = deque(((Awaits.BANNER, 0),))
         self._planned: deque[tuple[Awaits, int, bytes]] = deque()  # unsent: the peer cannot pipeline
-        self._transaction: _Transaction | None = None
+        self._transaction: Transfer | None = None
         self._pipelining = self._quitting = self._lost = self._broken = False
 
     # -- bytes ---------------------------------------------------------------------------------------------
@@ -209,7 +180,7 @@ class Client:
         count = len(lines) - 1
         if not count:
             raise ValueError("transaction: no recipients")
-        self._transaction = _Transaction(count, chunking=travels_by_bdat(envelope.params, offered))
+        self._transaction = Transfer(count, chunking=travels_by_bdat(envelope.params, offered))
         steps = [(Awaits.MAIL, 0), *((Awaits.RCPT, i) for i in range(count))]
         if not self._transaction.chunking:
             steps.append((Awaits.DATA, 0))
@@ -297,7 +268,7 @@ class Client:
         self._HANDLERS[awaits](self, index, reply, sense)
         if reply.code == 421:
             if self._transaction is not None:
-                self._transaction.decide(_STAGE.get(awaits, "mail"), reply)
+                self._transaction.decide(STAGE.get(awaits, "mail"), reply)
                 self._finish()
             self._break(reply, "closed the session")
         elif self._planned:
@@ -440,7 +411,7 @@ class Client:
     def _finish(self) -> None:
         t, self._transaction = self._transaction, None
         assert t is not None
-        self._events.append(TransactionDone(tuple(result for result in t.results if result is not None)))
+        self._events.append(t.done())
 
     def _break(self, reply: Reply | None, problem: str) -> None:
         self._broken = True
@@ -467,14 +438,3 @@ class Client:
         _body,
         _skip,
     )
-
-
-def parse_extensions(reply: Reply) -> PeerExtensions:
-    """Read the lines of a 250 to EHLO (RFC 5321 section 4.1.1.1); ``AUTH=PLAIN`` of old servers counts as AUTH."""
-    keywords: dict[str, tuple[str, ...]] = {}
-    for line in reply.lines[1:]:
-        words = line.replace("=", " ", 1).split() if line[:5].upper() == "AUTH=" else line.split()
-        if words:
-            keyword = words[0].upper()
-            keywords[keyword] = keywords.get(keyword, ()) + tuple(words[1:])
-    return PeerExtensions(reply.lines[0].partition(" ")[0], keywords)

@@ -6,6 +6,7 @@ PARAMETER_LINE = 2048  # the same with the extensions' additions (RFC 1870, 3461
 AUTH_LINE = 12288  # RFC 4954 section 4: base64 of the largest response, CRLF included
 DISCARDED_LINE = 65536  # how much of a too long command is swallowed in search of its CRLF, then we hang up
 LONG_COMMANDS = 3  # too long commands in one session, then we hang up
+BODY_PIECE = 256 * 1024  # a body is passed on in pieces of at most this (and four octets held back before)
 TEXT_LINE = 65536  # RFC 5322 section 2.1.1 says 998; received longer ones are kept up to here, never folded
 RECIPIENTS = 1000  # RFC 5321 section 4.5.3.1.8 asks for at least 100
 ERRORS = 20  # refused commands in one session

@@ -39,18 +39,18 @@ class Inbox:
         self._buffer = b""
         self._start = 0
 
-    def take(self, most: int | None = None) -> bytes:
-        """Return and forget the next octets: all, or at most `most`."""
+    def take(self, most: int) -> bytes:
+        """Return and forget the next octets, at most `most`."""
         buffer, start = self._buffer, self._start
-        if most is None or len(buffer) - start <= most:
+        if len(buffer) - start <= most:
             self.clear()
             return buffer[start:] if start else buffer
         self._start = start + most
         return buffer[start : start + most]
 
     def put_back(self, rest: bytes) -> None:
-        """Make `rest` the next octets; everything must have been taken before."""
-        self._buffer = rest
+        """Make `rest`, the end of what was taken last, the next octets again."""
+        self._buffer = rest + self._buffer[self._start :]
         self._start = 0
 
     def first(self) -> int:

@@ -1,96 +1,49 @@
 """The server role: command lines and bodies in, events out, replies to the wire.
 
-`states` says which command is welcome where, `grammar` reads arguments, `data` and `bdat` take bodies off the
-wire.  What is left here is the order of things: who has to answer what, and when a session ends.
+`states` says which command is welcome where, `grammar` reads arguments, `intake` takes bodies in, `session` is
+what they share.  Left here: the greeting, the commands, and what the driver's answers to them mean.
 """
 
 from binascii import b2a_base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-from kurir.model import Body, Reply
+from kurir.model import Reply
 
 from . import events as e
 from . import grammar, limits, replies
-from .bdat import ChunkReader, parse_chunk
-from .data import DataReader, TextRules
 from .extensions import auth_offered, hello_lines
-from .reader import Inbox, Trouble
+from .intake import Intake
+from .reader import Trouble
 from .settings import ServerSettings
 from .states import (
     IDLE_COMMANDS,
     LAST_IN_GROUP,
-    LMTP_COMMANDS,
     OTHER_PROTOCOLS,
     PARAMETER_COMMANDS,
-    SMTP_COMMANDS,
     TLS_HANDSHAKE,
     Mode,
-    Row,
     State,
 )
 
 __all__ = ["Server", "ServerSettings"]
 
 
-class Server:
+_Reader = Callable[["Server"], bool]
+
+
+def _by_mode(readers: Mapping[Mode, _Reader]) -> tuple[_Reader, ...]:
+    return tuple(readers[mode] for mode in Mode)
+
+
+class Server(Intake):
     """One session.  See the package docstring for the flow and `events` for what to answer to what.
 
-    A call that answers an event while none of its kind waits is a mistake of the driver: `RuntimeError`.
+    A call that answers an event while none of its kind waits is a mistake of the driver: `RuntimeError`.  Once the
+    session has ended, answers that come late are void.
     """
 
-    __slots__ = (
-        "_auth_failures",
-        "_authenticated",
-        "_body",
-        "_body_kind",
-        "_commands",
-        "_errors",
-        "_events",
-        "_extended",
-        "_idle",
-        "_inbox",
-        "_last_chunk",
-        "_left",
-        "_long",
-        "_lost",
-        "_messages",
-        "_mode",
-        "_out",
-        "_recipients",
-        "_refusal",
-        "_refused_rcpt",
-        "_settings",
-        "_smtputf8",
-        "_state",
-        "_tls",
-        "_waiting",
-    )
-
-    def __init__(self, settings: ServerSettings, *, tls: bool = False) -> None:
-        self._settings = settings
-        self._commands: Mapping[bytes, Row] = LMTP_COMMANDS if settings.lmtp else SMTP_COMMANDS
-        self._tls = tls
-        self._inbox = Inbox()
-        self._out: list[bytes] = []
-        self._events: list[e.ServerEvent] = []
-        self._waiting: type[e.ServerEvent] | None = None
-        self._mode = Mode.SILENT
-        self._state = State.CONNECTED
-        self._extended = False  # the Hello that waits was EHLO or LHLO
-        self._lost = False
-        self._authenticated = False
-        self._errors = self._idle = self._long = self._auth_failures = self._messages = 0
-        self._body: DataReader | ChunkReader | None = None
-        self._left = 0  # octets of the chunk that are still to come
-        self._last_chunk = False
-        self._refusal: Reply | None = None  # the reply once a refused chunk is swallowed
-        self._recipients = 0
-        self._refused_rcpt = False
-        self._smtputf8 = False
-        self._body_kind = Body.SEVEN
-
-    # -- the driver's side: bytes ------------------------------------------------------------------------
+    __slots__ = ()
 
     def greet(self, reply: Reply | None = None) -> None:
         """Queue the 220 banner, or a refusing one (then `Closing` follows). Bytes received before are pregreet: 554."""
@@ -107,13 +60,6 @@ class Server:
         else:
             self._end(banner)
 
-    def receive(self, data: bytes) -> None:
-        """Store bytes from the peer; ``b""`` is end of file."""
-        if not data:
-            self._lost = True
-        elif self._mode is not Mode.CLOSED:
-            self._inbox.add(data)
-
     def next_event(self) -> e.ServerEvent | None:
         """Return the next event, or None when bytes or an answer are missing."""
         events = self._events
@@ -126,70 +72,38 @@ class Server:
                 self._end(replies.LOST, say=False)
         return events.pop(0)
 
-    def take_output(self) -> bytes:
-        """Return and forget what is to be written now."""
-        out = self._out
-        if not out:
-            return b""
-        data = out[0] if len(out) == 1 else b"".join(out)
-        out.clear()
-        return data
-
-    @property
-    def buffered(self) -> int:
-        """Octets received and not understood yet: a driver that answers slowly stops reading while this is large."""
-        return len(self._inbox)
-
-    # -- the driver's side: answers ------------------------------------------------------------------------
-
     def reply(self, reply: Reply) -> None:
         """Answer the event that waits."""
         waiting = self._waiting
         if waiting is None:
-            raise RuntimeError(f"reply {reply}: no event waits for an answer")
+            if self._mode is not Mode.CLOSED:
+                raise RuntimeError(f"reply {reply}: no event waits for an answer")
+            return
         self._waiting = None
         self._ANSWERS[waiting](self, reply)
-        if reply.code == 421 and self._mode is not Mode.CLOSED:
-            self._end(reply, say=False)
-
-    def reply_each(self, replies: Sequence[Reply]) -> None:
-        """LMTP: answer `BodyEnded` with one reply for each accepted recipient, in order."""
-        self._answered(e.BodyEnded)
-        if len(replies) != self._recipients:
-            raise ValueError(f"reply_each: {len(replies)} replies for {self._recipients} recipients")
-        for reply in replies:
-            self._say(reply)
-        self._body_answered(replies[-1])
+        if reply.code == 421:
+            self.close(reply, say=False)
 
     def accept_hello(self) -> None:
         """Answer `Hello` with our name and the extensions that apply now."""
-        self._answered(e.Hello)
-        if self._talks_early("EHLO"):
+        if not self._answered(e.Hello) or self._talks_early("EHLO"):
             return
         self._reset_transaction()
         self._state = State.IDLE
         lines = hello_lines(self._settings, self._tls)
         self._out.append(Reply(250, None, lines if self._extended else lines[:1]).render())
 
-    def go_on(self) -> None:
-        """Answer `BodyStarted(chunking=True)`: take the chunk (its 250 is sent by the server itself)."""
-        self._answered(e.BodyStarted)
-        if self._body is None:
-            raise RuntimeError("go_on: DATA is answered with 354 or a refusal")
-        self._mode = Mode.CHUNK
-
     def challenge(self, data: bytes) -> None:
         """Answer an auth event with a ``334`` challenge."""
-        self._answered(e.AuthStarted, e.AuthAnswered)
-        if not self._talks_early("AUTH"):
+        if self._answered(e.AuthStarted, e.AuthAnswered) and not self._talks_early("AUTH"):
             self._out.append(b"334 " + b2a_base64(data, newline=False) + b"\r\n")
             self._mode = Mode.AUTH
 
     def auth_succeeded(self, reply: Reply) -> None:
         """End the exchange with success; the session is authenticated from here on."""
-        self._answered(e.AuthStarted, e.AuthAnswered)
-        self._authenticated = True
-        self._say(reply)
+        if self._answered(e.AuthStarted, e.AuthAnswered):
+            self._authenticated = True
+            self._say(reply)
 
     def tls_started(self) -> None:
         """The handshake is done: everything known from before is forgotten (RFC 3207 section 4.2)."""
@@ -202,21 +116,10 @@ class Server:
         if len(self._inbox):  # came in the clear, behind STARTTLS
             self._end(replies.EARLY_TALK, say=False)
 
-    def close(self, reply: Reply) -> None:
-        """Driver-made end (421 on a deadline or a drain): queues `reply`, then `Closing`."""
+    def close(self, reply: Reply, *, say: bool = True) -> None:
+        """Driver-made end (421 on a deadline or a drain): queues `reply` unless not to `say` it, then `Closing`."""
         if self._mode is not Mode.CLOSED:
-            self._end(reply)
-
-    # -- answers to events ---------------------------------------------------------------------------------
-
-    def _await(self, event: e.ServerEvent) -> None:
-        self._events.append(event)
-        self._waiting = type(event)
-
-    def _answered(self, *kinds: type[e.ServerEvent]) -> None:
-        if self._waiting not in kinds:
-            raise RuntimeError(f"{kinds[0].__name__} is answered, but {self._waiting} waits")
-        self._waiting = None
+            self._end(reply, say=say)
 
     def _answer_plain(self, reply: Reply) -> None:
         self._say(reply)
@@ -256,42 +159,12 @@ class Server:
             self._refused_rcpt = True
             self._count_error(reply)
 
-    def _answer_body_started(self, reply: Reply) -> None:
-        if self._body is not None:  # a chunk is refused: its octets come all the same
-            self._fail_chunks()
-            if reply.code == 421:
-                self._say(reply)
-            else:
-                self._mode, self._refusal = Mode.SWALLOW, reply
-        elif not self._talks_early("DATA"):
-            self._say(reply)
-            if reply.code < 400:
-                self._body = DataReader(self._new_rules())
-                self._mode = Mode.DATA
-            else:
-                self._count_error(reply)
-
-    def _answer_body_ended(self, reply: Reply) -> None:
-        for _ in range(self._recipients if self._settings.lmtp else 1):
-            self._say(reply)
-        self._body_answered(reply)
-
-    def _body_answered(self, reply: Reply) -> None:
-        body, self._body = self._body, None
-        self._state, self._mode = State.IDLE, Mode.COMMAND
-        self._messages += 1
-        self._idle = 0
-        if isinstance(body, DataReader) and body.rules.framing:
-            self._end(reply, say=False)
-
     def _answer_xclient(self, reply: Reply) -> None:
         if reply.code != 220:
             self._answer_plain(reply)
             return
         self._out.append(reply.render())  # the banner of the new session
         self._state = State.CONNECTED
-
-    # -- readers: one step each; False when more bytes are needed ----------------------------------------------
 
     def _read_nothing(self) -> bool:
         return False
@@ -360,64 +233,6 @@ class Server:
             self._await(e.AuthAnswered(response))
         return True
 
-    def _read_data(self) -> bool:
-        data = self._inbox.take()
-        if not data:
-            return False
-        assert isinstance(self._body, DataReader)
-        rules = self._body.rules
-        body, rest = self._body.feed(data)
-        if body:
-            self._events.append(e.BodyChunk(body))
-        if rest is not None:
-            self._inbox.put_back(rest)
-            self._await(e.BodyEnded(rules.problem, rules.size))
-        elif self._far_too_large(rules.size):
-            self._end(replies.TOO_LARGE)
-        return True
-
-    def _read_chunk(self) -> bool:
-        assert isinstance(self._body, ChunkReader)
-        if self._left:
-            data = self._inbox.take(self._left)
-            if not data:
-                return False
-            self._left -= len(data)
-            body = self._body.feed(data)
-            if body:
-                self._events.append(e.BodyChunk(body))
-        if not self._left:
-            self._chunk_done(self._body)
-        return True
-
-    def _chunk_done(self, body: ChunkReader) -> None:
-        rules = body.rules
-        if self._last_chunk:
-            tail = body.end()
-            if tail:
-                self._events.append(e.BodyChunk(tail))
-            self._await(e.BodyEnded(rules.problem, rules.size))
-            return
-        self._mode = Mode.COMMAND
-        if rules.problem is None:
-            self._state = State.CHUNKS
-            self._say(replies.OK)
-        else:
-            self._fail_chunks()
-            self._reject("BDAT", rules.problem)
-
-    def _swallow(self) -> bool:
-        self._left -= len(self._inbox.take(self._left)) if self._left else 0
-        if self._left:
-            return False
-        refusal, self._refusal = self._refusal, None
-        assert refusal is not None
-        self._mode = Mode.COMMAND
-        self._reject("BDAT", refusal)
-        return True
-
-    # -- commands ------------------------------------------------------------------------------------------
-
     def _hello(self, argument: bytes, verb: bytes) -> None:
         name = grammar.parse_hello(argument)
         self._extended = verb != b"HELO"
@@ -476,30 +291,6 @@ class Server:
         else:
             self._await(e.RcptTo(recipient))
 
-    def _data(self, argument: bytes, _: bytes) -> None:
-        if argument.strip():
-            raise grammar.Malformed(replies.NO_ARGUMENT)
-        if self._body_kind is Body.BINARY:
-            raise grammar.Malformed(replies.BINARY_NEEDS_BDAT)
-        self._await(e.BodyStarted(chunking=False))
-
-    def _bdat(self, argument: bytes, refusal: Reply | None) -> None:
-        chunk = parse_chunk(argument)
-        if chunk is None:
-            self._reject("BDAT", replies.BAD_CHUNK, closing=True)
-            return
-        if self._far_too_large(chunk.size + (self._body.rules.size if self._body else 0)):
-            self._reject("BDAT", replies.TOO_LARGE, closing=True)
-            return
-        self._left, self._last_chunk = chunk
-        if refusal is not None:
-            self._mode, self._refusal = Mode.SWALLOW, refusal
-        elif self._body is None:
-            self._body = ChunkReader(self._new_rules())
-            self._await(e.BodyStarted(chunking=True))
-        else:
-            self._mode = Mode.CHUNK
-
     def _rset(self, argument: bytes, _: bytes) -> None:
         if argument.strip():
             raise grammar.Malformed(replies.NO_ARGUMENT)
@@ -527,8 +318,6 @@ class Server:
             raise grammar.Malformed(Reply.of(550, "5.7.0", "XCLIENT is not for you"))
         self._await(e.Xclient(grammar.parse_xclient(argument)))
 
-    # -- refusing, counting, ending ------------------------------------------------------------------------
-
     def _unknown(self, line: bytes, verb: bytes) -> None:
         if verb in OTHER_PROTOCOLS or verb.startswith(b"SSH-") or line[:1] == b"\x16":
             self._reject("(another protocol)", replies.NOT_SMTP, closing=True)
@@ -542,13 +331,6 @@ class Server:
             self._reject(verb.decode(), replies.NO_VALID_RECIPIENT, counted=False)  # pipelined, not wrong
         else:
             self._reject(verb.decode(), reply)
-
-    def _talks_early(self, command: str) -> bool:
-        """Close when something stands behind a command that must be the last of a group (RFC 2920 section 3.1)."""
-        if not len(self._inbox):
-            return False
-        self._reject(command, replies.EARLY_TALK, closing=True)
-        return True
 
     def _too_idle(self) -> bool:
         self._idle += 1
@@ -565,65 +347,18 @@ class Server:
             closing=self._long >= limits.LONG_COMMANDS,
         )
 
-    def _reject(self, command: str, reply: Reply, *, closing: bool = False, counted: bool = True) -> None:
-        self._say(reply)
-        self._events.append(e.Rejected(command, reply))
-        if closing:
-            self._end(reply, say=False)
-        elif counted:
-            self._count_error(reply)
-
-    def _count_error(self, reply: Reply) -> None:
-        self._errors += 1
-        if self._errors >= self._settings.max_errors and reply.code != 421:
-            self._end(replies.TOO_MANY_ERRORS)
-
-    def _say(self, reply: Reply) -> None:
-        self._out.append(replies.wire(reply))
-
-    def _end(self, reply: Reply, *, say: bool = True) -> None:
-        if say:
-            self._say(reply)
-        self._reset_transaction()
-        self._events.append(e.Closing(reply, polite=reply.code == 221))
-        self._mode, self._waiting, self._body = Mode.CLOSED, None, None
-        self._inbox.clear()
-
-    def _reset_transaction(self) -> None:
-        if State.MAIL <= self._state <= State.CHUNKS:
-            self._events.append(e.TransactionReset())
-        if self._state is not State.CONNECTED:
-            self._state = State.IDLE
-        self._body = None
-
-    def _fail_chunks(self) -> None:
-        """The message under way in chunks has failed: the driver drops it now, the client has to say RSET."""
-        self._reset_transaction()
-        self._state = State.FAILED
-
-    def _new_rules(self) -> TextRules:
-        settings = self._settings
-        return TextRules(
-            settings.max_size,
-            settings.max_text_line,
-            refuse_nul=settings.nul_in_body == "refuse",
-            any_octet=self._body_kind is Body.BINARY,
-        )
-
-    def _far_too_large(self, size: int) -> bool:
-        return 0 < self._settings.max_size * limits.OVERSIZE_FACTOR < size
-
-    _READERS: ClassVar[tuple[Callable[["Server"], bool], ...]] = (  # by Mode
-        _read_nothing,
-        _read_command,
-        _read_auth,
-        _read_data,
-        _read_chunk,
-        _swallow,
-        _read_long_line,
-        _read_nothing,
+    _READERS: ClassVar[tuple[_Reader, ...]] = _by_mode(
+        {
+            **Intake.BODY_READERS,
+            Mode.SILENT: _read_nothing,
+            Mode.COMMAND: _read_command,
+            Mode.AUTH: _read_auth,
+            Mode.LONG_LINE: _read_long_line,
+            Mode.CLOSED: _read_nothing,
+        }
     )
     _HANDLERS: ClassVar[Mapping[bytes, Callable[["Server", bytes, bytes], None]]] = {
+        **Intake.BODY_COMMANDS,
         b"HELO": _hello,
         b"EHLO": _hello,
         b"LHLO": _hello,
@@ -632,7 +367,6 @@ class Server:
         b"XCLIENT": _xclient,
         b"MAIL": _mail,
         b"RCPT": _rcpt,
-        b"DATA": _data,
         b"RSET": _rset,
         b"NOOP": _noop,
         b"HELP": _help,
@@ -640,14 +374,13 @@ class Server:
         b"QUIT": _quit,
     }
     _ANSWERS: ClassVar[Mapping[type[e.ServerEvent], Callable[["Server", Reply], None]]] = {
+        **Intake.BODY_ANSWERS,
         e.Hello: _answer_plain,
         e.StartTls: _answer_starttls,
         e.AuthStarted: _answer_auth,
         e.AuthAnswered: _answer_auth,
         e.MailFrom: _answer_mail,
         e.RcptTo: _answer_rcpt,
-        e.BodyStarted: _answer_body_started,
-        e.BodyEnded: _answer_body_ended,
         e.Verify: _answer_plain,
         e.Xclient: _answer_xclient,
     }

@@ -1,11 +1,61 @@
-"""Being built."""
+"""Where everything is kept: SQLite, body files, memory.  A backend behind the ports of the rooms above it.
+
+The brain's `SqliteFacts` makes a batch of changes durable with one sync.  Large bodies stream into
+`FileBodies` before the row that names them; `StoredBodies` reads bodies back for delivery and checks them.
+When the last recipient of a message has ended and nothing is owed any more, `DayMover` moves it into the file
+of that day, closes days with sealed books, and drops the oldest.  `audit` proves from all of that that nothing
+disappeared.  `TraceReader` answers questions, `erase` forgets a person.  Observations and accounts have files
+of their own, so that neither a flood nor a login touches the queue.  Memory twins of the ports are in
+`kurir.storage.memory`.
+"""
 
 from .accounts import SqliteAccounts
+from .audit import audit
 from .bodies import FileBodies
+from .database import NoDatabase
 from .days import DayMover
-from .facts import SqliteFacts
+from .erase import EraseReport, erase
+from .facts import CheckpointReport, SqliteFacts
 from .layout import Layout
 from .lock import StateLock, StateLocked
+from .memory import MemoryAccounts, MemoryBodies, MemoryFacts, MemoryObservations
 from .observations import SqliteObservations
+from .problems import AuditProblem, AuditReport
+from .reader import StoredTrace, TraceQuery, TraceReader, TraceSummary
 from .reading import StoredBodies
 from .settings import BodySettings, DaySettings, FactsSettings, ObservationSettings
+from .waiting import WaitingPage, head, waiting
+
+__all__ = [
+    "AuditProblem",
+    "AuditReport",
+    "BodySettings",
+    "CheckpointReport",
+    "DayMover",
+    "DaySettings",
+    "EraseReport",
+    "FactsSettings",
+    "FileBodies",
+    "Layout",
+    "MemoryAccounts",
+    "MemoryBodies",
+    "MemoryFacts",
+    "MemoryObservations",
+    "NoDatabase",
+    "ObservationSettings",
+    "SqliteAccounts",
+    "SqliteFacts",
+    "SqliteObservations",
+    "StateLock",
+    "StateLocked",
+    "StoredBodies",
+    "StoredTrace",
+    "TraceQuery",
+    "TraceReader",
+    "TraceSummary",
+    "WaitingPage",
+    "audit",
+    "erase",
+    "head",
+    "waiting",
+]

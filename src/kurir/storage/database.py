@@ -9,7 +9,7 @@ is left to replay, the file is read as immutable, since WAL needs a writable fol
 import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -99,29 +99,56 @@ def open_writer(
     with translated(None, f"opening {path}"):
         make_directory(path.parent)
         if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, mode))
-        connection = apsw.Connection(str(path), statementcachesize=128)
+            _create(path, schema, now, page_size, mode)
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=128)
     try:
         with translated(connection, f"opening {path}"):
-            connection.set_busy_timeout(5000)
-            connection.wal_autocheckpoint(0)
-            connection.pragma("page_size", page_size)
-            journal = connection.pragma("journal_mode", "wal")
-            connection.pragma("synchronous", synchronous)
-            connection.pragma("cache_size", -cache // 1024)
-            connection.pragma("temp_store", 2)
-            level = connection.pragma("synchronous")
-            if journal != "wal" or level != synchronous:
-                raise StoreError(
-                    f"{path}: journal mode is {journal} and synchronous {level}, "
-                    f"but wal and {_LEVEL_NAME[synchronous]} are needed for mail to survive a power cut"
-                )
+            _prepare(connection, path, synchronous, cache)
             _migrate(connection, path, schema, now)
-            sync_directory(path.parent)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _create(path: Path, schema: Schema, now: Callable[[], float], page_size: int, mode: int) -> None:
+    """Make the database under another name, sync it, then give it its name: nobody ever sees half of one."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    remove_database(draft)
+    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+    connection = apsw.Connection(str(draft), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        connection.pragma("page_size", page_size)
+        _prepare(connection, draft, FULL, 1024 * 1024)
+        _migrate(connection, path, schema, now)
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    finally:
+        connection.close()
+    with suppress(FileExistsError):  # another process was faster
+        os.link(draft, path)
+    remove_database(draft)
+    sync_directory(path.parent)
+
+
+def remove_database(path: Path) -> None:
+    """Remove a database with what belongs to it, if it is there."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _prepare(connection: apsw.Connection, path: Path, synchronous: int, cache: int) -> None:
+    connection.set_busy_timeout(5000)
+    connection.wal_autocheckpoint(0)
+    journal = connection.pragma("journal_mode", "wal")
+    connection.pragma("synchronous", synchronous)
+    connection.pragma("cache_size", -cache // 1024)
+    connection.pragma("temp_store", 2)
+    level = connection.pragma("synchronous")
+    if journal != "wal" or level != synchronous:
+        raise StoreError(
+            f"{path}: journal mode is {journal} and synchronous {level}, "
+            f"but wal and {_LEVEL_NAME[synchronous]} are needed for mail to survive a power cut"
+        )
 
 
 def _migrate(connection: apsw.Connection, path: Path, schema: Schema, now: Callable[[], float]) -> None:

@@ -20,7 +20,7 @@ import apsw
 
 from kurir.queue.ports import StoreError
 
-from .database import Schema, one, open_writer, sync_directory, transaction, translated
+from .database import Schema, one, open_writer, remove_database, sync_directory, transaction, translated
 from .facts import SqliteFacts
 from .rows import EVENT_COLUMNS, MESSAGE_COLUMNS, NOTICE_COLUMNS, RECIPIENT_COLUMNS
 from .settings import DaySettings
@@ -111,7 +111,7 @@ class DayMover:
 
     def close(self) -> None:
         """Close the files."""
-        self._close_day()
+        self.release()
         self._db.close()
 
     def today(self) -> str:
@@ -145,7 +145,7 @@ class DayMover:
             pass
         closed = []
         with self.busy, translated(self._db, "closing days"):
-            self._close_day()
+            self.release()
             query = f"SELECT {BOOK_COLUMNS} FROM day WHERE closed_at IS NULL AND day < ? ORDER BY day"
             for book in [read_book(row) for row in self._db.execute(query, (today,))]:
                 if self._close_book(book):
@@ -157,7 +157,7 @@ class DayMover:
         """Drop the files of closed days before `before` (default: `keep_days` ago); return the days dropped."""
         before = before or days_before(self.today(), self.settings.keep_days)
         with self.busy, translated(self._db, "dropping old days"):
-            self._close_day()
+            self.release()
             query = "SELECT day FROM day WHERE closed_at IS NOT NULL AND dropped_at IS NULL AND day < ? ORDER BY day"
             due = [row[0] for row in self._db.execute(query, (before,))]
             if due:
@@ -216,7 +216,7 @@ class DayMover:
         """Return the connection to a day file with the facts attached for reading; one is kept open."""
         if self._open and self._open[0] == day:
             return self._open[1]
-        self._close_day()
+        self.release()
         connection = open_day(self.layout.day(day), self.facts.clock.now)
         try:
             with translated(connection, f"opening {self.layout.day(day)}"):
@@ -227,7 +227,8 @@ class DayMover:
         self._open = (day, connection)
         return connection
 
-    def _close_day(self) -> None:
+    def release(self) -> None:
+        """Let go of the day file that is kept open (the caller holds `busy`)."""
         if self._open:
             self._open[1].close()
             self._open = None
@@ -272,10 +273,3 @@ def rest(connection: apsw.Connection) -> None:
     with suppress(apsw.BusyError):
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         connection.pragma("journal_mode", "delete")
-
-
-def remove_database(path: Path) -> None:
-    """Remove a database with what belongs to it."""
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).unlink()

@@ -202,7 +202,7 @@ def _decide(
             and (rule.host is None or rule.host.search(host) or rule.host.search(words))
         ):
             return rule.cause, "provider", rule.final, rule.retry_after
-    said = next((rule.cause for rule in TEXTS if rule.pattern.search(words)), None)
+    said = _text(words)
     firm = FIRM.get(detail)
     if firm and said not in FIRM_OVERRULED_BY:
         return firm, "enhanced", None, None
@@ -223,6 +223,21 @@ def _decide(
 
 # Words said of everything: a weak code that is more precise wins over them.
 _VAGUE = frozenset({Cause.POLICY_RECEIVER, Cause.BUSY, Cause.REMOTE_FAULT})
+
+
+# "Recipient address rejected: greylisted": what stands behind the colon is the reason, if it says anything.
+_REJECTED_BECAUSE = re.compile(
+    r"(?:recipient|sender|client host|helo command|data command)\S{0,80} (?:address )?rejected: ?(.{4,})"
+)
+
+
+def _text(words: str) -> Cause | None:
+    m = _REJECTED_BECAUSE.search(words)
+    if m:
+        inner = next((rule.cause for rule in TEXTS if rule.pattern.search(m[1])), None)
+        if inner is not None and inner not in (Cause.POLICY_RECEIVER, Cause.UNKNOWN_DOMAIN):
+            return inner
+    return next((rule.cause for rule in TEXTS if rule.pattern.search(words)), None)
 
 
 def _said_when(words: str) -> float | None:

@@ -75,6 +75,7 @@ PROVIDERS: tuple[Rule, ...] = (
     ),
     _rule(Cause.RATE_LIMITED, r"too many login", codes=(454,), final=False, retry_after=3600),
     _rule(Cause.AUTH_FAILED, r"", codes=(534, 535)),
+    _rule(Cause.SENDER_REJECTED, r"groups\.google\.com/support"),
     # Microsoft's sender support pages: 7.5xx to 7.7xx are its own
     _rule(Cause.RATE_LIMITED, r"\brp-00[123]\b", final=False, retry_after=1800),
     _rule(Cause.BAD_REPUTATION, r"", enhanced=r"7\.(?:65\d)$"),

@@ -38,9 +38,15 @@ TEXTS: tuple[TextRule, ...] = (
     ),
     _any(
         Cause.NULL_MX,
-        r"null ?mx", r"(?:host|domain|system|server|machine)\S{0,40} (?:name )?does(?: not|n't) (?:accept|receive|handle) (?:any )?(?:e-?)?mail",
+        r"null ?mx", r"indicated no smtp service", r"(?:host|domain|system|server|machine)\S{0,40} (?:name )?does(?: not|n't) (?:accept|receive|handle) (?:any )?(?:e-?)?mail",
         r"doesn'?t receive e?-?mail", r"(?:not|never) accept(?:s|ing)? (?:any )?e?-?mail\b(?! from)",
         r"service not available.{0,20}no mail",
+    ),
+    _any(
+        Cause.CONTENT_SPAM,
+        r"(?:blacklist|blocklist|block|list)ed (?:url|link|domain in|uri)", r"\bur[il]bl\b", r"\bsurbl\b", r"spam (?:content|classification|message|score|detected|filter)",
+        r"scored as spam", r"looks like spam", r"spam-?like", r"considered (?:as )?(?:spam|unsolicited)", r"identified as spam", r"classified as (?:spam|unsolicited|bulk)",
+        r"probable spam", r"likely (?:spam|unsolicited)", r"message content rejected", r"appears to be (?:spam|unsolicited)", r"(?:is|as|be) spam\b", r"spam\W{0,3}$", r"due to spam",
     ),
     _any(Cause.DMARC_FAIL, r"\bdmarc\b", r"multiple authentication checks failed", r"no authentication information",
          r"does not have authentication information", r"unauthenticated email"),
@@ -55,13 +61,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"no matches to nameserver query", r"cannot find your (?:reverse )?host ?name", r"cannot (?:resolve|find) your",
         r"mismatch(?:es)? client ip", r"(?:ip|client) (?:address )?.{0,30}does not resolve", r"unresolvable (?:relay|client|host)",
         r"not resolve (?:the |your )?(?:ip|address)", r"hostname.{0,20}not (?:match|resolve)", r"generic (?:reverse|hostname|host name)",
-        r"invalid (?:dns )?(?:helo|ehlo).{0,20}(?:ip|dns)", r"invalid ip for sending", r"must have a valid (?:dns|host)",
-    ),
-    _any(
-        Cause.CONTENT_SPAM,
-        r"(?:blacklist|blocklist|block|list)ed (?:url|link|domain in|uri)", r"\bur[il]bl\b", r"\bsurbl\b", r"spam (?:content|classification|message|score|detected|filter)",
-        r"scored as spam", r"looks like spam", r"spam-?like", r"considered (?:as )?(?:spam|unsolicited)", r"identified as spam", r"classified as (?:spam|unsolicited|bulk)",
-        r"probable spam", r"likely (?:spam|unsolicited)", r"message content rejected", r"appears to be (?:spam|unsolicited)", r"(?:is|as|be) spam\b", r"spam\W{0,3}$",
+        r"invalid (?:dns )?(?:helo|ehlo).{0,20}(?:ip|dns)", r"must have a valid (?:dns|host)",
     ),
     _any(
         Cause.BAD_REPUTATION,
@@ -73,9 +73,14 @@ TEXTS: tuple[TextRule, ...] = (
         r"uceprotect", r"abuseat", r"abusix", r"senderscore", r"blocked (?:using|by .{0,20}(?:list|rbl))", r"listed (?:at|in|on|by) ",
         r"banned (?:sending )?(?:ip|host)", r"(?:ip|client host|server|host|network|address ip|ip address)\S{0,40} .{0,40}(?:is |has been |was |est )?(?:blocked|banned|bloquee|blackholed)",
         r"block(?:ed)? (?:your )?(?:ip|host|server|network)", r"(?:refus|reject|block|deny|deni|drop)\w* .{0,20}(?:connections?|(?:e-?)?mail) from (?:your |this )?(?:ip|host|server|network|address)",
-        r"your (?:ip|host|network|server|mail server) .{0,60}(?:reject|block|listed|refused|denied|banned)", r"\(bl\)", r"access denied.{0,40}(?:ip|host) ",
+        r"your (?:ip|host|network|server|mail server) .{0,60}(?:reject|block|listed|refused|denied|banned)", r"\(bl\)", r"invalid ip for sending", r"access denied.{0,40}(?:ip|host) ",
         r"not accepting connections", r"connection (?:refused|rejected|denied) (?:by|due to) (?:policy|security|your)", r"refused to talk to me: 5",
         r"dynamic (?:ip|pool|address)", r"dial-?up", r"residential", r"(?:messages|mail) from \S{1,80} (?:weren't|were not|was not) sent",
+    ),
+    _any(Cause.REMOTE_FAULT, r"\bldap\b", r"procmail", r"maildrop\b", r"mailer error"),
+    _any(
+        Cause.EXPIRED,
+        r"(?:message|envelope|queue|mail|lifetime)s? (?:has |have |is )?expired\b", r"in (?:the |our )?queue (?:for )?too long",
     ),
     _any(
         Cause.TOO_MANY_RECIPIENTS,
@@ -98,7 +103,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"quota[ -_]?(?:is |has been |was )?(?:exceed|full|reach|violation|over|used)", r"exceed\w* .{0,60}(?:quota|storage|disk|space|mailbox size|mailbox limit|capacity)",
         r"out of (?:storage|space|quota)", r"(?:insufficient|not enough|no|lack of) (?:mail ?box |storage |available )?(?:storage|space|room|quota)\b",
         r"mailbox (?:size|storage|space|quota)", r"storage (?:limit|quota|space|allocation)", r"user is (?:over|out)", r"user has (?:exceeded|too many)", r"too (?:many|much) .{0,30}in (?:the |this |his )?(?:mail ?box|inbox)",
-        r"maximum (?:allowed )?storage", r"disk quota", r"quota exceeded", r"mail ?box exceeds", r"mailbox .{0,20}quota", r"would exceed", r"exceeds (?:the )?(?:allowed )?quota",
+        r"maximum (?:allowed )?storage", r"disk quota", r"quota exceeded", r"mail ?box exceeds", r"mailbox .{0,20}(?:quota|exceeded)", r"would exceed", r"exceeds (?:the )?(?:allowed )?quota",
     ),
     _any(
         Cause.MALFORMED,
@@ -108,7 +113,7 @@ TEXTS: tuple[TextRule, ...] = (
     ),
     _any(
         Cause.TOO_LARGE,
-        r"(?:message|mail|size|length|body|content|attachment)s?\b.{0,40}(?:too (?:large|big|long)|exceed)", r"too (?:large|big)\b", r"max(?:imum)?\.? (?:message |mail |allowed )?size",
+        r"(?:message|mail|size|length|body|content|attachment)s?\b.{0,40}(?:too (?:large|big)|exceed)", r"(?:message|mail|body) (?:is |was )?too long", r"too (?:large|big)\b", r"max(?:imum)?\.? (?:message |mail |allowed )?size",
         r"message (?:size|length)", r"size limit", r"larger than", r"exceed\w* .{0,30}(?:size|length)", r"fixed maximum",
     ),
     _any(
@@ -142,7 +147,7 @@ TEXTS: tuple[TextRule, ...] = (
     _any(
         Cause.SENDER_REJECTED,
         r"sender (?:address |domain |verify |verification |e-?mail |'?<?\S{1,120}>?'? )?(?:is |was |has been |address |domain )?(?:reject|refus|denied|den(?:y|ied)|invalid|unknown|verify fail|failed|not exist|does not|doesn't|block|could not|not (?:allowed|accepted|valid|found|exist)|unverified|unauthori)",
-        r"domain of sender", r"(?:unroutable|unrouteable|invalid|bad|unknown|unverifi\w+|forged|illegal) (?:sender|return|from|envelope)", r"sender verif", r"sender's? (?:domain|address|mail)", r"envelope[- ](?:sender|from)", r"(?:empty|null) (?:sender|envelope|return|reverse)",
+        r"domain of sender", r"permission to post", r"(?:unroutable|unrouteable|invalid|bad|unknown|unverifi\w+|forged|illegal) (?:sender|return|from|envelope)", r"sender verif", r"sender's? (?:domain|address|mail)", r"envelope[- ](?:sender|from)", r"(?:empty|null) (?:sender|envelope|return|reverse)",
         r"(?:return|reverse)[- ]path", r"bounces? (?:are |is )?not accepted", r"mail from .{0,120}(?:reject|refus|denied|not (?:allowed|accepted)|block)", r"from (?:address|domain|header).{0,60}(?:reject|refus|denied|not |invalid|block)",
         r"not (?:authori[sz]ed|allowed|permitted) to (?:send|post)", r"does not have permission to (?:send|post)", r"don't have permission to (?:send|post)", r"(?:only|restricted to) .{0,40}(?:members|subscribers|senders)", r"we don't accept mail from", r"not accept(?:ed|ing)? mail from",
         r"no such domain\b.{0,40}\.$", r"sender is (?:not|on)", r"you (?:are|have been) (?:not )?(?:allowed|blocked|authori[sz]ed|permitted)",
@@ -161,8 +166,8 @@ TEXTS: tuple[TextRule, ...] = (
     ),
     _any(
         Cause.UNKNOWN_DOMAIN,
-        r"(?:domain|host)(?: name| part)? (?:was |is |does |has |could )?(?:not (?:be )?(?:found|exist|known|valid|reachable|resolve)|unknown|invalid|doesn't exist|nonexistent|non-existent)", r"(?:nxdomain|no such (?:domain|host)|unknown (?:host|domain)|unrout(?:e)?able (?:mail )?domain|host unknown)",
-        r"(?:bad|illegal|invalid) (?:destination )?(?:host|system|domain|mailbox address)", r"name or service not known", r"no mx\b", r"domain .{0,80}(?:does not exist|doesn't exist|not found|can't be found|couldn't be found|not reachable|is invalid)", r"non-?existent (?:host|domain)", r"couldn't find any host named", r"cannot find .{0,40}(?:domain|host)",
+        r"(?:domain|host)(?: name| part)? (?:was |is |does |has |could )?(?:not (?:be )?(?:found|exist|known|valid|resolve)|unknown|invalid|doesn't exist|nonexistent|non-existent)", r"(?:nxdomain|no such (?:domain|host)|unknown (?:host|domain)|unrout(?:e)?able (?:mail )?domain|host unknown)",
+        r"(?:bad|illegal|invalid) (?:destination )?(?:host|system|domain|mailbox address)", r"name or service not known", r"domain (?:is )?not reachable", r"couldn't find (?:a mail exchanger|any host)", r"no mx\b", r"domain .{0,80}(?:does not exist|doesn't exist|not found|can't be found|couldn't be found|not reachable|is invalid)", r"non-?existent (?:host|domain)", r"couldn't find any host named", r"cannot find .{0,40}(?:domain|host)",
         r"responded with code nxdomain", r"recipient address must contain a domain", r"domain (?:isn't|is not) (?:found|valid|known)", r"host/domain", r"we (?:couldn't|could not) find the recipient domain",
     ),
     _any(
@@ -170,13 +175,13 @@ TEXTS: tuple[TextRule, ...] = (
         r"(?:user|recipient|mail ?box|account|address|addressee|alias|customer|person|name|email|member|subscriber|list|local part|username)(?: address| name| account| id|:|\(s\))*(?:'?s?)? .{0,60}?(?:unknown|not (?:be )?(?:found|exist|known|valid|listed|local|registered|recogni[sz]ed|here|have)|does(?: not|n't) exist|doesn't|is invalid|isn't|not a valid|was not found|couldn't be found|non-?existent|not in our)",
         r"(?:no such|unknown|invalid|bad|nonexist\w+|non-existent|undefined|unrecogni[sz]ed|illegal|wrong|incorrect|no) (?:local )?(?:virtual )?(?:user|recipient|mail ?box|account|address|addressee|alias|customer|person|mail|email|name|member|users?|destinat\w+|local ?part|id)\b",
         r"(?:not|isn't) (?:our|a (?:known|valid|registered|local|current)|an? (?:existing|active)) .{0,20}(?:user|customer|recipient|mailbox|address|account|subscriber)", r"not (?:our|a) (?:user|customer|member)", r"mail ?box (?:unavailable|not available|invalid)", r"address (?:rejected|invalid|unknown|error|not found|failed)", r"user (?:unknown|not found|reject|does)", r"recipient (?:rejected|unknown|not found|invalid|reject|no longer|address rejected)",
-        r"recipient address rejected", r"does not exist", r"doesn't exist", r"no mail ?box", r"no longer (?:on|at|with|valid|works?|available|here|in use|exists?)", r"has moved", r"has left", r"not found in", r"there is no one", r"destinataire inv", r"unrout(?:e)?able address", r"undeliverable address", r"not listed in", r"can't (?:find|locate) (?:user|recipient|that)",
+        r"recipient address rejected", r"invalid (?:final )?(?:delivery )?user", r"does not exist", r"doesn't exist", r"no mail ?box", r"no longer (?:on|at|with|valid|works?|available|here|in use|exists?)", r"has moved", r"has left", r"not found in", r"there is no one", r"destinataire inv", r"unrout(?:e)?able address", r"undeliverable address", r"not listed in", r"can't (?:find|locate) (?:user|recipient|that)",
         r"does(?: not|n't) have an? \S{1,60} account", r"unknown or illegal", r"not known (?:here|at)", r"nosuchuser", r"to an? (?:invalid|unknown|nonexistent)", r"delivery to the following recipients? failed permanently", r"this address (?:no longer|is not|is no)", r"\bnot? (?:one|body) by that name", r"isn't (?:known|recognized|valid)", r"not our",
     ),
     _any(
         Cause.EXPIRED,
         r"(?:message|mail|queue|delivery|retry|time|timeout|lifetime)\S{0,40} .{0,30}(?:expired|timeout exceeded|time limit|too long|exceeded)", r"message expired", r"delivery (?:time )?expired", r"retry (?:timeout|time not reached)", r"been in the queue", r"queued? (?:for )?too long",
-        r"(?:undeliverable|could not be delivered|cannot be delivered|unable to deliver|not (?:been )?delivered|not deliver) .{0,60}(?:for|after|in|within|more than) (?:\S{1,60} )?\d{1,6}(?:\.\d{1,6})? ?(?:hour|day|minute|second|hr|week|d\b|h\b)", r"giving up", r"gave up", r"too old", r"unable to deliver .{0,40}(?:hours|days|minutes)", r"for too long", r"for (?:more than |the last |over )?\d{1,6} (?:days|hours)", r"delivery retry", r"too many (?:failures|attempts|retries|delivery attempts)",
+        r"(?:undeliverable|could not be delivered|cannot be delivered|unable to deliver|not (?:been )?delivered|not deliver) .{0,60}(?:for|after|in|within|more than) (?:\S{1,60} )?\d{1,6}(?:\.\d{1,6})? ?(?:hour|day|minute|second|hr|week|d\b|h\b)", r"giving up", r"undelivered after \d", r"failing for a long time", r"failed \d{1,4} attempts", r"gave up", r"too old", r"unable to deliver .{0,40}(?:hours|days|minutes)", r"for too long", r"for (?:more than |the last |over )?\d{1,6} (?:days|hours)", r"delivery retry", r"too many (?:failures|attempts|retries|delivery attempts)",
     ),
     _any(Cause.TIMEOUT, r"timed? ?-?out", r"timeout", r"no (?:response|answer|reply)", r"not respond"),
     _any(

@@ -188,8 +188,7 @@ QUICK = Timeouts(
     tls=0.5,
     auth=0.3,
     mail=0.3,
-    rcpt=0.3,
-    data_init=0.3,
+    rcpt=0.01,
     data_block=0.3,
     final_dot=0.3,
 )

@@ -86,7 +86,7 @@ def test_a_group_is_not_a_single_author():
     assert parse_mailboxes(b"undisclosed-recipients:;").mailboxes == ()
 
 
-@given(st.text(alphabet=list('ab.@<>()[]",;:\\ \t=?') + ["ä", "\0", "\n"], max_size=60))
+@given(st.text(alphabet='ab.@<>()[]",;:\\ \t=?ä\0\n', max_size=60))
 def test_any_text_is_answered(text):
     found = parse_mailboxes(text.encode())
     for mailbox in found.mailboxes:

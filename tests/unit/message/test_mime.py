@@ -14,11 +14,12 @@ from kurir.message.eightbit import (
     convert_chunks,
     plan_conversion,
 )
+from kurir.message.facts import facts_of
 from kurir.message.limits import MimeLimits
 from kurir.message.mime import Kind, MimeParser, MimeProblem
 from kurir.message.structure import Trait, TraitCounter, survey
 
-from .material import all_mails
+from .material import all_mails, mails
 
 FRAGMENTS = [
     b"Content-Type: multipart/mixed; boundary=x\r\n",
@@ -309,3 +310,13 @@ def test_time_grows_with_the_size_only(head, unit):
 
     small = min(cost(50_000) for _ in range(3))
     assert min(cost(800_000) for _ in range(2)) < 40 * small + 0.1
+
+
+def test_bounces_of_others():
+    for name, data in mails("bounces/sisimai-bounces.dev.tar.xz", ".eml"):
+        facts = facts_of(data)
+        structure = survey(data)
+        assert not structure.unscannable, name
+        assert facts.header_end <= len(data)
+        done = convert(data)
+        assert done.plan.idle or done.plan.obstacle or done.octets.isascii(), name

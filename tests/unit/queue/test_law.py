@@ -206,7 +206,7 @@ class Law(RuleBasedStateMachine):
             answers = self.world.offer(incoming("a@one.example"))
             self.world.run()
             assert all(isinstance(a, Refused) for a in answers)
-            assert self.world.brain.failed
+            assert self.world.brain.failed or self.world.brain.figures().full  # a stalled store is not asked
             self.store.broken = None
         self.store.full = False
         for hand in self.hands:  # what was given but not seen by the test yet

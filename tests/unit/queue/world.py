@@ -176,6 +176,9 @@ class World:
     def run(self) -> None:
         while self.posted:
             self.posted.popleft()()
+        for failure in self.failures:
+            if isinstance(failure, AssertionError):  # the accountant objects
+                raise failure
 
     def tick(self) -> float | None:
         delay = self.brain.tick()

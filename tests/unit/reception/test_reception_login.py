@@ -136,7 +136,7 @@ async def test_the_brake_and_the_limit_of_failures(tls: Tls) -> None:
         )
         assert await client.ended()
         await client.close()
-    assert len(house.brain.logins) == 6
+    assert len(house.brain.logins) == 5
     assert not any(success for _, _, success in house.brain.logins)
 
 

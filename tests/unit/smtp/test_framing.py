@@ -164,3 +164,14 @@ def test_chunks_carry_any_octets(body, points, binary):
         assert yes.messages == []
         assert 550 in yes.codes
     assert not yes.closed
+
+
+@pytest.mark.parametrize("chunking", [False, True])
+def test_pieces_are_bounded_and_what_follows_is_kept(chunking):
+    body = (b"x" * 70 + b"\r\n") * 20_000
+    wire = b"BDAT %d LAST\r\n%b" % (len(body), body) if chunking else body + b".\r\n"
+    start = OPEN.removesuffix(b"DATA\r\n") if chunking else OPEN
+    yes = Yes().feed(b"EHLO me\r\n", start, wire + b"NOOP\r\nQUIT\r\n")
+    assert yes.messages[0][2] == body
+    assert yes.codes[-3:] == [250, 250, 221]
+    assert max(len(x.data) for x in yes.events if isinstance(x, e.BodyChunk)) <= 256 * 1024 + 4

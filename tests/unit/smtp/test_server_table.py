@@ -8,7 +8,7 @@ from kurir.model import Reply
 from kurir.smtp import Server, ServerSettings
 from kurir.smtp import events as e
 
-from .driver import GO, Yes, cuts
+from .driver import GO, MAIL_OK, Yes, cuts
 
 H = b"EHLO me\r\n"
 M = b"MAIL FROM:<a@b.example>\r\n"
@@ -357,6 +357,19 @@ def test_driver_made_end_and_421_from_the_driver():
     yes.feed(M + R)
     assert yes.codes == [250, 421]
     assert yes.closed
+
+
+def test_an_answer_after_the_end_is_void():
+    bye = Reply.of(421, "4.4.2", "Too slow")
+    for ask, answer in [(M, "reply"), (b"EHLO x\r\n", "accept_hello")]:
+        yes = Yes().feed(H)
+        yes.answer = lambda event: None
+        yes.feed(ask)
+        yes.server.close(bye)
+        getattr(yes.server, answer)(*([MAIL_OK] if answer == "reply" else []))
+        yes.pump()
+        assert yes.output.endswith(b"421 4.4.2 Too slow\r\n")
+        assert yes.closed
 
 
 def test_xclient_begins_anew():

@@ -4,10 +4,9 @@ import sys
 
 import click
 
-from kurir.trace import explain_text
-
-from ..output import Command, Failure, document, option
-from ..words import current, say
+from kurir.cli.output import Command, Failure, document, option
+from kurir.cli.words import current, say
+from kurir.trace.why import explain
 
 MAX_INPUT = 256 * 1024
 
@@ -22,7 +21,7 @@ def command(text: tuple[str, ...], as_json: bool) -> int:
     said = " ".join(text) if text else sys.stdin.buffer.read(MAX_INPUT).decode("utf-8", "replace")
     if not said.strip():
         raise Failure(say("error.empty"))
-    why = explain_text(said, current())
+    why = explain(said, current())
     if as_json:
         document(why)
     else:

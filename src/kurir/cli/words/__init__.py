@@ -6,16 +6,16 @@ import tomllib
 from functools import cache
 from importlib import resources
 
-from kurir.trace import language
+from kurir.trace import Lang, language
 
 
 @cache
-def _table(lang: str) -> dict[str, str]:
+def _table(lang: Lang) -> dict[str, str]:
     data = tomllib.loads(resources.files(__package__).joinpath(f"{lang}.toml").read_text("utf-8"))
     return {f"{section}.{key}": text for section, table in data.items() for key, text in table.items()}
 
 
-def current() -> str:
+def current() -> Lang:
     """Return the language asked for: ``--lang`` on the command line, ``KURIR_LANG``, else the locale."""
     argv = sys.argv
     wanted = None

@@ -9,8 +9,6 @@ import hashlib
 import hmac
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from scramp import ScramException, ScramMechanism
 
 from kurir.identity.passwords import MAX_PASSWORD
@@ -20,14 +18,6 @@ from .server import SaslContext
 from .steps import Challenge, Failure, Step, Success
 
 FAKE_ITERATIONS = 15_000
-
-
-def endpoint_binding(certificate: bytes) -> bytes:
-    """Return the ``tls-server-end-point`` binding of a certificate in DER (RFC 5929 section 4.1)."""
-    algorithm = x509.load_der_x509_certificate(certificate).signature_hash_algorithm
-    # Ed25519 certificates name no hash: like MD5 and SHA-1 they are bound with SHA-256.
-    weak = algorithm is None or isinstance(algorithm, (hashes.MD5, hashes.SHA1))
-    return hashlib.new("sha256" if weak or algorithm is None else algorithm.name, certificate).digest()
 
 
 class Scram:

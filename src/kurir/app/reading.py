@@ -1,0 +1,220 @@
+"""What the command line reads by itself, beside a running server or after it: queue, trace, accounts, sandbox."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kurir.config import Config
+from kurir.identity import Account
+from kurir.model import Event, Observation, Recipient, decode_id, encode_id
+from kurir.queue import StoreError
+from kurir.queue.ports import RecipientState
+from kurir.sandbox import SandboxStore
+from kurir.storage import (
+    NoDatabase,
+    SqliteAccounts,
+    StoredTrace,
+    TraceQuery,
+    TraceReader,
+    TraceSummary,
+    head,
+    waiting,
+)
+from kurir.trace import Catalogue, Lang, MessageFacts, RecipientFacts, Timeline, timeline
+
+from . import settings
+from .clock import SystemClock
+from .control import ControlError
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRecipient:
+    """One waiting recipient; `state` is waiting or held, `reason` the last cause in words."""
+
+    index: int
+    address: str
+    state: str
+    next_at: float | None
+    attempts: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueEntry:
+    """One message with waiting recipients."""
+
+    id: str
+    number: int
+    size: int
+    accepted_at: float
+    sender: str
+    subject: str
+    recipients: tuple[QueueRecipient, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return dict(msgspec.to_builtins(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The listed entries, and how much there is in all."""
+
+    entries: tuple[QueueEntry, ...]
+    messages: int
+    recipients: int
+
+
+def reader(config: Config) -> TraceReader:
+    """Return the reader of this server's files."""
+    return TraceReader(settings.layout(config))
+
+
+def queue(config: Config, *, to: str = "", held: bool = False, limit: int = 1000, lang: Lang = "en") -> Queue:
+    """Return what waits, oldest first; `to` is part of an address.  Raises `ControlError`."""
+    try:
+        page = waiting(settings.layout(config), to=to, held=held, limit=limit)
+    except StoreError as e:
+        raise ControlError(str(e)) from None
+    entries = tuple(_entry(trace, lang, to.lower(), held=held) for trace in page.traces)
+    return Queue(entries, page.messages, page.recipients)
+
+
+def queue_entry(config: Config, text: str, lang: Lang = "en") -> QueueEntry | None:
+    """Return one message of the queue, None where it does not wait (any more)."""
+    number = decode_id(text)
+    found = reader(config).trace(number) if number is not None else None
+    if found is None:
+        return None
+    entry = _entry(found, lang, "", held=False)
+    return entry if entry.recipients else None
+
+
+def _entry(trace: StoredTrace, lang: Lang, to: str, *, held: bool) -> QueueEntry:
+    waiting = [
+        _waiting(i, recipient, state, trace.events, lang)
+        for i, (recipient, state) in enumerate(trace.recipients)
+        if state.fate is None and (state.held or not held) and to in str(recipient.address).lower()
+    ]
+    letter = trace.letter
+    return QueueEntry(
+        id=encode_id(trace.number),
+        number=trace.number,
+        size=letter.size,
+        accepted_at=letter.accepted_at,
+        sender=str(letter.reverse_path or ""),
+        subject=letter.subject,
+        recipients=tuple(waiting),
+    )
+
+
+def _waiting(
+    index: int, recipient: Recipient, state: RecipientState, events: Iterable[Event], lang: Lang
+) -> QueueRecipient:
+    reason = state.held or ""
+    if not reason:
+        outcomes = [e.outcome for e in events if e.recipient == index and e.outcome is not None]
+        reason = Catalogue.load().label(outcomes[-1].cause, lang) if outcomes else ""
+    return QueueRecipient(
+        index=index,
+        address=str(recipient.address),
+        state="held" if state.held else "waiting",
+        next_at=None if state.held else state.next_at,
+        attempts=state.attempts,
+        reason=reason,
+    )
+
+
+def head_of(config: Config, number: int) -> bytes:
+    """Return the header block of a waiting message, trace lines in front."""
+    return head(settings.layout(config), number)
+
+
+def accounts(config: Config) -> list[Account]:
+    """Return all accounts, by name; none where none was ever made."""
+    try:
+        store = SqliteAccounts(settings.layout(config), SystemClock(), writable=False)
+    except NoDatabase:
+        return []
+    except StoreError as e:
+        raise ControlError(
+            f"the accounts cannot be read: {e}; run this as the server's user or as root"
+        ) from None
+    try:
+        return list(store.accounts())
+    finally:
+        store.close()
+
+
+def sandbox_store(config: Config) -> SandboxStore:
+    """Return the captured mail of a playground.  Raises `ControlError` for a server without a sandbox."""
+    if not settings.has_sandbox(config):
+        raise ControlError(
+            "this server has no sandbox; make a playground with: kurir init DIR --domain D --playground"
+        )
+    return SandboxStore(Path(config.server.state) / "sandbox")
+
+
+def search(config: Config, text: str, *, since: float | None = None, limit: int = 50) -> list[TraceSummary]:
+    """Return messages that fit what a person typed, the newest first; an address in brackets is tried as well."""
+    query = msgspec.structs.replace(TraceQuery.of(text), since=since)
+    found = reader(config).search(query, limit)
+    if not found and query.message_id:
+        found = reader(config).search(TraceQuery(address=text.strip("<> "), since=since), limit)
+    if not found and query.address:
+        found = reader(config).search(TraceQuery(message_id=text, since=since), limit)
+    return found
+
+
+def observed(config: Config, text: str, *, since: float | None = None, limit: int = 20) -> list[Observation]:
+    """Return what never became a message and has to do with this address (or client), the newest first."""
+    text = text.strip("<> ")
+    if "@" in text:
+        found = reader(config).observations(address=text, since=since, limit=limit)
+    else:
+        found = reader(config).observations(client=text, since=since, limit=limit)
+    return [o for o, _ in found]
+
+
+def story(config: Config, number: int) -> Timeline | None:
+    """Return the timeline of one message, None where it is not known."""
+    found = reader(config).trace(number)
+    return None if found is None else timeline(facts_of(found), found.events)
+
+
+def facts_of(trace: StoredTrace) -> MessageFacts:
+    """Adapt what storage returns to what the trace tells from."""
+    letter = trace.letter
+    return MessageFacts(
+        number=letter.number,
+        accepted_at=letter.accepted_at,
+        reverse_path=letter.reverse_path,
+        recipients=tuple(_recipient(i, r, s) for i, (r, s) in enumerate(trace.recipients)),
+        origin=letter.origin,
+        size=letter.size,
+        subject=letter.subject,
+        message_id=letter.message_id,
+        header_from=trace.header_from,
+        require_tls=letter.params.require_tls,
+    )
+
+
+def _recipient(index: int, recipient: Recipient, state: RecipientState) -> RecipientFacts:
+    return RecipientFacts(
+        index=index,
+        address=recipient.address,
+        fate=state.fate,
+        next_at=state.next_at,
+        held=state.held,
+        attempts=state.attempts,
+        wanted=recipient.wanted,
+    )
+
+
+def newest(config: Config) -> float | None:
+    """Return when the newest message was accepted (epoch seconds), None where there is none."""
+    found: Sequence[TraceSummary] = reader(config).search(TraceQuery(), 1)
+    return found[0].accepted_at if found else None

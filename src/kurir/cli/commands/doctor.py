@@ -1,0 +1,104 @@
+"""``kurir doctor``: is this server set up right?"""
+
+import asyncio
+import os
+import sys
+import time
+
+import click
+
+from kurir.app import control, reading, settings
+from kurir.app.clock import SystemClock
+from kurir.app.setup import trial
+from kurir.cli.output import Command, common, document, table
+from kurir.cli.words import current, say
+from kurir.config import Config, ConfigError, find, load
+from kurir.doctor import Place, certificate, clock, disk, permissions, ports, resolvers
+from kurir.model import Finding, Severity
+from kurir.net import CachingResolver
+from kurir.trace import Catalogue
+
+
+@click.command(cls=Command)
+@click.argument("what", required=False, type=click.Choice(["own"]), default="own")
+@common
+def command(what: str, config_file: str | None, as_json: bool) -> int:
+    """Check this server; exit 1 when a finding is red."""
+    findings = {"own": _findings}[what](config_file)
+    texts = [Catalogue.load().text(current(), f"finding.{f.key}", **f.values) for f in findings]
+    if as_json:
+        document(
+            {
+                "findings": [
+                    {"check": f.check, "severity": f.severity.value, "key": f.key, "values": f.values,
+                     "evidence": f.evidence, "text": t}
+                    for f, t in zip(findings, texts, strict=True)
+                ]
+            }
+        )  # fmt: skip
+    else:
+        columns = ["", say("label.check"), say("label.finding")]
+        rows = [
+            (say(f"severity.{f.severity.value}"), f.check, t) for f, t in zip(findings, texts, strict=True)
+        ]
+        table(columns, rows)
+    return 1 if any(f.severity is Severity.RED for f in findings) else 0
+
+
+def _findings(config_file: str | None) -> list[Finding]:
+    try:
+        path = find(config_file, os.environ)
+        config = load(path)
+        mistakes = trial(config)
+    except ConfigError as e:
+        values = {"file": e.source, "detail": "; ".join(str(m) for m in e.mistakes)}
+        return [Finding(check="configuration", severity=Severity.RED, key="config_bad", values=values)]
+    values = {"file": str(path), "detail": "; ".join(str(m) for m in mistakes)}
+    severity, key = (Severity.RED, "config_bad") if mistakes else (Severity.GREEN, "config_ok")
+    return [Finding(check="configuration", severity=severity, key=key, values=values), *_server(config)]
+
+
+def _server(config: Config) -> list[Finding]:
+    state, now = config.server.state, time.time()
+    running, pid = _running(config)
+    key = "running" if running else "not_running"
+    found = [
+        Finding(
+            check="server",
+            severity=Severity.GREEN if running else Severity.YELLOW,
+            key=key,
+            values={"pid": pid},
+        )
+    ]
+    if os.geteuid() == 0 and not config.server.user and running:
+        found.append(Finding(check="server", severity=Severity.YELLOW, key="runs_as_root"))
+    listen = config.listen
+    places = [
+        *(Place(s, "smtp") for s in listen.smtp), *(Place(s, "submission") for s in listen.submission),
+        *(Place(s, "submissions", banner=False) for s in listen.submissions), *(Place(s, "lmtp") for s in listen.lmtp),
+        *(Place(s, "admin", banner=False) for s in listen.admin),
+    ]  # fmt: skip
+    found += ports(places, running=running)
+    shown = settings.server_tls(config).certificates[0]
+    own = config.tls.certificate is None
+    found += certificate(shown.certificate, shown.key, config.server.hostname, own=own, now=now)
+    found += asyncio.run(_resolver(config))
+    found += disk(state, config.limits.disk_free)
+    found += permissions(state, [shown.key, state / "accounts.db"])
+    found += clock(reading.newest(config), now)
+    return found
+
+
+def _running(config: Config) -> tuple[bool, str]:
+    try:
+        status = control.call(config.server.state / settings.CONTROL_SOCKET, "status")
+    except control.ControlError as e:
+        print(f"kurir: {e}", file=sys.stderr)
+        return False, ""
+    return True, str(status["pid"])
+
+
+async def _resolver(config: Config) -> list[Finding]:
+    resolver = CachingResolver(settings.resolver(config), clock=SystemClock().monotonic)
+    described = ", ".join(f"{s.host}:{s.port}" for s in resolver.servers)
+    return await resolvers(resolver, described)

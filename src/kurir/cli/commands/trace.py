@@ -1,0 +1,150 @@
+"""``kurir trace``: what happened to a message, and why."""
+
+import re
+import shutil
+import sys
+import time
+from datetime import datetime, tzinfo
+
+import click
+
+from kurir.app import reading
+from kurir.app.operate import operate
+from kurir.cli.output import (
+    Command,
+    Failure,
+    Group,
+    common,
+    configuration,
+    document,
+    on_terminal,
+    option,
+    table,
+    when,
+)
+from kurir.cli.words import current, say
+from kurir.config import Config
+from kurir.model import Observation
+from kurir.storage import TraceSummary
+from kurir.trace import as_json as timeline_json
+from kurir.trace import observation_json, observation_text, render_text, summary
+
+
+class _Default(Group):
+    """``kurir trace ID`` is ``kurir trace show ID``: whatever is no verb is looked for."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Take an unknown first word as what to show."""
+        if args and args[0] not in self.commands:
+            args = ["show", *args]
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Let options stand before what is looked for."""
+        if args and args[0].startswith("-") and args[0] not in ("-h", "--help"):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Default)
+def command() -> None:
+    """Look into the trace."""
+
+
+@command.command("show", cls=Command)
+@click.argument("what", nargs=-1, required=True)
+@option("--since", metavar="WHEN", default=None, help="opt.since")
+@option("--limit", type=click.IntRange(1), default=20, help="opt.limit")
+@option("--full", is_flag=True, help="opt.full")
+@common
+def show(
+    what: tuple[str, ...], since: str | None, limit: int, full: bool, config_file: str | None, as_json: bool
+) -> int:
+    """Show what happened."""
+    _, config = configuration(config_file)
+    text = " ".join(what)
+    start = _since(since)
+    found = reading.search(config, text, since=start, limit=limit)
+    seen = reading.observed(config, text, since=start, limit=limit)
+    if as_json:
+        stories = [reading.story(config, m.number) for m in found]
+        lang = current()
+        document(
+            {
+                "query": text,
+                "messages": [timeline_json(s, lang) for s in stories if s is not None],
+                "observations": [observation_json(o, lang) for o in seen],
+            }
+        )
+        return 0 if found or seen else 1
+    if not found and not seen:
+        raise Failure(say("error.no_message", what=text))
+    _print(config, found, seen, full=full)
+    return 0
+
+
+def _print(config: Config, found: list[TraceSummary], seen: list[Observation], *, full: bool) -> None:
+    zone = _zone()
+    if len(found) == 1 or full:
+        width = min(shutil.get_terminal_size((88, 24)).columns, 110)
+        for i, message in enumerate(found):
+            story = reading.story(config, message.number)
+            if story is not None:
+                sys.stdout.write(
+                    ("\n" if i else "")
+                    + render_text(story, current(), width, colour=on_terminal(), zone=zone)
+                )
+    elif found:
+        columns = [say(f"label.{c}") for c in ("id", "accepted", "sender", "subject", "state")]
+        table(columns, [_line(config, m, zone) for m in found])
+        click.echo(say("trace.more"))
+    if seen:
+        click.echo(("\n" if found else "") + say("trace.observed"))
+        for o in seen:
+            click.echo(f"  {when(o.at)}  {observation_text(o, current(), zone)}")
+
+
+def _line(config: Config, message: TraceSummary, zone: tzinfo) -> list[str]:
+    story = reading.story(config, message.number)
+    words = " ".join(summary(story, current(), zone)) if story is not None else ""
+    return [message.id, when(message.accepted_at), message.sender or "<>", message.subject, words]
+
+
+def _zone() -> tzinfo:
+    zone = datetime.now().astimezone().tzinfo
+    assert zone is not None
+    return zone
+
+
+_AGO = re.compile(r"(\d+)([mhdw])")
+_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def _since(text: str | None) -> float | None:
+    if text is None:
+        return None
+    m = _AGO.fullmatch(text.strip().lower())
+    if m:
+        return time.time() - int(m[1]) * _UNITS[m[2]]
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except ValueError:
+        raise Failure(say("error.bad_since", text=text)) from None
+
+
+@command.command("erase", cls=Command)
+@click.argument("address")
+@common
+def erase(address: str, config_file: str | None, as_json: bool) -> int:
+    """Erase a person's data."""
+    _, config = configuration(config_file)
+    done = operate(config, "trace.erase", address=address)
+    if as_json:
+        document(done)
+    else:
+        click.echo(say("trace.erased", messages=done["messages"], observations=done["observations"]))
+        if done["waiting"]:
+            click.echo(say("trace.still_waiting", ids=" ".join(done["waiting"])))
+    return 0

@@ -1,0 +1,246 @@
+"""TLS by policy: what is offered, what is proven, and what travels in the clear."""
+
+import asyncio
+import ssl
+import time
+
+import pytest
+
+from kurir.delivery import DeliverySettings, NextHop, NextHopVerifier, Route, RouteKind, TlsLevel
+from kurir.model import Cause, OutcomeKind, Reply, Stage, parse_address
+from kurir.net import ClientTlsFactory, ClientTlsSettings
+from kurir.net.devca import ensure_ca, ensure_leaf
+from tests.integration.scripted_peer import CLOSE, HANG, ehlo, peer
+from tests.unit.delivery.doubles import (
+    QUICK,
+    FakeResolver,
+    Harness,
+    lease_for,
+    ok,
+    smarthost_settings,
+    status,
+)
+
+TLS_EHLO = ehlo("PIPELINING", "STARTTLS")
+D, F, H = OutcomeKind.DEFERRED, OutcomeKind.FAILED, OutcomeKind.HANDED_OVER
+
+
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory):
+    return ensure_ca(tmp_path_factory.mktemp("ca"), now=time.time())
+
+
+@pytest.fixture(scope="module")
+def other_ca(tmp_path_factory):
+    return ensure_ca(tmp_path_factory.mktemp("other"), now=time.time())
+
+
+def server_context(authority, folder):
+    files = ensure_leaf(authority, folder, ["mail.example"], now=time.time())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate, files.key)
+    return context
+
+
+@pytest.fixture(scope="module")
+def good(ca, tmp_path_factory):
+    return server_context(ca, tmp_path_factory.mktemp("good"))
+
+
+@pytest.fixture(scope="module")
+def foreign(other_ca, tmp_path_factory):
+    return server_context(other_ca, tmp_path_factory.mktemp("foreign"))
+
+
+@pytest.fixture
+def trust(ca):
+    return ClientTlsFactory(ClientTlsSettings(bundle=ca.certificate), now=time.time)
+
+
+def settings_for(port, level, *, host="mail.example", **hop):
+    return smarthost_settings(
+        port, hop={"host": host, "tls": level, "tls_chosen": False} | hop, timeouts=QUICK
+    )
+
+
+RESOLVER = FakeResolver(a={"mail.example": ok("127.0.0.1"), "wrong.example": ok("127.0.0.1")})
+OPP, REQ, NONE = TlsLevel.OPPORTUNISTIC, TlsLevel.REQUIRE, TlsLevel.NONE
+
+# level, peer's script, its certificate, the name we dial -> kind, cause, stage, verified, plaintext fallback
+MATRIX = {
+    "opportunistic, good": (OPP, {"EHLO": TLS_EHLO}, "good", "mail.example", H, Cause.OK, "name", False),
+    "opportunistic, foreign CA": (OPP, {"EHLO": TLS_EHLO}, "foreign", "mail.example", H, Cause.OK, None, False),
+    "opportunistic, other name": (OPP, {"EHLO": TLS_EHLO}, "good", "wrong.example", H, Cause.OK, None, False),
+    "opportunistic, not offered": (OPP, {}, None, "mail.example", H, Cause.OK, None, False),
+    "opportunistic, handshake breaks": (OPP, {"EHLO": TLS_EHLO}, None, "mail.example", H, Cause.OK, None, True),
+    "opportunistic, 454": (
+        OPP, {"EHLO": TLS_EHLO, "STARTTLS": b"454 4.7.0 not now\r\n"}, None, "mail.example", H, Cause.OK, None, True,
+    ),
+    "none, offered": (NONE, {"EHLO": TLS_EHLO}, "good", "mail.example", H, Cause.OK, None, False),
+    "required, good": (REQ, {"EHLO": TLS_EHLO}, "good", "mail.example", H, Cause.OK, "name", False),
+    "required, foreign CA": (
+        REQ, {"EHLO": TLS_EHLO}, "foreign", "mail.example", D, Cause.TLS_UNTRUSTED, None, False,
+    ),
+    "required, other name": (
+        REQ, {"EHLO": TLS_EHLO}, "good", "wrong.example", D, Cause.TLS_UNTRUSTED, None, False,
+    ),
+    "required, not offered": (REQ, {}, None, "mail.example", D, Cause.TLS_REQUIRED, None, False),
+    "required, handshake breaks": (
+        REQ, {"EHLO": TLS_EHLO}, None, "mail.example", D, Cause.TLS_FAILED, None, False,
+    ),
+    "required, 454": (
+        REQ, {"EHLO": TLS_EHLO, "STARTTLS": b"454 4.7.0 not now\r\n"}, None, "mail.example", D, Cause.TLS_REQUIRED, None, False,
+    ),
+    "injection behind 220": (
+        REQ, {"EHLO": TLS_EHLO, "STARTTLS": b"220 go\r\n250-evil\r\n250 AUTH PLAIN\r\n"}, "good", "mail.example", D, None, None, False,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MATRIX)
+async def test_matrix(case, trust, request):
+    level, script, certificate, name, kind, cause, verified, fallback = MATRIX[case]
+    context = request.getfixturevalue(certificate) if certificate else None
+    async with peer(script, tls=context) as p:
+        s = settings_for(p.port, level, host=name)
+        harness = Harness(s, RESOLVER, tls=trust)
+        outcome = (await harness.deliver([lease_for(s, 1, ["a@example.org"])]))[1, 0]
+        await harness.hand.drain(1)
+    assert outcome.kind is kind
+    assert cause is None or outcome.cause is cause
+    assert outcome.plaintext_fallback is fallback
+    assert (outcome.tls.verified if outcome.tls else None) == verified
+    if kind is not H:
+        assert p.messages == [] and not any(line.startswith("MAIL") for line in p.lines)
+        assert outcome.stage in (Stage.TLS, Stage.HELO)
+    if "opportunistic, foreign" in case:
+        assert outcome.tls.why_not
+
+
+async def test_no_fallback_where_the_operator_forbids_it(trust):
+    async with peer({"EHLO": TLS_EHLO}) as p:
+        hop = {"host": "mail.example", "tls": OPP}
+        s = smarthost_settings(p.port, hop=hop, timeouts=QUICK, plaintext_fallback=False)
+        outcome = (await Harness(s, RESOLVER, tls=trust).deliver([lease_for(s, 1, ["a@example.org"])]))[1, 0]
+    assert (outcome.kind, outcome.cause) == (D, Cause.TLS_FAILED) and p.messages == []
+
+
+LOGIN = {"username": "user", "password": "s3cret"}
+
+
+async def test_a_password_never_follows_a_failed_handshake(trust):
+    script = {"EHLO": ehlo("STARTTLS", "AUTH PLAIN LOGIN"), "AUTH": b"235 ok\r\n"}
+    async with peer(script) as p:
+        s = settings_for(p.port, OPP, **LOGIN)
+        outcome = (await Harness(s, RESOLVER, tls=trust).deliver([lease_for(s, 1, ["a@example.org"])]))[1, 0]
+    assert outcome.kind is D and not any(line.startswith("AUTH") for line in p.lines)
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+@pytest.mark.parametrize(
+    ("offered", "answers", "said"),
+    [
+        ("AUTH PLAIN LOGIN", [b"235 2.7.0 ok\r\n"], "AUTH PLAIN AHVzZXIAczNjcmV0"),
+        ("AUTH LOGIN", [b"334 VXNlcm5hbWU6\r\n"], "AUTH LOGIN"),
+    ],
+)
+async def test_login_over_tls(trust, good, implicit, offered, answers, said):
+    script = {
+        "EHLO": ehlo("STARTTLS", offered) if not implicit else ehlo(offered),
+        "AUTH": answers,
+        "dXNlcg==": b"334 UGFzc3dvcmQ6\r\n",
+        "DXNLCG==": b"334 UGFzc3dvcmQ6\r\n",
+        "CZNJCMV0": b"235 2.7.0 ok\r\n",
+    }
+    async with peer(script, tls=good, implicit=implicit) as p:
+        s = settings_for(p.port, REQ, implicit_tls=implicit, **LOGIN)
+        outcome = (await Harness(s, RESOLVER, tls=trust).deliver([lease_for(s, 1, ["a@example.org"])]))[1, 0]
+    assert outcome.kind is H and outcome.tls.verified == "name"
+    assert said in p.lines
+
+
+async def test_a_wrong_password_is_our_trouble_and_waits(trust, good):
+    script = {"EHLO": ehlo("STARTTLS", "AUTH PLAIN"), "AUTH": b"535 5.7.8 bad credentials\r\n"}
+    async with peer(script, tls=good) as p:
+        s = settings_for(p.port, REQ, **LOGIN)
+        outcome = (await Harness(s, RESOLVER, tls=trust).deliver([lease_for(s, 1, ["a@example.org"])]))[1, 0]
+    assert (outcome.kind, outcome.cause, outcome.stage) == (D, Cause.AUTH_FAILED, Stage.AUTH)
+
+
+async def test_requiretls_travels_to_a_peer_that_promises_it(trust, good):
+    async with peer({"EHLO": ehlo("STARTTLS", "REQUIRETLS")}, tls=good) as p:
+        s = settings_for(p.port, OPP)
+        harness = Harness(s, RESOLVER, tls=trust)
+        outcome = (await harness.deliver([lease_for(s, 1, ["a@example.org"], require_tls=True)]))[1, 0]
+        await harness.hand.drain(1)
+    assert outcome.kind is H and "MAIL FROM:<me@client.example> REQUIRETLS" in p.lines
+    async with peer({"EHLO": TLS_EHLO}, tls=good) as p:
+        s = settings_for(p.port, OPP)
+        outcome = (
+            await Harness(s, RESOLVER, tls=trust).deliver(
+                [lease_for(s, 1, ["a@example.org"], require_tls=True)]
+            )
+        )[1, 0]
+    assert (outcome.kind, outcome.cause) == (F, Cause.TLS_REQUIRED) and "5.7.30" in outcome.detail
+
+
+def mx_settings(port, **changes):
+    route = Route(name="mx", kind=RouteKind.MX)
+    base = {"allow_loopback_peers": True, "mx_port": port, "timeouts": QUICK}
+    return DeliverySettings(hello_name="client.example", routes=(route,), **base | changes)
+
+
+async def test_the_next_mx_is_tried():
+    resolver = FakeResolver(
+        mx={"example.org": ok((10, "dead.example"), (20, "mail.example"))},
+        a={"dead.example": ok("127.0.0.9"), "mail.example": ok("127.0.0.1")},
+    )
+    async with peer() as p:
+        s = mx_settings(p.port)
+        harness = Harness(s, resolver)
+        outcome = (await harness.deliver([lease_for(s, 1, ["a@example.org"])]))[1, 0]
+        await harness.hand.drain(1)
+    assert outcome.kind is H and outcome.host == f"mail.example[127.0.0.1]:{p.port}"
+
+
+async def test_mx_on_this_machine_is_a_loop():
+    resolver = FakeResolver(mx={"example.org": ok((10, "mail.example"))}, a={"mail.example": ok("127.0.0.1")})
+    async with peer() as p:
+        s = mx_settings(p.port, allow_loopback_peers=False)
+        outcome = (await Harness(s, resolver).deliver([lease_for(s, 1, ["a@example.org"])]))[1, 0]
+    assert (outcome.kind, outcome.cause) == (F, Cause.LOOP) and "5.4.6" in outcome.detail
+    assert p.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [({}, 250), ({"RCPT": b"550 5.1.1 nobody\r\n"}, 550), ({"RCPT": HANG}, 451), ({"RCPT": CLOSE}, 451),
+     ({"MAIL": b"550 no null sender\r\n"}, 451), ({"banner": b"554 no\r\n"}, 451), ({"RCPT": b"450 later\r\n"}, 450)],
+)  # fmt: skip
+async def test_recipient_verification(script, code):
+    async with peer(script) as p:
+        s = smarthost_settings(p.port, timeouts=QUICK, verify_timeout=0.3)
+        harness = Harness(s)
+        verifier = NextHopVerifier(s, harness.hand.planner, harness.hand.opener, harness.clock)
+        who = parse_address("a@example.org")
+        replies = await asyncio.gather(*(verifier.verify(None, who) for _ in range(5)))
+        again = await verifier.verify(None, who)
+    assert {r.code for r in replies} == {code} and isinstance(again, Reply)
+    assert p.connections == (1 if code in (250, 550) else p.connections)
+    assert not any(line.startswith("DATA") for line in p.lines)
+
+
+async def test_verification_without_a_way():
+    resolver = FakeResolver(mx={"null.example": ok((0, ".")), "sick.example": status("servfail")})
+    s = mx_settings(25)
+    harness = Harness(s, resolver)
+    verifier = NextHopVerifier(s, harness.hand.planner, harness.hand.opener, harness.clock)
+    codes = [
+        (await verifier.verify(None, parse_address(f"a@{d}"))).code
+        for d in ("null.example", "sick.example", "gone.example")
+    ]
+    assert codes == [556, 451, 550]
+
+
+def test_next_hop_repr_hides_the_password():
+    assert "s3cret" not in repr(NextHop(host="x", port=1, **LOGIN))

@@ -1,0 +1,147 @@
+"""Next-hop URLs, the route table, and plans."""
+
+from random import Random
+
+import pytest
+
+from kurir.delivery import (
+    DeliverySettings,
+    NextHop,
+    Route,
+    RouteKind,
+    SmarthostUrlError,
+    TlsLevel,
+    parse_next_hop,
+)
+from kurir.delivery.plan import Planner
+from kurir.delivery.route import choose_route
+from kurir.model import Cause, OutcomeKind, Stage
+from kurir.queue.asks import PlanRequest
+
+from .doubles import FakeClock, FakeResolver, lease_for, ok, status
+
+URLS = {
+    "smtp://relay.example": ("relay.example", 25, False, False, TlsLevel.OPPORTUNISTIC, False),
+    "smtp://relay.example:2525?tls=none": ("relay.example", 2525, False, False, TlsLevel.NONE, True),
+    "smtp://me:pw@relay.example": ("relay.example", 587, False, False, TlsLevel.REQUIRE, False),
+    "smtp://me:pw@relay.example?tls=opportunistic": ("relay.example", 587, False, False, TlsLevel.OPPORTUNISTIC, True),
+    "smtps://relay.example": ("relay.example", 465, True, False, TlsLevel.REQUIRE, False),
+    "lmtp://[::1]:2424": ("::1", 2424, False, True, TlsLevel.OPPORTUNISTIC, False),
+    "SMTP://Relay.Example./": ("relay.example", 25, False, False, TlsLevel.OPPORTUNISTIC, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_urls(url):
+    hop = parse_next_hop(url)
+    assert (hop.host, hop.port, hop.implicit_tls, hop.lmtp, hop.tls, hop.tls_chosen) == URLS[url]
+
+
+def test_credentials_are_percent_decoded():
+    hop = parse_next_hop("smtp://me%40example.org:p%3A%2F%23w@relay.example")
+    assert (hop.username, hop.password) == ("me@example.org", "p:/#w")
+
+
+def test_unix_socket():
+    assert parse_next_hop("lmtp+unix:///run/dovecot/lmtp") == NextHop(
+        path="/run/dovecot/lmtp", lmtp=True, tls=TlsLevel.NONE, tls_chosen=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [("relay.example", "begins with one of"), ("http://x", "begins with one of"), ("smtp://", "no host"),
+     ("smtp://x:99999", "1 to 65535"), ("smtp://x:0", "1 to 65535"), ("smtp://x:y", "1 to 65535"), ("smtp://u@x", "both"),
+     ("smtp://x?tls=maybe", "none, opportunistic or require"), ("smtp://x?foo=1", "'foo' is unknown"),
+     ("smtps://x?tls=none", "contradicts"), ("smtp://x/path", "nothing belongs"), ("lmtp+unix://run/x", "lmtp+unix:///"),
+     ("lmtp+unix:///x?tls=require", "no TLS"), ("smtp://u:p#w@x", "%23")],
+)  # fmt: skip
+def test_bad_urls_say_what_is_wrong(url, words):
+    with pytest.raises(SmarthostUrlError, match=words.replace("+", r"\+")) as e:
+        parse_next_hop(url)
+    assert "p#w" not in str(e.value)
+
+
+def mx(name, **changes):
+    return Route(name=name, kind=RouteKind.MX, **changes)
+
+
+TABLE = (
+    mx("own", recipients=("here.example",)),
+    mx("bounces", senders=("<>",)),
+    mx("team", senders=("team.example",), recipients=("*.partner.example",)),
+    mx("rest", senders=("here.example", "team.example")),
+)
+
+
+@pytest.mark.parametrize(
+    ("sender", "domain", "name"),
+    [("x.example", "here.example", "own"), ("", "y.example", "bounces"), ("", "here.example", "own"),
+     ("team.example", "a.partner.example", "team"), ("team.example", "partner.example", "rest"),
+     ("team.example", "evilpartner.example", "rest"), ("x.example", "y.example", None)],
+)  # fmt: skip
+def test_first_match_wins(sender, domain, name):
+    route = choose_route(TABLE, sender, domain)
+    assert (route.name if route else None) == name
+
+
+@pytest.mark.parametrize("kind", [RouteKind.SMARTHOST, RouteKind.LMTP])
+def test_a_route_without_its_url_is_refused(kind):
+    with pytest.raises(ValueError, match="has a URL"):
+        Route(name="x", kind=kind)
+
+
+def planner(resolver, *routes, clock=None):
+    settings = DeliverySettings(hello_name="me.example", routes=routes or (mx("mx"),))
+    return Planner(settings, resolver, clock or FakeClock(), Random(1)), settings
+
+
+@pytest.mark.parametrize(("ttl", "expected"), [(0.0, 5.0), (300.0, 300.0), (1e9, 3600.0)])
+async def test_plans_live_as_long_as_dns_says_within_bounds(ttl, expected):
+    p, _ = planner(FakeResolver(mx={"d.example": ok((10, "a.d.example"), (10, "b.d.example"), ttl=ttl)}))
+    plan = await p.plan(PlanRequest("x.example", "d.example"))
+    assert plan.ttl == expected and plan.roads[0].site == "(a|b).d.example" and plan.failure is None
+
+
+async def test_plan_of_a_domain_that_is_not_there():
+    p, _ = planner(FakeResolver())
+    plan = await p.plan(PlanRequest("x.example", "gone.example"))
+    assert plan.roads == () and plan.failure.cause is Cause.UNKNOWN_DOMAIN
+    assert (plan.failure.kind, plan.failure.stage) == (OutcomeKind.FAILED, Stage.PLAN)
+
+
+async def test_plan_without_a_route_waits_for_the_administrator():
+    p, _ = planner(FakeResolver(), mx("one", recipients=("one.example",)))
+    plan = await p.plan(PlanRequest("", "two.example"))
+    assert (plan.failure.kind, plan.failure.cause) == (OutcomeKind.DEFERRED, Cause.CONFIGURATION)
+
+
+async def test_destination_is_remembered_and_looked_up_again():
+    resolver, clock = FakeResolver(mx={"d.example": ok((10, "a.d.example"))}), FakeClock()
+    p, settings = planner(resolver, clock=clock)
+    await p.plan(PlanRequest("", "d.example"))
+    lease = lease_for(settings, 1, ["x@d.example"], site="a.d.example")
+    for _ in range(3):
+        assert (await p.destination(lease)).hosts[0].name == "a.d.example"
+    assert len(resolver.asked) == 1
+    clock.at += 10_000
+    resolver.mx_records["d.example"] = ok((10, "new.example"))
+    found = await p.destination(lease)
+    assert found.site == "a.d.example" and found.hosts[0].name == "new.example"
+    clock.at += 10_000
+    resolver.mx_records["d.example"] = status("servfail")
+    assert (await p.destination(lease)).cause is Cause.DNS_FAILURE
+
+
+async def test_local_and_smarthost_sites():
+    hop = NextHop(host="relay.example", port=587)
+    p, _ = planner(
+        FakeResolver(),
+        Route(name="local", kind=RouteKind.MAILDIR, recipients=("here.example",)),
+        Route(name="out", kind=RouteKind.SMARTHOST, next_hop=hop, concurrency=3, rate=1.5),
+    )
+    local = await p.plan(PlanRequest("", "here.example"))
+    out = await p.plan(PlanRequest("", "there.example"))
+    assert (local.roads[0].name, local.roads[0].site) == ("local", "maildir")
+    road = out.roads[0]
+    assert (road.name, road.site, road.concurrency, road.rate) == ("out", "relay.example:587", 3, 1.5)

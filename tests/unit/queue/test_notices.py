@@ -1,0 +1,248 @@
+"""Who is told what (RFC 3461, RFC 3464, RFC 5321 section 6.1), and that it happens exactly once."""
+
+import pytest
+
+from kurir.model import EventKind, Fate, Notify, Outcome, OutcomeKind
+from kurir.queue import Accepted, NoticeWork, Refused
+from kurir.queue.duties import Duty, after_delay, after_failure, after_success
+from kurir.queue.state import NOT_SAID
+
+from .world import LATER, NO, SENT, FakeHand, World, incoming, outcome
+
+N, S, F, D = Notify.NEVER, Notify.SUCCESS, Notify.FAILURE, Notify.DELAY
+
+
+@pytest.mark.parametrize(
+    ("null", "proven", "notify", "duty"),
+    [
+        (False, True, NOT_SAID, Duty.TELL_SENDER),
+        (False, True, F, Duty.TELL_SENDER),
+        (False, True, F | D, Duty.TELL_SENDER),
+        (False, True, N, Duty.WAIVED),
+        (False, True, S, Duty.WAIVED),
+        (False, False, NOT_SAID, Duty.TELL_POSTMASTER),
+        (False, False, F, Duty.TELL_POSTMASTER),
+        (False, False, N, Duty.WAIVED),
+        (True, True, F, Duty.WAIVED),
+        (True, False, NOT_SAID, Duty.WAIVED),
+    ],
+)
+def test_duty_after_failure(null: bool, proven: bool, notify: int, duty: Duty) -> None:
+    assert after_failure(null=null, proven=proven, notify=int(notify)).duty is duty
+
+
+@pytest.mark.parametrize(
+    ("null", "proven", "notify", "fate", "relayed", "duty"),
+    [
+        (False, True, NOT_SAID, Fate.DELIVERED, False, Duty.NOTHING),
+        (False, True, F, Fate.DELIVERED, False, Duty.NOTHING),
+        (False, True, S, Fate.DELIVERED, False, Duty.TELL_SENDER),
+        (False, True, S, Fate.CAPTURED, False, Duty.TELL_SENDER),
+        (False, True, S, Fate.HANDED_OVER, False, Duty.TELL_SENDER),
+        (False, True, S, Fate.HANDED_OVER, True, Duty.NOTHING),
+        (False, False, S, Fate.DELIVERED, False, Duty.WAIVED),
+        (True, True, S, Fate.DELIVERED, False, Duty.WAIVED),
+    ],
+)
+def test_duty_after_success(
+    null: bool, proven: bool, notify: int, fate: Fate, relayed: bool, duty: Duty
+) -> None:
+    owed = after_success(null=null, proven=proven, notify=int(notify), fate=fate, dsn_relayed=relayed)
+    assert owed.duty is duty
+
+
+@pytest.mark.parametrize(
+    ("null", "proven", "account", "notify", "told"),
+    [
+        (False, True, True, NOT_SAID, True),
+        (False, True, False, NOT_SAID, False),
+        (False, True, False, D, True),
+        (False, True, True, F, False),
+        (False, True, True, N, False),
+        (False, False, False, D, False),
+        (True, True, True, D, False),
+    ],
+)
+def test_duty_after_delay(null: bool, proven: bool, account: bool, notify: int, told: bool) -> None:
+    owed = after_delay(null=null, proven=proven, account=account, notify=int(notify))
+    assert (owed.duty is Duty.TELL_SENDER) is told
+
+
+def sent_on(
+    world: World, hand: FakeHand, *results: Outcome, to: tuple[str, ...] = ("b@far.example",), **more: object
+) -> int:
+    number = world.accept(*to, **more)
+    world.plan(hand, ttl=1e9)
+    world.settle(hand.take()[0], *results)
+    return number
+
+
+def test_failures_of_one_settlement_are_one_notice() -> None:
+    world = World()
+    hand = world.hand()
+    number = sent_on(world, hand, NO, SENT, NO, to=("a@far.example", "b@far.example", "c@far.example"))
+    (work,) = hand.notices
+    assert isinstance(work, NoticeWork)
+    assert str(work.to) == "anna@here.example"
+    assert [str(r.recipient.address) for r in work.reasons] == ["a@far.example", "c@far.example"]
+    assert {r.action for r in work.reasons} == {"failed"}
+    assert work.reasons[0].outcome is NO
+    assert (work.number, work.id, work.held) == (number, f"{number}-failed-0.1", False)
+    assert world.store.kinds(number).count(EventKind.NOTICE_DUE) == 2
+    assert number in world.store.finished
+
+
+def test_the_report_closes_the_obligation_once() -> None:
+    world = World()
+    hand = world.hand()
+    number = sent_on(world, hand, NO)
+    report = incoming("anna@here.example", sender=None, account=None, notice_of=hand.notices[0].id)
+    first, second = world.offer(report), world.offer(report)
+    world.run()
+    third = world.offer(report)
+    world.run()
+    assert first == second == third
+    assert isinstance(first[0], Accepted)
+    assert world.store.met == {hand.notices[0].id: first[0].number}
+    sent = [e for e in world.store.events if e.kind is EventKind.NOTICE_SENT]
+    assert [(e.number, e.other) for e in sent] == [(number, first[0].number)]
+    assert world.brain.figures().open_notices == 0
+    world.check()
+
+
+def test_a_report_nobody_asked_for_is_refused() -> None:
+    world = World()
+    answers = world.offer(incoming("x@here.example", sender=None, notice_of="77-failed-0.1"))
+    world.run()
+    assert isinstance(answers[0], Refused)
+    assert answers[0].reply.code == 554
+
+
+def test_a_report_that_did_not_fit_is_asked_for_again() -> None:
+    world = World(notice_timeout=60.0)
+    hand = world.hand()
+    sent_on(world, hand, NO)
+    world.store.room = 0
+    answers = world.offer(incoming("anna@here.example", sender=None, notice_of=hand.notices[0].id))
+    world.run()
+    assert isinstance(answers[0], Refused)
+    assert world.brain.figures().open_notices == 1
+    world.pass_time(61)
+    assert len(hand.notices) == 2
+
+
+def test_notices_come_again_when_unanswered_after_a_lost_hand_and_after_a_restart() -> None:
+    world = World(notice_timeout=60.0)
+    hand = world.hand()
+    sent_on(world, hand, NO)
+    world.pass_time(61)
+    assert [n.id for n in hand.notices] == ["1-failed-0.1"] * 2
+    second = world.hand()
+    world.brain.hand_gone(hand)
+    world.run()
+    assert [n.id for n in second.notices] == ["1-failed-0.1"]
+    again = World(world.store, load=True, clock=world.clock)
+    third = again.hand()
+    assert [(n.id, n.epoch) for n in third.notices] == [("1-failed-0.1", 2)]
+    assert str(third.notices[0].original.reverse_path) == "anna@here.example"
+
+
+def test_the_null_sender_is_never_answered() -> None:
+    world = World()
+    hand = world.hand()
+    number = sent_on(world, hand, NO, sender=None, notify=S | F | D)
+    assert not hand.notices
+    assert world.store.last(number).fate is Fate.BOUNCED
+    waived = world.store.events[-1]
+    assert waived.kind is EventKind.NOTICE_WAIVED
+    assert "null sender" in waived.reason
+
+
+def test_an_unproven_sender_gets_nothing_and_the_postmaster_is_told() -> None:
+    world = World()
+    hand = world.hand()
+    number = sent_on(world, hand, NO, sender="eve@else.example", account=None, proven=False)
+    state = world.store.last(number)
+    assert state.fate is None
+    assert state.held is not None
+    (work,) = hand.notices
+    assert (str(work.to), work.held) == ("postmaster@here.example", True)
+    assert world.store.kinds(number) == [
+        EventKind.ACCEPTED,
+        EventKind.ATTEMPTED,
+        EventKind.HELD,
+        EventKind.NOTICE_DUE,
+    ]
+    world.brain.drop(number, by="rina", reason="spam")
+    world.run()
+    assert world.store.last(number).fate is Fate.DELETED
+    world.check()
+
+
+def test_success_is_told_where_it_was_asked_for_and_the_next_hop_does_not() -> None:
+    world = World()
+    hand = world.hand()
+    sent_on(world, hand, SENT, notify=S)
+    assert hand.notices[0].reasons[0].action == "relayed"
+    sent_on(world, hand, outcome(OutcomeKind.HANDED_OVER, dsn_relayed=True), notify=S)
+    assert len(hand.notices) == 1
+    sent_on(world, hand, outcome(OutcomeKind.DELIVERED), notify=S)
+    assert hand.notices[1].reasons[0].action == "delivered"
+
+
+@pytest.mark.parametrize(
+    ("account", "notify", "expected"),
+    [("anna@here.example", None, 2), ("anna@here.example", F, 0), (None, None, 0), (None, D, 2)],
+)
+def test_delay_is_told_after_an_hour_and_a_day(
+    account: str | None, notify: Notify | None, expected: int
+) -> None:
+    world = World()
+    hand = world.hand()
+    number = sent_on(world, hand, LATER, account=account, notify=notify)
+    told: list[NoticeWork] = []
+    hours = 0
+    for hours in range(1, 50):
+        world.pass_time(3600)
+        for lease in hand.take():
+            world.settle(lease, LATER)
+        for work in hand.notices:
+            told.append(work)
+            world.offer(incoming("x@here.example", sender=None, notice_of=work.id, hold="not now"))
+        hand.notices.clear()
+        world.run()
+        if hours == 2:
+            assert len(told) == min(expected, 1)
+    assert len(told) == expected
+    if expected:
+        reason = told[0].reasons[0]
+        assert reason.action == "delayed"
+        assert reason.next_at is not None
+        assert reason.give_up_at == pytest.approx(world.store.messages[number].accepted_at + 5 * 86400)
+    world.check()
+
+
+def test_expiry_is_told_and_comes_also_to_mail_that_nobody_could_try() -> None:
+    world = World(lifetime=1000.0, delay_notice=(100.0,))
+    hand = world.hand()
+    tried = sent_on(world, hand, LATER)
+    never = world.accept("x@unplanned.example")
+    for _ in range(30):
+        world.pass_time(50)
+        for lease in hand.take():
+            world.settle(lease, LATER)
+    assert world.store.last(tried).fate is Fate.EXPIRED
+    assert world.store.last(never).fate is Fate.EXPIRED
+    assert world.store.last(never).attempts == 0
+    failed = [n.number for n in hand.notices if n.reasons[0].action == "failed"]
+    assert set(failed) == {tried, never}
+    assert {n.number for n in hand.notices if n.reasons[0].action == "delayed"} == {tried, never}
+    world.check()
+
+
+def test_bounces_live_shorter() -> None:
+    world = World(lifetime=1000.0, lifetime_null=300.0)
+    number = world.accept(sender=None, account=None)
+    world.pass_time(333)  # dates far away are kept to 32 seconds
+    assert world.store.last(number).fate is Fate.EXPIRED
+    assert world.store.kinds(number)[-1] is EventKind.NOTICE_WAIVED

@@ -1,0 +1,206 @@
+"""Fairness, pauses, rates, and the linear cost of a great many."""
+
+import time
+
+import pytest
+
+from kurir.model import Address, Cause, OutcomeKind, Stage
+from kurir.queue import Plan, Road
+from kurir.queue.wheel import Calendar, Wheel
+
+from .memory import QuickStore
+from .world import DOWN, SENT, World, incoming, outcome
+
+
+def test_a_slow_site_with_thousands_does_not_cost_the_others() -> None:
+    world = World(QuickStore())
+    hand = world.hand(slots=20)
+    for _ in range(3000):
+        world.offer(incoming("a@slow.example"))
+    world.run()
+    world.plan(hand, ttl=1e9, concurrency=1000)
+    slow = hand.take()
+    assert 12 <= len(slow) < 20  # alone it gets most slots, never all
+    for _ in range(30):
+        world.accept("b@quick.example")
+        world.plan(hand, ttl=1e9)
+        (lease,) = hand.take()
+        assert lease.road.site == "quick.example"
+        world.settle(lease, SENT)
+
+
+def test_sites_take_turns() -> None:
+    world = World()
+    hand = world.hand(slots=1)
+    for site in "abc":
+        for _ in range(3):
+            world.accept(f"x@{site}.example")
+    order = []
+    world.plan(hand, ttl=1e9)
+    for _ in range(9):
+        (lease,) = hand.take()
+        order.append(lease.road.site[0])
+        world.settle(lease, SENT)
+    assert sorted(order[:3]) == sorted(order[3:6]) == sorted(order[6:]) == ["a", "b", "c"]
+
+
+def test_concurrency_of_a_site_is_kept() -> None:
+    world = World()
+    hand = world.hand(slots=50)
+    for _ in range(10):
+        world.accept("x@far.example")
+    world.plan(hand, concurrency=3)
+    leases = hand.take()
+    assert len(leases) == 3
+    world.settle(leases[0], SENT)
+    assert len(hand.take()) == 1
+
+
+def test_a_dead_site_rests_probes_once_and_opens_again() -> None:
+    world = World(retry=(300.0,))
+    hand = world.hand(slots=50)
+    for _ in range(10):
+        world.accept("x@far.example")
+    world.plan(hand, concurrency=4, ttl=1e9)
+    for lease in hand.take():
+        world.settle(lease, DOWN)  # four at once are one failure
+    (site,) = world.brain.sites()
+    assert site.failures == 1
+    assert site.why is DOWN
+    assert not hand.leases
+    world.pass_time(59)
+    assert not hand.leases
+    world.pass_time(2)
+    (probe,) = hand.take()
+    world.settle(probe, DOWN)
+    world.pass_time(70)
+    assert not hand.leases  # 75 seconds now: bounded by a quarter of the schedule
+    world.pass_time(20)
+    (probe,) = hand.take()
+    world.settle(probe, SENT)
+    assert len(hand.take()) == 4
+    assert world.brain.sites()[0].failures == 0
+    world.check()
+
+
+def test_one_flaw_among_successes_is_no_dead_site() -> None:
+    world = World()
+    hand = world.hand()
+    for _ in range(4):
+        world.accept("x@far.example")
+    world.plan(hand, concurrency=2, ttl=1e9)
+    first, second = hand.take()
+    world.clock.forward(1)
+    world.settle(first, SENT)
+    world.settle(second, DOWN)
+    assert world.brain.sites()[0].failures == 0
+    assert len(hand.take()) == 2
+
+
+def test_retry_now_gives_a_resting_site_a_probe() -> None:
+    world = World()
+    hand = world.hand()
+    number = world.accept("x@far.example")
+    world.plan(hand, ttl=1e9)
+    world.settle(hand.take()[0], DOWN)
+    operated = world.brain.retry_now(number, by="rina", reason="they say it is up")
+    assert operated.changed == (0,)
+    world.pass_time(0.5)
+    assert len(hand.take()) == 1
+
+
+def test_a_rate_is_kept() -> None:
+    world = World()
+    hand = world.hand(slots=100)
+    for _ in range(30):
+        world.accept("x@far.example")
+    world.brain.planned([Plan(hand.plans[0], (Road("mx", "far", 100, 2.0),), 1e9)])
+    sent = 0
+    for _ in range(10):
+        world.run()
+        for lease in hand.take():
+            sent += 1
+            world.settle(lease, SENT)
+        world.pass_time(1)
+    assert 18 <= sent <= 22
+
+
+def test_a_slot_given_back_frees_the_probe() -> None:
+    world = World()
+    hand = world.hand()
+    world.accept("x@far.example")
+    world.accept("y@far.example")
+    world.plan(hand, concurrency=1, ttl=1e9)
+    world.settle(hand.take()[0], DOWN)
+    world.pass_time(62)
+    (probe,) = hand.take()
+    world.settle(probe, only=[])
+    world.pass_time(2)
+    assert len(hand.take()) == 1
+
+
+def test_a_deferral_for_a_recipient_does_not_pause_the_site() -> None:
+    world = World()
+    hand = world.hand()
+    world.accept("x@far.example")
+    world.plan(hand, ttl=1e9)
+    world.settle(hand.take()[0], outcome(OutcomeKind.DEFERRED, Cause.MAILBOX_FULL, Stage.RCPT))
+    world.accept("y@far.example")
+    assert len(hand.take()) == 1
+
+
+@pytest.mark.parametrize("many", [20_000])
+def test_the_cost_per_recipient_does_not_grow(many: int) -> None:
+    """Ten times as many waiting at one dead site must not cost ten times as much each."""
+
+    def cost(count: int) -> float:
+        world = World(QuickStore(), fresh_bytes=1 << 40)
+        hand = world.hand(slots=10)
+        messages = [incoming("a@dead.example") for _ in range(count)]
+        began = time.perf_counter()
+        for message in messages:
+            world.brain.accept(message, lambda _: None)
+        world.run()
+        world.plan(hand, ttl=1e9)
+        for lease in hand.take():
+            world.settle(lease, DOWN)
+        for _ in range(20):
+            world.pass_time(300)
+            for lease in hand.take():
+                world.settle(lease, DOWN)
+        return (time.perf_counter() - began) / count
+
+    small = min(cost(many // 10) for _ in range(3))
+    assert cost(many) < 4 * small
+
+
+def test_wheel_pops_in_order_and_in_portions() -> None:
+    wheel: Wheel[int] = Wheel()
+    assert wheel.next_at() is None
+    for i in range(10):
+        wheel.add(100.0 + i // 5, i)
+    assert wheel.next_at() == 100.0
+    assert wheel.pop(99.9, 100) == []
+    assert wheel.pop(101.0, 3) == [0, 1, 2]
+    assert wheel.next_at() == 0.0
+    assert wheel.pop(101.0, 100) == [3, 4, 5, 6, 7, 8, 9]
+    assert wheel.next_at() is None
+
+
+def test_calendar_forgets_at_once() -> None:
+    calendar: Calendar[str] = Calendar()
+    near, far = calendar.add(100.5, 10, "near"), calendar.add(100_001, 90_000, "far")
+    assert (near, far) == (101, 100_032)
+    calendar.cancel(near, "near")
+    assert calendar.next_at() == far
+    assert list(calendar.pop(100_031)) == []
+    assert list(calendar.pop(100_032)) == ["far"]
+    assert calendar.next_at() is None
+
+
+def test_domains_are_shared_strings() -> None:
+    world = World()
+    first = world.accept(str(Address("a", "".join(["far", ".example"]))))
+    second = world.accept(str(Address("b", "".join(["far.", "example"]))))
+    one, two = (next(iter(world.brain.show(n))).domain for n in (first, second))
+    assert one is two
