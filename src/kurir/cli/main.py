@@ -81,3 +81,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()
