@@ -29,7 +29,10 @@ Script = Callable[[str, str, int], bytes | str | None]
 
 @dataclass(slots=True)
 class Sink:
-    """Listens on 127.0.0.1; `script` decides about each command (verbs BANNER EHLO MAIL RCPT DATA BODY QUIT)."""
+    """Listens on `host`; `script` decides about each command (verbs BANNER EHLO MAIL RCPT DATA BODY QUIT).
+
+    Port 0 is one that the kernel chooses.
+    """
 
     script: Script | None = None
     extensions: tuple[str, ...] = (
@@ -44,15 +47,16 @@ class Sink:
     messages: list[Received] = field(default_factory=list)
     connections: int = 0
     port: int = 0
-    _listener: socket.socket = field(
-        default_factory=lambda: socket.create_server(("127.0.0.1", 0), backlog=512)
-    )
+    host: str = "127.0.0.1"
+    _listener: socket.socket = field(init=False)
     _open: set[socket.socket] = field(default_factory=set)
     _counts: dict[str, int] = field(default_factory=dict)
     _closed: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        self._listener = socket.create_server((self.host, self.port), family=family, backlog=512)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
