@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 KURIR = [sys.executable, "-m", "kurir.cli.main"]
 START_SECONDS = 30.0
@@ -105,7 +105,7 @@ class Kurir:
 
     # -- running ------------------------------------------------------------------
 
-    def __enter__(self) -> "Kurir":
+    def __enter__(self) -> Self:
         self.start()
         return self
 

@@ -75,7 +75,7 @@ class BrainPart:
         store: Store = LoggedStore(self.facts, self._log)
         self.brain = Brain(
             store,
-            settings.queue(self._config),
+            settings.queue(self._config, hands_here=self._listener is None),
             clock=self._clock,
             roll=random.random,
             free_space=lambda: _free_octets(layout.folder),

@@ -30,8 +30,7 @@ Ask = Callable[[str, dict[str, Any]], Awaitable[Any]]
 
 async def serve(path: Path, ask: Ask, *, mode: int = 0o600) -> asyncio.AbstractServer:
     """Listen on `path`; `ask(op, args)` answers, raising `ControlError` for what is to be said to the asker."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
+    await asyncio.to_thread(_make_room, path)
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -48,6 +47,11 @@ async def serve(path: Path, ask: Ask, *, mode: int = 0o600) -> asyncio.AbstractS
         return await asyncio.start_unix_server(talk, str(path), limit=MAX_LINE)
     finally:
         os.umask(before)
+
+
+def _make_room(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
 
 
 class _Question(msgspec.Struct, frozen=True):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from kurir.config import Config
 from kurir.delivery import BrainSide, DeliveryHand, Maildir, MaildirStore, NetDialer, RouteKind
-from kurir.net import CachingResolver, CertificateError, ClientTlsFactory
 from kurir.model import Cause
+from kurir.net import CachingResolver, CertificateError, ClientTlsFactory
 from kurir.queue import Incoming, NoticeWork
 from kurir.reports import ReportSettings, render, wants_full
 from kurir.storage import StoredBodies

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kurir.model import Observation, Reply
-from kurir.queue.asks import Accepted, Incoming, Lease, NoticeWork, Plan, PlanRequest, Refused, Settlement
+from kurir.queue.asks import Accepted, Incoming, Plan, Refused, Settlement
 from kurir.queue.ports import Hand
 from kurir.reception import Admission
 from kurir.web import Figures

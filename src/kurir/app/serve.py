@@ -79,11 +79,8 @@ def serve(path: Path) -> int:
             fresh = _checked(path)
             new = _roles(fresh, bound)
         except (ConfigError, BindError) as e:
-            for mistake in getattr(e, "mistakes", [e]):
-                log.error("reload_refused", mistake=str(mistake))
-            log.error(
-                "reload_failed", next="the old configuration stays in force; mend the file and try again"
-            )
+            mistakes = [str(m) for m in getattr(e, "mistakes", [e])]
+            _refuse_reload(log, mistakes)
             return None
         log.info("reloaded", file=str(path))
         return new
@@ -94,6 +91,12 @@ def serve(path: Path) -> int:
         _notify_systemd()
 
     return Supervisor(roles, ready, reload, log.info).run()
+
+
+def _refuse_reload(log: Log, mistakes: list[str]) -> None:
+    for mistake in mistakes:
+        log.error("reload_refused", mistake=mistake)
+    log.error("reload_failed", next="the old configuration stays in force; mend the file and try again")
 
 
 def _checked(path: Path) -> Config:

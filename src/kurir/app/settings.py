@@ -52,8 +52,8 @@ def postmaster(config: Config) -> Address:
     return Address("postmaster", local)
 
 
-def queue(config: Config) -> QueueSettings:
-    """Return the brain's settings."""
+def queue(config: Config, *, hands_here: bool = False) -> QueueSettings:
+    """Return the brain's settings; `hands_here` says that delivery lives in the brain's own process."""
     q, free = config.queue, config.limits.disk_free
     return QueueSettings(
         retry=tuple(q.retry),
@@ -63,6 +63,7 @@ def queue(config: Config) -> QueueSettings:
         postmaster=postmaster(config),
         disk_low=free,
         disk_high=free + free // 4,
+        reconnect_grace=0.0 if hands_here else QueueSettings().reconnect_grace,
     )
 
 

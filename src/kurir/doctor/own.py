@@ -144,7 +144,7 @@ def disk(folder: Path, low: int) -> list[Finding]:
         found.append(_finding("disk", Severity.YELLOW, "disk_low", values))
     else:
         found.append(_finding("disk", Severity.GREEN, "disk_ok", values))
-    if 0 < inodes.f_files and inodes.f_favail < FEW_INODES:
+    if inodes.f_files > 0 and inodes.f_favail < FEW_INODES:
         found.append(_finding("disk", Severity.RED, "inodes_low", {**values, "free": str(inodes.f_favail)}))
     return found
 

@@ -221,7 +221,7 @@ class _Base64:
         self._rest = data[whole:]
         return self._lines(data[:whole])
 
-    def close(self, *, ends_message: bool) -> bytes:  # noqa: ARG002
+    def close(self, *, ends_message: bool) -> bytes:
         rest, self._rest = self._rest, b""
         return self._lines(rest)
 
@@ -238,7 +238,7 @@ class _Escape:
     def feed(self, data: bytes) -> bytes:
         return data if data.isascii() else _EIGHT_BIT.sub(lambda m: b"=%02X" % m[0][0], data)
 
-    def close(self, *, ends_message: bool) -> bytes:  # noqa: ARG002
+    def close(self, *, ends_message: bool) -> bytes:
         return b""
 
 
@@ -254,7 +254,7 @@ class _Rewrap:
         self._rest = data[whole:]
         return b"".join([line + b"\r\n" for line in re.findall(rb".{76}", data[:whole])])
 
-    def close(self, *, ends_message: bool) -> bytes:  # noqa: ARG002
+    def close(self, *, ends_message: bool) -> bytes:
         rest, self._rest = self._rest, b""
         return rest + b"\r\n" if rest else b""
 

@@ -202,7 +202,7 @@ class MemoryBodies:
         """Remove one; harmless where it is gone."""
         self.files.pop(name, None)
 
-    def sweep(self, known: Callable[[], Iterable[str]], now: float) -> int:  # noqa: ARG002  nothing here has an age
+    def sweep(self, known: Callable[[], Iterable[str]], now: float) -> int:
         """Remove what no row names; return how many."""
         garbage = self.files.keys() - set(known())
         for name in garbage:

@@ -3,11 +3,10 @@
 import click
 
 from kurir.app import settings
+from kurir.cli.output import Command, common, configuration, document
+from kurir.cli.words import current, say
 from kurir.storage import NoDatabase, audit
 from kurir.trace import Catalogue
-
-from ..output import Command, common, configuration, document
-from ..words import current, say
 
 
 @click.command(cls=Command)

@@ -6,10 +6,9 @@ from pathlib import Path
 import click
 
 from kurir.app.setup import trial
+from kurir.cli.output import Command, common, document, show_config_error
+from kurir.cli.words import say
 from kurir.config import ConfigError, Mistake, find, load
-
-from ..output import Command, common, document, show_config_error
-from ..words import say
 
 
 @click.command(cls=Command)

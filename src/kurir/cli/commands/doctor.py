@@ -10,14 +10,13 @@ import click
 from kurir.app import control, reading, settings
 from kurir.app.clock import SystemClock
 from kurir.app.setup import trial
+from kurir.cli.output import Command, common, document, table
+from kurir.cli.words import current, say
 from kurir.config import Config, ConfigError, find, load
 from kurir.doctor import Place, certificate, clock, disk, permissions, ports, resolvers
 from kurir.model import Finding, Severity
 from kurir.net import CachingResolver
 from kurir.trace import Catalogue
-
-from ..output import Command, common, document, table
-from ..words import current, say
 
 
 @click.command(cls=Command)
@@ -25,7 +24,7 @@ from ..words import current, say
 @common
 def command(what: str, config_file: str | None, as_json: bool) -> int:
     """Check this server; exit 1 when a finding is red."""
-    findings = _findings(config_file)
+    findings = {"own": _findings}[what](config_file)
     texts = [Catalogue.load().text(current(), f"finding.{f.key}", **f.values) for f in findings]
     if as_json:
         document(

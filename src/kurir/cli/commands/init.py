@@ -5,10 +5,9 @@ from pathlib import Path
 import click
 
 from kurir.app.setup import SetupError, make
+from kurir.cli.output import Command, Failure, document, option
+from kurir.cli.words import say
 from kurir.config.template import Choices, ports
-
-from ..output import Command, Failure, document, option
-from ..words import say
 
 
 @click.command(cls=Command)

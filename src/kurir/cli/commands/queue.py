@@ -1,16 +1,25 @@
 """``kurir queue``: what waits, and what a person can do about it."""
 
-from collections.abc import Callable
 from typing import Any
 
 import click
 
 from kurir.app.operate import operate
 from kurir.app.reading import QueueEntry, head_of, queue, queue_entry
+from kurir.cli.output import (
+    Command,
+    Failure,
+    Group,
+    common,
+    configuration,
+    document,
+    option,
+    size,
+    table,
+    when,
+)
+from kurir.cli.words import say
 from kurir.config import Config
-
-from ..output import Command, Failure, Group, common, configuration, document, option, size, table, when
-from ..words import say
 
 
 @click.group(cls=Group)
@@ -83,9 +92,10 @@ def show(id: str, config_file: str | None, as_json: bool) -> int:
     return 0
 
 
-def _verb(name: str, done: str, *, asks: bool = False) -> Callable[..., Any]:
+def _verb(name: str, done: str, *, asks: bool = False) -> click.Command:
     """Make the command for one verb of the operator."""
 
+    @command.command(name, cls=Command)
     @click.argument("ids", nargs=-1, required=True, metavar="ID...")
     @option("--recipient", metavar="ADDRESS", default=None, help="opt.recipient")
     @option("--reason", metavar="TEXT", default="", help="opt.reason")
@@ -112,7 +122,7 @@ def _verb(name: str, done: str, *, asks: bool = False) -> Callable[..., Any]:
                 )
         return 0
 
-    made: Any = command.command(name, cls=Command)(run)
+    made: click.Command = run
     return made
 
 

@@ -5,10 +5,20 @@ import sys
 import click
 
 from kurir.app.reading import sandbox_store
+from kurir.cli.output import (
+    Command,
+    Failure,
+    Group,
+    common,
+    configuration,
+    document,
+    option,
+    size,
+    table,
+    when,
+)
+from kurir.cli.words import current, say
 from kurir.sandbox import roles_help
-
-from ..output import Command, Failure, Group, common, configuration, document, option, size, table, when
-from ..words import current, say
 
 
 @click.group(cls=Group)

@@ -10,12 +10,11 @@ from pathlib import Path
 import click
 
 from kurir.app.submit import SubmitError, submit
+from kurir.cli.output import Command, Failure, common, configuration, document, option
+from kurir.cli.words import say
 from kurir.config import Config
 from kurir.message import compose_text, scan
 from kurir.model import AddressError, parse_address
-
-from ..output import Command, Failure, common, configuration, document, option
-from ..words import say
 
 
 @click.command(cls=Command)

@@ -4,9 +4,8 @@ import os
 
 import click
 
+from kurir.cli.output import Command, option
 from kurir.config import find
-
-from ..output import Command, option
 
 
 @click.command(cls=Command)

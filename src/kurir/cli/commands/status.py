@@ -3,9 +3,8 @@
 import click
 
 from kurir.app import control, settings
-
-from ..output import Command, common, configuration, document, table, when
-from ..words import say
+from kurir.cli.output import Command, common, configuration, document, table, when
+from kurir.cli.words import say
 
 
 @click.command(cls=Command)

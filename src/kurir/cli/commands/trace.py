@@ -10,13 +10,7 @@ import click
 
 from kurir.app import reading
 from kurir.app.operate import operate
-from kurir.config import Config
-from kurir.model import Observation
-from kurir.storage import TraceSummary
-from kurir.trace import as_json as timeline_json
-from kurir.trace import observation_json, observation_text, render_text, summary
-
-from ..output import (
+from kurir.cli.output import (
     Command,
     Failure,
     Group,
@@ -28,7 +22,12 @@ from ..output import (
     table,
     when,
 )
-from ..words import current, say
+from kurir.cli.words import current, say
+from kurir.config import Config
+from kurir.model import Observation
+from kurir.storage import TraceSummary
+from kurir.trace import as_json as timeline_json
+from kurir.trace import observation_json, observation_text, render_text, summary
 
 
 class _Default(Group):

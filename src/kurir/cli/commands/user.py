@@ -6,9 +6,8 @@ import click
 
 from kurir.app.operate import operate
 from kurir.app.reading import accounts
-
-from ..output import Command, Failure, Group, common, configuration, document, option, table, when
-from ..words import say
+from kurir.cli.output import Command, Failure, Group, common, configuration, document, option, table, when
+from kurir.cli.words import say
 
 
 @click.group(cls=Group)

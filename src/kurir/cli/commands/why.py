@@ -4,10 +4,9 @@ import sys
 
 import click
 
+from kurir.cli.output import Command, Failure, document, option
+from kurir.cli.words import current, say
 from kurir.trace.why import explain
-
-from ..output import Command, Failure, document, option
-from ..words import current, say
 
 MAX_INPUT = 256 * 1024
 

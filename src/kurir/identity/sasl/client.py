@@ -47,7 +47,7 @@ class PlainClient:
         """See `ClientMechanism`."""
         return self._message
 
-    def answer(self, challenge: bytes) -> bytes:  # noqa: ARG002
+    def answer(self, challenge: bytes) -> bytes:
         """See `ClientMechanism`."""
         return self._message
 
@@ -65,7 +65,7 @@ class LoginClient:
         """See `ClientMechanism`."""
         return None
 
-    def answer(self, challenge: bytes) -> bytes:  # noqa: ARG002
+    def answer(self, challenge: bytes) -> bytes:
         """See `ClientMechanism`."""
         if not self._left:
             raise ServerUnproven("the server asks for more than a name and a password")

@@ -1,0 +1,67 @@
+"""What every store of accounts does."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kurir.identity.ports import Account, AccountStore
+from kurir.queue.ports import StoreError
+from kurir.storage import Layout, MemoryAccounts, NoDatabase, SqliteAccounts
+from tests.unit.storage.mail import StandingClock
+
+ALICE = Account(
+    "Alice@example.com", ("alice@example.com", "*@lists.example.com"), "$argon2id$x", created_at=1.5
+)
+BOB = Account("bob@example.com", ("bob@example.com",), "h", (4096, b"salt", b"s", b"k"), disabled="left")
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def accounts(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AccountStore]:
+    if request.param == "memory":
+        yield MemoryAccounts()
+    else:
+        store = SqliteAccounts(Layout(tmp_path), StandingClock())
+        yield store
+        store.close()
+
+
+def test_what_was_put_is_found_in_any_case(accounts: AccountStore) -> None:
+    accounts.put(ALICE)
+    accounts.put(BOB)
+    assert accounts.account("alice@EXAMPLE.com") == ALICE
+    assert accounts.account("bob@example.com") == BOB
+    assert accounts.account("nobody") is None
+    assert list(accounts.accounts()) == [ALICE, BOB]
+
+
+def test_putting_again_replaces(accounts: AccountStore) -> None:
+    accounts.put(ALICE)
+    accounts.put(replace(ALICE, name="alice@example.com", password_hash="new"))
+    assert [a.password_hash for a in accounts.accounts()] == ["new"]
+
+
+def test_removing(accounts: AccountStore) -> None:
+    accounts.put(ALICE)
+    assert accounts.remove("ALICE@example.com") is True
+    assert accounts.remove("alice@example.com") is False
+    assert accounts.account("alice@example.com") is None
+
+
+def test_another_process_sees_changes_at_once_and_cannot_make_any(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    with pytest.raises(NoDatabase):
+        SqliteAccounts(layout, StandingClock(), writable=False)
+    writer = SqliteAccounts(layout, StandingClock())
+    reader = SqliteAccounts(layout, StandingClock(), writable=False)
+    assert reader.account("bob@example.com") is None
+    writer.put(BOB)
+    assert reader.account("bob@example.com") == BOB
+    writer.remove("bob@example.com")
+    assert reader.account("bob@example.com") is None
+    with pytest.raises(StoreError):
+        reader.put(BOB)
+    assert layout.accounts.stat().st_mode & 0o077 == 0
+    reader.close()
+    writer.close()
