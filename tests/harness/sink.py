@@ -23,8 +23,13 @@ class Received:
 
 
 # What a script may answer: bytes to send, None for the ordinary answer, or one of these words.
-Script = Callable[[str, str, int], bytes | str | None]
-"""(verb, line, attempt) -> bytes to say instead; "hang"; "close"; "close-after" (take it, then close); None."""
+Script = Callable[[str, str, int], bytes | str | tuple[bytes, str] | None]
+"""(verb, line, attempt) -> bytes to say instead; "hang"; "close"; "close-after" (take it, then close);
+"swallow" (BODY: take the message, but hang up without a word); (bytes, "close") to say that and hang up; None.  `attempt` counts the same verb with the same line from 1."""
+
+
+class _Swallowed(ConnectionError):
+    """The message was taken, and nobody was told."""
 
 
 @dataclass(slots=True)
@@ -103,6 +108,11 @@ class Sink:
             raise ConnectionError
         if said == "close":
             raise ConnectionError
+        if said == "swallow":
+            raise _Swallowed
+        if isinstance(said, tuple):
+            s.sendall(said[0])
+            raise ConnectionError
         answer = usual if said is None or isinstance(said, str) else said
         s.sendall(answer)
         if said == "close-after":
@@ -158,7 +168,14 @@ class Sink:
                 replies = len(rcpts) if self.lmtp else 1
                 taken = False
                 for i in range(replies):
-                    taken |= self._says(s, "BODY", rcpts[i] if self.lmtp else mail, b"250 2.0.0 taken\r\n")
+                    try:
+                        taken |= self._says(
+                            s, "BODY", rcpts[i] if self.lmtp else mail, b"250 2.0.0 taken\r\n"
+                        )
+                    except _Swallowed:
+                        with self._lock:
+                            self.messages.append(message)
+                        raise
                 if taken:
                     with self._lock:
                         self.messages.append(message)

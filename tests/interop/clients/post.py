@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.harness import Kurir, Received, Sink
 
-from .letters import LARGE, Letter
+from .letters import LARGE
 
 DOMAIN = "kurir.test"
 HOST = "localhost"
