@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from tests.harness import Kurir, Received, Sink
 
-from .letters import LARGE, Letter
+from .letters import LARGE
 
 DOMAIN = "kurir.test"
 HOST = "localhost"
