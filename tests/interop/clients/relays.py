@@ -104,6 +104,8 @@ class PostfixRelay(Relay, Postfix):
 class EximRelay(Relay, Exim):
     """Speaks BDAT (CHUNKING) and SMTPUTF8; sends what waits over one connection when `queued`."""
 
+    _exim: Path
+
     def __init__(self, route: Route, *, queued: bool = False) -> None:
         super().__init__(users=("none",))
         self._route = route
@@ -115,6 +117,8 @@ class EximRelay(Relay, Exim):
         for folder in ("spool", "log"):
             give(home / folder, "Debian-exim")
         shutil.copy(route.ca, home / "ca.pem")
+        # Exim starts itself again as its user, who may not look into the folder of the unpacked package.
+        self._exim = Path(shutil.copy2(self._exim, home / "exim4"))
         auth = "  hosts_require_auth = *\n" if route.user else ""
         mechanism = "plaintext"
         secret = (
@@ -143,7 +147,7 @@ acl_smtp_rcpt = accept
 acl_smtp_connect = check_connect
 message_size_limit = 200M
 smtp_accept_queue_per_connection = 0
-queue_only = {"true" if self._queued else "false"}
+queue_smtp_domains = {"*" if self._queued else ""}
 remote_max_parallel = {route.connections}
 deliver_drop_privilege = true
 keep_environment =
@@ -186,8 +190,8 @@ login:
         return [str(self._exim), "-C", f"{home}/exim.conf", "-bdf"]
 
     def run_queue(self) -> list[str]:
-        """Return the command that sends what waits: routed first, then by host, each over one connection."""
-        return [str(self._exim), "-C", f"{self.home}/exim.conf", "-qq"]
+        """Return the command that sends what waits; it was routed already, so that one connection takes all."""
+        return [str(self._exim), "-C", f"{self.home}/exim.conf", "-q"]
 
 
 class OpenSmtpdRelay(Relay, OpenSmtpd):
@@ -215,7 +219,7 @@ smtp max-message-size "200M"
 mta limit max-conn-per-host {route.connections} session-mail-max 100
 mta limit conn-delay-host 0 conn-delay-source 0 conn-delay-connector 0 conn-delay-relay 0
 mta limit conn-delay-domain 0
-action "out" relay host {scheme}://{label}{LOOPBACK}:{route.port} tls {login}
+action "out" relay host {scheme}://{label}{LOOPBACK}:{route.port} tls helo "mx.{self.domain}" {login}
 match from any for any action "out"
 """
         )

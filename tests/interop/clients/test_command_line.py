@@ -2,9 +2,11 @@
 
 import pytest
 
+from tests.interop.servers.peer import program
+
 from .letters import BODIES, LARGE, VERY_LARGE, large, letter
 from .post import DOMAIN, HOST, OUTSIDE, Post, opened
-from .programs import need, run, words
+from .programs import run, words
 
 pytestmark = pytest.mark.interop
 
@@ -26,7 +28,7 @@ def swaks(post: Post, home, data: bytes, *more: str, door="submission", sender=N
     # swaks takes a last dot as the end and adds a line end where there is none
     (home / "letter").write_bytes(data + (b"" if data.endswith(b"\r\n") else b"\r\n") + b".\r\n")
     command = [
-        need("swaks"), "--server", HOST, "--port", str(getattr(post.kurir, door)), "--ehlo", "laptop.test",
+        program("swaks"), "--server", HOST, "--port", str(getattr(post.kurir, door)), "--ehlo", "laptop.test",
         "--from", sender or post.ana, "--to", ",".join(to), "--data", "@letter", "--no-strip-from",
         "--tls-verify", "--tls-ca-path", str(post.kurir.ca), *more,
     ]  # fmt: skip
@@ -123,13 +125,13 @@ def msmtp(post: Post, home, data: bytes, *more: str, to=(BUDI, FAR), check=0, **
     config = home / "msmtprc"
     config.touch(0o600)
     config.write_text("account default\n" + "".join(f"{k} {v}\n" for k, v in settings.items()))
-    return run([need("msmtp"), "-C", config, *more, "--", *to], stdin=data, home=home, check=check)
+    return run([program("msmtp"), "-C", config, *more, "--", *to], stdin=data, home=home, check=check)
 
 
 @pytest.mark.parametrize("mechanism", ["plain", "login", "scram-sha-256"])
 @pytest.mark.parametrize("door", ["submission", "submissions"])
 def test_msmtp_logs_in(post, tmp_path, mechanism, door):
-    methods = words(run([need("msmtp"), "--version"], home=tmp_path))
+    methods = words(run([program("msmtp"), "--version"], home=tmp_path))
     if mechanism not in methods:
         pytest.skip(f"this msmtp is built without {mechanism}")
     sent = letter(BODIES["plain"], sender=post.ana, to=BUDI)
@@ -179,7 +181,7 @@ def curl(post: Post, home, data: bytes, *more: str, door="submission", sender=No
     scheme = "smtps" if door == "submissions" else "smtp"
     recipients = [word for address in to for word in ("--mail-rcpt", address)]
     command = [
-        need("curl"), "-sS", "--show-error", "-v", "--url", f"{scheme}://{HOST}:{getattr(post.kurir, door)}/laptop.test",
+        program("curl"), "-sS", "--show-error", "-v", "--url", f"{scheme}://{HOST}:{getattr(post.kurir, door)}/laptop.test",
         "--ssl-reqd", "--cacert", post.kurir.ca, "--mail-from", sender or post.ana, *recipients,
         "--upload-file", "letter", *more,
     ]  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 from tests.harness import Kurir
 
 from .letters import BODIES, LARGE, body_of, large, letter
-from .post import DOMAIN, OUTSIDE, Post
+from .post import DOMAIN, OUTSIDE
 from .programs import run, words
 
 pytestmark = pytest.mark.interop
