@@ -107,3 +107,9 @@ class Postfix(Peer):
             doors += f"{LOOPBACK}:{self.smtps} inet n - n - - smtpd\n  -o smtpd_tls_wrappermode=yes\n"
         (home / "etc/master.cf").write_text(doors + _SERVICES)
         return [self._postfix, "-c", f"{home}/etc", "start-fg"]
+
+    def groups(self) -> list[int]:
+        """The master process leads a group of its own."""
+        pid = self.home / "spool/pid/master.pid"
+        master = [int(pid.read_text())] if pid.exists() else []
+        return [*super().groups(), *master]
