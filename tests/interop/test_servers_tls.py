@@ -33,6 +33,7 @@ class Way:
     verified: str | None = "name"
     fallback: bool = False
     clear: bool = False
+    bounced: bool = False
 
 
 def plain(url, door, **more):
@@ -68,7 +69,7 @@ WAYS = {
     "login-wrong": Way("smtp://tester:wrong@127.0.0.1:{port}", "auth", cause="auth_failed"),
     "login-foreign": plain(f"smtp://tester:{QUOTED}@127.0.0.1:{{port}}", "auth-foreign", cause="tls_untrusted"),
     "login-nothing": plain(f"smtp://tester:{QUOTED}@127.0.0.1:{{port}}", "auth-clear", cause="tls_required"),
-    "login-missing": Way("smtp://127.0.0.1:{port}", "auth", cause="auth_required"),
+    "login-missing": Way("smtp://127.0.0.1:{port}", "auth", cause="policy_receiver", bounced=True),
 }  # fmt: skip
 
 
@@ -146,8 +147,8 @@ def test_way(scene, name):
     way, story, heard = WAYS[name], scene.stories[name], scene.taps[name].heard
     step, (recipient,) = last(story), story["recipients"]
     assert step["cause"] == (way.cause or "ok"), step
-    assert recipient["state"] == ("waiting" if way.cause else "ended")
-    assert recipient["fate"] == (None if way.cause else "handed_over")
+    assert recipient["state"] == ("waiting" if way.cause and not way.bounced else "ended")
+    assert recipient["fate"] == ("bounced" if way.bounced else None if way.cause else "handed_over")
     assert len(scene.postfix.mail(name)) == (0 if way.cause else 1)
     assert (b"MAIL FROM" in heard) == way.clear
     assert PASSWORD.encode() not in heard
@@ -158,5 +159,5 @@ def test_way(scene, name):
         assert step["plaintext_fallback"] == way.fallback
         assert bool((step["tls"] or {}).get("why_not")) == (way.protection == "encrypted")
     else:
-        assert recipient["next_at"]
+        assert bool(recipient["next_at"]) != way.bounced
         assert scene.taps[name].connections
