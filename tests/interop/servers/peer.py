@@ -112,7 +112,7 @@ class Peer:
         if self._process is None:
             return
         groups = self.groups()
-        for sign, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        for sign, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0)):
             for group in groups:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(group, sign)
