@@ -1,5 +1,6 @@
 """``kurir queue``: what waits, and what a person can do about it."""
 
+import sys
 from typing import Any
 
 import click
@@ -129,7 +130,7 @@ def _verb(name: str, done: str, *, asks: bool = False) -> click.Command:
 def _change(
     config: Config, verb: str, id: str, recipient: str | None, reason: str, *, ask: bool
 ) -> dict[str, Any]:
-    if ask and click.get_text_stream("stdin").isatty():
+    if ask and sys.stdin.isatty():
         click.confirm(say("queue.confirm", id=id), abort=True)
     result: dict[str, Any] = operate(config, f"queue.{verb}", id=id, recipient=recipient, reason=reason)
     return result
