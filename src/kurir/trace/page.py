@@ -65,7 +65,9 @@ class _Page:
         for step in story.steps:
             yield from self._step(step)
         sentence = teller.sentence(story)
-        if sentence and story.cause is not Cause.OK:
+        if sentence and story.cause is Cause.SANDBOX:
+            yield from self._wrap(sentence.todo, first="  ", rest="  ")
+        elif sentence and story.cause is not Cause.OK:
             for key, text in (
                 ("why", sentence.what), ("whose_side", sentence.side), ("next", sentence.next), ("todo", sentence.todo)
             ):  # fmt: skip
@@ -96,8 +98,6 @@ class _Page:
             notes.append(say("step.no_reply"))
         if step.detail:
             notes.append(say("step.detail", detail=step.detail))
-        if step.dsn_relayed:
-            notes.append(say("step.dsn_relayed"))
         if step.next_at is not None:
             notes.append(say("step.next", time=teller.moment(step.next_at)))
         if step.reply is not None:

@@ -87,7 +87,7 @@ GIVEN_CONTEXT = {
     "step.captured": "summary stands beside it",
     "summary.captured": "fate.captured stands beside it",
     "cause.sandbox.what": "explained by the sentence itself: kept, did not leave the machine",
-    "notice.held_intro": "is read by the postmaster only",
+    "notice.word.close": "the placeholder is an address",
 }
 
 
