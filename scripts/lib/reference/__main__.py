@@ -28,7 +28,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/sandbox-roles.md": partial(texts.roles, "en"),
     "docs/reference/sandbox-roles.id.md": partial(texts.roles, "id"),
     "docs/reference/metrics.md": texts.metrics,
-    "docs/reference/limits.md": partial(limits.page, ROOT),
+    "docs/reference/limits.md": limits.page,
     "docs/reference/rfc.md": partial(rfcs.page, ROOT),
     "docs/decisions/README.md": partial(decisions.page, ROOT),
 }

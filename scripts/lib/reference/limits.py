@@ -13,7 +13,7 @@ _LINE = re.compile(r"(?P<name>[A-Z_]+) = (?P<value>[^#]+?)(?:\s*#\s*(?P<why>.*))
 _HEADING = re.compile(r"# -- (?P<title>.*?) -+$")
 
 
-def page(root: Path) -> str:
+def page() -> str:
     """Return the page."""
     intro = (
         "Every limit of the SMTP core, with the section of the RFC that sets or allows it; octets unless said otherwise. Limits that an operator "
