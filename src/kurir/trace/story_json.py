@@ -3,7 +3,7 @@
 A timeline::
 
     {"id", "number", "lang", "accepted_at", "from", "to": [..], "subject", "message_id", "size",
-     "account", "client", "protocol", "protection", "protection_text", "summary": [..],
+     "account", "client", "protocol", "protection", "protection_text", "tls", "summary": [..],
      "history": [step, ..],                                     # what concerns the whole message
      "recipients": [{"index", "address", "wanted", "state", "fate", "cause", "what", "side", "side_text",
                      "next", "todo", "summary", "next_at", "held", "attempts", "possibly_delivered",
@@ -18,7 +18,7 @@ A step::
 Keys are always there; what is not known is null or "".  Times are RFC 3339 in UTC.
 """
 
-from kurir.model import Reply, encode_id
+from kurir.model import Reply, TlsFacts, encode_id
 
 from .explain import Catalogue, Lang, side_of, units
 from .telling import Teller
@@ -43,7 +43,8 @@ def as_json(timeline: Timeline, lang: Lang) -> dict[str, object]:
         "client": origin.client,
         "protocol": origin.protocol,
         "protection": timeline.protection.value,
-        "protection_text": teller.protection(timeline.protection, origin.tls),
+        "protection_text": teller.arrival(timeline),
+        "tls": _tls_json(origin.tls),
         "summary": [teller.summary(story) for story in timeline.recipients],
         "history": [_step_json(teller, step, timeline) for step in timeline.common],
         "recipients": [_story_json(teller, story, timeline) for story in timeline.recipients],
@@ -75,8 +76,13 @@ def _story_json(teller: Teller, story: RecipientStory, timeline: Timeline) -> di
     }
 
 
+def _tls_json(tls: TlsFacts | None) -> dict[str, str | None] | None:
+    if tls is None:
+        return None
+    return {"version": tls.version, "cipher": tls.cipher, "verified": tls.verified, "why_not": tls.why_not}
+
+
 def _step_json(teller: Teller, step: Step, timeline: Timeline) -> dict[str, object]:
-    tls = step.tls
     return {
         "at": units.iso(step.at),
         "kind": step.kind.value,
@@ -88,14 +94,7 @@ def _step_json(teller: Teller, step: Step, timeline: Timeline) -> dict[str, obje
         "host": step.host,
         "road": step.road,
         "protection": step.protection.value if step.protection else None,
-        "tls": {
-            "version": tls.version,
-            "cipher": tls.cipher,
-            "verified": tls.verified,
-            "why_not": tls.why_not,
-        }
-        if tls
-        else None,
+        "tls": _tls_json(step.tls),
         "reply": reply_json(step.reply),
         "detail": step.detail,
         "decided_by": step.decided_by.value if step.decided_by else None,

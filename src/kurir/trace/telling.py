@@ -67,6 +67,13 @@ class Teller:
             return self.say("protection.encrypted_why", why=tls.why_not)
         return self.say(f"protection.{protection.value}")
 
+    def arrival(self, timeline: Timeline) -> str:
+        """Return how the hop to us was protected, in words; a client that shows no certificate is the rule."""
+        tls = timeline.message.origin.tls
+        if timeline.protection is Protection.ENCRYPTED and tls:
+            return self.say("protection.encrypted_arrival", version=tls.version)
+        return self.protection(timeline.protection, tls)
+
     def step(self, step: Step, timeline: Timeline) -> str:
         """Return what happened in one step, in one sentence."""
         if step.kind is EventKind.ACCEPTED:
@@ -91,12 +98,13 @@ class Teller:
             return self.say(
                 "step.accepted_internal" if origin.listener == "internal" else "step.accepted_local"
             )
-        client = f"{origin.helo} [{origin.client}]" if origin.helo else origin.client
+        named_itself = origin.helo and origin.helo.removeprefix("[IPv6:").strip("[]") != origin.client
+        client = f"{origin.helo} [{origin.client}]" if named_itself else origin.client
         return self.say(
             "step.accepted_account" if origin.account else "step.accepted_client",
             client=client,
             account=origin.account,
-            protection=self.protection(timeline.protection, origin.tls),
+            protection=self.arrival(timeline),
         )
 
     def decided(self, step: Step) -> str:

@@ -108,7 +108,7 @@ def test_local_delivery_says_nothing_of_encryption() -> None:
 
 KEYS = {
     "id", "number", "lang", "accepted_at", "from", "to", "subject", "message_id", "size", "account", "client",
-    "protocol", "protection", "protection_text", "summary", "history", "recipients",
+    "protocol", "protection", "protection_text", "tls", "summary", "history", "recipients",
 }  # fmt: skip
 RECIPIENT_KEYS = {
     "index", "address", "wanted", "state", "fate", "cause", "what", "side", "side_text", "next", "todo", "summary",
