@@ -70,7 +70,15 @@ def page() -> str:
         own = get_type_hints(model, include_extras=True)
         parts.append(f"## `{heading}`")
         parts.append(field.description or _doc(model))
-        parts.append(_rows([(n, own[n], f) for n, f in model.model_fields.items()]))
+        inner = [(n, own[n], f) for n, f in model.model_fields.items() if not _section(own[n])]
+        parts.append(_rows(inner))
+        for sub, field_of in model.model_fields.items():
+            nested = _section(own[sub])
+            if nested is not None:
+                hints_of = get_type_hints(nested, include_extras=True)
+                parts.append(f"## `[{name}.{sub}]`")
+                parts.append(field_of.description or _doc(nested))
+                parts.append(_rows([(n, hints_of[n], f) for n, f in nested.model_fields.items()]))
         if name == "roads":
             parts.append(_URLS)
     return whole("Configuration", *parts)
