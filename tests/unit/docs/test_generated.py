@@ -54,3 +54,27 @@ def test_what_exists_in_english_exists_in_indonesian() -> None:
         assert count == len(re.findall(r"^#+ ", indonesian.read_text("utf-8"), re.MULTILINE)), (
             f"{name}: other headings"
         )
+
+
+def test_pages_that_the_source_names_exist() -> None:
+    named = re.compile(r"docs/[a-z-]+/[a-z0-9.-]+\.md")
+    files = [
+        *ROOT.glob("src/**/*.py"),
+        *ROOT.glob("src/**/*.toml"),
+        *ROOT.glob("scripts/*"),
+        ROOT / "SECURITY.md",
+        ROOT / "CONTRIBUTING.md",
+    ]
+    missing = {
+        f"{page} (named in {file.relative_to(ROOT)})"
+        for file in files if file.is_file()
+        for page in named.findall(file.read_text("utf-8"))
+        if not (ROOT / page).exists()
+    }  # fmt: skip
+    assert not missing
+
+
+def test_files_that_security_points_at_exist() -> None:
+    text = (ROOT / "SECURITY.md").read_text("utf-8")
+    for place in re.findall(r"`(kurir/[\w/.]+)`", text):
+        assert (ROOT / "src" / place).exists(), f"SECURITY.md points at {place}"

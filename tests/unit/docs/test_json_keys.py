@@ -34,9 +34,9 @@ def send(kurir: Kurir, to: str) -> Any:
 
 
 def test_every_document_has_the_keys_of_its_row(kurir: Kurir) -> None:
-    sent = send(kurir, "defer-9@example.net")
     captured = send(kurir, "friend@example.net")
     kurir.wait("a capture", lambda: kurir.json("sandbox", "list")["messages"])
+    sent = send(kurir, "defer-9@example.net")
     kurir.wait("a try", lambda: kurir.json("queue", "list")["messages"][0]["recipients"][0]["attempts"])
     documents = {
         "send": sent,
@@ -48,7 +48,7 @@ def test_every_document_has_the_keys_of_its_row(kurir: Kurir) -> None:
         "queue hold": kurir.json("queue", "hold", sent["id"]),
         "why": kurir.json("why", "550 5.1.1 no such user"),
         "sandbox list": kurir.json("sandbox", "list"),
-        "sandbox show": kurir.json("sandbox", "show", "000001"),
+        "sandbox show": kurir.json("sandbox", "show", kurir.json("sandbox", "list")["messages"][0]["id"]),
         "sandbox roles": kurir.cli("sandbox", "roles", "--json", config=False),
         "audit": kurir.audit(),
         "doctor": kurir.json("doctor", check=None),
