@@ -19,7 +19,12 @@ import pytest
 from tests.harness import Kurir
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGES = ["README.md", "README.id.md", "docs/tutorial/first-server.md", "docs/tutorial/first-server.id.md"]
+PAGES = [
+    "README.md",
+    "docs/tutorial/first-server.md",
+    pytest.param("README.id.md", marks=pytest.mark.full),
+    pytest.param("docs/tutorial/first-server.id.md", marks=pytest.mark.full),
+]
 PATIENCE = 10.0  # seconds that a command which only looks is asked again
 _BLOCK = re.compile(r"^```console run\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LOOKS = re.compile(r"kurir (sandbox (list|show)|trace (?!erase)|queue (list|show)|audit|status)|^cat ")
