@@ -7,6 +7,6 @@ with a reason and the key of its sentence, and never raises on what a peer wrote
 """
 
 from .ports import SenderDns
-from .settings import SpfSettings
+from .settings import DmarcSettings, SpfSettings
 
-__all__ = ["SenderDns", "SpfSettings"]
+__all__ = ["DmarcSettings", "SenderDns", "SpfSettings"]
