@@ -74,7 +74,9 @@ OWN_OPINIONS = (
 )
 
 
-def _oracle(zone: dict[str, list[tuple[str, object]]], client: str, sender: str, helo: str) -> tuple[str, str]:
+def _oracle(
+    zone: dict[str, list[tuple[str, object]]], client: str, sender: str, helo: str
+) -> tuple[str, str]:
     dns = Zones(zone)
 
     def lookup(name: str, qtype: str, *_: Any) -> Iterator[tuple[tuple[str, str], object]]:

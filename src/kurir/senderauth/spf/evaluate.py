@@ -150,6 +150,7 @@ class _Check:
             "t": str(int(query.at)),
         }
         self._proven: list[str] | None = None
+        self._proven_voids: list[str] = []
         self.lookups = 0
         self.voids = 0
 
@@ -190,7 +191,7 @@ class _Check:
                 return ""
             parts = parse_macros(record.decode("ascii"), explanation=True)
             text = expand(parts, await self._values_for(parts, match.domain))
-        except (MacroError, UnicodeDecodeError):
+        except (MacroError, UnicodeDecodeError, _Stop):
             return ""
         # Macros bring in what the client said: HELO and the local part may hold anything.
         ok = text.isascii() and text.isprintable() and len(text) <= self._limit.explanation_octets
@@ -282,15 +283,26 @@ class _Check:
         return values
 
     async def _proven_names(self) -> list[str]:
-        """The client's host names whose addresses lead back to it (section 5.5); failures prove nothing."""
+        """The client's host names whose addresses lead back to it (section 5.5); failures prove nothing.
+
+        Looked up once; what was void counts each time that a term needs it.
+        """
         if self._proven is None:
-            self._proven = []
+            proven: list[str] = []
             answer = await self._dns.ptr(str(self._client))
-            for name in answer.records[: self._limit.names]:
-                if isinstance(name, str) and _resolvable(name.removesuffix(".")):
-                    found = (await self._dns.addresses(name))[self._version == 6]
-                    if any(_number(record) == self._number for record in found.records):
-                        self._proven.append(name.removesuffix(".").lower())
+            self._proven_voids = [str(self._client)] if _is_void(answer) else []
+            for record in answer.records[: self._limit.names]:
+                name = str(record).removesuffix(".").lower()
+                if not _resolvable(name):
+                    continue
+                found = (await self._dns.addresses(name))[self._version == 6]
+                if _is_void(found):
+                    self._proven_voids.append(name)
+                if any(_number(address) == self._number for address in found.records):
+                    proven.append(name)
+            self._proven = proven
+        for name in self._proven_voids:
+            self._add_void(name)
         return self._proven
 
     async def _txt(self, name: str) -> DnsAnswer:
@@ -320,10 +332,13 @@ class _Check:
             raise _Stop(SpfReason.TOO_MANY_LOOKUPS, domain)
 
     def _count_void(self, answer: DnsAnswer, name: str) -> None:
-        if answer.status is not DnsStatus.OK or not answer.records:
-            self.voids += 1
-            if self.voids > self._limit.void_lookups:
-                raise _Stop(SpfReason.TOO_MANY_VOID, name, name[:255])
+        if _is_void(answer):
+            self._add_void(name)
+
+    def _add_void(self, name: str) -> None:
+        self.voids += 1
+        if self.voids > self._limit.void_lookups:
+            raise _Stop(SpfReason.TOO_MANY_VOID, name, name[:255])
 
 
 _MATCHERS: dict[str, Callable[[_Check, Mechanism, str], Awaitable[bool]]] = {
@@ -358,6 +373,11 @@ def _resolvable(name: str) -> bool:
         and name.isprintable()
         and all(0 < len(label) <= 63 for label in name.removesuffix(".").split("."))
     )
+
+
+def _is_void(answer: DnsAnswer) -> bool:
+    """Whether the answer proves that there is nothing (section 4.6.4); a failure proves nothing."""
+    return answer.status not in _FAILED and (answer.status is not DnsStatus.OK or not answer.records)
 
 
 def _is_below(name: str, domain: str) -> bool:
