@@ -42,7 +42,7 @@ def _txt(*records: str) -> list[tuple[str, object]]:
 
 
 async def test_null_sender_is_postmaster_at_helo() -> None:
-    verdict = await _check({"mx.a.test": _txt("v=spf1 a -all") + [("A", "192.0.2.1")]}, sender="")
+    verdict = await _check({"mx.a.test": [*_txt("v=spf1 a -all"), ("A", "192.0.2.1")]}, sender="")
     assert (verdict.result, verdict.domain) == (SpfResult.PASS, "mx.a.test")
     assert verdict.sender == "postmaster@mx.a.test"
     assert (verdict.mechanism, verdict.record_domain) == ("a", "mx.a.test")
@@ -78,6 +78,9 @@ async def test_without_a_network_address(client: str) -> None:
         ("v=spf1 " + " ".join(f"include:i{n}.test" for n in range(11)) + " -all", SpfReason.TOO_MANY_LOOKUPS),
         ("v=spf1 a:n1.test a:n2.test a:n3.test +all", SpfReason.TOO_MANY_VOID),
         ("v=spf1 mx:many.test -all", SpfReason.TOO_MANY_NAMES),
+        ("v=spf1 mx:voids.test -all", SpfReason.TOO_MANY_VOID),
+        ("v=spf1 mx:null.test -all", SpfReason.NOT_LISTED),
+        ("v=spf1 mx:order.test -all", SpfReason.LISTED),
         ("v=spf1 include:nothing.test -all", SpfReason.INCLUDE_MISSING),
         ("v=spf1 redirect=nothing.test", SpfReason.INCLUDE_MISSING),
         ("v=spf1 redirect=loop.test", SpfReason.TOO_MANY_LOOKUPS),
@@ -97,6 +100,10 @@ async def test_reasons(record: str, reason: SpfReason) -> None:
         "loop.test": _txt("v=spf1 redirect=loop.test"),
         "slow.test": [(TIMEOUT, None)],
         "many.test": [("MX", (n, "there.test")) for n in range(11)],
+        "voids.test": [("MX", (n, f"v{n}.test")) for n in range(3)],
+        "null.test": [("MX", (0, ""))],
+        "order.test": [("MX", (20, "slow.test")), ("MX", (10, "here.test"))],
+        "here.test": [("A", "192.0.2.1")],
         "there.test": [("A", "198.51.100.1")],
         **{f"i{n}.test": _txt("v=spf1 ?all") for n in range(12)},
     }

@@ -235,8 +235,10 @@ class _Check:
         self._demand(answer, name)
         if _resolvable(name):
             self._count_void(answer, name)
-        hosts = [str(r[1]) for r in answer.records if isinstance(r, tuple) and len(r) == 2 and r[1]]
-        for count, host in enumerate(hosts):
+        found = sorted(r for r in answer.records if isinstance(r, tuple) and len(r) == 2)
+        for count, (_, host) in enumerate(found):
+            if not host:
+                continue  # the null MX (RFC 7505)
             if count >= self._limit.names:
                 raise _Stop(SpfReason.TOO_MANY_NAMES, domain, name)
             if self._in_network(await self._own_family(host), mechanism):
