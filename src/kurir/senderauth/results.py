@@ -260,9 +260,8 @@ class _Reader:
 # Removing what poses as ours.
 
 # RFC 5322 section 4.5 lets old software put a blank before the colon: readers find such a field, so do we.
-_FIELD = re.compile(
-    rb"(?:(?<=\n)|\A)Authentication-Results[ \t\0]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)", re.IGNORECASE
-)
+_NAME = NAME.lower().encode()
+_FIELD = re.compile(rb"Authentication-Results[ \t\0]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)", re.IGNORECASE)
 
 
 def posing_spans(
@@ -275,9 +274,15 @@ def posing_spans(
     their line ends, as `kurir.message.Edits.cuts` wants them.
     """
     own = {name.lower().rstrip(".") for name in ours}
+    end = len(head) if header_end is None else header_end
+    lowered = head[:end].lower()
     spans: list[tuple[int, int]] = []
-    for m in _FIELD.finditer(head, 0, len(head) if header_end is None else header_end):
-        name = parse_results(m[1]).authserv_id.lower().rstrip(".")
-        if not name or name in own:
-            spans.append(m.span())
+    at = lowered.find(_NAME)
+    while at >= 0:
+        m = _FIELD.match(head, at, end) if at == 0 or lowered[at - 1] == 0x0A else None
+        if m:
+            name = parse_results(m[1]).authserv_id.lower().rstrip(".")
+            if not name or name in own:
+                spans.append(m.span())
+        at = lowered.find(_NAME, m.end() if m else at + len(_NAME))
     return tuple(spans)

@@ -16,7 +16,8 @@ _VERSION = b"v=spf1"
 _TERM = re.compile(r"([+?~-]?)([A-Za-z][A-Za-z0-9_.-]*+)([:/=]?)(.*)", re.DOTALL)
 _CIDR = re.compile(r"(.*?)(?:/(0|[1-9][0-9]?))?(?://(0|[1-9][0-9]{0,2}))?", re.DOTALL)
 _PREFIX = re.compile(r"0|[1-9][0-9]{0,2}")
-_IP4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)")
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IP4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}")
 
 
 class RecordError(ValueError):
@@ -132,11 +133,11 @@ def _address(qualifier: str, name: str, sign: str, rest: str, text: str) -> Mech
 
 def _ip4(qualifier: str, name: str, sign: str, rest: str, text: str) -> Mechanism:
     address, size = _network(sign, rest, 32, text)
-    if not _IP4.fullmatch(address):
+    m = _IP4.fullmatch(address)
+    if m is None:
         raise RecordError(f"{text[:60]!r}: not an IPv4 address")
-    return Mechanism(
-        qualifier, name, text, None, size, 128, 4, int(ipaddress.IPv4Address(address)) >> (32 - size)
-    )
+    number = int(m[1]) << 24 | int(m[2]) << 16 | int(m[3]) << 8 | int(m[4])
+    return Mechanism(qualifier, name, text, None, size, 128, 4, number >> (32 - size))
 
 
 def _ip6(qualifier: str, name: str, sign: str, rest: str, text: str) -> Mechanism:
