@@ -16,6 +16,8 @@ from .unpacking import ReportError, ReportLimits, unpack
 
 _DEFAULT = ReportLimits()
 _NUMBER = re.compile(r"[0-9]{1,15}")
+# One widespread program puts the start tag of the schema in front of the report, and no end tag.
+_SCHEMA = re.compile(rb"<xs:schema\s[^>]*+>")
 _BOM_OR_BLANK = b"\xef\xbb\xbf \t\r\n"
 
 
@@ -24,12 +26,19 @@ def read_aggregate(data: bytes, limits: ReportLimits = _DEFAULT) -> AggregateRep
     text = unpack(data, limits).lstrip(_BOM_OR_BLANK)
     if not text.startswith(b"<"):
         raise ReportError("this is no XML")
+    faults: tuple[str, ...] = ()
+    schema = _SCHEMA.search(text, 0, 4096)
+    if schema and b"</xs:schema" not in text:
+        text, faults = (
+            text[: schema.start()] + text[schema.end() :],
+            ("a schema was opened and never closed",),
+        )
     try:
-        return _Builder(limits).read(text)
+        return _Builder(limits, faults).read(text)
     except _BadOctets:
         # Some reporters write Latin-1 and call it UTF-8: one value is unreadable then, not the report.
         mended = text.decode("utf-8", "replace").encode()
-        return _Builder(limits, ("the text was not valid UTF-8",)).read(mended)
+        return _Builder(limits, (*faults, "the text was not valid UTF-8")).read(mended)
 
 
 class _BadOctets(Exception):
@@ -86,7 +95,7 @@ class _Builder:
             parser.Parse(text, True)
         except expat.ExpatError as e:
             words = expat.ErrorString(e.code)
-            if words == "not well-formed (invalid token)" and not self._faults and not _is_utf8(text):
+            if words == "not well-formed (invalid token)" and not _is_utf8(text):
                 raise _BadOctets from None
             raise ReportError(f"the XML is broken in line {e.lineno}: {words}") from None
         except (ValueError, LookupError) as e:  # an encoding that does not exist

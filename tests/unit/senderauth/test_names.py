@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from kurir.senderauth.iprev import ReverseReason, check_reverse
@@ -100,6 +100,8 @@ def test_suffixes(domain: str, private: str | None) -> None:
 def test_the_same_as_the_library(labels: list[str]) -> None:
     library = pytest.importorskip("publicsuffixlist").PublicSuffixList(source=LIST)
     domain = ".".join(labels)
+    # The list's algorithm lets "*.kobe.jp" say nothing about kobe.jp itself; the library takes it as a suffix too.
+    assume(domain != "kobe.jp")
     assert SUFFIXES.privatesuffix(domain) == library.privatesuffix(domain)
 
 
