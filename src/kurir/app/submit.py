@@ -38,6 +38,9 @@ def submit(
 
     Raises `SubmitError` when nothing was taken.
     """
+    for word in (sender, *recipients, *options, *rcpt_options):
+        if any(c < " " or c == "\x7f" for c in word):  # a line end would begin another command
+            raise SubmitError(f"there is a line end or another control character in {word!r}", final=True)
     path = state / SOCKET
     try:
         with _LocalSMTP(local_hostname="localhost", timeout=timeout) as smtp:
