@@ -6,7 +6,37 @@ and removes those that pose as ours.  Everything gets facts and a resolver (`Sen
 with a reason and the key of its sentence, and never raises on what a peer wrote.
 """
 
+from .iprev import ReverseReason, ReverseVerdict, check_reverse
 from .ports import SenderDns
-from .settings import DmarcSettings, SpfSettings
+from .publicsuffix import PublicSuffixes, SuffixList
+from .results import (
+    AuthResults,
+    MethodResult,
+    of_dmarc,
+    of_reverse,
+    of_spf,
+    parse_results,
+    posing_spans,
+    results_field,
+)
+from .settings import DmarcSettings, ReverseSettings, SpfSettings
 
-__all__ = ["DmarcSettings", "SenderDns", "SpfSettings"]
+__all__ = [
+    "AuthResults",
+    "DmarcSettings",
+    "MethodResult",
+    "PublicSuffixes",
+    "ReverseReason",
+    "ReverseSettings",
+    "ReverseVerdict",
+    "SenderDns",
+    "SpfSettings",
+    "SuffixList",
+    "check_reverse",
+    "of_dmarc",
+    "of_reverse",
+    "of_spf",
+    "parse_results",
+    "posing_spans",
+    "results_field",
+]
