@@ -34,7 +34,10 @@ class _Swallowed(ConnectionError):
 
 @dataclass(slots=True)
 class Sink:
-    """Listens on 127.0.0.1; `script` decides about each command (verbs BANNER EHLO MAIL RCPT DATA BODY QUIT)."""
+    """Listens on `host`; `script` decides about each command (verbs BANNER EHLO MAIL RCPT DATA BODY QUIT).
+
+    Port 0 is one that the kernel chooses.
+    """
 
     script: Script | None = None
     extensions: tuple[str, ...] = (
@@ -49,15 +52,16 @@ class Sink:
     messages: list[Received] = field(default_factory=list)
     connections: int = 0
     port: int = 0
-    _listener: socket.socket = field(
-        default_factory=lambda: socket.create_server(("127.0.0.1", 0), backlog=512)
-    )
+    host: str = "127.0.0.1"
+    _listener: socket.socket = field(init=False)
     _open: set[socket.socket] = field(default_factory=set)
     _counts: dict[str, int] = field(default_factory=dict)
     _closed: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        self._listener = socket.create_server((self.host, self.port), family=family, backlog=512)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -165,7 +169,9 @@ class Sink:
                 taken = False
                 for i in range(replies):
                     try:
-                        taken |= self._says(s, "BODY", rcpts[i] if self.lmtp else mail, b"250 2.0.0 taken\r\n")
+                        taken |= self._says(
+                            s, "BODY", rcpts[i] if self.lmtp else mail, b"250 2.0.0 taken\r\n"
+                        )
                     except _Swallowed:
                         with self._lock:
                             self.messages.append(message)

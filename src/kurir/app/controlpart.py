@@ -10,6 +10,7 @@ from typing import Any
 import uvicorn
 
 from kurir.config import Config
+from kurir.sandbox import SandboxServer
 from kurir.web import Figures, Health, make_application
 
 from . import control, settings
@@ -43,8 +44,6 @@ class ControlPart:
         """Open the sandbox, the admin port, and last the control socket."""
         state = self._config.server.state
         if settings.has_sandbox(self._config):
-            from kurir.sandbox import SandboxServer
-
             self._sandbox = SandboxServer(
                 state / "sandbox", state / settings.SANDBOX_SOCKET, hostname=f"sandbox.{self._config.server.hostname}",
                 tls=settings.server_tls(self._config), clock=SystemClock(), submit=self._bounce,

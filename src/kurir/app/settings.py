@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from kurir.config import Config
 from kurir.config.schema import RoadSection
-from kurir.delivery import DeliverySettings, NextHop, Route, RouteKind, Timeouts, parse_next_hop
+from kurir.delivery import DeliverySettings, NextHop, Route, RouteKind, Timeouts, TlsLevel, parse_next_hop
 from kurir.identity import (
     ConnectionBrakeSettings,
     DirectorySettings,
@@ -17,6 +17,7 @@ from kurir.model import Address, parse_address
 from kurir.net import CertificateFiles, ClientTlsSettings, ResolverSettings, ServerTlsSettings
 from kurir.queue import QueueSettings
 from kurir.reception import ListenerSettings, ReceptionSettings, Role
+from kurir.sandbox import early_doors
 from kurir.storage import DaySettings, Layout, ObservationSettings
 
 SANDBOX_SOCKET = "run/sandbox.sock"
@@ -205,9 +206,11 @@ def _routes(config: Config) -> list[Route]:
             routes.append(_hop(f"store-{domain}", section.deliver_to, recipients=(domain,)))
         else:
             routes.append(Route(name="local", kind=RouteKind.MAILDIR, recipients=(domain,)))
-    routes += [_road(road, config) for road in config.roads]
+    for road in config.roads:
+        routes += _early_doors(config, road.recipients) if road.url == "sandbox:" else []
+        routes.append(_road(road, config))
     if config.server.playground and not config.roads:
-        routes.append(_sandbox("sandbox", config))
+        routes += [*_early_doors(config, ["*"]), _sandbox("sandbox", config)]
     elif not any("*" in r.recipients and "*" in r.senders for r in routes):
         routes.append(Route(name="mx", kind=RouteKind.MX))
     return routes
@@ -234,8 +237,23 @@ def _road(road: RoadSection, config: Config) -> Route:
 
 
 def _sandbox(name: str, config: Config) -> Route:
-    hop = NextHop(path=str(config.server.state / SANDBOX_SOCKET))
+    hop = NextHop(path=str(config.server.state / SANDBOX_SOCKET), tls=TlsLevel.NONE)
     return Route(name=name, kind=RouteKind.SANDBOX, next_hop=hop)
+
+
+def _early_doors(config: Config, recipients: list[str]) -> list[Route]:
+    """Return a route to each difficult recipient that misbehaves before RCPT: it has a socket of its own."""
+    doors = early_doors(config.server.state / SANDBOX_SOCKET)
+    wanted = {d: path for d, path in doors.items() if "*" in recipients or d in recipients}
+    return [
+        Route(
+            name="sandbox",
+            kind=RouteKind.SANDBOX,
+            recipients=(domain,),
+            next_hop=NextHop(path=str(path), tls=TlsLevel.OPPORTUNISTIC),
+        )
+        for domain, path in wanted.items()
+    ]
 
 
 def _hop(

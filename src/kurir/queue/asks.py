@@ -7,6 +7,9 @@ import msgspec
 
 from kurir.model import Address, Envelope, MailParams, Origin, Outcome, Recipient, Reply
 
+ID_MARK = b"kurir-id-comes-here"
+"""Stands in `Incoming.trace_block` where the queue id belongs: it is known only when the number is given."""
+
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     """reception -> brain at the end of data: take this message.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from kurir.model import Address, Event, EventKind, Recipient, Reply, encode_id
 
-from .asks import Accepted, Incoming, Refused
+from .asks import ID_MARK, Accepted, Incoming, Refused
 from .book import Book
 from .commit import Committer, Denial
 from .ports import Change, NewMessage, RecipientState
@@ -133,7 +133,7 @@ class _Arrival:
             params=envelope.params,
             origin=incoming.origin,
             recipients=envelope.recipients,
-            trace_block=incoming.trace_block,
+            trace_block=incoming.trace_block.replace(ID_MARK, encode_id(number).encode()),
             size=incoming.size,
             sha256=incoming.sha256,
             body=incoming.body,

@@ -13,7 +13,7 @@ from kurir.message.headers import Problem, scan
 from kurir.message.limits import HeaderLimits
 from kurir.message.received import HopLimits, loop_reason, received_field
 from kurir.model import Origin, Reply
-from kurir.queue.asks import Accepted, Incoming
+from kurir.queue.asks import ID_MARK, Accepted, Incoming
 
 from . import replies
 from .body import BodyCollector
@@ -173,7 +173,7 @@ class Intake:
         field = received_field(
             self._sender.origin,
             by=desk.settings.hostname,
-            queue_id=desk.random(8).hex(),
+            queue_id=ID_MARK.decode(),
             at=now,
             recipients=transaction.typed if len(transaction.typed) == 1 else (),
             hide_client=desk.settings.hide_client and self._sender.account is not None,

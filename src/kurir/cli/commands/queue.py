@@ -1,23 +1,14 @@
 """``kurir queue``: what waits, and what a person can do about it."""
 
+import sys
 from typing import Any
 
 import click
 
 from kurir.app.operate import operate
 from kurir.app.reading import QueueEntry, head_of, queue, queue_entry
-from kurir.cli.output import (
-    Command,
-    Failure,
-    Group,
-    common,
-    configuration,
-    document,
-    option,
-    size,
-    table,
-    when,
-)
+from kurir.cli.help import Command, Group, common, option
+from kurir.cli.output import Failure, configuration, document, size, table, when
 from kurir.cli.words import say
 from kurir.config import Config
 
@@ -129,7 +120,7 @@ def _verb(name: str, done: str, *, asks: bool = False) -> click.Command:
 def _change(
     config: Config, verb: str, id: str, recipient: str | None, reason: str, *, ask: bool
 ) -> dict[str, Any]:
-    if ask and click.get_text_stream("stdin").isatty():
+    if ask and sys.stdin.isatty():
         click.confirm(say("queue.confirm", id=id), abort=True)
     result: dict[str, Any] = operate(config, f"queue.{verb}", id=id, recipient=recipient, reason=reason)
     return result
