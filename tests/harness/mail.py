@@ -44,7 +44,9 @@ def hand_in(
         assert code == 250, (address, code, said)
     code, said = s.data(message)
     assert code == 250, (code, said)
-    return next(w for w in said.decode().replace(">", " ").split() if w[0] == "k" and w[1:2].isalnum() and len(w) >= 8)
+    return next(
+        w for w in said.decode().replace(">", " ").split() if w[0] == "k" and w[1:2].isalnum() and len(w) >= 8
+    )
 
 
 @dataclass(frozen=True)
