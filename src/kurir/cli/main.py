@@ -95,3 +95,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         click.echo(f"kurir: {e.filename or ''}: {e.strerror}".replace(": :", ":"), err=True)
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()
