@@ -8,7 +8,7 @@ started from the same code, so frames are trusted but bounded.
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -107,9 +107,9 @@ class Channel(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=MAX_FRAME)
+        # cast, not isinstance: uvloop's transports are not subclasses of asyncio's
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=MAX_FRAME)
         if self._on_open:
             self._on_open(self)
 

@@ -75,3 +75,18 @@ async def test_a_lost_peer_fails_what_waits_and_a_bug_is_told(tmp_path: Path) ->
         await client.call("never", 1)
     for task in far._tasks:
         task.cancel()
+
+
+def test_works_on_uvloop_too(tmp_path: Path) -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def talk() -> int:
+        async with asyncio.timeout(5):
+            client, far = await pair(tmp_path / "s", {"double": (int, lambda n: n * 2)}, {"double": int})
+            answer: int = await client.call("double", 21)
+        client.close()
+        far.close()
+        return answer
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(talk()) == 42
