@@ -23,13 +23,21 @@ class Received:
 
 
 # What a script may answer: bytes to send, None for the ordinary answer, or one of these words.
-Script = Callable[[str, str, int], bytes | str | None]
-"""(verb, line, attempt) -> bytes to say instead; "hang"; "close"; "close-after" (take it, then close); None."""
+Script = Callable[[str, str, int], bytes | str | tuple[bytes, str] | None]
+"""(verb, line, attempt) -> bytes to say instead; "hang"; "close"; "close-after" (take it, then close);
+"swallow" (BODY: take the message, but hang up without a word); (bytes, "close") to say that and hang up; None.  `attempt` counts the same verb with the same line from 1."""
+
+
+class _Swallowed(ConnectionError):
+    """The message was taken, and nobody was told."""
 
 
 @dataclass(slots=True)
 class Sink:
-    """Listens on 127.0.0.1; `script` decides about each command (verbs BANNER EHLO MAIL RCPT DATA BODY QUIT)."""
+    """Listens on `host`; `script` decides about each command (verbs BANNER EHLO MAIL RCPT DATA BODY QUIT).
+
+    Port 0 is one that the kernel chooses.
+    """
 
     script: Script | None = None
     extensions: tuple[str, ...] = (
@@ -44,15 +52,16 @@ class Sink:
     messages: list[Received] = field(default_factory=list)
     connections: int = 0
     port: int = 0
-    _listener: socket.socket = field(
-        default_factory=lambda: socket.create_server(("127.0.0.1", 0), backlog=512)
-    )
+    host: str = "127.0.0.1"
+    _listener: socket.socket = field(init=False)
     _open: set[socket.socket] = field(default_factory=set)
     _counts: dict[str, int] = field(default_factory=dict)
     _closed: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        self._listener = socket.create_server((self.host, self.port), family=family, backlog=512)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -98,6 +107,11 @@ class Sink:
                 pass
             raise ConnectionError
         if said == "close":
+            raise ConnectionError
+        if said == "swallow":
+            raise _Swallowed
+        if isinstance(said, tuple):
+            s.sendall(said[0])
             raise ConnectionError
         answer = usual if said is None or isinstance(said, str) else said
         s.sendall(answer)
@@ -154,7 +168,14 @@ class Sink:
                 replies = len(rcpts) if self.lmtp else 1
                 taken = False
                 for i in range(replies):
-                    taken |= self._says(s, "BODY", rcpts[i] if self.lmtp else mail, b"250 2.0.0 taken\r\n")
+                    try:
+                        taken |= self._says(
+                            s, "BODY", rcpts[i] if self.lmtp else mail, b"250 2.0.0 taken\r\n"
+                        )
+                    except _Swallowed:
+                        with self._lock:
+                            self.messages.append(message)
+                        raise
                 if taken:
                     with self._lock:
                         self.messages.append(message)

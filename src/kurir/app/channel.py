@@ -107,8 +107,7 @@ class Channel(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start."""
-        # cast, not isinstance: uvloop's transports are not subclasses of asyncio's
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
         self._transport.set_write_buffer_limits(high=MAX_FRAME)
         if self._on_open:
             self._on_open(self)

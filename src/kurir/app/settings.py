@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from kurir.config import Config
 from kurir.config.schema import RoadSection
-from kurir.delivery import DeliverySettings, NextHop, Route, RouteKind, TlsLevel, parse_next_hop
+from kurir.delivery import DeliverySettings, NextHop, Route, RouteKind, Timeouts, TlsLevel, parse_next_hop
 from kurir.identity import (
     ConnectionBrakeSettings,
     DirectorySettings,
@@ -170,10 +170,26 @@ def doors(config: Config) -> list[Door]:
 
 def delivery(config: Config) -> DeliverySettings:
     """Return the routes out, and how they are travelled."""
+    retry, t = config.queue.retry, config.delivery.timeouts
+    usual = DeliverySettings(hello_name="", routes=())
     return DeliverySettings(
         hello_name=config.server.hostname,
         routes=tuple(_routes(config)),
         own_names=(config.server.hostname,),
+        timeouts=Timeouts(
+            connect=t.connect,
+            banner=t.banner,
+            hello=t.hello,
+            tls=t.tls,
+            auth=t.auth,
+            mail=t.command,
+            rcpt=min(Timeouts().rcpt, t.command),
+            data_block=t.data,
+            final_dot=t.final_dot,
+        ),
+        # A host rests for less time than its messages wait, so that a short schedule stays short.
+        host_backoff=min(usual.host_backoff, retry[0] / 5),
+        host_backoff_max=min(usual.host_backoff_max, max(retry) / 4),
         mx_port=config.net.mx_port,
         allow_loopback_peers=config.net.allow_loopback_peers,
         maildir_root=str(config.server.state / "mail"),

@@ -8,10 +8,8 @@ from typing import Any
 import click
 
 from kurir import __version__
-from kurir.app.control import ControlError
-from kurir.config import ConfigError
 
-from .output import Failure, show_config_error
+from .help import Group
 from .words import say
 
 # command -> module below commands/; the order is the order of ``kurir --help``.
@@ -31,7 +29,7 @@ COMMANDS = {
 }
 
 
-class Root(click.Group):
+class Root(Group):
     """Imports the module of a command only when it is named, so that ``kurir --help`` stays quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -45,16 +43,6 @@ class Root(click.Group):
             return None
         command: click.Command = importlib.import_module(f"{__package__}.commands.{module}").command
         return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands from the words alone, without importing any."""
-        with formatter.section(say("help.commands")):
-            formatter.write_dl([(name, say(f"short.{name}")) for name in COMMANDS])
-
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Say what Kurir is, in the current language."""
-        with formatter.indentation():
-            formatter.write_text(say("help.kurir"))
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Find the command, with a suggestion where the name is misspelt."""
@@ -82,17 +70,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     except click.ClickException as e:
         e.show()
         code = 2
-    except ConfigError as e:
-        show_config_error(e)
-        code = 1
-    except (Failure, ControlError) as e:
-        click.echo(f"kurir: {e}", err=True)
-        code = 1
     except BrokenPipeError:
         sys.stderr.close()
         code = 0
-    except OSError as e:
-        click.echo(f"kurir: {e.filename or ''}: {e.strerror}".replace(": :", ":"), err=True)
+    except Exception as e:
+        # Imported only now: a command that fails is rare, and ``--help`` must not pay for these rooms.
+        from .failures import show
+
+        if not show(e):
+            raise
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -2,88 +2,20 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 
 from kurir.config import Config, ConfigError, find, load
 
-from .words import has, say
+from .words import say
 
 
 class Failure(Exception):
     """The command could not do it; the text names the thing, the cause and the next step."""
-
-
-class Option(click.Option):
-    """An option whose help is a key of the words."""
-
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Return the record with its help in the current language."""
-        record = super().get_help_record(ctx)
-        if record is None or not self.help:
-            return record
-        return record[0], record[1].replace(self.help, say(self.help), 1)
-
-
-class Command(click.Command):
-    """A command whose help and examples are words: ``help.<key>`` and ``example.<key>``."""
-
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the help in the current language."""
-        formatter.write_paragraph()
-        with formatter.indentation():
-            formatter.write_text(say(f"help.{_key(ctx)}"))
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples."""
-        key = f"example.{_key(ctx)}"
-        if has(key):
-            with formatter.section(say("help.examples")):
-                for line in say(key).strip().splitlines():
-                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
-
-    def get_short_help_str(self, limit: int = 200) -> str:
-        """Return the one line shown in a group's list."""
-        return super().get_short_help_str(limit)
-
-
-class Group(click.Group):
-    """A group whose help and list of commands are words."""
-
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the help in the current language."""
-        formatter.write_paragraph()
-        with formatter.indentation():
-            formatter.write_text(say(f"help.{_key(ctx)}"))
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands with their short texts."""
-        prefix = _key(ctx)
-        with formatter.section(say("help.commands")):
-            formatter.write_dl([(n, say(f"short.{prefix}_{n}")) for n in self.list_commands(ctx)])
-
-
-def _key(ctx: click.Context) -> str:
-    return "_".join(ctx.command_path.split()[1:]).replace("-", "_")
-
-
-def option(*names: str, help: str, **values: Any) -> Callable[[Any], Any]:
-    """Declare an option; `help` is a key such as ``opt.json``."""
-    return click.option(*names, cls=Option, help=help, **values)
-
-
-def common(function: Any) -> Any:
-    """Add what every command has: ``-c FILE``, ``--json``, ``--lang``."""
-    function = option("--lang", type=click.Choice(["en", "id"]), expose_value=False, help="opt.lang")(
-        function
-    )
-    function = option("--json", "as_json", is_flag=True, help="opt.json")(function)
-    return option("-c", "--config", "config_file", metavar="FILE", help="opt.config")(function)
 
 
 def configuration(config_file: str | None) -> tuple[Path, Config]:

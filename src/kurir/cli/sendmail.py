@@ -171,3 +171,7 @@ def _state() -> Path:
 def _domain() -> str:
     domains = _table().get("domains")
     return next(iter(domains), "") if isinstance(domains, dict) else ""
+
+
+if __name__ == "__main__":
+    main()

@@ -183,6 +183,25 @@ class QueueSection(Section):
     )
 
 
+class TimeoutsSection(Section):
+    """How long each step of a delivery may take; the defaults are those of RFC 5321 section 4.5.3.2."""
+
+    connect: Seconds = Field(30, description="To reach one address of a server.", gt=0)
+    banner: Seconds = Field(300, description="For the greeting.", gt=0)
+    hello: Seconds = Field(300, description="For the answer to EHLO.", gt=0)
+    tls: Seconds = Field(60, description="For the handshake.", gt=0)
+    auth: Seconds = Field(120, description="For the login.", gt=0)
+    command: Seconds = Field(300, description="For the answers to MAIL, RCPT and DATA.", gt=0)
+    data: Seconds = Field(180, description="For the other side to take one block of the message.", gt=0)
+    final_dot: Seconds = Field(600, description="For the answer to the whole message.", gt=0)
+
+
+class DeliverySection(Section):
+    """How mail is passed on."""
+
+    timeouts: TimeoutsSection = TimeoutsSection()
+
+
 class DomainSection(Section):
     """A domain this server is responsible for."""
 
@@ -259,6 +278,7 @@ class Config(Section):
     trust: TrustSection = TrustSection()
     limits: LimitsSection = LimitsSection()
     queue: QueueSection = QueueSection()
+    delivery: DeliverySection = DeliverySection()
     submission: SubmissionSection = SubmissionSection()
     trace: TraceSection = TraceSection()
     log: LogSection = LogSection()

@@ -5,15 +5,15 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _OCTETS = {
     "": 1, "b": 1,
     "k": 1000, "kb": 1000, "kib": 1024,
     "m": 1000**2, "mb": 1000**2, "mib": 1024**2,
     "g": 1000**3, "gb": 1000**3, "gib": 1024**3,
 }  # fmt: skip
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", re.IGNORECASE)
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmg]?i?b?)\s*", re.IGNORECASE)
+_DURATION = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([smhdw]?)\s*", re.IGNORECASE | re.ASCII)
+_SIZE = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([kmg]?i?b?)\s*", re.IGNORECASE | re.ASCII)
 
 
 def seconds(value: object) -> object:
@@ -22,8 +22,6 @@ def seconds(value: object) -> object:
         m = _DURATION.fullmatch(value)
         if m:
             return float(m[1]) * _SECONDS[m[2].lower()]
-        if value.strip().isdigit():
-            return float(value)
         raise ValueError(f'{value!r} is not a duration; write seconds (300) or "5m", "4h", "5d"')
     return value
 

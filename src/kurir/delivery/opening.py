@@ -314,7 +314,7 @@ class _Visit:
 
 def _display(host: MailHost, endpoint: Endpoint) -> str:
     if endpoint.port == 0:
-        return endpoint.host
+        return f"unix:{endpoint.host}"
     return f"{host.name or endpoint.host}[{endpoint.host}]:{endpoint.port}"
 
 

@@ -12,8 +12,8 @@ from kurir.message.dates import format_date
 from kurir.message.words import disarm
 from kurir.model import Cause, encode_id
 from kurir.queue.asks import NoticeReason, NoticeWork
+from kurir.trace import Catalogue
 
-from .phrases import PHRASES
 from .settings import Lang, ReportSettings
 from .statuses import ACTIONS
 
@@ -53,8 +53,12 @@ def by_action(reasons: Sequence[NoticeReason]) -> dict[str, list[NoticeReason]]:
 
 def subject(work: NoticeWork, settings: ReportSettings) -> str:
     """Return the subject in plain words, in each language; the worst news decides."""
-    key = "subject.held" if work.held else f"subject.{next(iter(by_action(work.reasons)))}"
-    return " / ".join(PHRASES[lang][key] for lang in settings.languages)
+    news = "held" if work.held else next(iter(by_action(work.reasons)))
+    return " / ".join(_say(lang, f"subject.{news}") for lang in settings.languages)
+
+
+def _say(lang: Lang, key: str, **values: object) -> str:
+    return Catalogue.load().text(lang, f"notice.{key}", **values)
 
 
 def body(work: NoticeWork, settings: ReportSettings, explain: Explain) -> str:
@@ -62,41 +66,39 @@ def body(work: NoticeWork, settings: ReportSettings, explain: Explain) -> str:
     blocks = [_block(work, settings, explain, lang) for lang in settings.languages]
     if len(blocks) > 1:
         blocks = [
-            f"-- {PHRASES[lang]['name']} --\n\n{block}"
+            f"-- {_say(lang, 'word.name')} --\n\n{block}"
             for lang, block in zip(settings.languages, blocks, strict=True)
         ]
     return "\n\n".join(blocks) + "\n"
 
 
 def _block(work: NoticeWork, settings: ReportSettings, explain: Explain, lang: Lang) -> str:
-    words = PHRASES[lang]
     paragraphs: list[str] = []
     if work.held:
-        paragraphs.append(_wrapped(words["intro.held"]))
+        paragraphs.append(_wrapped(_say(lang, "intro.held")))
     for action, reasons in by_action(work.reasons).items():
         if not work.held:
-            paragraphs.append(_wrapped(words[f"intro.{action}"]))
+            paragraphs.append(_wrapped(_say(lang, f"intro.{action}")))
         paragraphs += [_one(reason, settings, explain, lang) for reason in reasons[:_MAX_LISTED]]
         if len(reasons) > _MAX_LISTED:
             paragraphs.append(f"  + {len(reasons) - _MAX_LISTED}")
     facts = []
     if work.held:
-        facts.append((words["sender"], str(work.original.reverse_path or "<>")))
-    facts.append((words["subject"], work.subject or words["none"]))
-    facts.append((words["date"], format_date(work.accepted_at, settings.offset_minutes)))
-    facts.append((words["id"], encode_id(work.number)))
+        facts.append((_say(lang, "word.sender"), str(work.original.reverse_path or "<>")))
+    facts.append((_say(lang, "word.subject"), work.subject or _say(lang, "word.none")))
+    facts.append((_say(lang, "word.date"), format_date(work.accepted_at, settings.offset_minutes)))
+    facts.append((_say(lang, "word.id"), encode_id(work.number)))
     width = max(len(label) for label, _ in facts) + 2
     paragraphs.append("\n".join(f"  {label + ':':<{width}}{disarm(value)}" for label, value in facts))
-    paragraphs.append(_wrapped(words["close"].format(postmaster=f"postmaster@{settings.domain}")))
+    paragraphs.append(_wrapped(_say(lang, "word.close", postmaster=f"postmaster@{settings.domain}")))
     return "\n\n".join(paragraphs)
 
 
 def _one(reason: NoticeReason, settings: ReportSettings, explain: Explain, lang: Lang) -> str:
-    words = PHRASES[lang]
     address = reason.recipient.address
     title = disarm(f"<{address}>")
     if reason.recipient.wanted:
-        title += disarm(f" ({words['wanted'].format(address=reason.recipient.wanted)})")
+        title += disarm(f" ({_say(lang, 'word.wanted', address=reason.recipient.wanted)})")
     lines = [title]
     outcome = reason.outcome
     if outcome is not None and reason.action in ("failed", "delayed"):
@@ -113,19 +115,27 @@ def _one(reason: NoticeReason, settings: ReportSettings, explain: Explain, lang:
         )
         lines.append(_wrapped(disarm(sentence.what), "  "))
         if sentence.todo:
-            lines.append(_wrapped(f"{words['todo']}: {disarm(sentence.todo)}", "  "))
+            lines.append(_wrapped(f"{_say(lang, 'word.todo')}: {disarm(sentence.todo)}", "  "))
         if said is not None:
-            label = words["said"].format(host=outcome.host) if outcome.host else words["said.somebody"]
+            label = (
+                _say(lang, "word.said", host=outcome.host)
+                if outcome.host
+                else _say(lang, "word.said_somebody")
+            )
             # Word for word, and on a line of its own: it is what people copy and search for.
             lines += [f"  {disarm(label)}:", f'    "{disarm(str(said)[: settings.max_reply])}"']
         elif outcome.detail:
-            lines.append(_wrapped(disarm(f"{words['detail']}: {outcome.detail[: settings.max_reply]}"), "  "))
+            lines.append(
+                _wrapped(disarm(f"{_say(lang, 'word.detail')}: {outcome.detail[: settings.max_reply]}"), "  ")
+            )
         if outcome.possibly_delivered:
-            lines.append(_wrapped(words["twice"], "  "))
+            lines.append(_wrapped(_say(lang, "word.twice"), "  "))
     if reason.action == "delayed":
         when = (("next", reason.next_at), ("until", reason.give_up_at))
         lines += [
-            f"  {words[k]}: {format_date(at, settings.offset_minutes)}" for k, at in when if at is not None
+            f"  {_say(lang, f'word.{k}')}: {format_date(at, settings.offset_minutes)}"
+            for k, at in when
+            if at is not None
         ]
     return "\n".join(lines)
 

@@ -52,7 +52,7 @@ def _recipient_fields(reason: NoticeReason, settings: ReportSettings, *, utf8: b
     fields.append(("Status", status_of(reason.action, outcome)))
     if outcome is not None:
         host = _HOST.match(outcome.host)
-        if host:
+        if host and not outcome.host.startswith("unix:"):
             fields.append(("Remote-MTA", f"dns; {host[0].strip()}"))
         if outcome.reply is not None:
             fields.append(("Diagnostic-Code", f"smtp; {str(outcome.reply)[: settings.max_reply]}"))

@@ -88,6 +88,18 @@ EARLY_PARTS = (
 )
 
 _STEP = "(?:-(connect|mail|rcpt|data|body))?"
+# What real servers mostly mean by a bare code: (enhanced code, words) where the address names none.
+_USUAL = {
+    421: ("4.3.2", "service not available, try again later"),
+    450: ("4.2.1", "mailbox busy, try again later"),
+    451: ("4.3.0", "temporary local problem, try again later"),
+    452: ("4.2.2", "mailbox full"),
+    550: ("5.1.1", "no such mailbox"),
+    551: ("5.1.6", "the mailbox has moved"),
+    552: ("5.3.4", "message too large"),
+    553: ("5.1.3", "mailbox name not allowed"),
+    554: ("5.7.1", "refused by policy"),
+}
 _SENTENCES = {4: "try again later", 5: "refused for good"}
 
 
@@ -103,8 +115,10 @@ def _answer(name: str, digits: str, enhanced: str | None, step: Step) -> Part | 
     if enhanced is not None and enhanced[0] != digits[0]:
         return None
     code = int(digits)
-    text = f"The sandbox plays {name}: {_SENTENCES[code // 100]}"
-    return Part(name, Act.ANSWER, step, Reply.of(code, enhanced, text))
+    usual, words = _USUAL.get(code, (None, _SENTENCES[code // 100]))
+    if enhanced is not None:
+        usual, words = enhanced, _SENTENCES[code // 100]
+    return Part(name, Act.ANSWER, step, Reply.of(code, usual, f"The sandbox plays {name}: {words}"))
 
 
 def _defer(m: re.Match[str]) -> Part | None:

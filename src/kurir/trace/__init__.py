@@ -6,12 +6,16 @@ place, `classify_reply`, for delivery, the reports and `explain` (the command ``
 became a message is told by `observation_text` and `observation_json`.
 """
 
+from .bounce import Kind as WhyKind
 from .explain import Catalogue, Lang, Sentence, Side, language, side_of
 from .facts import MessageFacts, RecipientFacts
 from .observations import observation_json, observation_text
+from .page import render_text
 from .replies import Action, Verdict, action_for, classify_reply
-from .telling import as_json, render_text, summary
+from .story_json import as_json
+from .telling import summary
 from .timeline import Decider, Protection, RecipientStory, State, Step, Timeline, timeline
+from .why import Why, explain, explain_all, why_json
 
 __all__ = [
     "Action",
@@ -28,9 +32,13 @@ __all__ = [
     "Step",
     "Timeline",
     "Verdict",
+    "Why",
+    "WhyKind",
     "action_for",
     "as_json",
     "classify_reply",
+    "explain",
+    "explain_all",
     "language",
     "observation_json",
     "observation_text",
@@ -38,4 +46,5 @@ __all__ = [
     "side_of",
     "summary",
     "timeline",
+    "why_json",
 ]

@@ -77,8 +77,11 @@ def groups(lines: Sequence[str]) -> tuple[Fields, ...]:
     rest: Sequence[str] = lines
     while rest and len(found) < 200:
         fields, after = _header(rest)
-        if fields:
-            found.append(fields)
+        # Some reports forget the empty line between two recipients.
+        starts = [i for i, (name, _) in enumerate(fields) if name == "final-recipient"] or [0]
+        for a, b in zip([0, *starts[1:]], [*starts[1:], len(fields)], strict=True):
+            if fields[a:b]:
+                found.append(fields[a:b])
         rest = after if len(after) < len(rest) else rest[1:]
     return tuple(found)
 

@@ -11,7 +11,8 @@ from datetime import UTC, tzinfo
 from kurir.model import Observation
 
 from .explain import Catalogue, Lang, units
-from .telling import Teller, reply_json
+from .story_json import reply_json
+from .telling import Teller
 from .timeline import protection_of
 
 

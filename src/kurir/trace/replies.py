@@ -14,7 +14,7 @@ import msgspec
 from kurir.model import Cause, Stage
 
 from .reply_rules import BASIC, FIRM, FIRM_OVERRULED_BY, PROVIDERS, WEAK
-from .reply_texts import TEXTS
+from .reply_texts import TEXTS, TextRule
 
 MAX_TEXT = 4096  # octets of a reply that are looked at; RFC 5321 section 4.5.3.1.5 allows 512 per line
 
@@ -48,7 +48,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     `final` says that trying again cannot help; `retry_after` is a hint in seconds, or None for the ordinary
     schedule (always None when final).  `by` names the table that decided: ``provider``, ``enhanced``,
-    ``text``, ``code`` or ``class``.
+    ``text``, ``code`` or ``class``; `sure` is False where only words or codes decided that are said of everything.
     """
 
     cause: Cause
@@ -56,6 +56,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     action: Action
     retry_after: float | None = None
     by: str = "class"
+    sure: bool = True
 
 
 _A = Action
@@ -167,7 +168,7 @@ def classify_reply(
     if klass in (2, 3):
         return Verdict(cause=Cause.OK, final=True, action=Action.NONE, by="class")
     detail = enhanced[2:] if enhanced else ""
-    cause, by, final, retry_after = _decide(code, detail, words, stage, host.lower())
+    cause, by, sure, final, retry_after = _decide(code, detail, words, stage, host.lower())
     if final is None:
         if cause in _NEVER_FINAL:
             final = False
@@ -183,6 +184,7 @@ def classify_reply(
         action=_ACTIONS[cause][0 if final else 1],
         retry_after=None if final else retry_after,
         by=by,
+        sure=sure,
     )
 
 
@@ -191,9 +193,14 @@ def action_for(cause: Cause, *, final: bool) -> Action:
     return _ACTIONS[cause][0 if final else 1]
 
 
+def never_final(cause: Cause) -> bool:
+    """Whether `cause` ends a try but never a message, whatever the class of the code (a spent quota as 550)."""
+    return cause in _NEVER_FINAL
+
+
 def _decide(
     code: int, detail: str, words: str, stage: Stage | None, host: str
-) -> tuple[Cause, str, bool | None, float | None]:
+) -> tuple[Cause, str, bool, bool | None, float | None]:
     for rule in PROVIDERS:
         if (
             (not rule.codes or code in rule.codes)
@@ -201,29 +208,27 @@ def _decide(
             and rule.text.search(words)
             and (rule.host is None or rule.host.search(host) or rule.host.search(words))
         ):
-            return rule.cause, "provider", rule.final, rule.retry_after
+            return rule.cause, "provider", True, rule.final, rule.retry_after
     said = _text(words)
     firm = FIRM.get(detail)
-    if firm and said not in FIRM_OVERRULED_BY:
-        return firm, "enhanced", None, None
+    if firm and not (said and said.cause in FIRM_OVERRULED_BY):
+        return firm, "enhanced", True, None, None
     weak = WEAK.get(detail)
-    if said and not (said in _VAGUE and weak and weak not in _VAGUE):
-        if said is Cause.POLICY_RECEIVER and stage is not None and stage in _BY_STAGE:
-            return _BY_STAGE[stage], "text", None, None
-        return said, "text", None, None
+    if said and not (said.vague and weak and weak not in _VAGUE):
+        if said.cause is Cause.POLICY_RECEIVER and said.vague and stage is not None and stage in _BY_STAGE:
+            return _BY_STAGE[stage], "text", False, None, None
+        return said.cause, "text", not said.vague, None, None
     if weak:
-        return weak, "enhanced", None, None
+        return weak, "enhanced", weak not in _VAGUE, None, None
     if stage is not None and stage in _BY_STAGE and code in (550, 554):
-        return _BY_STAGE[stage], "code", None, None
-    basic = BASIC.get(code)
-    if basic:
-        return basic, "code", None, None
-    return (said or Cause.UNKNOWN), "class", None, None
+        return _BY_STAGE[stage], "code", False, None, None
+    return BASIC.get(code, Cause.UNKNOWN), "code" if code in BASIC else "class", False, None, None
 
 
-# Words said of everything: a weak code that is more precise wins over them.
-_VAGUE = frozenset({Cause.POLICY_RECEIVER, Cause.BUSY, Cause.REMOTE_FAULT})
-
+# What weak codes say of everything.
+_VAGUE = frozenset(
+    {Cause.POLICY_RECEIVER, Cause.BUSY, Cause.REMOTE_FAULT, Cause.EXPIRED, Cause.PROTOCOL_ERROR}
+)
 
 # "Recipient address rejected: greylisted": what stands behind the colon is the reason, if it says anything.
 _REJECTED_BECAUSE = re.compile(
@@ -231,13 +236,13 @@ _REJECTED_BECAUSE = re.compile(
 )
 
 
-def _text(words: str) -> Cause | None:
+def _text(words: str) -> TextRule | None:
     m = _REJECTED_BECAUSE.search(words)
     if m:
-        inner = next((rule.cause for rule in TEXTS if rule.pattern.search(m[1])), None)
-        if inner is not None and inner not in (Cause.POLICY_RECEIVER, Cause.UNKNOWN_DOMAIN):
+        inner = next((rule for rule in TEXTS if rule.pattern.search(m[1])), None)
+        if inner is not None and inner.cause not in (Cause.POLICY_RECEIVER, Cause.UNKNOWN_DOMAIN):
             return inner
-    return next((rule.cause for rule in TEXTS if rule.pattern.search(words)), None)
+    return next((rule for rule in TEXTS if rule.pattern.search(words)), None)
 
 
 def _said_when(words: str) -> float | None:

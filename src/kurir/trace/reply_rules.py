@@ -75,6 +75,10 @@ PROVIDERS: tuple[Rule, ...] = (
     ),
     _rule(Cause.RATE_LIMITED, r"too many login", codes=(454,), final=False, retry_after=3600),
     _rule(Cause.AUTH_FAILED, r"", codes=(534, 535)),
+    # A well-known patch of qmail: either address is on the site's own list
+    _rule(Cause.SENDER_REJECTED, r"you are sending to/from an address that has been blacklisted"),
+    # cPanel's text for mail that its router could not place anywhere
+    _rule(Cause.UNKNOWN_DOMAIN, r"account or domain may not exist, they may be blacklisted"),
     _rule(Cause.SENDER_REJECTED, r"groups\.google\.com/support"),
     # Microsoft's sender support pages: 7.5xx to 7.7xx are its own
     _rule(Cause.RATE_LIMITED, r"\brp-00[123]\b", final=False, retry_after=1800),

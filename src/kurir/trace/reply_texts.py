@@ -15,10 +15,11 @@ class TextRule(NamedTuple):
 
     cause: Cause
     pattern: re.Pattern[str]
+    vague: bool = False  # said of everything: anything more precise wins
 
 
-def _any(cause: Cause, *patterns: str) -> TextRule:
-    return TextRule(cause, re.compile("|".join(patterns)))
+def _any(cause: Cause, *patterns: str, vague: bool = False) -> TextRule:
+    return TextRule(cause, re.compile("|".join(patterns)), vague)
 
 
 TEXTS: tuple[TextRule, ...] = (
@@ -57,7 +58,7 @@ TEXTS: tuple[TextRule, ...] = (
     _any(Cause.DKIM_FAIL, r"\bdkim\b", r"\bdomainkeys?\b", r"bad signature"),
     _any(
         Cause.NO_PTR,
-        r"reverse[- ](?:dns|lookup|name|hostname|address|entry|mapping|resolution)", r"\brdns\b", r"\bptr\b", r"fcrdns", r"ip name lookup failed",
+        r"reverse[- ](?:dns|lookup|name|hostname|address|entry|mapping|resolution)", r"\brdns\b", r"\bptr\b", r"fcrdns", r"unverif(?:y|i)able sending ip", r"ip name lookup failed",
         r"no matches to nameserver query", r"cannot find your (?:reverse )?host ?name", r"cannot (?:resolve|find) your",
         r"mismatch(?:es)? client ip", r"(?:ip|client) (?:address )?.{0,30}does not resolve", r"unresolvable (?:relay|client|host)",
         r"not resolve (?:the |your )?(?:ip|address)", r"hostname.{0,20}not (?:match|resolve)", r"generic (?:reverse|hostname|host name)",
@@ -70,18 +71,15 @@ TEXTS: tuple[TextRule, ...] = (
     _any(
         Cause.BLOCKLISTED,
         r"block-? ?list", r"black-? ?list", r"\bdnsbl\b", r"\brbls?\b", r"\bdnsrbl\b", r"spamhaus", r"spamcop", r"\bsorbs\b", r"barracudacentral",
-        r"uceprotect", r"abuseat", r"abusix", r"senderscore", r"blocked (?:using|by .{0,20}(?:list|rbl))", r"listed (?:at|in|on|by) ",
+        r"uceprotect", r"abuseat", r"abusix", r"senderscore", r"blocked (?:using|by .{0,20}(?:list|rbl))", r"(?<!not )listed (?:at|in|on|by) ",
         r"banned (?:sending )?(?:ip|host)", r"(?:ip|client host|server|host|network|address ip|ip address)\S{0,40} .{0,40}(?:is |has been |was |est )?(?:blocked|banned|bloquee|blackholed)",
         r"block(?:ed)? (?:your )?(?:ip|host|server|network)", r"(?:refus|reject|block|deny|deni|drop)\w* .{0,20}(?:connections?|(?:e-?)?mail) from (?:your |this )?(?:ip|host|server|network|address)",
         r"your (?:ip|host|network|server|mail server) .{0,60}(?:reject|block|listed|refused|denied|banned)", r"\(bl\)", r"invalid ip for sending", r"access denied.{0,40}(?:ip|host) ",
         r"not accepting connections", r"connection (?:refused|rejected|denied) (?:by|due to) (?:policy|security|your)", r"refused to talk to me: 5",
-        r"dynamic (?:ip|pool|address)", r"dial-?up", r"residential", r"(?:messages|mail) from \S{1,80} (?:weren't|were not|was not) sent",
+        r"smtp server of your (?:isp|provider)", r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}\W{0,3} (?:is |has been |was )?(?:blocked|banned|listed|rejected)", r"dynamic (?:ip|pool|address)", r"dial-?up", r"residential", r"(?:messages|mail) from \S{1,80} (?:weren't|were not|was not) sent",
     ),
-    _any(Cause.REMOTE_FAULT, r"\bldap\b", r"procmail", r"maildrop\b", r"mailer error"),
-    _any(
-        Cause.EXPIRED,
-        r"(?:message|envelope|queue|mail|lifetime)s? (?:has |have |is )?expired\b", r"in (?:the |our )?queue (?:for )?too long",
-    ),
+    _any(Cause.REMOTE_FAULT, r"\bldap (?:server|error|lookup|fail|query|timeout)", r"procmail", r"maildrop\b", r"mailer error"),
+    _any(Cause.EXPIRED, r"envelope (?:has )?expired"),
     _any(
         Cause.TOO_MANY_RECIPIENTS,
         r"too many recipients", r"recipients? (?:per message )?limit", r"too many (?:rcpt|destinat)",
@@ -109,7 +107,7 @@ TEXTS: tuple[TextRule, ...] = (
         Cause.MALFORMED,
         r"rfc ?-?(?:\(?2|\(?5)?[38]22", r"rfc ?5322", r"not rfc", r"headers? (?:error|too large|too long|is invalid|are invalid|syntax)", r"multiple .{0,40}(?:from|subject|sender|header)", r"duplicate .{0,20}header",
         r"(?:improper|illegal|invalid) (?:use of )?8-?bit", r"8-?bit (?:data|characters?) in", r"bare (?:lf|cr|linefeed|newline)", r"missing (?:or invalid )?.{0,20}(?:date|from|message-id|header)",
-        r"malformed", r"invalid header", r"line (?:is )?too long", r"mime[- ](?:error|format|structure|version)", r"badly formed", r"media error", r"message format",
+        r"malformed(?! or unexpected name)", r"invalid header", r"line (?:is )?too long", r"mime[- ](?:error|format|structure|version)", r"badly formed", r"media error", r"message format",
     ),
     _any(
         Cause.TOO_LARGE,
@@ -148,7 +146,7 @@ TEXTS: tuple[TextRule, ...] = (
         Cause.SENDER_REJECTED,
         r"sender (?:address |domain |verify |verification |e-?mail |'?<?\S{1,120}>?'? )?(?:is |was |has been |address |domain )?(?:reject|refus|denied|den(?:y|ied)|invalid|unknown|verify fail|failed|not exist|does not|doesn't|block|could not|not (?:allowed|accepted|valid|found|exist)|unverified|unauthori)",
         r"domain of sender", r"permission to post", r"(?:unroutable|unrouteable|invalid|bad|unknown|unverifi\w+|forged|illegal) (?:sender|return|from|envelope)", r"sender verif", r"sender's? (?:domain|address|mail)", r"envelope[- ](?:sender|from)", r"(?:empty|null) (?:sender|envelope|return|reverse)",
-        r"(?:return|reverse)[- ]path", r"bounces? (?:are |is )?not accepted", r"mail from .{0,120}(?:reject|refus|denied|not (?:allowed|accepted)|block)", r"from (?:address|domain|header).{0,60}(?:reject|refus|denied|not |invalid|block)",
+        r"(?:return|reverse)[- ]path", r"bounces? (?:are |is )?not accepted", r"mail from .{0,120}(?:reject|refus|denied|not (?:allowed|accepted)|block)", r"from:? (?:address|domain|header).{0,60}(?:reject|refus|denied|not |invalid|block)",
         r"not (?:authori[sz]ed|allowed|permitted) to (?:send|post)", r"does not have permission to (?:send|post)", r"don't have permission to (?:send|post)", r"(?:only|restricted to) .{0,40}(?:members|subscribers|senders)", r"we don't accept mail from", r"not accept(?:ed|ing)? mail from",
         r"no such domain\b.{0,40}\.$", r"sender is (?:not|on)", r"you (?:are|have been) (?:not )?(?:allowed|blocked|authori[sz]ed|permitted)",
     ),
@@ -159,6 +157,10 @@ TEXTS: tuple[TextRule, ...] = (
         r"domain .{0,30}(?:has been |is )?(?:suspended|expired|disabled)", r"boite du destinataire archivee", r"vacation mode",
     ),
     _any(
+        Cause.UNKNOWN_DOMAIN,
+        r"type=\w{1,5}: host not found(?!, try)", r"no mx (?:record|host)s? (?:was |were )?found", r"(?:account or )?domain may not exist",
+    ),
+    _any(
         Cause.DNS_FAILURE,
         r"(?:dns|mx|name ?server|host ?name|name) (?:type '\w+' )?(?:lookup|query|resolution|server|service) (?:failed|failure|error|timed? ?out|temporar|of \S{1,80} (?:responded with code (?:servfail|noerror|refused)|had no relevant))", r"servfail", r"dns (?:error|failure|failed|timeout|problem|server)", r"no relevant answers",
         r"(?:unable|failed|could not|cannot|can't) (?:to )?(?:resolve|lookup|look up|find (?:mx|dns|address))", r"temporary (?:dns|name|resolution|lookup)", r"name server timeout", r"host name lookup failure", r"dns query failed", r"problem (?:with|resolving) dns",
@@ -167,47 +169,52 @@ TEXTS: tuple[TextRule, ...] = (
     _any(
         Cause.UNKNOWN_DOMAIN,
         r"(?:domain|host)(?: name| part)? (?:was |is |does |has |could )?(?:not (?:be )?(?:found|exist|known|valid|resolve)|unknown|invalid|doesn't exist|nonexistent|non-existent)", r"(?:nxdomain|no such (?:domain|host)|unknown (?:host|domain)|unrout(?:e)?able (?:mail )?domain|host unknown)",
-        r"(?:bad|illegal|invalid) (?:destination )?(?:host|system|domain|mailbox address)", r"name or service not known", r"domain (?:is )?not reachable", r"couldn't find (?:a mail exchanger|any host)", r"no mx\b", r"domain .{0,80}(?:does not exist|doesn't exist|not found|can't be found|couldn't be found|not reachable|is invalid)", r"non-?existent (?:host|domain)", r"couldn't find any host named", r"cannot find .{0,40}(?:domain|host)",
+        r"(?:bad|illegal|invalid) (?:destination )?(?:host|system|domain|mailbox$)", r"name or service not known", r"domain (?:is )?not reachable", r"couldn't find (?:a mail exchanger|any host)", r"no mx\b", r"domain .{0,80}(?:does not exist|doesn't exist|not found|can't be found|couldn't be found|not reachable|is invalid)", r"non-?existent (?:host|domain)", r"couldn't find any host named", r"cannot find .{0,40}(?:domain|host)",
         r"responded with code nxdomain", r"recipient address must contain a domain", r"domain (?:isn't|is not) (?:found|valid|known)", r"host/domain", r"we (?:couldn't|could not) find the recipient domain",
     ),
     _any(
         Cause.UNKNOWN_USER,
-        r"(?:user|recipient|mail ?box|account|address|addressee|alias|customer|person|name|email|member|subscriber|list|local part|username)(?: address| name| account| id|:|\(s\))*(?:'?s?)? .{0,60}?(?:unknown|not (?:be )?(?:found|exist|known|valid|listed|local|registered|recogni[sz]ed|here|have)|does(?: not|n't) exist|doesn't|is invalid|isn't|not a valid|was not found|couldn't be found|non-?existent|not in our)",
+        r"(?:user|recipient|mail ?box|account|address|addressee|alias|customer|person|name|email|member|subscriber|list|local part|username)(?: address| name| account| id|:|\(s\)){0,3}(?:'?s?)? .{0,60}?(?:unknown|not (?:be )?(?:found|exist|known|valid|listed|local|registered|recogni[sz]ed|here|have)|does(?: not|n't) exist|doesn't|is invalid|isn't|not a valid|was not found|couldn't be found|non-?existent|not in our)",
         r"(?:no such|unknown|invalid|bad|nonexist\w+|non-existent|undefined|unrecogni[sz]ed|illegal|wrong|incorrect|no) (?:local )?(?:virtual )?(?:user|recipient|mail ?box|account|address|addressee|alias|customer|person|mail|email|name|member|users?|destinat\w+|local ?part|id)\b",
         r"(?:not|isn't) (?:our|a (?:known|valid|registered|local|current)|an? (?:existing|active)) .{0,20}(?:user|customer|recipient|mailbox|address|account|subscriber)", r"not (?:our|a) (?:user|customer|member)", r"mail ?box (?:unavailable|not available|invalid)", r"address (?:rejected|invalid|unknown|error|not found|failed)", r"user (?:unknown|not found|reject|does)", r"recipient (?:rejected|unknown|not found|invalid|reject|no longer|address rejected)",
-        r"recipient address rejected", r"invalid (?:final )?(?:delivery )?user", r"does not exist", r"doesn't exist", r"no mail ?box", r"no longer (?:on|at|with|valid|works?|available|here|in use|exists?)", r"has moved", r"has left", r"not found in", r"there is no one", r"destinataire inv", r"unrout(?:e)?able address", r"undeliverable address", r"not listed in", r"can't (?:find|locate) (?:user|recipient|that)",
+        r"recipient address rejected", r"invalid (?:final )?(?:delivery )?user", r"bad destination mailbox", r"does not exist", r"doesn't exist", r"no mail ?box", r"no longer (?:on|at|with|valid|works?|available|here|in use|exists?)", r"has moved", r"has left", r"not found in", r"there is no one", r"destinataire inv", r"unrout(?:e)?able address", r"undeliverable address", r"not listed in", r"can't (?:find|locate) (?:user|recipient|that)",
         r"does(?: not|n't) have an? \S{1,60} account", r"unknown or illegal", r"not known (?:here|at)", r"nosuchuser", r"to an? (?:invalid|unknown|nonexistent)", r"delivery to the following recipients? failed permanently", r"this address (?:no longer|is not|is no)", r"\bnot? (?:one|body) by that name", r"isn't (?:known|recognized|valid)", r"not our",
-    ),
-    _any(
-        Cause.EXPIRED,
-        r"(?:message|mail|queue|delivery|retry|time|timeout|lifetime)\S{0,40} .{0,30}(?:expired|timeout exceeded|time limit|too long|exceeded)", r"message expired", r"delivery (?:time )?expired", r"retry (?:timeout|time not reached)", r"been in the queue", r"queued? (?:for )?too long",
-        r"(?:undeliverable|could not be delivered|cannot be delivered|unable to deliver|not (?:been )?delivered|not deliver) .{0,60}(?:for|after|in|within|more than) (?:\S{1,60} )?\d{1,6}(?:\.\d{1,6})? ?(?:hour|day|minute|second|hr|week|d\b|h\b)", r"giving up", r"undelivered after \d", r"failing for a long time", r"failed \d{1,4} attempts", r"gave up", r"too old", r"unable to deliver .{0,40}(?:hours|days|minutes)", r"for too long", r"for (?:more than |the last |over )?\d{1,6} (?:days|hours)", r"delivery retry", r"too many (?:failures|attempts|retries|delivery attempts)",
     ),
     _any(Cause.TIMEOUT, r"timed? ?-?out", r"timeout", r"no (?:response|answer|reply)", r"not respond"),
     _any(
         Cause.UNREACHABLE,
-        r"connection refused", r"no route to host", r"unreachable", r"(?:could not|couldn't|unable to|cannot|can't|failed to|not) (?:be )?(?:connect|contact|reach|establish|open|make a connection)", r"did not accept our requests to connect", r"host is down", r"connect(?:ion)? (?:failed|attempt|to \S{1,80} failed)", r"network (?:is |was )?(?:down|error|problem)", r"connection (?:was )?(?:error|problem|failure)", r"failed to connect", r"no (?:valid )?hosts?\b", r"not (?:be )?reachable", r"network",
+        r"connection refused", r"no route to host", r"unreachable", r"(?:could not|couldn't|unable to|cannot|can't|failed to|not) (?:be )?(?:connect|contact|reach|establish|open|make a connection)", r"did not accept our requests to connect", r"host is down", r"connect(?:ion)? (?:failed|attempt|to \S{1,80} failed)", r"network (?:is |was )?(?:down|error|problem)", r"connection (?:was )?(?:error|problem|failure)", r"failed to connect", r"(?:not|n't|unable) (?:been )?(?:able )?to (?:establish|connect|contact|reach)", r"no (?:valid )?hosts?\b", r"not (?:be )?reachable", r"network",
     ),
     _any(
         Cause.CONNECTION_LOST,
         r"connection (?:was |has been )?(?:dropped|closed|lost|reset|broken|terminated|aborted|shutdown)", r"lost connection", r"broken pipe", r"unexpected(?:ly)? (?:eof|close|disconnect|connection)", r"remote (?:server|host|side) (?:closed|hung|dropped)", r"connection died", r"disconnected", r"error encountered while communicating", r"conversation with .{0,80}(?:timed|lost|fail)",
     ),
     _any(
+        Cause.EXPIRED,
+        r"(?:message|mail|queue|delivery|retry|time|timeout|lifetime)\S{0,40} .{0,30}(?:expired|timeout exceeded|time limit|too long|exceeded)", r"message expired", r"delivery (?:time )?expired", r"retry (?:timeout|time not reached)", r"been in the queue", r"queued? (?:for )?too long",
+        r"(?:undeliverable|could not be delivered|cannot be delivered|unable to deliver|not (?:been )?delivered|not deliver) .{0,60}(?:for|after|in|within|more than) (?:\S{1,60} )?\d{1,6}(?:\.\d{1,6})? ?(?:hour|day|minute|second|hr|week|d\b|h\b)", r"giving up", r"aborted after \d", r"undelivered after \d", r"failing for a long time", r"failed \d{1,4} attempts", r"gave up", r"too old", r"unable to deliver .{0,40}(?:hours|days|minutes)", r"for too long", r"for (?:more than |the last |over )?\d{1,6} (?:days|hours)", r"(?:message|mail) (?:has )?expired", r"delivery retry", r"too many (?:failures|attempts|retries|delivery attempts)",
+        vague=True,
+    ),
+    _any(
         Cause.REMOTE_FAULT,
         r"internal (?:server |software |system )?(?:error|failure)", r"local (?:error|configuration|problem)", r"system (?:error|problem|failure|config)", r"config(?:uration)? (?:error|problem)", r"procmail", r"mailer (?:error|failed|exit)", r"\bpipe\b", r"i/o error", r"(?:can't|cannot|couldn't|could not|unable to|error|failed to) (?:open|create|write|read|load|store|save|access|append|lock|chdir|process|exec|complete|accept)", r"permission denied", r"operating system error", r"exit (?:status|code)", r"exited", r"command (?:died|failed|output|line|time)",
         r"ldap", r"database", r"lmtp", r"mda\b", r"deliver(?:y)? error", r"service (?:currently |temporarily )?(?:unavailable|error)", r"server error", r"recipient error", r"timeout in milter", r"software error", r"out of memory", r"no child", r"program", r"died", r"mail system", r"transport (?:error|failed)", r"sigkill|signal",
+        vague=True,
     ),
     _any(
         Cause.PROTOCOL_ERROR,
         r"syntax error", r"command (?:not |was not |is not )?(?:implemented|recogni[sz]ed|unrecogni[sz]ed|parameter|unknown|unexpected|out of|syntax)", r"(?:improper|bad|wrong|invalid) (?:command )?sequence", r"sequence of commands", r"pipelin", r"unrecogni[sz]ed (?:command|parameter)", r"unsupported (?:command|parameter)", r"(?:helo|ehlo) .{0,40}(?:reject|required|invalid|first)", r"parameter not", r"arguments?",
+        vague=True,
     ),
     _any(
         Cause.BUSY,
         r"\bbusy\b", r"try (?:again )?(?:later|in)", r"(?:re)?try later", r"temporar", r"overload", r"load (?:average|too)", r"not (?:currently )?accepting", r"not available", r"unavailable", r"resources", r"maintenance", r"closing (?:transmission|connection)", r"too much load", r"later\b",
+        vague=True,
     ),
     _any(Cause.CONTENT_SPAM, r"\bspam\b", r"\bube\b", r"\buce\b", r"\bbulk\b", r"junk", r"unsolicited", r"advertis"),
     _any(
         Cause.POLICY_RECEIVER,
         r"polic(?:y|ies)", r"denied", r"prohibit", r"not (?:allowed|permitted|authori[sz]ed|accepted)", r"security", r"preferences", r"filter", r"refus", r"reject", r"block", r"violat", r"disallow", r"unacceptable", r"restricted", r"content",
+        vague=True,
     ),
 )  # fmt: skip

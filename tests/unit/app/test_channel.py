@@ -1,12 +1,26 @@
 """The channel: calls are answered, notes arrive in order, a lost peer fails what waits."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kurir.app.channel import Channel, ChannelClosed
+
+
+def both_loops(test: Callable[[Path], Coroutine[Any, Any, None]]) -> Callable[[Path, str], None]:
+    """Run a coroutine test on asyncio's loop and on uvloop's: their transports are different classes."""
+
+    @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+    def run(tmp_path: Path, loop: str) -> None:
+        factory = pytest.importorskip("uvloop").new_event_loop if loop == "uvloop" else asyncio.new_event_loop
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(test(tmp_path))
+
+    run.__name__ = test.__name__
+    return run
 
 
 async def pair(path: Path, handlers: dict[str, Any], answers: dict[str, Any]) -> tuple[Channel, Channel]:
@@ -23,6 +37,7 @@ async def pair(path: Path, handlers: dict[str, Any], answers: dict[str, Any]) ->
     return client, far
 
 
+@both_loops
 async def test_calls_notes_and_order(tmp_path: Path) -> None:
     heard: list[int] = []
 
@@ -44,6 +59,7 @@ async def test_calls_notes_and_order(tmp_path: Path) -> None:
     far.close()
 
 
+@both_loops
 async def test_large_frames_survive_splitting(tmp_path: Path) -> None:
     client, far = await pair(tmp_path / "s", {"echo": (bytes, lambda b: b)}, {"echo": bytes})
     body = bytes(range(256)) * 8192
@@ -52,6 +68,7 @@ async def test_large_frames_survive_splitting(tmp_path: Path) -> None:
     far.close()
 
 
+@both_loops
 async def test_a_lost_peer_fails_what_waits_and_a_bug_is_told(tmp_path: Path) -> None:
     async def never(_: int) -> int:
         await asyncio.sleep(3600)
@@ -75,18 +92,3 @@ async def test_a_lost_peer_fails_what_waits_and_a_bug_is_told(tmp_path: Path) ->
         await client.call("never", 1)
     for task in far._tasks:
         task.cancel()
-
-
-def test_works_on_uvloop_too(tmp_path: Path) -> None:
-    uvloop = pytest.importorskip("uvloop")
-
-    async def talk() -> int:
-        async with asyncio.timeout(5):
-            client, far = await pair(tmp_path / "s", {"double": (int, lambda n: n * 2)}, {"double": int})
-            answer: int = await client.call("double", 21)
-        client.close()
-        far.close()
-        return answer
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        assert runner.run(talk()) == 42

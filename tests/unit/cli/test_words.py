@@ -1,5 +1,6 @@
 """Both languages have the same words with the same placeholders, and every command has its texts."""
 
+import re
 import string
 
 import click
@@ -45,5 +46,4 @@ def test_every_command_has_help_in_both_languages(
         with pytest.raises(SystemExit):
             root.main([*name.split(), "--help"], prog_name="kurir")
         shown = capsys.readouterr().out
-        assert "opt." not in shown, name
-        assert "help." not in shown, name
+        assert not re.search(r"\b(opt|help|short)\.[a-z]", shown), name

@@ -25,7 +25,6 @@ from kurir.model import (
 )
 from kurir.queue.asks import NoticeReason, NoticeWork
 from kurir.reports import DETAILS, ReportSettings, render, status_of, wants_full
-from kurir.reports.phrases import PHRASES
 from kurir.reports.statuses import ACTIONS
 from kurir.trace.explain import Catalogue
 
@@ -305,10 +304,10 @@ def test_an_empty_obligation_is_a_bug():
 
 def test_every_cause_has_a_status_and_every_sentence_both_languages():
     assert set(DETAILS) == set(Cause)
-    assert set(PHRASES["en"]) == set(PHRASES["id"])
-    for action in ACTIONS:
-        assert f"subject.{action}" in PHRASES["en"]
-        assert f"intro.{action}" in PHRASES["en"]
+    catalogue = Catalogue.load()
+    for action in (*ACTIONS, "held"):
+        assert catalogue.has(f"notice.subject.{action}")
+        assert catalogue.has(f"notice.intro.{action}")
 
 
 @pytest.mark.parametrize(

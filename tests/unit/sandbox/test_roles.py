@@ -13,14 +13,14 @@ from kurir.sandbox.roles import EARLY_PARTS, MAX_SECONDS, Act, Step
 @pytest.mark.parametrize(
     ("text", "act", "step", "said"),
     [
-        ("code-550-rcpt", Act.ANSWER, Step.RCPT, "550 The sandbox"),
-        ("code-550", Act.ANSWER, Step.RCPT, "550 The sandbox"),
-        ("CODE-451-Data", Act.ANSWER, Step.DATA, "451 The sandbox"),
+        ("code-550-rcpt", Act.ANSWER, Step.RCPT, "550 5.1.1 The sandbox"),
+        ("code-550", Act.ANSWER, Step.RCPT, "550 5.1.1 The sandbox"),
+        ("CODE-451-Data", Act.ANSWER, Step.DATA, "451 4.3.0 The sandbox"),
         ("code-552-5.3.4-body", Act.ANSWER, Step.BODY, "552 5.3.4 The sandbox"),
-        ("code-421-connect", Act.ANSWER, Step.CONNECT, "421 The sandbox"),
-        ("code-550-mail", Act.ANSWER, Step.MAIL, "550 The sandbox"),
-        ("connect-421", Act.ANSWER, Step.CONNECT, "421 The sandbox"),
-        ("mail-451", Act.ANSWER, Step.MAIL, "451 The sandbox"),
+        ("code-421-connect", Act.ANSWER, Step.CONNECT, "421 4.3.2 The sandbox"),
+        ("code-550-mail", Act.ANSWER, Step.MAIL, "550 5.1.1 The sandbox"),
+        ("connect-421", Act.ANSWER, Step.CONNECT, "421 4.3.2 The sandbox"),
+        ("mail-451", Act.ANSWER, Step.MAIL, "451 4.3.0 The sandbox"),
         ("code-599-5.999.999", Act.ANSWER, Step.RCPT, "599 5.999.999 The sandbox"),
         ("defer-3", Act.DEFER, Step.BODY, "451 4.7.1 The sandbox"),
         ("hang-rcpt", Act.HANG, Step.RCPT, None),
@@ -34,7 +34,7 @@ from kurir.sandbox.roles import EARLY_PARTS, MAX_SECONDS, Act, Step
         ("bounce-later-60s", Act.BOUNCE, Step.BODY, None),
         ("notls", Act.NO_TLS, Step.CONNECT, None),
         ("brokentls", Act.BROKEN_TLS, Step.CONNECT, None),
-        ("code-550-rcpt+test7", Act.ANSWER, Step.RCPT, "550 The sandbox"),
+        ("code-550-rcpt+test7", Act.ANSWER, Step.RCPT, "550 5.1.1 The sandbox"),
     ],
 )
 def test_parts(text, act, step, said):

@@ -13,7 +13,8 @@ SAME: dict[str, frozenset[C]] = {
         "filtered": {C.UNKNOWN_USER, C.DISABLED_USER, C.POLICY_RECEIVER},
         "suspend": {C.DISABLED_USER},
         "mailboxfull": {C.MAILBOX_FULL},
-        "notaccept": {C.NULL_MX},
+        # ... including a domain without any mail server
+        "notaccept": {C.NULL_MX, C.UNKNOWN_DOMAIN},
         # the way
         "networkerror": {
             C.DNS_FAILURE,
@@ -28,7 +29,7 @@ SAME: dict[str, frozenset[C]] = {
         "systemerror": {C.REMOTE_FAULT, C.BUSY, C.CONFIGURATION},
         "systemfull": {C.BUSY, C.REMOTE_FAULT},
         "mailererror": {C.REMOTE_FAULT},
-        "syntaxerror": {C.PROTOCOL_ERROR},
+        "syntaxerror": {C.PROTOCOL_ERROR, C.MALFORMED},
         # what the other side allows
         "toomanyconn": {C.RATE_LIMITED, C.BUSY},
         "speeding": {C.RATE_LIMITED},
@@ -36,8 +37,10 @@ SAME: dict[str, frozenset[C]] = {
         "exceedlimit": {C.TOO_LARGE},
         "mesgtoobig": {C.TOO_LARGE},
         # trust
-        "blocked": {C.BLOCKLISTED, C.BAD_REPUTATION},
-        "badreputation": {C.BAD_REPUTATION},
+        # by the address or the name of the sending host
+        "blocked": {C.BLOCKLISTED, C.BAD_REPUTATION, C.NO_PTR},
+        # some ask to slow down because of it
+        "badreputation": {C.BAD_REPUTATION, C.RATE_LIMITED},
         "authfailure": {C.SPF_FAIL, C.DKIM_FAIL, C.DMARC_FAIL},
         "requireptr": {C.NO_PTR},
         "norelaying": {C.RELAY_DENIED},
@@ -59,6 +62,3 @@ SAME: dict[str, frozenset[C]] = {
 
 # Reasons that are a kind of message, not a cause.
 KINDS = {"feedback": "complaint", "vacation": "auto_reply"}
-
-# Sisimai's "hard" bounces: the address itself is dead.
-HARD = frozenset({"userunknown", "hostunknown", "hasmoved", "notaccept"})

@@ -87,7 +87,7 @@ GIVEN_CONTEXT = {
     "step.captured": "summary stands beside it",
     "summary.captured": "fate.captured stands beside it",
     "cause.sandbox.what": "explained by the sentence itself: kept, did not leave the machine",
-    "notice.held_intro": "is read by the postmaster only",
+    "notice.word.close": "the placeholder is an address",
 }
 
 
@@ -110,6 +110,19 @@ def test_a_cause_is_whole_sentences_even_without_values(cause: Cause, lang: str)
         assert part[0] in string.ascii_uppercase + "“" and part.endswith((".", "”.")), part
         assert "{" not in part
     assert sentence.side
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_words_for_the_unknown_fit_their_sentences(lang: str) -> None:
+    doubled = re.compile(
+        r"\b(server|account|akun|sender|pengirim|recipient|penerima|klien|client|domain|surel) "
+        r"(?:the|an|a|server tujuan|akun tanpa|domain itu|komputer)\b",
+        re.IGNORECASE,
+    )
+    for key in CATALOGUE._texts[lang]:
+        if key.startswith(("cause.", "observation.", "step.", "fate.", "decided.")):
+            text = CATALOGUE.text(lang, key)
+            assert not (doubled.search(text) and not doubled.search(CATALOGUE._texts[lang][key])), text
 
 
 def test_next_step_follows_what_is_known() -> None:

@@ -3,7 +3,8 @@
 import click
 
 from kurir.app import settings
-from kurir.cli.output import Command, common, configuration, document
+from kurir.cli.help import Command, common
+from kurir.cli.output import configuration, document
 from kurir.cli.words import current, say
 from kurir.storage import NoDatabase, audit
 from kurir.trace import Catalogue

@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from kurir.app.setup import trial
-from kurir.cli.output import Command, common, document, show_config_error
+from kurir.cli.help import Command, common
+from kurir.cli.output import document, show_config_error
 from kurir.cli.words import say
 from kurir.config import ConfigError, Mistake, find, load
 

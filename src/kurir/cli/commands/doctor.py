@@ -10,7 +10,8 @@ import click
 from kurir.app import control, reading, settings
 from kurir.app.clock import SystemClock
 from kurir.app.setup import trial
-from kurir.cli.output import Command, common, document, table
+from kurir.cli.help import Command, common
+from kurir.cli.output import document, table
 from kurir.cli.words import current, say
 from kurir.config import Config, ConfigError, find, load
 from kurir.doctor import Place, certificate, clock, disk, permissions, ports, resolvers

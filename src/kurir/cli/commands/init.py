@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from kurir.app.setup import SetupError, make
-from kurir.cli.output import Command, Failure, document, option
+from kurir.cli.help import Command, option
+from kurir.cli.output import Failure, document
 from kurir.cli.words import say
 from kurir.config.template import Choices, ports
 

@@ -7,18 +7,8 @@ import click
 
 from kurir.app.operate import operate
 from kurir.app.reading import QueueEntry, head_of, queue, queue_entry
-from kurir.cli.output import (
-    Command,
-    Failure,
-    Group,
-    common,
-    configuration,
-    document,
-    option,
-    size,
-    table,
-    when,
-)
+from kurir.cli.help import Command, Group, common, option
+from kurir.cli.output import Failure, configuration, document, size, table, when
 from kurir.cli.words import say
 from kurir.config import Config
 

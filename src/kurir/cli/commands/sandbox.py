@@ -5,18 +5,8 @@ import sys
 import click
 
 from kurir.app.reading import sandbox_store
-from kurir.cli.output import (
-    Command,
-    Failure,
-    Group,
-    common,
-    configuration,
-    document,
-    option,
-    size,
-    table,
-    when,
-)
+from kurir.cli.help import Command, Group, common, option
+from kurir.cli.output import Failure, configuration, document, size, table, when
 from kurir.cli.words import current, say
 from kurir.sandbox import roles_help
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from kurir.app.submit import SubmitError, submit
-from kurir.cli.output import Command, Failure, common, configuration, document, option
+from kurir.cli.help import Command, common, option
+from kurir.cli.output import Failure, configuration, document
 from kurir.cli.words import say
 from kurir.config import Config
 from kurir.message import compose_text, scan

@@ -4,7 +4,7 @@ import os
 
 import click
 
-from kurir.cli.output import Command, option
+from kurir.cli.help import Command, option
 from kurir.config import find
 
 

@@ -3,7 +3,8 @@
 import click
 
 from kurir.app import control, settings
-from kurir.cli.output import Command, common, configuration, document, table, when
+from kurir.cli.help import Command, common
+from kurir.cli.output import configuration, document, table, when
 from kurir.cli.words import say
 
 

@@ -10,18 +10,8 @@ import click
 
 from kurir.app import reading
 from kurir.app.operate import operate
-from kurir.cli.output import (
-    Command,
-    Failure,
-    Group,
-    common,
-    configuration,
-    document,
-    on_terminal,
-    option,
-    table,
-    when,
-)
+from kurir.cli.help import Command, Group, common, option
+from kurir.cli.output import Failure, configuration, document, on_terminal, table, when
 from kurir.cli.words import current, say
 from kurir.config import Config
 from kurir.model import Observation

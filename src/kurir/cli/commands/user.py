@@ -6,7 +6,8 @@ import click
 
 from kurir.app.operate import operate
 from kurir.app.reading import accounts
-from kurir.cli.output import Command, Failure, Group, common, configuration, document, option, table, when
+from kurir.cli.help import Command, Group, common, option
+from kurir.cli.output import Failure, configuration, document, table, when
 from kurir.cli.words import say
 
 

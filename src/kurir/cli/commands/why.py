@@ -4,7 +4,8 @@ import sys
 
 import click
 
-from kurir.cli.output import Command, Failure, document, option
+from kurir.cli.help import Command, option
+from kurir.cli.output import Failure, document
 from kurir.cli.words import current, say
 from kurir.trace.why import explain
 

@@ -1,0 +1,23 @@
+"""Failures that are told in words; anything else is a bug and keeps its traceback."""
+
+import click
+
+from kurir.app.control import ControlError
+from kurir.config import ConfigError
+from kurir.queue import StoreError
+
+from .output import Failure, show_config_error
+
+
+def show(error: Exception) -> bool:
+    """Print what went wrong on standard error; False for an error that nobody foresaw."""
+    if isinstance(error, ConfigError):
+        show_config_error(error)
+    elif isinstance(error, Failure | ControlError | StoreError):
+        click.echo(f"kurir: {error}", err=True)
+    elif isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"kurir: {where}{error.strerror or error}", err=True)
+    else:
+        return False
+    return True

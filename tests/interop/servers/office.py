@@ -1,0 +1,107 @@
+"""A real Kurir whose mail goes to other servers, and the questions that tests ask about what became of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from tests.harness import Kurir
+
+from .wire import Wire
+
+SENDER = "tester@example.test"
+QUICK = 'retry = [1, 1, 2]\nlifetime = "10m"\n'
+
+
+def road(name: str, url: str, domains: Iterable[str], **more: object) -> str:
+    """Return a ``[[roads]]`` entry."""
+    lines = [f'name = "{name}"', f'url = "{url}"', f"recipients = {list(domains)!r}"]
+    lines += [f"{key} = {value!r}" for key, value in more.items()]
+    return "[[roads]]\n" + "\n".join(lines).replace("'", '"') + "\n"
+
+
+class Office(Kurir):
+    """A server with `roads`; loopback may relay, and an account ``tester`` gets the bounces in its Maildir."""
+
+    def __init__(
+        self,
+        folder: Path,
+        roads: Sequence[str] = (),
+        *,
+        domain: str = "example.test",
+        queue: str = QUICK,
+        sections: str = "",
+        workers: int = 0,
+        env: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(
+            folder,
+            domain=domain,
+            playground=False,
+            trust=("127.0.0.0/8",),
+            workers=workers,
+            toml=f"[queue]\n{queue}\n{sections}\n" + "\n".join(roads),
+            env=env,
+        )
+
+    def __enter__(self) -> Self:
+        self.start()
+        try:
+            self.user("tester")
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def send(
+        self,
+        recipients: str | Sequence[str],
+        message: bytes,
+        *,
+        sender: str = SENDER,
+        parameters: str = "",
+        whole: bool = False,
+    ) -> str:
+        """Hand a message in on port 25 (no octet of it is touched); return its id."""
+        to = [recipients] if isinstance(recipients, str) else recipients
+        with Wire(self.smtp) as wire:
+            return wire.send(sender, to, message, parameters=parameters, whole=whole)
+
+    def story(self, what: str) -> dict[str, Any]:
+        """Return the one message that `what` finds, as ``kurir trace --json`` tells it."""
+        found = self.json("trace", what)["messages"]
+        assert len(found) == 1, f"{what}: {len(found)} messages"
+        return dict(found[0])
+
+    def stories(self, sender: str = SENDER) -> dict[str, dict[str, Any]]:
+        """Return all messages of a sender by id."""
+        document = self.json("trace", "--limit", "1000", sender)
+        return {m["id"]: m for m in document["messages"]}
+
+    def ended(self, what: str, timeout: float = 30.0) -> dict[str, Any]:
+        """Wait until every recipient of a message has its fate; return its story."""
+
+        def done() -> dict[str, Any] | None:
+            story = self.story(what)
+            return story if all(r["fate"] for r in story["recipients"]) else None
+
+        return dict(self.wait(f"the fate of {what}", done, timeout))
+
+    def attempted(self, what: str, times: int = 1, timeout: float = 30.0) -> dict[str, Any]:
+        """Wait until the first recipient of a message had `times` attempts; return its story."""
+
+        def done() -> dict[str, Any] | None:
+            story = self.story(what)
+            return story if story["recipients"][0]["attempts"] >= times else None
+
+        return dict(self.wait(f"{times} attempts of {what}", done, timeout))
+
+
+def fates(story: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return address -> fate."""
+    return {r["address"]: r["fate"] for r in story["recipients"]}
+
+
+def last(story: Mapping[str, Any], recipient: int = 0) -> dict[str, Any]:
+    """Return the last attempt of a recipient."""
+    steps = [s for s in story["recipients"][recipient]["history"] if s["result"]]
+    return dict(steps[-1])

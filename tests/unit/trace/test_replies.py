@@ -1,0 +1,145 @@
+"""Replies are understood: a table of what the field says, the shared replies, and hostile text."""
+
+import hashlib
+import json
+import re
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kurir.model import Cause, Stage
+from kurir.trace import Action, action_for, classify_reply
+from kurir.trace.explain import Catalogue
+from kurir.trace.explain.catalogue import LANGUAGES
+from tests.shared import need
+
+from .sisimai import SAME
+
+# code, enhanced, text, stage, cause, final
+TABLE: list[tuple[int, str | None, str, Stage | None, Cause, bool]] = [
+    (250, "2.0.0", "queued as A1", Stage.BODY, Cause.OK, True),
+    (550, "5.1.1", "No such user", Stage.RCPT, Cause.UNKNOWN_USER, True),
+    (450, "4.1.1", "User unknown in virtual alias table", Stage.RCPT, Cause.UNKNOWN_USER, False),
+    (550, "5.1.1", "<a@b>: mailbox full", Stage.RCPT, Cause.MAILBOX_FULL, True),
+    (452, "4.2.2", "The email account that you tried to reach is over quota", None, Cause.MAILBOX_FULL, False),
+    (451, "4.7.1", "Greylisted, please try again in 5 minutes", Stage.RCPT, Cause.GREYLISTED, False),
+    (450, None, "Recipient address rejected: Greylisted for 300 seconds", Stage.RCPT, Cause.GREYLISTED, False),
+    (550, "5.4.5", "Daily user sending limit exceeded. - gsmtp", Stage.MAIL, Cause.QUOTA_SPENT, False),
+    (550, None, "Domain x.example has exceeded the max emails per hour (250/200 (125%)) allowed.", None,
+     Cause.QUOTA_SPENT, False),
+    (454, None, "Throttling failure: Maximum sending rate exceeded.", None, Cause.RATE_LIMITED, False),
+    (454, None, "Throttling failure: Daily message quota exceeded.", None, Cause.QUOTA_SPENT, False),
+    (421, "4.7.28", "[192.0.2.1] Our system has detected an unusual rate of mail. gsmtp", None,
+     Cause.RATE_LIMITED, False),
+    (421, "4.7.1", "[TS03] All messages from 192.0.2.1 will be permanently deferred", Stage.BANNER,
+     Cause.BAD_REPUTATION, True),
+    (421, "4.7.0", "[TSS04] Messages from 192.0.2.1 temporarily deferred", Stage.BANNER, Cause.RATE_LIMITED, False),
+    (550, None, "Connection frequency limited", Stage.CONNECT, Cause.RATE_LIMITED, False),
+    (550, "5.7.515", "Access denied, sending domain x.example does not meet the required level", None,
+     Cause.DMARC_FAIL, True),
+    (550, "5.7.606", "Access denied, banned sending IP [192.0.2.1]", None, Cause.BLOCKLISTED, True),
+    (550, "5.7.1", "our block list (S3140)", None, Cause.BLOCKLISTED, True),
+    (554, "5.7.1", "Client host [192.0.2.1] blocked using zen.spamhaus.org", Stage.RCPT, Cause.BLOCKLISTED, True),
+    (550, "5.7.25", "The IP address sending this message does not have a PTR record. gsmtp", None, Cause.NO_PTR, True),
+    (550, "5.7.26", "Unauthenticated email from x is not accepted due to DMARC policy. gsmtp", None,
+     Cause.DMARC_FAIL, True),
+    (550, "5.7.27", "This mail has been blocked because SPF failed. gsmtp", None, Cause.SPF_FAIL, True),
+    (550, "5.7.30", "DKIM did not pass. gsmtp", None, Cause.DKIM_FAIL, True),
+    (421, "4.7.29", "This mail was not sent over a TLS connection. gsmtp", None, Cause.TLS_REQUIRED, False),
+    (530, "5.7.0", "Must issue a STARTTLS command first", Stage.MAIL, Cause.TLS_REQUIRED, True),
+    (530, "5.7.0", "Authentication required", Stage.MAIL, Cause.AUTH_REQUIRED, True),
+    (535, "5.7.8", "Error: authentication failed", Stage.AUTH, Cause.AUTH_FAILED, True),
+    (554, "5.7.1", "<a@b.example>: Relay access denied", Stage.RCPT, Cause.RELAY_DENIED, True),
+    (552, "5.3.4", "Message size exceeds fixed limit", Stage.MAIL, Cause.TOO_LARGE, True),
+    (552, "5.7.0", "This message was blocked because its content presents a potential security issue. gsmtp",
+     Stage.BODY, Cause.CONTENT_FORBIDDEN, True),
+    (554, "5.7.1", "Message identified as spam", Stage.BODY, Cause.CONTENT_SPAM, True),
+    (556, "5.1.10", "Domain does not accept mail", None, Cause.NULL_MX, True),
+    (552, "5.5.3", "Too many recipients", Stage.RCPT, Cause.TOO_MANY_RECIPIENTS, False),
+    (554, "5.4.6", "Too many hops", Stage.BODY, Cause.LOOP, True),
+    (553, "5.6.7", "SMTPUTF8 is required", Stage.MAIL, Cause.NEEDS_SMTPUTF8, True),
+    (554, None, "No thank you", Stage.BANNER, Cause.BLOCKLISTED, True),
+    (554, None, "No thank you", Stage.MAIL, Cause.SENDER_REJECTED, True),
+    (503, None, "Bad sequence of commands", None, Cause.PROTOCOL_ERROR, True),
+    (421, None, "", Stage.BANNER, Cause.BUSY, False),
+    (599, None, "", None, Cause.UNKNOWN, True),
+    (499, None, "", None, Cause.UNKNOWN, False),
+    (0, None, "", None, Cause.UNKNOWN, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "enhanced", "text", "stage", "cause", "final"), TABLE)
+def test_table(
+    code: int, enhanced: str | None, text: str, stage: Stage | None, cause: Cause, final: bool
+) -> None:
+    verdict = classify_reply(code, enhanced, text, stage)
+    assert (verdict.cause, verdict.final) == (cause, final)
+    assert verdict.retry_after is None or not final
+
+
+def test_a_server_that_says_when_is_believed_within_a_day() -> None:
+    assert classify_reply(451, None, "greylisted, try again in 5 minutes").retry_after == 300
+    assert classify_reply(451, None, "greylisted, retry after 99999 hours").retry_after == 86400
+    assert classify_reply(451, None, "greylisted").retry_after == 300
+    assert classify_reply(451, "4.3.0", "internal error").retry_after is None
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_every_cause_has_actions_and_every_action_a_sentence(cause: Cause) -> None:
+    for final in (True, False):
+        action = action_for(cause, final=final)
+        for lang in LANGUAGES:
+            assert Catalogue.load().text(lang, f"action.{action.value}").endswith(".")
+
+
+def test_the_action_list_is_closed() -> None:
+    keys = {k.partition(".")[2] for k in Catalogue.load().keys("en") if k.startswith("action.")}
+    assert keys == {a.value for a in Action}
+
+
+@settings(deadline=None)
+@given(
+    st.integers(0, 999), st.none() | st.from_regex(r"[245]\.\d{1,3}\.\d{1,3}", fullmatch=True) | st.text(max_size=9),
+    st.text(), st.none() | st.sampled_from(Stage), st.text(max_size=40),
+)  # fmt: skip
+def test_any_reply_gets_a_verdict(
+    code: int, enhanced: str | None, text: str, stage: Stage | None, host: str
+) -> None:
+    verdict = classify_reply(code, enhanced, text, stage, host=host)
+    assert verdict.retry_after is None or 0 < verdict.retry_after <= 86400
+    assert not (400 <= code < 500 and verdict.final) or verdict.by == "provider"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["mailbox ", "mailbox", "user is ", "ip ", "a b ", "sender ", "rejected: ", "host blocked by ", "<", "domain ",
+     "exceeded ", "(", "unable to ", "name ", "access denied ", "from ", "message "],
+)  # fmt: skip
+def test_no_text_takes_long(piece: str) -> None:
+    started = time.process_time()
+    classify_reply(550, None, piece * (1_000_000 // len(piece)))
+    assert time.process_time() - started < 1.0
+
+
+def _half(file: str) -> int:
+    """Rules were tuned on half 0 first; half 1 was then read once for words of well-known software."""
+    return hashlib.sha256(file.encode()).digest()[0] % 2
+
+
+def test_shared_replies() -> None:
+    right = {0: 0, 1: 0}
+    count = {0: 0, 1: 0}
+    for line in need("data", "bounces", "smtp-replies.dev.jsonl").read_text("utf-8").splitlines():
+        row = json.loads(line)
+        m = re.match(r"(?:(\d{3})[- ]#?)?(?:([245]\.\d+\.\d+)\b ?)?(.*)", row["reply"], re.DOTALL)
+        assert m
+        verdict = classify_reply(int(m[1] or 0), m[2], m[3], host=row["remote_mta"] or "")
+        half = _half(row["file"])
+        count[half] += 1
+        right[half] += verdict.cause in SAME[row["reason"]]
+    assert sum(count.values()) == 195
+    assert right[0] / count[0] >= 0.97
+    assert right[1] / count[1] >= 0.92  # four of its seven misses are labels that contradict equal texts
+    assert sum(right.values()) / 195 >= 0.95
