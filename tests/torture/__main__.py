@@ -70,7 +70,7 @@ class Run:
             with Load(engine.port, ledger, self.draw.getrandbits(32), threads=self.options.threads, rest=self.options.rest,
                       local=not peer, hello=hello) as load:  # fmt: skip
                 try:
-                    yield Bench(engine, sink, load, ledger, self.draw, say)
+                    yield Bench(engine, sink, load, ledger, self.draw, say, (self.work / "kurir.log", self.work / f"{self.options.peer}.log"))
                 finally:
                     load.pause()
                     engine.kill_all()
@@ -180,6 +180,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
     o.kills = form["kills"] if o.kills is None else o.kills
     o.cuts = form["cuts"] if o.cuts is None else o.cuts
     o.state = o.state or Path(tempfile.mkdtemp(prefix="kurir-torture-state-"))
+    o.go_on = o.go_on or o.peer is not None  # what others lose is a figure, not a reason to stop
     o.began = time.monotonic()
     return o
 

@@ -14,6 +14,8 @@ from typing import Protocol
 
 from tests.harness.kurir import Kurir
 
+from .ledger import Ledger
+
 DOMAIN = "example.test"
 
 
@@ -50,7 +52,7 @@ class Engine(Protocol):
     def audit(self) -> list[str]:
         """Return what its own proof finds wrong."""
 
-    def open_deliveries(self) -> int:
+    def open_deliveries(self, ledger: Ledger) -> int:
         """Return how many deliveries were under way; asked when nothing runs (-1: cannot be told)."""
 
 
@@ -183,8 +185,8 @@ class KurirEngine:
         done = self.kurir.cli("audit", check=None)
         return [] if done.returncode == 0 else [(done.stdout + done.stderr).decode()[:2000]]
 
-    def open_deliveries(self) -> int:
-        """Count leases in a copy of the facts, so that recovery itself is left to Kurir."""
+    def open_deliveries(self, ledger: Ledger) -> int:
+        """Count what came out already but is not settled, in a copy of the facts: recovery is left to Kurir."""
         copy = self._log.with_suffix(".facts")
         for suffix in ("", "-wal"):
             source = self.folder / f"facts.db{suffix}"
@@ -194,9 +196,9 @@ class KurirEngine:
                 shutil.copyfile(source, target)
         if not copy.exists():
             return 0
+        query = "SELECT m.message_id, r.address FROM recipient r JOIN message m USING (number) WHERE r.fate IS NULL"
         with closing(sqlite3.connect(copy)) as db:
-            (leased,) = db.execute(
-                "SELECT count(*) FROM recipient WHERE fate IS NULL AND leased <> 0"
-            ).fetchone()
+            waiting = db.execute(query).fetchall()
             (owed,) = db.execute("SELECT count(*) FROM notice WHERE open = 1").fetchone()
-        return int(leased) + int(owed)
+        out = ledger.came_out()
+        return int(owed) + sum((name.strip("<>").partition("@")[0], to) in out for name, to in waiting)

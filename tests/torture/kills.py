@@ -34,12 +34,12 @@ def run_round(bench: Bench, cell: Cell, progress: Progress, cycles: int, folder:
         role = bench.draw.choice([r for r in roles if r == "everything" or r in victims])
         frozen = [pid for pid in victims.values() if role != "everything"]
         _signal(frozen, signal.SIGSTOP)  # so that what is open can be counted exactly
-        opened += 0 if role == "everything" else max(bench.engine.open_deliveries(), 0)
+        opened += 0 if role == "everything" else bench.opened()
         at = time.monotonic()
         if _kill(bench.engine, role, victims):
             singles = 0
             if role == "everything":
-                opened += max(bench.engine.open_deliveries(), 0)
+                opened += bench.opened()
                 at = time.monotonic()  # counting is not recovering
             bench.engine.start()
         else:

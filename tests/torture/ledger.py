@@ -104,6 +104,11 @@ class Ledger:
                 for rcpt in {m.decode() for m in _REFUSED.findall(raw)}:
                     self.bounces[name, rcpt] += 1
 
+    def came_out(self) -> set[tuple[str, str]]:
+        """Return (id, recipient) of everything that was received."""
+        with self._lock:
+            return set(self.copies)
+
     # -- judging ------------------------------------------------------------------------
 
     def verdict(self) -> Verdict:

@@ -108,7 +108,7 @@ def run_round(
         bench.engine.kill_all()
         image.unmount()
         image.mount()
-        opened += bench.engine.open_deliveries()
+        opened += bench.opened()
         done += 1
         at = time.monotonic()
         try:

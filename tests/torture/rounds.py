@@ -15,8 +15,8 @@ from .engine import Engine
 from .ledger import Ledger, Verdict
 from .load import Load
 
-DRAIN_SECONDS = 90.0
-RECOVER_SECONDS = 45.0
+DRAIN_SECONDS = 40.0
+RECOVER_SECONDS = 20.0
 
 
 @dataclass(slots=True)
@@ -83,13 +83,21 @@ class Bench:
     ledger: Ledger
     draw: random.Random
     say: Callable[[str], None]
+    logs: tuple[Path, ...] = ()
 
     def collect(self) -> None:
         """Enter what the sink has."""
-        taken, self.sink.messages[:] = list(self.sink.messages), []
+        count = len(self.sink.messages)  # others append meanwhile
+        taken = self.sink.messages[:count]
+        del self.sink.messages[:count]
         for message in taken:
             rcpts = [line[line.index("<") + 1 : line.index(">")] for line in message.rcpts]
             self.ledger.received(message.data, rcpts)
+
+    def opened(self) -> int:
+        """Return how many deliveries were open, after a crash or while everything is stopped."""
+        self.collect()
+        return max(self.engine.open_deliveries(self.ledger), 0)
 
     def recovered(self, since: float) -> float | None:
         """Return the seconds until a message sent after `since` was accepted."""
@@ -143,6 +151,9 @@ class Bench:
         place = where / f"evidence-{int(time.time())}"
         place.mkdir(exist_ok=True)
         (place / "verdict.json").write_text(json.dumps(asdict(verdict), indent=1))
-        if folder is not None:
+        for log in self.logs:
+            if log.exists():
+                shutil.copy(log, place)
+        if folder is not None and folder.is_dir():
             shutil.copytree(folder, place / "state", dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock", "run"))
         self.say(f"evidence kept in {place}")
