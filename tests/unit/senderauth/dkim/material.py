@@ -9,8 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from kurir.message import scan
 from kurir.senderauth.dkim import DkimSettings, DkimVerdict, Signer, SigningKey, check_message, record_text
-
-from ..dns import TxtZone
+from tests.unit.senderauth.dns import TxtZone
 
 NOW = 1_700_000_000.0
 

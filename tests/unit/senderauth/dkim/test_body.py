@@ -1,6 +1,7 @@
 """Canonical bodies: the same whatever the chunks, the same as a plain line-by-line reading of the RFC."""
 
 import hashlib
+import itertools
 import re
 import time
 
@@ -40,7 +41,7 @@ def digest(chunks, canon, length=None):
 
 def split(body, places):
     edges = sorted({0, len(body), *(p for p in places if p < len(body))})
-    return [body[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [body[a:b] for a, b in itertools.pairwise(edges)]
 
 
 @pytest.mark.parametrize("canon", list(Canon))

@@ -7,8 +7,8 @@ import pytest
 from kurir.message import scan
 from kurir.senderauth.dkim import DkimReason, Signer, SigningKey
 from tests.shared import need
+from tests.unit.senderauth.dns import TxtZone
 
-from ..dns import TxtZone
 from .material import check, crlf, mail_auth_case
 
 NOW = 1_700_000_000.0
