@@ -118,9 +118,11 @@ class _Relaxed(_Canonical):
         self._open = (b" " if len(text) != len(data) else b"") + (b"\r" if ends_in_cr else b"")
         if b"\t" in text:
             text = text.replace(b"\t", b" ")
-        while b"  " in text:  # halves each run
-            text = text.replace(b"  ", b" ")
-        self._lines(text.replace(b" \r\n", b"\r\n"))
+        if b" " in text:  # most octets of large mails are base64, where this is all there is to do
+            while b"  " in text:  # halves each run
+                text = text.replace(b"  ", b" ")
+            text = text.replace(b" \r\n", b"\r\n")
+        self._lines(text)
 
     def close(self) -> None:
         if self._open.endswith(b"\r"):
