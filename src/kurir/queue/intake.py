@@ -152,8 +152,9 @@ class _Arrival:
         met: tuple[str, ...] = ()
         if notice is not None:
             met = (notice.id,)
+            told = str(envelope.recipients[0].address)
             events.append(
-                Event(number=notice.number, kind=EventKind.NOTICE_SENT, at=now, by=notice.id, other=number)
+                Event(number=notice.number, kind=EventKind.NOTICE_SENT, at=now, by=told, other=number)
             )
         return Change(
             events=tuple(events),

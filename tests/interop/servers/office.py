@@ -31,6 +31,7 @@ class Office(Kurir):
         queue: str = QUICK,
         sections: str = "",
         workers: int = 0,
+        catch_all: str = "",
         env: dict[str, str] | None = None,
     ) -> None:
         super().__init__(
@@ -42,6 +43,13 @@ class Office(Kurir):
             toml=f"[queue]\n{queue}\n{sections}\n" + "\n".join(roads),
             env=env,
         )
+        if catch_all:
+            self._change(f'[domains."{domain}"]', f'[domains."{domain}"]\ncatch_all = "{catch_all}@{domain}"')
+
+    def _change(self, old: str, new: str) -> None:
+        text = self.config.read_text()
+        assert text.count(old) == 1
+        self.config.write_text(text.replace(old, new))
 
     def __enter__(self) -> Self:
         self.start()

@@ -1,5 +1,6 @@
 """A sender of raw SMTP: what it is told to send is what goes over the wire, octet by octet."""
 
+import contextlib
 import socket
 from collections.abc import Sequence
 from typing import Self
@@ -23,6 +24,9 @@ class Wire:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.sendall(b"QUIT\r\n")
+            self._reply()
         self._socket.close()
 
     def _reply(self) -> str:
