@@ -111,6 +111,19 @@ def test_dns_failures_are_temporary():
         assert (verdict.reason, verdict.temporary) == (ArcReason.DNS_FAILED, True)
 
 
+def test_a_changed_message_costs_one_lookup_at_most():
+    message = signed()
+    for n in range(1, 6):
+        message = hop(message, n)
+    dns = zone()
+    assert judge(message.replace(b"there.", b"there!"), dns).reason is ArcReason.MESSAGE_CHANGED
+    assert dns.asked == []
+    assert judge(message.replace(b"Lunch", b"Brunch"), dns).reason is ArcReason.MESSAGE_CHANGED
+    assert dns.asked == ["s._domainkey.hop5.example"]
+    assert judge(message, dns).passed
+    assert len(dns.asked) == 1 + 5
+
+
 def test_a_broken_chain_is_sealed_once_as_broken_and_then_left_alone():
     message = hop(hop(signed(), 1), 2).replace(b"there.", b"there!")
     failed = hop(message, 3)
