@@ -6,7 +6,7 @@ from kurir.app import settings
 from kurir.cli.help import Command, common
 from kurir.cli.output import configuration, document
 from kurir.cli.words import current, say
-from kurir.storage import NoDatabase, audit
+from kurir.storage import AuditReport, NoDatabase, audit
 from kurir.trace import Catalogue
 
 
@@ -16,23 +16,9 @@ def command(config_file: str | None, as_json: bool) -> int:
     """Prove that nothing is lost."""
     _, config = configuration(config_file)
     try:
-        report = audit(settings.layout(config))
+        report, begun = audit(settings.layout(config)), True
     except NoDatabase:
-        if as_json:
-            document(
-                {
-                    "balanced": True,
-                    "messages": 0,
-                    "recipients": 0,
-                    "fates": {},
-                    "waiting": 0,
-                    "held": 0,
-                    "problems": [],
-                }
-            )
-        else:
-            click.echo(say("audit.nothing"))
-        return 0
+        report, begun = AuditReport(), False
     texts = [Catalogue.load().text(current(), f"audit.{p.key}", **p.values) for p in report.problems]
     if as_json:
         problems = [
@@ -45,6 +31,8 @@ def command(config_file: str | None, as_json: bool) -> int:
                 "open_notices": report.open_notices, "days": report.days, "problems": problems,
             }
         )  # fmt: skip
+    elif not begun:
+        click.echo(say("audit.nothing"))
     elif report.balanced:
         ended = sum(report.fates.values())
         still = report.waiting + report.held
