@@ -17,7 +17,7 @@ from kurir.config import Config
 from kurir.identity import ConnectionBrake, LoginBrake
 from kurir.model import Observation
 from kurir.model.told import told
-from kurir.queue import Accepted, Brain, Incoming, Lease, NoticeWork, PlanRequest, Store, StoreError
+from kurir.queue import Brain, Store, StoreError
 from kurir.storage import SqliteAccounts, SqliteFacts, SqliteObservations, StateLock, StateLocked
 from kurir.web import Figures
 
@@ -30,7 +30,8 @@ from .housekeeping import Housekeeping
 from .logs import Log
 from .operations import Operations
 from .part import StallMeter, StartError, Stop
-from .wire import TO_BRAIN, Client, Hello, LoginTry, Operation, Result, Taken
+from .seat import Seat
+from .wire import Result
 
 LOCK_PATIENCE = 15.0
 DRAIN_SECONDS = 20.0
@@ -228,12 +229,12 @@ class BrainPart:
     # -- the other processes --------------------------------------------------------
 
     def _channel(self) -> Channel:
-        seat = _Seat(self)
+        seat = Seat(self)
         channel = Channel(seat.handlers(), {}, on_open=self._channels.add, on_close=self._closed(seat))
         seat.channel = channel
         return channel
 
-    def _closed(self, seat: "_Seat") -> Callable[[Channel], None]:
+    def _closed(self, seat: Seat) -> Callable[[Channel], None]:
         def closed(channel: Channel) -> None:
             self._channels.discard(channel)
             seat.gone()
@@ -243,105 +244,6 @@ class BrainPart:
     async def operate(self, op: str, args: dict[str, Any]) -> Result:
         """Do what an operator asks."""
         return await self.operations.run(op, args)
-
-
-class _Seat:
-    """One role of another process at the brain's table."""
-
-    def __init__(self, part: BrainPart) -> None:
-        self._part = part
-        self._door = part.door
-        self._hand: RemoteHand | None = None
-        self._admitted: dict[str, int] = {}
-        self.channel: Channel | None = None
-
-    def handlers(self) -> dict[str, tuple[Any, Callable[[Any], Any]]]:
-        """Return the table for `Channel`."""
-        part, door = self._part, self._door
-        calls: dict[str, Callable[[Any], Any]] = {
-            "hello": self._hello,
-            "admit": self._admit,
-            "departed": self._departed,
-            "login_allowed": lambda t: door.login_wait(t.client, t.account),
-            "login_result": self._login_result,
-            "ready": part.brain.ready,
-            "accept": self._accept,
-            "observe": door.observe,
-            "planned": door.planned,
-            "settle": self._settle,
-            "operate": self._operate,
-            "figures": part.report,
-            "gather": lambda _: part.gather(),
-        }
-        return {name: (TO_BRAIN[name], call) for name, call in calls.items()}
-
-    def gone(self) -> None:
-        """The process is gone: its connections have ended, its leases come back."""
-        for client, count in self._admitted.items():
-            for _ in range(count):
-                self._door.departed(client, "")
-        if self._hand is not None:
-            self._part.brain.hand_gone(self._hand)
-
-    def _hello(self, hello: Hello) -> None:
-        if hello.slots and self.channel is not None:
-            self._hand = RemoteHand(self.channel, hello.slots)
-            self._part.brain.hand_connected(self._hand, [(b.number, b.indexes) for b in hello.busy])
-
-    def _admit(self, c: Client) -> object:
-        refusal = self._door.admission(c.client)
-        if refusal is None:
-            self._admitted[c.client] = self._admitted.get(c.client, 0) + 1
-        return refusal
-
-    def _departed(self, c: Client) -> None:
-        left = self._admitted.get(c.client, 0) - 1
-        if left > 0:
-            self._admitted[c.client] = left
-        else:
-            self._admitted.pop(c.client, None)
-        self._door.departed(c.client, c.listener)
-
-    def _login_result(self, t: LoginTry) -> None:
-        self._door.login_result(t.client, t.account, success=bool(t.success))
-
-    def _accept(self, incoming: Incoming) -> "asyncio.Future[Taken]":
-        future: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
-
-        def done(answer: object) -> None:
-            if not future.done():
-                taken = isinstance(answer, Accepted)
-                future.set_result(Taken(accepted=answer) if taken else Taken(refused=answer))  # type: ignore[arg-type]
-
-        self._part.brain.accept(incoming, done)
-        return future
-
-    def _settle(self, settlements: list[Any]) -> bool:
-        self._door.settle(settlements)
-        return True
-
-    async def _operate(self, operation: Operation) -> Result:
-        return await self._part.operate(operation.op, operation.args)
-
-
-class RemoteHand:
-    """A delivery hand in another process: `queue.ports.Hand` over its channel."""
-
-    def __init__(self, channel: Channel, slots: int) -> None:
-        self._channel = channel
-        self.slots = slots
-
-    def plan(self, requests: Sequence[PlanRequest]) -> None:
-        """Ask for plans."""
-        self._channel.note("plan", list(requests))
-
-    def work(self, leases: Sequence[Lease]) -> None:
-        """Give work."""
-        self._channel.note("work", list(leases))
-
-    def notice(self, notices: Sequence[NoticeWork]) -> None:
-        """Ask for reports."""
-        self._channel.note("notice", list(notices))
 
 
 def _free_octets(folder: object) -> int:
