@@ -101,7 +101,7 @@ class NoticeClaim:
 class _Arrival:
     """One message on its way into the store."""
 
-    __slots__ = ("_arrived", "_book", "_done", "_incoming", "_message", "_notice")
+    __slots__ = ("_arrived", "_book", "_done", "_id", "_incoming", "_message", "_notice")
 
     def __init__(
         self,
@@ -117,12 +117,14 @@ class _Arrival:
         self._notice = notice
         self._arrived = arrived
         self._message: NewMessage | None = None
+        self._id = ""
 
     def change(self, number: int) -> Change:
         incoming = self._incoming
         envelope = incoming.envelope
         now = self._book.steady.wall()
         claim = self._notice
+        self._id = encode_id(number)
         self._message = NewMessage(
             number=number,
             accepted_at=now,
@@ -130,7 +132,7 @@ class _Arrival:
             params=envelope.params,
             origin=incoming.origin,
             recipients=envelope.recipients,
-            trace_block=incoming.trace_block.replace(ID_MARK, encode_id(number).encode()),
+            trace_block=incoming.trace_block.replace(ID_MARK, self._id.encode()),
             size=incoming.size,
             sha256=incoming.sha256,
             body=incoming.body,
@@ -181,7 +183,7 @@ class _Arrival:
             for errand in mail.errands:
                 errand.state = State.HELD
                 errand.held = hold
-        self._done(Accepted(number, encode_id(number)))
+        self._done(Accepted(number, self._id))
         if self._notice is not None:
             self._notice.met(number)
         if hold is None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import apsw
 
 from kurir.model import Clock, EventKind, Outcome, Recipient
+from kurir.model.told import told
 from kurir.queue.ports import (
     Change,
     Notice,
@@ -163,7 +164,13 @@ class SqliteFacts:
     def _check_dense(self, numbers: Sequence[int]) -> None:
         first = self._messages + 1
         if numbers and sorted(numbers) != list(range(first, first + len(numbers))):
-            raise StoreError(f"accept numbers are dense: {first} comes next, but got {sorted(numbers)[:5]}")
+            raise StoreError(
+                told(
+                    "accept numbers are dense: {first} comes next, but got {value}",
+                    first=first,
+                    value=sorted(numbers)[:5],
+                )
+            )
 
     def _write(self, batch: Batch) -> None:
         write = self._writer.executemany
@@ -189,7 +196,13 @@ class SqliteFacts:
         changed = self._writer.total_changes() - before
         if changed != len(batch.states):
             wrong = len(batch.states) - changed
-            raise StoreError(f"{wrong} of {len(batch.states)} recipients are unknown or have ended already")
+            raise StoreError(
+                told(
+                    "{wrong} of {len} recipients are unknown or have ended already",
+                    wrong=wrong,
+                    len=len(batch.states),
+                )
+            )
 
     # reading
 

@@ -106,6 +106,9 @@ def test_the_report_closes_the_obligation_once() -> None:
     assert world.store.met == {hand.notices[0].id: first[0].number}
     sent = [e for e in world.store.events if e.kind is EventKind.NOTICE_SENT]
     assert [(e.number, e.other) for e in sent] == [(number, first[0].number)]
+    due = [e for e in world.store.events if e.kind is EventKind.NOTICE_DUE]
+    told = str(report.envelope.recipients[0].address)
+    assert {e.by for e in [*due, *sent]} == {told}, "the trace says who is told, not the number of the notice"
     assert world.brain.figures().open_notices == 0
     world.check()
 
