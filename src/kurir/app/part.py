@@ -6,6 +6,7 @@ without, one process runs them all.  Parts are started in order and stopped in r
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -17,6 +18,8 @@ from .logs import Log
 from .supervisor import Lifeline
 
 STALL_INTERVAL = 0.1
+# Hardly anything here forms cycles; with Python's own 700 the collector runs for 3 % of the time.
+COLLECTOR = (10_000, 20, 20)
 
 
 class Part(Protocol):
@@ -77,6 +80,13 @@ def run(parts: Callable[["Stop"], Awaitable[Sequence[Part]]], lifeline: Lifeline
         return runner.run(_run(parts, lifeline, log))
 
 
+def _calm_collector() -> None:
+    """Let the cycle collector look at what mail makes, rarely, and never again at what the start made."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTOR)
+
+
 class Stop:
     """Why and how this process is to end; parts may ask for it themselves (a store that failed)."""
 
@@ -110,6 +120,7 @@ async def _run(make: Callable[[Stop], Awaitable[Sequence[Part]]], lifeline: Life
         print(f"kurir: {e}", file=sys.stderr)
         stop.ask(1)
     else:
+        _calm_collector()
         with contextlib.suppress(OSError):
             os.write(lifeline.ready, b"1")
     os.close(lifeline.ready)

@@ -240,6 +240,9 @@ def test_expiry_is_told_and_comes_also_to_mail_that_nobody_could_try() -> None:
     failed = [n.number for n in hand.notices if n.reasons[0].action == "failed"]
     assert set(failed) == {tried, never}
     assert {n.number for n in hand.notices if n.reasons[0].action == "delayed"} == {tried, never}
+    # Age alone made them due, but what is told is what the last attempt met.
+    for notice in hand.notices:
+        assert notice.reasons[0].outcome == (LATER if notice.number == tried else None)
     world.check()
 
 
