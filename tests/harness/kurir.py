@@ -128,6 +128,7 @@ class Kurir:
             if self.answers():
                 return
             time.sleep(0.05)
+        self.kill_all()
         raise TimeoutError(f"kurir does not answer:\n{self.said()}")
 
     def answers(self) -> bool:
