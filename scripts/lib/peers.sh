@@ -5,7 +5,7 @@
 # others are only unpacked below $KURIR_PEERS (their libraries are installed). Nothing is started.
 export KURIR_PEERS=${KURIR_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/kurir-peers}
 
-DEBIAN_TOOLS=(postfix swaks msmtp dovecot-core dovecot-lmtpd curl strace libssl3 openssl)
+DEBIAN_TOOLS=(postfix libsasl2-modules swaks libnet-ssleay-perl msmtp dovecot-core dovecot-lmtpd curl strace libssl3 openssl)
 DEBIAN_UNPACKED=(exim4-daemon-light exim4-base opensmtpd)
 
 missing_peers=()
@@ -41,7 +41,8 @@ system_user() {
 install_peers() {
   mkdir -p "$KURIR_PEERS/root" "$KURIR_PEERS/debs" "$KURIR_PEERS/node"
   if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
-    if [[ ! -f $KURIR_PEERS/.debian ]]; then
+    local wanted="${DEBIAN_TOOLS[*]} ${DEBIAN_UNPACKED[*]}"
+    if [[ ! -f $KURIR_PEERS/.debian || $(<"$KURIR_PEERS/.debian") != "$wanted" ]]; then
       say "Installing the mail software to test against (Debian packages; once)..."
       export DEBIAN_FRONTEND=noninteractive
       no_daemons
@@ -51,7 +52,7 @@ install_peers() {
       for p in "${DEBIAN_TOOLS[@]}"; do apt_quiet "$p" || { missing_peers+=("$p"); ok=0; }; done
       for p in "${DEBIAN_UNPACKED[@]}"; do unpack "$p" || { missing_peers+=("$p"); ok=0; }; done
       system_user Debian-exim && system_user opensmtpd && system_user opensmtpq
-      [[ $ok == 0 ]] || touch "$KURIR_PEERS/.debian"
+      [[ $ok == 0 ]] || printf '%s' "$wanted" >"$KURIR_PEERS/.debian"
     fi
   else
     missing_peers+=("Debian packages: need root and apt-get")

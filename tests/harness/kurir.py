@@ -1,5 +1,7 @@
 """A real Kurir: made by ``kurir init``, run by ``kurir serve``, asked by the command line, killed at will."""
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -10,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any, Self
+from unittest import mock
 
 KURIR = [sys.executable, "-m", "kurir.cli.main"]
 START_SECONDS = 30.0
@@ -197,6 +200,17 @@ class Kurir:
         """Run a command with --json and return its document."""
         return json.loads(self.cli(*arguments, "--json", stdin=stdin, check=check).stdout)
 
+    def ask(self, *arguments: str) -> Any:
+        """Do as `json`, but in this process: for what only looks, and is asked again and again."""
+        from kurir.cli.main import main
+
+        said = io.StringIO()
+        command = [*arguments, "--json", "-c", str(self.config)]
+        asked = (mock.patch.dict(os.environ, self.env), contextlib.redirect_stdout(said))
+        with asked[0], asked[1], contextlib.suppress(SystemExit):
+            main(command)
+        return json.loads(said.getvalue())
+
     def user(self, name: str, password: str | None = None) -> str:
         """Make an account ``name@domain`` and return its password."""
         address = name if "@" in name else f"{name}@{self.domain}"
@@ -224,7 +238,7 @@ class Kurir:
 
     def wait_empty(self, timeout: float = 30.0) -> None:
         """Wait until nothing is in the queue."""
-        self.wait("an empty queue", lambda: self.json("queue", "list")["total"] == 0, timeout)
+        self.wait("an empty queue", lambda: self.ask("queue", "list")["total"] == 0, timeout)
 
     def audit(self) -> dict[str, Any]:
         """Run the audit; it must balance."""

@@ -16,6 +16,7 @@ from typing import Any
 from kurir.config import Config
 from kurir.identity import ConnectionBrake, LoginBrake
 from kurir.model import Observation
+from kurir.model.told import told
 from kurir.queue import Accepted, Brain, Incoming, Lease, NoticeWork, PlanRequest, Store, StoreError
 from kurir.queue.ports import Hand
 from kurir.storage import SqliteAccounts, SqliteFacts, SqliteObservations, StateLock, StateLocked
@@ -116,7 +117,7 @@ class BrainPart:
                     raise StartError(str(e)) from None
                 await asyncio.sleep(0.05)
             except OSError as e:
-                raise StartError(f"the state folder cannot be used: {e}") from None
+                raise StartError(told("the state folder cannot be used: {why}", why=e)) from None
 
     async def stop(self) -> None:
         """Let leases come home, commit everything, close."""

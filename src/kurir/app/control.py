@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from kurir.model.told import Packed, of_error, pack, told, unpack
+
 MAX_LINE = 16 * 1024 * 1024
 ANSWER_TIMEOUT = 60.0
 
@@ -64,7 +66,7 @@ async def _answer(line: bytes, ask: Ask) -> dict[str, Any]:
     try:
         return {"ok": True, "value": await ask(question.op, question.args)}
     except ControlError as e:
-        return {"ok": False, "error": str(e)}
+        return {"ok": False, "error": pack(of_error(e))}
 
 
 def call(path: Path, op: str, **args: object) -> Any:
@@ -74,17 +76,21 @@ def call(path: Path, op: str, **args: object) -> Any:
         try:
             s.connect(str(path))
         except (FileNotFoundError, ConnectionRefusedError):
-            raise NotRunning(f"no server is running here ({path}); start it with: kurir serve") from None
+            raise NotRunning(
+                told("no server is running here ({path}); start it with: kurir serve", path=path)
+            ) from None
         except PermissionError:
-            raise ControlError(f"you may not use {path}; run this as the server's user or as root") from None
+            raise ControlError(
+                told("you may not use {path}; run this as the server's user or as root", path=path)
+            ) from None
         s.sendall(msgspec.json.encode({"op": op, "args": args}) + b"\n")
         data = bytearray()
         while not data.endswith(b"\n"):
             piece = s.recv(1 << 16)
             if not piece:
-                raise ControlError("the server ended the conversation; look into its log")
+                raise ControlError(told("the server ended the conversation; look into its log"))
             data += piece
     answer = msgspec.json.decode(bytes(data))
     if not answer["ok"]:
-        raise ControlError(answer["error"])
+        raise ControlError(unpack(msgspec.convert(answer["error"], Packed)))
     return answer["value"]

@@ -10,6 +10,7 @@ from typing import Any
 import uvicorn
 
 from kurir.config import Config
+from kurir.model.told import unpack
 from kurir.sandbox import SandboxServer
 from kurir.web import Figures, Health, make_application
 
@@ -74,13 +75,13 @@ class ControlPart:
     async def _ask(self, op: str, args: dict[str, Any]) -> Any:
         result = await self._operate(op, args)
         if result.error is not None:
-            raise ControlError(result.error)
+            raise ControlError(unpack(result.error))
         return result.value
 
     async def _health(self) -> Health:
         result = await self._operate("status", {})
         if result.error is not None:
-            return Health(ready=False, problems=(result.error,))
+            return Health(ready=False, problems=(unpack(result.error),))
         return Health(
             ready=result.value["ready"], problems=(result.value["why"],) if result.value["why"] else ()
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from kurir.config import Config
 from kurir.delivery import BrainSide, DeliveryHand, Maildir, MaildirStore, NetDialer, RouteKind
 from kurir.model import Cause
+from kurir.model.told import told
 from kurir.net import CachingResolver, CertificateError, ClientTlsFactory
 from kurir.queue import Incoming, NoticeWork
 from kurir.reports import ReportSettings, render, wants_full
@@ -47,11 +48,11 @@ class DeliveryPart:
                 source=(config.net.source,) if config.net.source else (),
             )
         except CertificateError as e:
-            raise StartError(f"net.ca_file: {e}") from None
+            raise StartError(told("net.ca_file: {why}", why=e)) from None
         try:
             routes = settings.delivery(config)
         except OSError as e:
-            raise StartError(f"roads: {e}") from None
+            raise StartError(told("roads: {why}", why=e)) from None
         self._bodies = StoredBodies(layout)
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="kurir-maildir")
         maildir = Maildir(Path(routes.maildir_root), clock, config.server.hostname)

@@ -19,6 +19,7 @@ class LoggedStore:
         self.next_number = store.next_number
         self.begin_epoch = store.begin_epoch
         self.notice_number = store.notice_number
+        self.last_outcomes = store.last_outcomes
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Commit, then log."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kurir.model import Observation, Reply
+from kurir.model.told import pack, told
 from kurir.queue.asks import Accepted, Incoming, Plan, Refused, Settlement
 from kurir.queue.ports import Hand
 from kurir.reception import Admission
@@ -183,7 +184,7 @@ class BrainLink:
         try:
             result = await self._call("operate", Operation(op, args))
         except (ChannelClosed, TimeoutError):
-            return Result(error="the queue is being restarted; try again in a moment")
+            return Result(error=pack(told("the queue is being restarted; try again in a moment")))
         assert isinstance(result, Result)
         return result
 

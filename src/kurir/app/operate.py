@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kurir.config import Config
+from kurir.model.told import told, unpack
 from kurir.queue import Brain
 from kurir.storage import SqliteAccounts, SqliteFacts, StateLock, StateLocked
 
@@ -37,7 +38,7 @@ async def _offline(config: Config, op: str, args: dict[str, object]) -> Any:
     try:
         lock = StateLock(layout)
     except StateLocked as e:
-        raise ControlError(f"{e}; its control socket does not answer") from None
+        raise ControlError(told("{why}; its control socket does not answer", why=e)) from None
     with lock:
         facts, accounts = SqliteFacts(layout, clock), SqliteAccounts(layout, clock)
         try:
@@ -53,5 +54,5 @@ async def _offline(config: Config, op: str, args: dict[str, object]) -> Any:
             accounts.close()
             facts.close()
     if result.error is not None:
-        raise ControlError(result.error)
+        raise ControlError(unpack(result.error))
     return result.value

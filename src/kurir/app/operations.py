@@ -15,6 +15,7 @@ from kurir import __version__
 from kurir.config import Config
 from kurir.identity import Account, AccountError, AccountStore, Passwords, PasswordSettings, make_account
 from kurir.model import AddressError, Clock, decode_id, encode_id, parse_address
+from kurir.model.told import of_error, pack, told
 from kurir.queue import Brain, Operated
 from kurir.storage import EraseReport, Layout, TraceReader
 
@@ -64,13 +65,15 @@ class Operations:
         """Do one verb."""
         verb = self._verbs.get(op)
         if verb is None:
-            return Result(error=f"the server does not know {op!r}; it may be older than this command")
+            return Result(
+                error=pack(told("the server does not know {op!r}; it may be older than this command", op=op))
+            )
         try:
             return Result(value=await verb(**args))
         except (Wrong, AccountError, AddressError) as e:
-            return Result(error=str(e))
+            return Result(error=pack(of_error(e)))
         except TypeError as e:
-            return Result(error=f"{op}: {e}")
+            return Result(error=pack(f"{op}: {e}"))
 
     # -- server -----------------------------------------------------------------
 
@@ -101,7 +104,13 @@ class Operations:
     ) -> dict[str, Any]:
         number = decode_id(id)
         if number is None:
-            raise Wrong(f"{id!r} is no queue id (one looks like {encode_id(1)}); see: kurir queue list")
+            raise Wrong(
+                told(
+                    "{id!r} is no queue id (one looks like {encode_id}); see: kurir queue list",
+                    id=id,
+                    encode_id=encode_id(1),
+                )
+            )
         indexes = self._indexes(number, recipient)
         changed: list[int] = []
         unchanged: list[str] = []
@@ -126,7 +135,13 @@ class Operations:
             if wanted in {r.address.key, r.wanted.key if r.wanted else ""}
         ]  # fmt: skip
         if not found:
-            raise Wrong(f"{encode_id(number)} has no recipient {recipient}")
+            raise Wrong(
+                told(
+                    "{encode_id} has no recipient {recipient}",
+                    encode_id=encode_id(number),
+                    recipient=recipient,
+                )
+            )
         return found
 
     # -- accounts -------------------------------------------------------------------
@@ -136,7 +151,12 @@ class Operations:
         local = [d for d, s in self._config.domains.items() if not s.relay_to]
         if "@" in address and domain not in local:
             raise Wrong(
-                f"{address}: {domain!r} is no local domain of this server ({', '.join(local) or 'it has none'})"
+                told(
+                    "{address}: {domain!r} is no local domain of this server ({value})",
+                    address=address,
+                    domain=domain,
+                    value=", ".join(local) or "it has none",
+                )
             )
 
     async def _user_add(
@@ -155,7 +175,10 @@ class Operations:
         )  # fmt: skip
         if self._accounts.account(made.account.name) is not None:
             raise Wrong(
-                f"there is an account {made.account.name} already; give it a new password with: kurir user password"
+                told(
+                    "there is an account {name} already; give it a new password with: kurir user password",
+                    name=made.account.name,
+                )
             )
         await asyncio.to_thread(self._accounts.put, made.account)
         return self._shown(made.account, made.password if made.generated else None)
@@ -179,7 +202,7 @@ class Operations:
     def _known(self, name: str) -> Account:
         account = self._accounts.account(name)
         if account is None:
-            raise Wrong(f"there is no account {name!r}; see: kurir user list")
+            raise Wrong(told("there is no account {name!r}; see: kurir user list", name=name))
         return account
 
     @staticmethod

@@ -5,6 +5,8 @@ import os
 import pwd
 from pathlib import Path
 
+from kurir.model.told import told
+
 
 class PrivilegeError(Exception):
     """The user cannot be become; the text says why and what to do."""
@@ -16,10 +18,13 @@ def lookup(user: str) -> pwd.struct_passwd:
         record = pwd.getpwnam(user)
     except KeyError:
         raise PrivilegeError(
-            f"server.user: there is no user {user!r}; make one with: useradd --system --home /nonexistent {user}"
+            told(
+                "server.user: there is no user {user!r}; make one with: useradd --system --home /nonexistent {user}",
+                user=user,
+            )
         ) from None
     if record.pw_uid == 0:
-        raise PrivilegeError("server.user: root is no harmless user; name another one")
+        raise PrivilegeError(told("server.user: root is no harmless user; name another one"))
     return record
 
 
@@ -42,10 +47,12 @@ def drop(user: str) -> None:
         os.setresgid(record.pw_gid, record.pw_gid, record.pw_gid)
         os.setresuid(record.pw_uid, record.pw_uid, record.pw_uid)
     except OSError as e:
-        raise PrivilegeError(f"cannot become {user!r}: {e.strerror}") from None
+        raise PrivilegeError(
+            told("cannot become {user!r}: {strerror}", user=user, strerror=e.strerror)
+        ) from None
     # A check that the way back is closed: a half-dropped process is worse than none.
     try:
         os.setuid(0)
     except OSError:
         return
-    raise PrivilegeError(f"became {user!r}, but root could be taken back; refusing to run")
+    raise PrivilegeError(told("became {user!r}, but root could be taken back; refusing to run", user=user))

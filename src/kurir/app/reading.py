@@ -10,6 +10,7 @@ import msgspec
 from kurir.config import Config
 from kurir.identity import Account
 from kurir.model import Event, Observation, Recipient, decode_id, encode_id
+from kurir.model.told import told
 from kurir.queue import StoreError
 from kurir.queue.ports import RecipientState
 from kurir.sandbox import SandboxStore
@@ -141,7 +142,7 @@ def accounts(config: Config) -> list[Account]:
         return []
     except StoreError as e:
         raise ControlError(
-            f"the accounts cannot be read: {e}; run this as the server's user or as root"
+            told("the accounts cannot be read: {why}; run this as the server's user or as root", why=e)
         ) from None
     try:
         return list(store.accounts())
@@ -153,7 +154,7 @@ def sandbox_store(config: Config) -> SandboxStore:
     """Return the captured mail of a playground.  Raises `ControlError` for a server without a sandbox."""
     if not settings.has_sandbox(config):
         raise ControlError(
-            "this server has no sandbox; make a playground with: kurir init DIR --domain D --playground"
+            told("this server has no sandbox; make a playground with: kurir init DIR --domain D --playground")
         )
     return SandboxStore(Path(config.server.state) / "sandbox")
 

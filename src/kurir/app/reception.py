@@ -13,6 +13,7 @@ from kurir.delivery import DeliverySettings, NetDialer, NextHopVerifier
 from kurir.delivery.opening import Opener
 from kurir.delivery.plan import Planner
 from kurir.identity import Directory, Passwords, PasswordSettings
+from kurir.model.told import told
 from kurir.net import CachingResolver, CertificateError, ClientTlsFactory, ServerTls
 from kurir.reception import BrainDoor, Desk, ListenerSettings, Reception
 from kurir.storage import FileBodies, SqliteAccounts
@@ -50,7 +51,7 @@ class ReceptionPart:
             self._tls = ServerTls(settings.server_tls(config))
             dialer = NetDialer(ClientTlsFactory(settings.client_tls(config), now=clock.now))
         except CertificateError as e:
-            raise StartError(f"tls: {e}") from None
+            raise StartError(told("tls: {why}", why=e)) from None
         self._accounts = SqliteAccounts(layout, clock)
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="kurir-password")
         self._resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)

@@ -25,7 +25,7 @@ from .reporting import Reporting
 from .setup import certificates, trial
 from .supervisor import Lifeline, Role, Supervisor
 
-# Measured in docs/explanation/performance.md: below this many cores one process is faster.
+# Below this many cores one process is faster (docs/explanation/architecture.md).
 CORES_FOR_WORKERS = 4
 
 

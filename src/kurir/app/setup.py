@@ -9,6 +9,7 @@ from pathlib import Path
 from kurir.config import Config, ConfigError, Mistake, load, render
 from kurir.config.template import Choices, ports
 from kurir.delivery import SmarthostUrlError, parse_next_hop
+from kurir.model.told import told
 from kurir.net import CertificateError, ServerTls
 from kurir.net.devca import ensure_ca, ensure_leaf
 
@@ -28,7 +29,9 @@ def make(folder: Path, choices: Choices) -> Path:
     folder = folder.absolute()
     existed = folder.exists()
     if existed and (not folder.is_dir() or any(folder.iterdir())):
-        raise SetupError(f"{folder} is not empty; name a new folder, or remove what is in it")
+        raise SetupError(
+            told("{folder} is not empty; name a new folder, or remove what is in it", folder=folder)
+        )
     _examine(choices)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -42,7 +45,7 @@ def make(folder: Path, choices: Choices) -> Path:
             privileges.give(folder, choices.user)
     except (OSError, ValueError, ConfigError, privileges.PrivilegeError) as e:
         _undo(folder, keep=existed)
-        raise SetupError(f"nothing was made: {e}") from None
+        raise SetupError(told("nothing was made: {why}", why=e)) from None
     return file
 
 
@@ -54,7 +57,7 @@ def _examine(choices: Choices) -> None:
         if choices.user:
             privileges.lookup(choices.user)
     except SmarthostUrlError as e:
-        raise SetupError(f"--smarthost: {e}") from None
+        raise SetupError(told("--smarthost: {why}", why=e)) from None
     except (ValueError, privileges.PrivilegeError) as e:
         raise SetupError(str(e)) from None
 
@@ -92,12 +95,17 @@ def trial(config: Config) -> list[Mistake]:
         except CertificateError as e:
             mistakes.append(Mistake("tls.certificate", str(e)))
     if config.net.ca_file and not os.access(config.net.ca_file, os.R_OK):
-        mistakes.append(Mistake("net.ca_file", f"{config.net.ca_file} cannot be read"))
+        mistakes.append(Mistake("net.ca_file", told("{ca_file} cannot be read", ca_file=config.net.ca_file)))
     for i, road in enumerate(config.roads):
         if road.password_file and not os.access(road.password_file, os.R_OK):
-            mistakes.append(Mistake(f"roads.{i}.password_file", f"{road.password_file} cannot be read"))
+            mistakes.append(
+                Mistake(
+                    f"roads.{i}.password_file",
+                    told("{password_file} cannot be read", password_file=road.password_file),
+                )
+            )
         if road.password_file and not road.username:
-            mistakes.append(Mistake(f"roads.{i}.username", "is missing, but there is a password_file"))
+            mistakes.append(Mistake(f"roads.{i}.username", told("is missing, but there is a password_file")))
     if config.server.user:
         try:
             privileges.lookup(config.server.user)

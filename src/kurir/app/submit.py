@@ -9,6 +9,8 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
+from kurir.model.told import told
+
 SOCKET = Path("run/submit.sock")
 
 
@@ -38,6 +40,11 @@ def submit(
 
     Raises `SubmitError` when nothing was taken.
     """
+    for word in (sender, *recipients, *options, *rcpt_options):
+        if any(c < " " or c == "\x7f" for c in word):  # a line end would begin another command
+            raise SubmitError(
+                told("there is a line end or another control character in {word!r}", word=word), final=True
+            )
     path = state / SOCKET
     try:
         with _LocalSMTP(local_hostname="localhost", timeout=timeout) as smtp:
@@ -48,14 +55,16 @@ def submit(
             return _transaction(smtp, sender, recipients, message, options, rcpt_options)
     except (FileNotFoundError, ConnectionRefusedError):
         raise SubmitError(
-            f"no server is running here ({path}); start it with: kurir serve", final=False
+            told("no server is running here ({path}); start it with: kurir serve", path=path), final=False
         ) from None
     except PermissionError:
         raise SubmitError(
-            f"you may not use {path}; ask the operator to add you to its group", final=True
+            told("you may not use {path}; ask the operator to add you to its group", path=path), final=True
         ) from None
     except (OSError, smtplib.SMTPException) as e:
-        raise SubmitError(f"the conversation with the server broke off: {e}", final=False) from None
+        raise SubmitError(
+            told("the conversation with the server broke off: {why}", why=e), final=False
+        ) from None
 
 
 def _transaction(

@@ -224,4 +224,4 @@ class Supervisor:
             role.failures = 0
         role.due = now + min(RESTART_FIRST * 2**role.failures, RESTART_MAX)
         role.failures += 1
-        self.log("role_ended", role=role.name, pid=pid, code=code, restart_in=round(role.due - now, 1))
+        self.log("role_ended", process=role.name, pid=pid, code=code, restart_in=round(role.due - now, 1))

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from kurir.model import Observation, Reply
+from kurir.model.told import Packed
 from kurir.queue.asks import Accepted, Incoming, Lease, NoticeWork, Plan, PlanRequest, Refused, Settlement
 from kurir.web import Figures
 
@@ -58,7 +59,7 @@ class Result(msgspec.Struct, frozen=True):
     """Answer to an operation: a value, or an error to be said to the asker."""
 
     value: Any = None
-    error: str | None = None
+    error: Packed | None = None
 
 
 # name -> type of the body, towards the brain

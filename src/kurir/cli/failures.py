@@ -4,9 +4,12 @@ import click
 
 from kurir.app.control import ControlError
 from kurir.config import ConfigError
+from kurir.model.told import of_error
 from kurir.queue import StoreError
+from kurir.trace import say_told
 
 from .output import Failure, show_config_error
+from .words import current
 
 
 def show(error: Exception) -> bool:
@@ -14,7 +17,7 @@ def show(error: Exception) -> bool:
     if isinstance(error, ConfigError):
         show_config_error(error)
     elif isinstance(error, Failure | ControlError | StoreError):
-        click.echo(f"kurir: {error}", err=True)
+        click.echo(f"kurir: {say_told(of_error(error), current())}", err=True)
     elif isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         click.echo(f"kurir: {where}{error.strerror or error}", err=True)

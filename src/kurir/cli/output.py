@@ -10,8 +10,9 @@ import click
 import msgspec
 
 from kurir.config import Config, ConfigError, find, load
+from kurir.trace import say_told
 
-from .words import say
+from .words import current, say
 
 
 class Failure(Exception):
@@ -75,5 +76,7 @@ def size(octets: int) -> str:
 def show_config_error(error: ConfigError) -> None:
     """Print every mistake of a configuration on standard error."""
     click.echo(say("error.config", file=error.source, count=len(error.mistakes)), err=True)
-    for mistake in error.mistakes:
-        click.echo(f"  {mistake}", err=True)
+    lang = current()
+    for m in error.mistakes:
+        hint = f" ({say_told(m.hint, lang)})" if m.hint else ""
+        click.echo(f"  {m.where}: {say_told(m.what, lang)}{hint}", err=True)

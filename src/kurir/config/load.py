@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from kurir.model.told import of_error, told
+
 from .schema import Config
 
 _PREFIX = "KURIR_"
@@ -49,7 +51,14 @@ def find(explicit: str | None, env: Mapping[str, str]) -> Path:
         path = Path(named)
         if not path.is_file():
             raise ConfigError(
-                named, [Mistake("file", "there is no such file", "make one with: kurir init DIR --domain D")]
+                named,
+                [
+                    Mistake(
+                        "file",
+                        told("there is no such file"),
+                        told("make one with: kurir init DIR --domain D"),
+                    )
+                ],
             )
         return path
     for place in _PLACES:
@@ -60,8 +69,8 @@ def find(explicit: str | None, env: Mapping[str, str]) -> Path:
         [
             Mistake(
                 "file",
-                "no configuration found",
-                "name it with -c FILE or KURIR_CONFIG, or make one with: kurir init",
+                told("no configuration found"),
+                told("name it with -c FILE or KURIR_CONFIG, or make one with: kurir init"),
             )
         ],
     )
@@ -75,11 +84,11 @@ def load(path: Path, env: Mapping[str, str] | None = None) -> Config:
         try:
             layers.append((file.name, tomllib.loads(file.read_text("utf-8"))))
         except OSError as e:
-            mistakes.append(Mistake(str(file), f"cannot be read: {e.strerror}"))
+            mistakes.append(Mistake(str(file), told("cannot be read: {strerror}", strerror=e.strerror)))
         except UnicodeDecodeError as e:
-            mistakes.append(Mistake(str(file), f"is not UTF-8 text (octet {e.start})"))
+            mistakes.append(Mistake(str(file), told("is not UTF-8 text (octet {start})", start=e.start)))
         except tomllib.TOMLDecodeError as e:
-            mistakes.append(Mistake(str(file), f"is not valid TOML: {e}"))
+            mistakes.append(Mistake(str(file), told("is not valid TOML: {why}", why=e)))
     if mistakes:
         raise ConfigError(str(path), mistakes)
     data: dict[str, Any] = {}
@@ -132,12 +141,46 @@ def _mistake(error: dict[str, Any]) -> Mistake:
     if kind == "extra_forbidden":
         known = _known_keys(loc[:-1])
         close = difflib.get_close_matches(str(loc[-1]), known, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(sorted(known))}"
-        return Mistake(where, "there is no such key", hint)
+        hint = (
+            told("did you mean {key!r}?", key=close[0])
+            if close
+            else told("known here: {keys}", keys=", ".join(sorted(known)))
+        )
+        return Mistake(where, told("there is no such key"), hint)
     if kind == "missing":
-        return Mistake(where, "is missing")
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return Mistake(where, message[0].lower() + message[1:] if message else kind)
+        return Mistake(where, told("is missing"))
+    context = error.get("ctx", {})
+    if isinstance(context.get("error"), ValueError):
+        return Mistake(where, of_error(context["error"]))
+    if kind in _SHAPES:
+        return Mistake(where, told(_SHAPES[kind], **{k: str(v) for k, v in context.items()}))
+    message = str(error["msg"])
+    return Mistake(where, message[0].lower() + message[1:])
+
+
+# pydantic's names of what is wrong with a value's shape -> our words
+_SHAPES = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a section of its own",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "greater_than": "must be above {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "less_than": "must be below {lt}",
+    "less_than_equal": "must be at most {le}",
+    "list_type": 'must be a list, such as ["a", "b"]',
+    "literal_error": "must be one of {expected}",
+    "model_type": "must be a section of its own",
+    "path_type": "must be the path of a file",
+    "string_pattern_mismatch": "must look like {pattern}",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_type": "must be text in quotes",
+    "too_short": "must have at least {min_length} entry",
+}
 
 
 def _known_keys(path: list[Any]) -> list[str]:

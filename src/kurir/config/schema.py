@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from kurir.delivery import parse_next_hop
 from kurir.model import AddressError, normalise_domain, parse_address
+from kurir.model.told import told
 
 from .units import Octets, Seconds
 
@@ -48,7 +49,9 @@ def _network(text: str) -> str:
     try:
         return str(ipaddress.ip_network(text, strict=False))
     except ValueError:
-        raise ValueError(f'{text!r} is not a network; write "192.0.2.0/24" or "2001:db8::/32"') from None
+        raise ValueError(
+            told('{text!r} is not a network; write "192.0.2.0/24" or "2001:db8::/32"', text=text)
+        ) from None
 
 
 _HOSTPORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]*):(\d{1,5})")
@@ -59,14 +62,16 @@ def _listen(text: str) -> str:
         return text
     m = _HOSTPORT.fullmatch(text)
     if not m or int(m[1]) > 65535:
-        raise ValueError(f'{text!r} is no place to listen; write "192.0.2.1:25", "[::]:25" or "unix:/path"')
+        raise ValueError(
+            told('{text!r} is no place to listen; write "192.0.2.1:25", "[::]:25" or "unix:/path"', text=text)
+        )
     return text
 
 
 def _host_port(text: str) -> str:
     m = _HOSTPORT.fullmatch(text)
     if not m or int(m[1]) > 65535:
-        raise ValueError(f'{text!r} is not a resolver; write "127.0.0.1:53" or "[::1]:53"')
+        raise ValueError(told('{text!r} is not a resolver; write "127.0.0.1:53" or "[::1]:53"', text=text))
     return text
 
 
@@ -142,7 +147,7 @@ class TlsSection(Section):
     @model_validator(mode="after")
     def _both(self) -> "TlsSection":
         if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key belong together: name both or none")
+            raise ValueError(told("certificate and key belong together: name both or none"))
         return self
 
 
@@ -216,7 +221,9 @@ class DomainSection(Section):
     @model_validator(mode="after")
     def _one_kind(self) -> "DomainSection":
         if self.relay_to and (self.deliver_to or self.catch_all):
-            raise ValueError("a relayed domain has no deliver_to and no catch_all: its next server decides")
+            raise ValueError(
+                told("a relayed domain has no deliver_to and no catch_all: its next server decides")
+            )
         return self
 
 
@@ -295,16 +302,25 @@ class Config(Section):
         names = [r.name for r in self.roads]
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
-            raise ValueError(f"roads: the name {twice[0]!r} is used twice")
+            raise ValueError(told("roads: the name {twice!r} is used twice", twice=twice[0]))
         for i, road in enumerate(self.roads[:-1]):
             if "*" in road.senders and "*" in road.recipients:
                 raise ValueError(
-                    f"roads: {self.roads[i + 1].name!r} can never be taken, because {road.name!r} before it fits everything"
+                    told(
+                        "roads: {name!r} can never be taken, because {name2!r} before it fits everything",
+                        name=self.roads[i + 1].name,
+                        name2=road.name,
+                    )
                 )
         if isinstance(self.workers, int) and not 0 <= self.workers <= 64:
-            raise ValueError('workers: write 0 to 64, or "auto"')
+            raise ValueError(told('workers: write 0 to 64, or "auto"'))
         local = {d for d, s in self.domains.items() if not s.relay_to}
         for alias in self.aliases:
             if alias.rpartition("@")[2] not in local:
-                raise ValueError(f"aliases: {alias} is not in a local domain of this server (see [domains])")
+                raise ValueError(
+                    told(
+                        "aliases: {alias} is not in a local domain of this server (see [domains])",
+                        alias=alias,
+                    )
+                )
         return self

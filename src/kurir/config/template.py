@@ -3,6 +3,8 @@
 import json
 from dataclasses import dataclass, field
 
+from kurir.model.told import told
+
 PORTS = {"smtp": 25, "lmtp": 24, "submissions": 465, "submission": 587, "admin": 8080}
 
 
@@ -25,7 +27,13 @@ def ports(offset: int) -> dict[str, int]:
     for name, port in moved.items():
         if not 0 < port < 65536:
             raise ValueError(
-                f"--port-offset {offset} moves the {name} port {PORTS[name]} to {port}, outside 1..65535"
+                told(
+                    "--port-offset {offset} moves the {name} port {ports} to {port}, outside 1..65535",
+                    offset=offset,
+                    name=name,
+                    ports=PORTS[name],
+                    port=port,
+                )
             )
     return moved
 

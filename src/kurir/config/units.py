@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from kurir.model.told import told
+
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _OCTETS = {
     "": 1, "b": 1,
@@ -22,7 +24,9 @@ def seconds(value: object) -> object:
         m = _DURATION.fullmatch(value)
         if m:
             return float(m[1]) * _SECONDS[m[2].lower()]
-        raise ValueError(f'{value!r} is not a duration; write seconds (300) or "5m", "4h", "5d"')
+        raise ValueError(
+            told('{value!r} is not a duration; write seconds (300) or "5m", "4h", "5d"', value=value)
+        )
     return value
 
 
@@ -32,7 +36,9 @@ def octets(value: object) -> object:
         m = _SIZE.fullmatch(value)
         if m and (unit := _OCTETS.get(m[2].lower())):
             return int(float(m[1]) * unit)
-        raise ValueError(f'{value!r} is not a size; write octets (52428800) or "50MB", "50MiB"')
+        raise ValueError(
+            told('{value!r} is not a size; write octets (52428800) or "50MB", "50MiB"', value=value)
+        )
     return value
 
 

@@ -121,7 +121,8 @@ class DeliveryHand:
 
     async def _plan(self, request: PlanRequest) -> None:
         async with self._planning:
-            self._plans.append(await self.planner.plan(request))
+            plan = await self.planner.plan(request)
+        self._plans.append(plan)  # not in one line: the list may be another one after the wait
         self._want_flush()
 
     async def _report(self, work: NoticeWork) -> None:

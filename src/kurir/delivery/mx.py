@@ -42,7 +42,7 @@ class NoHosts:
 
 
 _UNPROVEN = {DnsStatus.SERVFAIL: "the name servers failed", DnsStatus.TIMEOUT: "no name server answered"}
-_RETRY_TTL = 30.0
+_RETRY_TTL = 5.0  # no longer than the resolver remembers a failure: who says "retry now" wants a new look-up
 _LITERAL_TTL = 3600.0
 
 

@@ -7,6 +7,8 @@ travels, opportunistic otherwise, none on a unix socket.
 from dataclasses import replace
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from kurir.model.told import told
+
 from .settings import NextHop, TlsLevel
 
 # scheme -> (LMTP, implicit TLS, port without and with a user name)
@@ -29,32 +31,40 @@ def parse_next_hop(url: str) -> NextHop:
     if scheme not in _SCHEMES:
         known = ", ".join(f"{name}://" for name in _SCHEMES)
         raise SmarthostUrlError(
-            f"a next hop begins with one of {known}, not with {parts.scheme or 'nothing'}"
+            told(
+                "a next hop begins with one of {known}, not with {value}",
+                known=known,
+                value=parts.scheme or "nothing",
+            )
         )
     lmtp, implicit, plain_port, login_port = _SCHEMES[scheme]
     query = _query(parts.query)
     if parts.fragment:
-        raise SmarthostUrlError("a # in the user name or password is written as %23")
+        raise SmarthostUrlError(told("a # in the user name or password is written as %23"))
     if scheme == "lmtp+unix":
         if parts.netloc or not parts.path.startswith("/") or parts.path == "/":
-            raise SmarthostUrlError("a unix socket is written as lmtp+unix:///path/to/socket")
+            raise SmarthostUrlError(told("a unix socket is written as lmtp+unix:///path/to/socket"))
         level = query.get("tls", TlsLevel.NONE)
         if level is not TlsLevel.NONE:
-            raise SmarthostUrlError("a unix socket has no TLS: leave out tls=")
+            raise SmarthostUrlError(told("a unix socket has no TLS: leave out tls="))
         return NextHop(path=unquote(parts.path), lmtp=True, tls=TlsLevel.NONE, tls_chosen=True)
     if parts.path not in ("", "/"):
-        raise SmarthostUrlError(f"nothing belongs behind the host and port, but there is {parts.path!r}")
+        raise SmarthostUrlError(
+            told("nothing belongs behind the host and port, but there is {path!r}", path=parts.path)
+        )
     if not parts.hostname:
-        raise SmarthostUrlError(f"there is no host name behind {scheme}://")
+        raise SmarthostUrlError(told("there is no host name behind {scheme}://", scheme=scheme))
     try:
         port = parts.port
     except ValueError:
-        raise SmarthostUrlError("the port is a number from 1 to 65535") from None
+        raise SmarthostUrlError(told("the port is a number from 1 to 65535")) from None
     if port == 0:
-        raise SmarthostUrlError("the port is a number from 1 to 65535")
+        raise SmarthostUrlError(told("the port is a number from 1 to 65535"))
     username, password = unquote(parts.username or ""), unquote(parts.password or "")
     if bool(username) != bool(password):
-        raise SmarthostUrlError("a login has both, a user name and a password: smtp://user:password@host")
+        raise SmarthostUrlError(
+            told("a login has both, a user name and a password: smtp://user:password@host")
+        )
     hop = NextHop(
         host=parts.hostname.rstrip("."),
         port=port or (login_port if username else plain_port),
@@ -67,7 +77,9 @@ def parse_next_hop(url: str) -> NextHop:
     if "tls" in query:
         hop = replace(hop, tls=query["tls"], tls_chosen=True)
     if implicit and hop.tls is TlsLevel.NONE:
-        raise SmarthostUrlError("smtps:// is TLS from the first byte: tls=none contradicts it, use smtp://")
+        raise SmarthostUrlError(
+            told("smtps:// is TLS from the first byte: tls=none contradicts it, use smtp://")
+        )
     return hop
 
 
@@ -76,10 +88,12 @@ def _query(text: str) -> dict[str, TlsLevel]:
     for key, value in parse_qsl(text, keep_blank_values=True):
         if key != "tls":
             raise SmarthostUrlError(
-                f"{key!r} is unknown; only tls=none|opportunistic|require may follow the ?"
+                told("{key!r} is unknown; only tls=none|opportunistic|require may follow the ?", key=key)
             )
         try:
             found[key] = TlsLevel(value.lower())
         except ValueError:
-            raise SmarthostUrlError(f"tls={value} is unknown: none, opportunistic or require") from None
+            raise SmarthostUrlError(
+                told("tls={value} is unknown: none, opportunistic or require", value=value)
+            ) from None
     return found

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from kurir.model import Address, AddressError, normalise_domain, parse_address
+from kurir.model.told import told
 
 from .passwords import Passwords, RandomBytes, generate_password, prepare, scram_verifier
 from .ports import Account
@@ -50,11 +51,13 @@ def make_account(
     text = generate_password(random) if password is None else password
     prepared = prepare(text)
     if prepared is None:
-        raise AccountError("the password is empty, longer than 1 KB, or has control characters")
+        raise AccountError(told("the password is empty, longer than 1 KB, or has control characters"))
     if len(prepared) < MIN_PASSWORD:
-        raise AccountError(f"the password is shorter than {MIN_PASSWORD} characters")
+        raise AccountError(
+            told("the password is shorter than {min_password} characters", min_password=MIN_PASSWORD)
+        )
     if prepared.lower() in {login, login.partition("@")[0]}:
-        raise AccountError("the password is the account's name")
+        raise AccountError(told("the password is the account's name"))
     verifier = None
     if generated if scram is None else scram:
         verifier = scram_verifier(prepared, random, iterations=scram_iterations)
@@ -72,7 +75,10 @@ def _names(name: str, addresses: Iterable[str]) -> tuple[str, tuple[str, ...]]:
         own.append(login)
     elif prepare(login) is None or not login.isprintable() or len(login) > 64 or " " in login:
         raise AccountError(
-            f"{name!r} is no account name: use an address, or up to 64 characters without blanks"
+            told(
+                "{name!r} is no account name: use an address, or up to 64 characters without blanks",
+                name=name,
+            )
         )
     else:
         login = login.lower()
@@ -81,7 +87,9 @@ def _names(name: str, addresses: Iterable[str]) -> tuple[str, tuple[str, ...]]:
         if one not in own:
             own.append(one)
     if not own:
-        raise AccountError(f"the account {login!r} has no address to send as: give at least one")
+        raise AccountError(
+            told("the account {login!r} has no address to send as: give at least one", login=login)
+        )
     return login, tuple(own)
 
 
@@ -91,7 +99,7 @@ def _address_text(text: str) -> str:
             return f"*@{normalise_domain(text[2:])}"
         return parse_address(text).key
     except AddressError as e:
-        raise AccountError(f"{text!r} is no address: {e}") from None
+        raise AccountError(told("{text!r} is no address: {why}", text=text, why=e)) from None
 
 
 def rehashed(account: Account, password_hash: str) -> Account:

@@ -10,6 +10,8 @@ import re
 import idna
 import msgspec
 
+from .told import told
+
 # RFC 5321 section 4.5.3.1
 MAX_LOCAL = 64
 MAX_DOMAIN = 255
@@ -71,15 +73,17 @@ def normalise_domain(text: str) -> str:
             # UTS 46 mapping would turn ideographic or full-width dots into separators: refuse instead.
             name = idna.encode(name.lower(), uts46=False).decode("ascii")
         except (idna.IDNAError, UnicodeError) as e:
-            raise AddressError(f"the domain {text!r} is not a valid international name: {e}") from None
+            raise AddressError(
+                told("the domain {text!r} is not a valid international name: {why}", text=text, why=e)
+            ) from None
     if len(name) > MAX_DOMAIN:
-        raise AddressError(f"the domain is longer than {MAX_DOMAIN} octets")
+        raise AddressError(told("the domain is longer than {max_domain} octets", max_domain=MAX_DOMAIN))
     if not _LDH.fullmatch(name):
-        raise AddressError(f"{text!r} is not a domain name")
+        raise AddressError(told("{text!r} is not a domain name", text=text))
     if "." not in name and name.isdigit():
-        raise AddressError(f"{text!r} is a number, not a domain name")
+        raise AddressError(told("{text!r} is a number, not a domain name", text=text))
     if _IPV4.fullmatch(name):
-        raise AddressError(f"an IP address as a domain is written in brackets: [{name}]")
+        raise AddressError(told("an IP address as a domain is written in brackets: [{name}]", name=name))
     return name
 
 
@@ -92,7 +96,9 @@ def _literal(text: str) -> str:
             return f"[IPv6:{_ipv6(inner[5:])}]"
         except ValueError:
             pass
-    raise AddressError(f"{text!r} is not an address literal such as [192.0.2.1] or [IPv6:2001:db8::1]")
+    raise AddressError(
+        told("{text!r} is not an address literal such as [192.0.2.1] or [IPv6:2001:db8::1]", text=text)
+    )
 
 
 def _ipv6(text: str) -> str:
@@ -111,11 +117,11 @@ def parse_address(text: str, *, bare_postmaster: bool = False) -> Address:
     the caller decides whether SMTPUTF8 was asked for.  Raises `AddressError`.
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_PATH * 4:
-        raise AddressError(f"the address is longer than {MAX_PATH} octets")
+        raise AddressError(told("the address is longer than {max_path} octets", max_path=MAX_PATH))
     if text.startswith("@"):
         route, colon, rest = text.partition(":")
         if not colon:
-            raise AddressError("the source route has no address behind it")
+            raise AddressError(told("the source route has no address behind it"))
         for hop in route.split(","):
             normalise_domain(hop[1:] if hop.startswith("@") else "")
         text = rest
@@ -126,19 +132,21 @@ def parse_address(text: str, *, bare_postmaster: bool = False) -> Address:
         if not at:
             if bare_postmaster and local.lower() == "postmaster":
                 return Address("postmaster", "")
-            raise AddressError("the address has no @domain")
+            raise AddressError(told("the address has no @domain"))
         if not (_DOT_STRING if local.isascii() else _DOT_STRING_UTF8).fullmatch(local):
-            raise AddressError(f"the part before the @ is not valid: {local!r}")
+            raise AddressError(told("the part before the @ is not valid: {local!r}", local=local))
     _check_unicode(local)
     if len(local.encode()) > MAX_LOCAL:
-        raise AddressError(f"the part before the @ is longer than {MAX_LOCAL} octets")
+        raise AddressError(
+            told("the part before the @ is longer than {max_local} octets", max_local=MAX_LOCAL)
+        )
     return Address(local, normalise_domain(domain_text))
 
 
 def _quoted_local(text: str) -> tuple[str, str]:
     m = _QUOTED.match(text)
     if not m or text[m.end() : m.end() + 1] != "@":
-        raise AddressError("the quoted part before the @ is not valid")
+        raise AddressError(told("the quoted part before the @ is not valid"))
     return re.sub(r"\\(.)", r"\1", m[1]), text[m.end() + 1 :]
 
 
@@ -150,4 +158,4 @@ _FORBIDDEN = re.compile(
 
 def _check_unicode(local: str) -> None:
     if not local.isascii() and _FORBIDDEN.search(local):
-        raise AddressError("the part before the @ has an invisible or separator-like character")
+        raise AddressError(told("the part before the @ has an invisible or separator-like character"))

@@ -8,6 +8,8 @@ rule about an address can be passed by in its other spelling.
 import ipaddress
 from dataclasses import dataclass
 
+from kurir.model.told import told
+
 from .ports import Endpoint
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -48,23 +50,38 @@ def parse_bind(spec: str) -> BindSpec:
     if spec.startswith("unix:"):
         path = spec.removeprefix("unix:")
         if not path.startswith("/"):
-            raise ValueError(f"{spec!r}: a unix socket is written unix:/absolute/path")
+            raise ValueError(told("{spec!r}: a unix socket is written unix:/absolute/path", spec=spec))
         if len(path.encode()) > 107:  # sun_path of unix(7)
-            raise ValueError(f"{spec!r}: the path of a unix socket must be shorter than 108 bytes")
+            raise ValueError(
+                told("{spec!r}: the path of a unix socket must be shorter than 108 bytes", spec=spec)
+            )
         return BindSpec(path=path)
     host, colon, port_text = spec.rpartition(":")
     if not colon or not port_text.isascii() or not port_text.isdigit() or int(port_text) > 65535:
-        raise ValueError(f"{spec!r}: write host:port, [IPv6 address]:port or unix:/path, port 0 to 65535")
+        raise ValueError(
+            told("{spec!r}: write host:port, [IPv6 address]:port or unix:/path, port 0 to 65535", spec=spec)
+        )
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
-        raise ValueError(f"{spec!r}: write the IPv6 address in brackets: [{host}]:{port_text}")
+        raise ValueError(
+            told(
+                "{spec!r}: write the IPv6 address in brackets: [{host}]:{port_text}",
+                spec=spec,
+                host=host,
+                port_text=port_text,
+            )
+        )
     host = _NAMED_HOSTS.get(host, host)
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         raise ValueError(
-            f"{spec!r}: {host!r} is not an IP address (a host name is not looked up here)"
+            told(
+                "{spec!r}: {host!r} is not an IP address (a host name is not looked up here)",
+                spec=spec,
+                host=host,
+            )
         ) from None
     return BindSpec(str(address), int(port_text))
 

@@ -7,6 +7,8 @@ import socket
 import stat
 from pathlib import Path
 
+from kurir.model.told import told
+
 from .addresses import BindSpec, parse_bind
 from .listener import BACKLOG
 
@@ -90,7 +92,7 @@ def _remove_stale(path: str) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(found.st_mode):
-        raise BindError(f"{path} exists and is no socket; remove it or choose another path")
+        raise BindError(told("{path} exists and is no socket; remove it or choose another path", path=path))
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(path)
@@ -98,24 +100,30 @@ def _remove_stale(path: str) -> None:
             with contextlib.suppress(FileNotFoundError):
                 Path(path).unlink()
             return
-    raise BindError(f"another process listens on {path}")
+    raise BindError(told("another process listens on {path}", path=path))
 
 
 def _words(error: OSError, place: BindSpec) -> str:
     if error.errno == errno.EADDRINUSE:
         owner = _owner_of(place)
-        return (
-            f"{place} is already in use{f' by {owner}' if owner else ''}; stop that, or choose another port"
-        )
+        if owner:
+            return told(
+                "{place} is already in use by {owner}; stop that, or choose another port",
+                place=place,
+                owner=owner,
+            )
+        return told("{place} is already in use; stop what uses it, or choose another port", place=place)
     if error.errno in (errno.EACCES, errno.EPERM) and not place.path and place.port < 1024:
-        return (
-            f"{place}: ports below 1024 need a permission. Start as root with a user to drop to, or give the "
-            "capability CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE)"
+        return told(
+            "{place}: ports below 1024 need a permission. Start as root with a user to drop to, or give the "
+            "capability CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE)",
+            place=place,
         )
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"{place}: this machine does not have the address {place.host}"
+        return told("{place}: this machine does not have the address {host}", place=place, host=place.host)
     if error.errno == errno.EAFNOSUPPORT:
-        return f"{place}: this machine has no {'IPv6' if ':' in place.host else 'IPv4'}"
+        family = "IPv6" if ":" in place.host else "IPv4"
+        return told("{place}: this machine has no {family}", place=place, family=family)
     return f"{place}: {error.strerror or error}"
 
 

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from kurir.model import TlsFacts
+from kurir.model.told import told
 
 from .ports import NetError
 from .settings import CertificateFiles, ClientTlsSettings, ServerTlsSettings, TlsLevel
@@ -43,7 +44,7 @@ class ServerTls:
 
     def __init__(self, settings: ServerTlsSettings) -> None:
         if not settings.certificates:
-            raise CertificateError("no certificate is configured")
+            raise CertificateError(told("no certificate is configured"))
         self._settings = settings
         self._stamps = self._stat()
         self._shelf = _load_all(settings.certificates)
@@ -136,7 +137,7 @@ def _load_all(all_files: tuple[CertificateFiles, ...]) -> _Shelf:
 def _load(files: CertificateFiles) -> tuple[ssl.SSLContext, x509.Certificate]:
     leaf = _read_leaf(files.certificate)
     if not files.key.exists():
-        raise CertificateError(f"the key file {files.key} does not exist")
+        raise CertificateError(told("the key file {key} does not exist", key=files.key))
     context = _ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_SERVER_CIPHERS)
@@ -146,12 +147,19 @@ def _load(files: CertificateFiles) -> tuple[ssl.SSLContext, x509.Certificate]:
         context.load_cert_chain(files.certificate, files.key, password=_no_password)
     except PermissionError as e:
         raise CertificateError(
-            f"the key {files.key} may not be read by this user; check owner and mode"
+            told("the key {key} may not be read by this user; check owner and mode", key=files.key)
         ) from e
     except ssl.SSLError as e:
         raise CertificateError(_words_of_load(e, files)) from e
     except (OSError, ValueError) as e:
-        raise CertificateError(f"{files.certificate} with {files.key} cannot be used: {e}") from e
+        raise CertificateError(
+            told(
+                "{certificate} with {key} cannot be used: {why}",
+                certificate=files.certificate,
+                key=files.key,
+                why=e,
+            )
+        ) from e
     context.end_point = _end_point_hash(leaf, leaf.public_bytes(Encoding.DER))
     return context, leaf
 
@@ -166,22 +174,36 @@ def _read_leaf(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificates(path.read_bytes())[0]
     except FileNotFoundError as e:
-        raise CertificateError(f"the certificate file {path} does not exist") from e
+        raise CertificateError(told("the certificate file {path} does not exist", path=path)) from e
     except PermissionError as e:
         raise CertificateError(
-            f"the certificate {path} may not be read by this user; check owner and mode"
+            told("the certificate {path} may not be read by this user; check owner and mode", path=path)
         ) from e
     except (OSError, ValueError) as e:
-        raise CertificateError(f"{path} holds no certificate in PEM form: {e}") from e
+        raise CertificateError(
+            told("{path} holds no certificate in PEM form: {why}", path=path, why=e)
+        ) from e
 
 
 def _words_of_load(error: ssl.SSLError, files: CertificateFiles) -> str:
     reason = error.reason or ""
     if "KEY_VALUES_MISMATCH" in reason or "KEY_TYPE_MISMATCH" in reason:
-        return f"the key {files.key} does not belong to the certificate {files.certificate}"
+        return told(
+            "the key {key} does not belong to the certificate {certificate}",
+            key=files.key,
+            certificate=files.certificate,
+        )
     if "EE_KEY_TOO_SMALL" in reason or "MD_TOO_WEAK" in reason:
-        return f"the certificate {files.certificate} is too weak (RSA needs at least 2048 bits and SHA-256)"
-    return f"the key {files.key} is not a private key in PEM form that fits {files.certificate} ({reason or error})"
+        return told(
+            "the certificate {certificate} is too weak (RSA needs at least 2048 bits and SHA-256)",
+            certificate=files.certificate,
+        )
+    return told(
+        "the key {key} is not a private key in PEM form that fits {certificate} ({why})",
+        key=files.key,
+        certificate=files.certificate,
+        why=reason or error,
+    )
 
 
 # -- client -----------------------------------------------------------------------------------
@@ -206,7 +228,9 @@ class ClientTlsFactory:
                 level: ClientTls(level, _client_context(level, trust), trust) for level in TlsLevel
             }
         except (OSError, ValueError, ssl.SSLError) as e:
-            raise CertificateError(f"the file of trusted authorities cannot be used: {e}") from e
+            raise CertificateError(
+                told("the file of trusted authorities cannot be used: {why}", why=e)
+            ) from e
 
     def level(self, level: TlsLevel) -> ClientTls:
         """Return the context of a level."""

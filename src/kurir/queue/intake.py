@@ -11,7 +11,7 @@ from kurir.model import Address, Event, EventKind, Recipient, Reply, encode_id
 from .asks import ID_MARK, Accepted, Incoming, Refused
 from .book import Book
 from .commit import Committer, Denial
-from .ports import Change, NewMessage, RecipientState
+from .ports import Change, NewMessage, Notice, RecipientState
 from .settings import QueueSettings
 from .state import NOT_SAID, Errand, Mail, State, shared
 
@@ -88,15 +88,12 @@ class Intake:
 
 
 class NoticeClaim:
-    """An obligation that is about to be met: which, of which message, and whom to tell how it ended."""
+    """An obligation that is about to be met, and whom to tell how that ended."""
 
-    __slots__ = ("failed", "id", "met", "number")
+    __slots__ = ("failed", "met", "notice")
 
-    def __init__(
-        self, notice_id: str, number: int, met: Callable[[int], None], failed: Callable[[Reply], None]
-    ) -> None:
-        self.id = notice_id
-        self.number = number
+    def __init__(self, notice: Notice, met: Callable[[int], None], failed: Callable[[Reply], None]) -> None:
+        self.notice = notice
         self.met = met
         self.failed = failed
 
@@ -126,7 +123,7 @@ class _Arrival:
         incoming = self._incoming
         envelope = incoming.envelope
         now = self._book.steady.wall()
-        notice = self._notice
+        claim = self._notice
         self._id = encode_id(number)
         self._message = NewMessage(
             number=number,
@@ -152,10 +149,11 @@ class _Arrival:
         if hold is not None:
             events.append(Event(number=number, kind=EventKind.HELD, at=now, reason=hold))
         met: tuple[str, ...] = ()
-        if notice is not None:
+        if claim is not None:
+            notice = claim.notice
             met = (notice.id,)
             events.append(
-                Event(number=notice.number, kind=EventKind.NOTICE_SENT, at=now, by=notice.id, other=number)
+                Event(number=notice.number, kind=EventKind.NOTICE_SENT, at=now, by=notice.told, other=number)
             )
         return Change(
             events=tuple(events),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from kurir.model import Address
+from kurir.model.told import told
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -48,10 +49,10 @@ class QueueSettings:
 
     def __post_init__(self) -> None:
         if not self.retry or min(self.retry) <= 0:
-            raise ValueError("queue.retry needs at least one wait, each above 0 seconds")
+            raise ValueError(told("queue.retry needs at least one wait, each above 0 seconds"))
         if self.lifetime <= 0 or self.lifetime_null <= 0:
-            raise ValueError("queue.lifetime must be above 0 seconds")
+            raise ValueError(told("queue.lifetime must be above 0 seconds"))
         if list(self.delay_notice) != sorted(set(self.delay_notice)):
-            raise ValueError("queue.delay_notice must be ascending ages in seconds")
+            raise ValueError(told("queue.delay_notice must be ascending ages in seconds"))
         if self.disk_high < self.disk_low:
-            raise ValueError("queue.disk_high must not be below queue.disk_low")
+            raise ValueError(told("queue.disk_high must not be below queue.disk_low"))

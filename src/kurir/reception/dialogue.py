@@ -292,7 +292,7 @@ class Dialogue:
                 sender=str(transaction.reverse_path or ""),
                 recipient=str(transaction.typed[0]) if transaction.typed else "",
                 account=self._name(),
-                detail=f"{intake.octets} octets",
+                detail=f"{intake.octets} octets" if intake.octets else "",
             )
         # The server gives an LMTP client one such reply for each recipient (RFC 2033 section 4.2).
         self._answer(reply)

@@ -1,6 +1,7 @@
 """Every reply that reception gives by itself, once, with its enhanced code (RFC 3463, RFC 5248)."""
 
 from kurir.model import Cause, Reply
+from kurir.smtp import replies as framing
 
 _of = Reply.of
 
@@ -60,6 +61,11 @@ CAUSES: dict[Reply, Cause] = {
     TOO_MANY_TARGETS: Cause.TOO_MANY_RECIPIENTS,
     VERIFY_FAILED: Cause.UNREACHABLE,
     HEADER_TOO_LARGE: Cause.TOO_LARGE,
+    framing.BARE_IN_BODY: Cause.MALFORMED,
+    framing.BARE_IN_CHUNK: Cause.MALFORMED,
+    framing.NUL_IN_BODY: Cause.MALFORMED,
+    framing.TEXT_LINE_TOO_LONG: Cause.MALFORMED,
+    framing.TOO_LARGE: Cause.TOO_LARGE,
     DISK_FULL: Cause.DISK_FULL,
     STORAGE_FAILED: Cause.STORAGE_FAILED,
     TOO_SLOW: Cause.TIMEOUT,

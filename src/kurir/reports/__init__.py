@@ -2,21 +2,37 @@
 
 The queue leaves an obligation (`kurir.queue.asks.NoticeWork`); a hand reads as much of the original as `wants_full`
 says, calls `render`, and hands `Report.incoming` in like any mail, which closes the obligation.
+
+What others report is read by `read_aggregate` (DMARC) and `read_tls_report` (TLS-RPT), bounded by `ReportLimits`;
+`write_aggregate` writes ours.
 """
 
+from .dmarc_aggregate import AggregateReport
+from .dmarc_read import read_aggregate
+from .dmarc_write import pack_aggregate, write_aggregate
 from .dsn import Report, render, wants_full
 from .notice_text import Explain, Sentence
 from .settings import Lang, ReportSettings
 from .statuses import DETAILS, status_of
+from .tlsrpt import TlsReport, read_tls_report
+from .unpacking import ReportError, ReportLimits
 
 __all__ = [
     "DETAILS",
+    "AggregateReport",
     "Explain",
     "Lang",
     "Report",
+    "ReportError",
+    "ReportLimits",
     "ReportSettings",
     "Sentence",
+    "TlsReport",
+    "pack_aggregate",
+    "read_aggregate",
+    "read_tls_report",
     "render",
     "status_of",
     "wants_full",
+    "write_aggregate",
 ]

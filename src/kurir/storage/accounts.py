@@ -14,6 +14,7 @@ import msgspec
 
 from kurir.identity.ports import Account
 from kurir.model import Clock
+from kurir.model.told import told
 from kurir.queue.ports import StoreError
 
 from .database import Row, Schema, open_reader, open_writer, transaction, translated
@@ -78,7 +79,7 @@ class SqliteAccounts:
     def _write(self, sql: str, row: Row) -> int:
         with self._lock, translated(self._db, "writing accounts"):
             if self._db.readonly("main"):
-                raise StoreError("the accounts were opened for reading only")
+                raise StoreError(told("the accounts were opened for reading only"))
             with transaction(self._db):
                 self._db.execute(sql, row)
             changed = self._db.changes()

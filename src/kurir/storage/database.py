@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import apsw
 
+from kurir.model.told import told
 from kurir.queue.ports import StoreError, StoreFull
 
 FULL: Final = 2
@@ -53,11 +54,13 @@ def translated(connection: apsw.Connection | None, doing: str) -> Iterator[None]
     try:
         yield
     except apsw.FullError as e:
-        raise StoreFull(f"no space left while {doing}: {e}") from e
+        raise StoreFull(told("no space left while {doing}: {why}", doing=doing, why=e)) from e
     except apsw.Error as e:
         if connection is not None and connection.system_errno in _NO_SPACE and isinstance(e, apsw.IOError):
-            raise StoreFull(f"no space left while {doing}: {e}") from e
-        raise StoreError(f"{type(e).__name__} while {doing}: {e}") from e
+            raise StoreFull(told("no space left while {doing}: {why}", doing=doing, why=e)) from e
+        raise StoreError(
+            told("{name} while {doing}: {why}", name=type(e).__name__, doing=doing, why=e)
+        ) from e
     except OSError as e:
         kind = StoreFull if e.errno in _NO_SPACE else StoreError
         raise kind(f"{e} while {doing}") from e
@@ -146,8 +149,13 @@ def _prepare(connection: apsw.Connection, path: Path, synchronous: int, cache: i
     level = connection.pragma("synchronous")
     if journal != "wal" or level != synchronous:
         raise StoreError(
-            f"{path}: journal mode is {journal} and synchronous {level}, "
-            f"but wal and {_LEVEL_NAME[synchronous]} are needed for mail to survive a power cut"
+            told(
+                "{path}: journal mode is {journal} and synchronous {level}, but wal and {level_name} are needed for mail to survive a power cut",
+                path=path,
+                journal=journal,
+                level=level,
+                level_name=_LEVEL_NAME[synchronous],
+            )
         )
 
 
@@ -162,8 +170,12 @@ def _migrate(connection: apsw.Connection, path: Path, schema: Schema, now: Calla
         have = _version(connection)
         if have > len(schema.steps):
             raise StoreError(
-                f"{path} was written by a newer Kurir (schema {have}, this one knows {len(schema.steps)}): "
-                "start the newer version, or restore a copy made before the upgrade"
+                told(
+                    "{path} was written by a newer Kurir (schema {have}, this one knows {len}): start the newer version, or restore a copy made before the upgrade",
+                    path=path,
+                    have=have,
+                    len=len(schema.steps),
+                )
             )
         for number, step in enumerate(schema.steps[have:], have + 1):
             connection.execute(step)
@@ -213,11 +225,14 @@ def open_reader(path: Path, *, patience: float = 2.0) -> apsw.Connection:
         wal = path.with_name(path.name + "-wal")
         if wal.exists() and wal.stat().st_size:
             raise StoreError(
-                f"{path} cannot be read: {e}; its last writer left a log that only its owner may replay "
-                "(run this as the user of the server, or start the server once)"
+                told(
+                    "{path} cannot be read: {why}; its last writer left a log that only its owner may replay (run this as the user of the server, or start the server once)",
+                    path=path,
+                    why=e,
+                )
             ) from e
     except apsw.Error as e:
-        raise StoreError(f"{path} cannot be read: {e}") from e
+        raise StoreError(told("{path} cannot be read: {why}", path=path, why=e)) from e
     with translated(None, f"reading {path}"):
         return _probed(f"file:{quote(str(path))}?immutable=1", patience)
 

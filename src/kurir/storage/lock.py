@@ -9,6 +9,8 @@ import os
 from types import TracebackType
 from typing import Self
 
+from kurir.model.told import told
+
 from .database import make_directory
 from .layout import Layout
 
@@ -38,8 +40,11 @@ class StateLock:
             os.close(self._fd)
             who = f"process {pid}" if pid else "another process"
             raise StateLocked(
-                f"{layout.folder} is in use by {who}: stop that server first, or let it do the work "
-                "(commands reach it through its control socket)",
+                told(
+                    "{folder} is in use by {who}: stop that server first, or let it do the work (commands reach it through its control socket)",
+                    folder=layout.folder,
+                    who=who,
+                ),
                 pid,
             ) from None
         os.ftruncate(self._fd, 0)

@@ -8,7 +8,7 @@ from kurir.model import Address, Cause, Fate, OutcomeKind, Reply, encode_id
 
 from .explain import Catalogue, Lang
 from .explain.catalogue import printable
-from .telling import Teller, named
+from .telling import Teller
 from .timeline import RecipientStory, Step, Timeline
 
 _BOLD, _DIM, _GREEN, _YELLOW, _RED, _OFF = "\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"
@@ -93,7 +93,7 @@ class _Page:
             return
         notes: list[str] = []
         if step.plaintext_fallback:
-            notes.append(say("step.plaintext_fallback", host=named(step.host)))
+            notes.append(say("step.plaintext_fallback", host=teller.host(step.host)))
         if step.reply is None and step.decided_by is not None and step.host and step.cause is not Cause.OK:
             notes.append(say("step.no_reply"))
         if step.detail:
@@ -101,7 +101,9 @@ class _Page:
         if step.next_at is not None:
             notes.append(say("step.next", time=teller.moment(step.next_at)))
         if step.reply is not None:
-            who = step.host or say("fallback.host")
+            who = (
+                teller.host(step.host) if step.host.startswith("unix:") else step.host or say("fallback.host")
+            )
             yield f"{indent}{printable(who)}:"
             for line in _wire(step.reply):
                 yield f"{indent}  {self._styled(line, _DIM)}"

@@ -80,6 +80,10 @@ PROVIDERS: tuple[Rule, ...] = (
     # cPanel's text for mail that its router could not place anywhere
     _rule(Cause.UNKNOWN_DOMAIN, r"account or domain may not exist, they may be blacklisted"),
     _rule(Cause.SENDER_REJECTED, r"groups\.google\.com/support"),
+    # OpenSMTPD about an unknown user of a domain that it knows; its code is one nobody else gives
+    _rule(Cause.UNKNOWN_USER, r"mailing list expansion problem: <", codes=(524,)),
+    # Postfix where a restriction said `reject`; at Microsoft the same words come with 5.4.1 and mean an unknown user
+    _rule(Cause.POLICY_RECEIVER, r"recipient address rejected: access denied", enhanced=r"7\.1$"),
     # Microsoft's sender support pages: 7.5xx to 7.7xx are its own
     _rule(Cause.RATE_LIMITED, r"\brp-00[123]\b", final=False, retry_after=1800),
     _rule(Cause.BAD_REPUTATION, r"", enhanced=r"7\.(?:65\d)$"),

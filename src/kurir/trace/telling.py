@@ -1,5 +1,6 @@
 """Puts the pieces of a timeline into words: times, protections, steps, causes, and one-sentence summaries."""
 
+import re
 from datetime import UTC, tzinfo
 
 import msgspec
@@ -9,6 +10,7 @@ from kurir.model import Cause, EventKind, Fate, OutcomeKind, TlsFacts
 from .explain import Catalogue, Lang, Sentence, units
 from .timeline import Protection, RecipientStory, State, Step, Timeline
 
+_SANDBOX = re.compile(r"^unix:.*/run/sandbox\.[a-z0-9]+$")  # where a playground keeps its captured mail
 # Kinds of attempt whose text does not depend on anything but the result.
 _RESULTS = {
     OutcomeKind.DELIVERED: "step.delivered",
@@ -49,6 +51,12 @@ class Teller:
         """Return a size in words."""
         return units.size(self._catalogue, self._lang, octets)
 
+    def host(self, host: str) -> str:
+        """Return a server as a person says it: its name; our own sandbox by what it is, not by its socket."""
+        if _SANDBOX.search(host):
+            return self.say("fallback.sandbox")
+        return named(host)
+
     def label(self, cause: Cause | None) -> str:
         """Return a cause in few words."""
         return self._catalogue.label(cause or Cause.UNKNOWN, self._lang)
@@ -78,7 +86,7 @@ class Teller:
             return self.say("step.possibly_delivered")
         return self.say(
             _RESULTS[step.result],
-            host=named(step.host),
+            host=self.host(step.host),
             protection=self.protection(step.protection or Protection.NONE, step.tls),
             cause=self.label(step.cause),
             stage=self.say(f"stage.{step.stage.value}") if step.stage else "",
@@ -103,7 +111,7 @@ class Teller:
         """Return who decided, in words; "" where nothing was to decide."""
         if step.decided_by is None or step.result in (OutcomeKind.DELIVERED, OutcomeKind.CAPTURED):
             return ""
-        return self.say(f"decided.{step.decided_by.value}", host=named(step.host), by=step.by)
+        return self.say(f"decided.{step.decided_by.value}", host=self.host(step.host), by=step.by)
 
     def sentence(self, story: RecipientStory) -> Sentence | None:
         """Return the explained cause of where a recipient stands; None where there is nothing to explain."""
@@ -119,7 +127,7 @@ class Teller:
             time=self.moment(story.next_at) if story.next_at is not None else "",
             recipient=str(story.facts.address),
             domain=story.facts.address.domain,
-            host=named(attempt.host) if attempt else "",
+            host=self.host(attempt.host) if attempt else "",
             detail=_bare(step.detail) if step else "",
             by=step.by if step else "",
             reason=_bare(story.facts.held or (step.reason if step else "")),
@@ -140,7 +148,7 @@ class Teller:
             "recipient": str(facts.address),
             "cause": self.label(story.cause),
             "attempts": units.count(self._catalogue, self._lang, "attempt", attempts),
-            "host": named(step.host) if step else "",
+            "host": self.host(step.host) if step else "",
             "by": step.by if step else "",
             "reason": _bare(facts.held or ""),
             "time": self.moment(step.at) if step else "",

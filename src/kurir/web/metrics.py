@@ -4,7 +4,7 @@ Each role counts plain integers; they are gathered and summed when somebody asks
 the hot path an addition and nothing is shared between processes.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
@@ -28,18 +28,34 @@ class Figures(msgspec.Struct, frozen=True):
 HELP = {
     "kurir_accepted_messages": "Messages answered with 250 after being made durable",
     "kurir_accepted_recipients": "Recipients of accepted messages",
-    "kurir_fates": "Recipients that reached their end, by fate",
     "kurir_attempts": "Delivery attempts, by outcome",
-    "kurir_possibly_delivered": "Attempts that lost the reply after the final dot",
-    "kurir_waiting_recipients": "Recipients that wait for their next attempt",
-    "kurir_held_recipients": "Recipients held for a person to decide",
-    "kurir_oldest_waiting_seconds": "Age of the oldest waiting message",
-    "kurir_open_leases": "Deliveries in progress",
+    "kurir_brain_loop_lag_max_seconds": "Longest time the queue's event loop was blocked since the last reading",
+    "kurir_certificate_expires_seconds": "When our certificate expires, in seconds since 1970",
     "kurir_commits": "Transactions made durable",
-    "kurir_sessions": "Sessions since the start, by listener",
-    "kurir_open_sessions": "Sessions open now, by listener",
+    "kurir_deliveries_in_work": "Leases that delivery processes hold now",
+    "kurir_delivery_loop_lag_max_seconds": "Longest time a delivery's event loop was blocked since the last reading",
+    "kurir_disk_full": "1 while no mail is taken because the disk is nearly full",
+    "kurir_fates": "Recipients that reached their end, by fate",
+    "kurir_oldest_waiting_seconds": "Age of the oldest waiting message",
+    "kurir_open_leases": "Deliveries in progress, as the queue counts them",
+    "kurir_open_notices": "Notices that are owed and not yet accepted",
+    "kurir_open_sessions": "Sessions open now",
+    "kurir_possibly_delivered": "Attempts that lost the reply after the final dot",
+    "kurir_received_messages": "Messages received, by listener",
+    "kurir_received_octets": "Octets of received messages",
+    "kurir_reception_loop_lag_max_seconds": "Longest time a reception's event loop was blocked since the last reading",
+    "kurir_refused_full": "Messages refused because the disk was nearly full",
     "kurir_replies": "SMTP replies given, by class",
-    "kurir_loop_lag_max_seconds": "Longest time the event loop was blocked since the last reading",
+    "kurir_sessions": "Sessions since the start, by listener",
+    "kurir_waiting_messages": "Messages with a recipient that waits or is held",
+    "kurir_waiting_recipients": "Recipients that wait for their next attempt or are held",
+}
+
+# Gauges that several processes report and that are no amounts: how their values become one.
+_JOINED: dict[str, Callable[[Iterable[float]], float]] = {
+    "kurir_certificate_expires_seconds": min,
+    "kurir_delivery_loop_lag_max_seconds": max,
+    "kurir_reception_loop_lag_max_seconds": max,
 }
 
 
@@ -55,8 +71,8 @@ class _Gathered(Collector):
         self._figures = figures
 
     def collect(self) -> Iterator[Metric]:
-        yield from _families(CounterMetricFamily, [f.counters for f in self._figures], sum)
-        yield from _families(GaugeMetricFamily, [f.gauges for f in self._figures], sum)
+        yield from _families(CounterMetricFamily, [f.counters for f in self._figures])
+        yield from _families(GaugeMetricFamily, [f.gauges for f in self._figures])
         up = GaugeMetricFamily("kurir_up", "1 for each role that answers", labels=["role"])
         for f in self._figures:
             up.add_metric([f.role], 1)
@@ -64,9 +80,8 @@ class _Gathered(Collector):
 
 
 def _families(
-    kind: type[CounterMetricFamily] | type[GaugeMetricFamily], parts: list[dict[str, float]], join: object
+    kind: type[CounterMetricFamily] | type[GaugeMetricFamily], parts: list[dict[str, float]]
 ) -> Iterator[Metric]:
-    assert callable(join)
     gathered: dict[str, dict[tuple[str, str] | None, list[float]]] = {}
     for part in parts:
         for key, value in part.items():
@@ -74,6 +89,7 @@ def _families(
             gathered.setdefault(name, {}).setdefault(label, []).append(value)
     for name, series in sorted(gathered.items()):
         label_name = next((label[0] for label in series if label), None)
+        join = _JOINED.get(name, sum)
         family = kind(name, HELP.get(name, name), labels=[label_name] if label_name else [])
         for label, values in sorted(series.items(), key=str):
             family.add_metric([label[1]] if label else [], join(values))

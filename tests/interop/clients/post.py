@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from tests.harness import Kurir, Received, Sink
 
@@ -53,8 +54,23 @@ class Post:
         mark = f"Message-ID: {message_id}".encode()
         return self._wait(f"{message_id} in the mailbox of {local}", lambda: self._find(local, mark))
 
+    def report_about(self, message_id: str, local: str) -> bytes:
+        """Wait for a delivery status notification (RFC 3464) about a message in a Maildir and return it."""
+
+        def look() -> bytes | None:
+            return next(
+                (
+                    m
+                    for m in self.kurir.mail(local)
+                    if b"report-type=delivery-status" in m and message_id.encode() in m
+                ),
+                None,
+            )
+
+        return self._wait(f"a report about {message_id}", look)
+
     def _find(self, local: str, mark: bytes) -> bytes | None:
-        for file in (self.kurir.folder / "mail" / DOMAIN / local).glob("new/*"):
+        for file in (self.kurir.folder / "mail" / DOMAIN / quote(local)).glob("new/*"):
             if file not in self._seen:
                 self._seen[file] = file.read_bytes()
             if mark in self._seen[file][:4096]:
@@ -113,10 +129,16 @@ class Post:
         assert {r["address"]: r["fate"] for r in story["recipients"]} == fates
         return story
 
-    def observed(self, about: str, kind: str) -> list[dict[str, Any]]:
-        """Return what was seen at the door of that kind about an address or client, the newest first."""
-        done = self.kurir.cli("trace", about, "--json", check=None)
-        return [o for o in json.loads(done.stdout)["observations"] if o["kind"] == kind]
+    def observed(self, about: str, kind: str, **fields: str) -> dict[str, Any]:
+        """Wait until something of that kind, with these fields, is told about an address; return the newest."""
+
+        def look() -> dict[str, Any] | None:
+            done = self.kurir.cli("trace", about, "--json", check=None)
+            seen = json.loads(done.stdout)["observations"] if done.stdout else []
+            fits = (o for o in seen if o["kind"] == kind and all(o[k] == v for k, v in fields.items()))
+            return next(fits, None)
+
+        return dict(self._wait(f"{kind} with {fields} in the trace of {about}", look))
 
 
 def _differs(arrived: bytes, sent: bytes) -> str:
@@ -124,7 +146,8 @@ def _differs(arrived: bytes, sent: bytes) -> str:
     at = next(
         (i for i, (a, b) in enumerate(zip(tail, sent, strict=False)) if a != b), min(len(tail), len(sent))
     )
-    return f"first difference at {at}: {tail[at - 20 : at + 40]!r} instead of {sent[at - 20 : at + 40]!r}"
+    start = max(at - 20, 0)
+    return f"first difference at {at}: {tail[start : at + 40]!r} instead of {sent[start : at + 40]!r}"
 
 
 @contextlib.contextmanager

@@ -1,5 +1,8 @@
 """Exim from its unpacked package: a local delivery into Maildirs, unknown users refused at RCPT."""
 
+import shutil
+from pathlib import Path
+
 from .peer import LOOPBACK, Peer, give, need_root, unpacked
 
 
@@ -26,10 +29,13 @@ class Exim(Peer):
         home = self.home
         for folder in ("spool", "log", "mail"):
             give(home / folder, "Debian-exim")
+        # It starts itself anew as its own user, who may not see the folder of the package.
+        exim = Path(shutil.copy(self._exim, home / "exim"))
+        exim.chmod(0o755)
         (home / "exim.conf").write_text(
             f"""\
 primary_hostname = mx.{self.domain}
-exim_path = {self._exim}
+exim_path = {exim}
 exim_user = Debian-exim
 exim_group = Debian-exim
 spool_directory = {home}/spool
@@ -82,4 +88,4 @@ begin authenticators
             encoding="utf-8",
         )
         (home / "exim.conf").chmod(0o644)
-        return [str(self._exim), "-C", f"{home}/exim.conf", "-bdf", "-q1m"]
+        return [str(exim), "-C", f"{home}/exim.conf", "-bdf", "-q1m"]

@@ -3,6 +3,7 @@
 Nothing outside the folder is written: configuration, spool, mail and log of a peer lie in it.
 """
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -110,20 +111,31 @@ class Peer:
         """Stop it and everything it started."""
         if self._process is None:
             return
-        group = self._process.pid
-        for sign in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(group, sign)
-                self._process.wait(5)
-            except ProcessLookupError:
+        groups = self.groups()
+        for sign, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0)):
+            for group in groups:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(group, sign)
+            end = time.monotonic() + patience
+            while (left := [g for g in groups if self._lives(g)]) and time.monotonic() < end:
+                time.sleep(0.02)
+            if not left:
                 break
-            except subprocess.TimeoutExpired:
-                continue
-            if not _alive(group):
-                break
-            time.sleep(0.2)
         self._process.wait()
         self._process = None
+
+    def groups(self) -> list[int]:
+        """Return the process groups that belong to it."""
+        return [self._process.pid] if self._process is not None else []
+
+    def _lives(self, group: int) -> bool:
+        if self._process is not None:
+            self._process.poll()  # a dead child of ours counts as long as nobody has asked for it
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return False
+        return True
 
     def answers(self) -> bool:
         """Whether it greets on its port."""
@@ -150,11 +162,3 @@ class Peer:
 def crlf(stored: bytes) -> bytes:
     """Undo what Unix stores do: they keep LF, the wire has CRLF (a file with CRLF stays as it is)."""
     return stored if b"\r\n" in stored else stored.replace(b"\n", b"\r\n")
-
-
-def _alive(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True

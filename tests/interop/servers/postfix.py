@@ -32,29 +32,37 @@ tlsmgr unix - - n 1000? 1 tlsmgr
 
 
 class Postfix(Peer):
-    """Takes mail for `users` of `domain`.  `settings` go into main.cf; `certificate` is a PEM with its key.
+    """Takes mail for `users` of `domain` (and `domains`) on its port, without TLS.
 
-    `smtps` is a second port with TLS from the first byte.
+    `settings` go into main.cf; `doors` are further ports with settings of their own (`ports` by name).
     """
 
     name = "postfix"
+
+    @staticmethod
+    def tls(certificate: Path, **more: str) -> dict[str, str]:
+        """Return the settings of a door with STARTTLS; `certificate` is a PEM with chain and key."""
+        files = {f"smtpd_tls_{what}_file": str(certificate) for what in ("cert", "key")}
+        return {"smtpd_tls_security_level": "may", **files, **more}
 
     def __init__(
         self,
         domain: str = "postfix.test",
         users: tuple[str, ...] = ("box", "second"),
         *,
-        certificate: Path | None = None,
+        doors: Mapping[str, Mapping[str, str]] | None = None,
+        domains: tuple[str, ...] = (),
         settings: Mapping[str, str] | None = None,
     ) -> None:
         need_root("Postfix")
         self._postfix = program("postfix")
         super().__init__()
         self.domain = domain
-        self.smtps = free_port()
         self._users = users
-        self._certificate = certificate
-        self._settings = dict(settings or {})
+        self._domains = domains
+        self._doors = dict(doors or {})
+        self.ports = {name: free_port() for name in self._doors}
+        self.settings = dict(settings or {})
 
     def command(self) -> list[str]:
         home = self.home
@@ -62,7 +70,7 @@ class Postfix(Peer):
             (home / folder).mkdir()
         give(home / "data", "postfix")
         give(home / "mail", "nobody")
-        boxes = "".join(f"{user}@{self.domain} {user}/\n" for user in self._users)
+        boxes = "".join(f"{u}@{d} {u}/\n" for u in self._users for d in (self.domain, *self._domains))
         (home / "etc/boxes").write_text(boxes, encoding="utf-8")
         main = {
             "compatibility_level": "3.6",
@@ -83,7 +91,7 @@ class Postfix(Peer):
             "smtpd_peername_lookup": "no",
             "smtp_dns_support_level": "disabled",
             "relayhost": "",
-            "virtual_mailbox_domains": self.domain,
+            "virtual_mailbox_domains": " ".join((self.domain, *self._domains)),
             "virtual_mailbox_base": f"{home}/mail",
             "virtual_mailbox_maps": f"texthash:{home}/etc/boxes",
             "virtual_uid_maps": "static:65534",
@@ -92,18 +100,20 @@ class Postfix(Peer):
             "virtual_mailbox_limit": "0",
             "message_size_limit": "200000000",
             "smtpd_relay_restrictions": "permit_sasl_authenticated, reject_unauth_destination",
-            "smtpd_tls_security_level": "may" if self._certificate else "none",
+            "smtpd_tls_security_level": "none",
             "smtpd_tls_loglevel": "1",
         }
-        if self._certificate:
-            main |= {
-                "smtpd_tls_cert_file": str(self._certificate),
-                "smtpd_tls_key_file": str(self._certificate),
-            }
-        main |= self._settings
+        main |= self.settings
         (home / "etc/main.cf").write_text("".join(f"{k} = {v}\n" for k, v in main.items()), encoding="utf-8")
         doors = f"{LOOPBACK}:{self.port} inet n - n - - smtpd\n"
-        if self._certificate:
-            doors += f"{LOOPBACK}:{self.smtps} inet n - n - - smtpd\n  -o smtpd_tls_wrappermode=yes\n"
+        for name, options in self._doors.items():
+            doors += f"{LOOPBACK}:{self.ports[name]} inet n - n - - smtpd\n"
+            doors += "".join(f"  -o {{{key}={value}}}\n" for key, value in options.items())
         (home / "etc/master.cf").write_text(doors + _SERVICES)
         return [self._postfix, "-c", f"{home}/etc", "start-fg"]
+
+    def groups(self) -> list[int]:
+        """The master process leads a group of its own."""
+        pid = self.home / "spool/pid/master.pid"
+        master = [int(pid.read_text())] if pid.exists() else []
+        return [*super().groups(), *master]

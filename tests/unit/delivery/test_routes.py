@@ -1,5 +1,6 @@
 """Next-hop URLs, the route table, and plans."""
 
+import asyncio
 from random import Random
 
 import pytest
@@ -18,7 +19,7 @@ from kurir.delivery.route import choose_route
 from kurir.model import Cause, OutcomeKind, Stage
 from kurir.queue.asks import PlanRequest
 
-from .doubles import FakeClock, FakeResolver, lease_for, ok, status
+from .doubles import FakeClock, FakeResolver, Harness, lease_for, ok, status
 
 URLS = {
     "smtp://relay.example": ("relay.example", 25, False, False, TlsLevel.OPPORTUNISTIC, False),
@@ -145,3 +146,25 @@ async def test_local_and_smarthost_sites():
     assert (local.roads[0].name, local.roads[0].site) == ("local", "maildir")
     road = out.roads[0]
     assert (road.name, road.site, road.concurrency, road.rate) == ("out", "relay.example:587", 3, 1.5)
+
+
+async def test_a_slow_lookup_is_answered_though_others_were_answered_meanwhile():
+    gate = asyncio.Event()
+
+    class SlowFor(FakeResolver):
+        async def mx(self, name):
+            if name == "slow.example":
+                await gate.wait()
+            return await super().mx(name)
+
+    records = {name: ok((10, "a.example")) for name in ("slow.example", "quick.example")}
+    settings = DeliverySettings(hello_name="me.example", routes=(Route(name="mx", kind=RouteKind.MX),))
+    harness = Harness(settings, SlowFor(mx=records))
+    for domain in ("slow.example", "quick.example"):
+        harness.hand.plan([PlanRequest("", domain)])
+    await harness.brain.done.wait()
+    harness.brain.done.clear()
+    gate.set()
+    await asyncio.wait_for(harness.brain.done.wait(), 2)
+    assert [p.request.domain for p in harness.brain.plans] == ["quick.example", "slow.example"]
+    await harness.hand.drain(1)

@@ -1,6 +1,6 @@
 """Fairness, pauses, rates, and the linear cost of a great many."""
 
-import time
+import sys
 
 import pytest
 
@@ -149,29 +149,38 @@ def test_a_deferral_for_a_recipient_does_not_pause_the_site() -> None:
     assert len(hand.take()) == 1
 
 
-@pytest.mark.parametrize("many", [20_000])
+@pytest.mark.parametrize("many", [5_000])
 def test_the_cost_per_recipient_does_not_grow(many: int) -> None:
-    """Ten times as many waiting at one dead site must not cost ten times as much each."""
+    """Ten times as many waiting at one dead site: hardly more calls each (a count, so that no clock decides)."""
 
     def cost(count: int) -> float:
         world = World(QuickStore(), fresh_bytes=1 << 40)
         hand = world.hand(slots=10)
         messages = [incoming("a@dead.example") for _ in range(count)]
-        began = time.perf_counter()
-        for message in messages:
-            world.brain.accept(message, lambda _: None)
-        world.run()
-        world.plan(hand, ttl=1e9)
-        for lease in hand.take():
-            world.settle(lease, DOWN)
-        for _ in range(20):
-            world.pass_time(300)
+        calls = 0
+
+        def count_call(_frame: object, event: str, _arg: object) -> None:
+            nonlocal calls
+            calls += event in ("call", "c_call")
+
+        sys.setprofile(count_call)
+        try:
+            for message in messages:
+                world.brain.accept(message, lambda _: None)
+            world.run()
+            world.plan(hand, ttl=1e9)
             for lease in hand.take():
                 world.settle(lease, DOWN)
-        return (time.perf_counter() - began) / count
+            for _ in range(20):
+                world.pass_time(300)
+                for lease in hand.take():
+                    world.settle(lease, DOWN)
+        finally:
+            sys.setprofile(None)
+        return calls / count
 
-    small = min(cost(many // 10) for _ in range(3))
-    assert cost(many) < 4 * small
+    small, large = cost(many // 10), cost(many)
+    assert large < 1.5 * small, (small, large)
 
 
 def test_wheel_pops_in_order_and_in_portions() -> None:

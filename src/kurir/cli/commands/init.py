@@ -9,6 +9,7 @@ from kurir.cli.help import Command, option
 from kurir.cli.output import Failure, document
 from kurir.cli.words import say
 from kurir.config.template import Choices, ports
+from kurir.model.told import of_error
 
 
 @click.command(cls=Command)
@@ -39,7 +40,7 @@ def command(
     try:
         file = make(folder, choices)
     except SetupError as e:
-        raise Failure(str(e)) from None
+        raise Failure(of_error(e)) from None
     if as_json:
         document({"config": str(file), "domain": domain, "playground": playground, "ports": ports(offset)})
         return 0

@@ -9,7 +9,7 @@ from kurir.app.operate import operate
 from kurir.app.reading import QueueEntry, head_of, queue, queue_entry
 from kurir.cli.help import Command, Group, common, option
 from kurir.cli.output import Failure, configuration, document, size, table, when
-from kurir.cli.words import say
+from kurir.cli.words import current, say
 from kurir.config import Config
 
 
@@ -26,7 +26,7 @@ def command() -> None:
 def list_(to_filter: str, held: bool, limit: int, config_file: str | None, as_json: bool) -> int:
     """List what waits or is held."""
     _, config = configuration(config_file)
-    found = queue(config, to=to_filter, held=held, limit=limit)
+    found = queue(config, to=to_filter, held=held, limit=limit, lang=current())
     if as_json:
         document(
             {
@@ -66,7 +66,7 @@ def _rows(entry: QueueEntry) -> list[list[str]]:
 def show(id: str, config_file: str | None, as_json: bool) -> int:
     """Show one message."""
     _, config = configuration(config_file)
-    entry = queue_entry(config, id)
+    entry = queue_entry(config, id, current())
     if entry is None:
         raise Failure(say("error.no_message", what=id))
     head = head_of(config, entry.number).decode("utf-8", "replace")

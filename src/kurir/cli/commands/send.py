@@ -16,6 +16,7 @@ from kurir.cli.words import say
 from kurir.config import Config
 from kurir.message import compose_text, scan
 from kurir.model import AddressError, parse_address
+from kurir.model.told import of_error, told
 
 
 @click.command(cls=Command)
@@ -37,7 +38,7 @@ def command(
         try:
             parse_address(address, bare_postmaster=True)
         except AddressError as e:
-            raise Failure(f"{address}: {e}") from None
+            raise Failure(told("{address}: {why}", address=address, why=e)) from None
     message = _message(_read(file, subject), who, to, subject)
     try:
         number, refused = submit(config.server.state, who, to, message)
@@ -45,7 +46,7 @@ def command(
         if as_json:
             document({"id": None, "error": str(e), "final": e.final})
             return 1
-        raise Failure(str(e)) from None
+        raise Failure(of_error(e)) from None
     if as_json:
         document({"id": number, "refused": refused})
     else:

@@ -115,14 +115,16 @@ class Catalogue:
             return template
 
         def value(match: re.Match[str]) -> str:
+            starts = _SENTENCE_START.search(template[max(0, match.start() - 2) : match.start()])
             given = values.get(match[1])
             if given is not None and given != "":
-                return printable(str(given))
-            texts = self._texts[lang]
-            words = texts.get(f"fallback.{match[1]}") or texts["fallback.unknown"]
-            if _SENTENCE_START.search(template[max(0, match.start() - 2) : match.start()]):
-                return words[0].upper() + words[1:]
-            return words
+                words = printable(str(given))
+                if " " not in words or "@" in words:
+                    return words  # a name or an address: its spelling is its own
+            else:
+                texts = self._texts[lang]
+                words = texts.get(f"fallback.{match[1]}") or texts["fallback.unknown"]
+            return words[0].upper() + words[1:] if starts else words
 
         return _PLACEHOLDER.sub(value, template)
 

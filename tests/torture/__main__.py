@@ -1,0 +1,211 @@
+"""``scripts/torture``: see ``--help``.  Interrupt it when you like and start it again: it goes on.
+
+Parts: kills, cuts, syscalls, full, descriptors, clock, order.  A part that cannot run here says so loudly.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.harness.sink import Sink
+
+from . import kills, peers, powercut, report
+from .engine import Engine, KurirEngine
+from .ledger import Ledger
+from .load import Load
+from .rounds import Bench, Progress, sink_script
+
+ROUND = 20  # cycles between two comparisons with the ledger
+SHORT = {"kills": 12, "cuts": 8}
+LONG = {"kills": 10_000, "cuts": 2_000}
+
+
+def say(text: str) -> None:
+    """One line to the person at the terminal."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def loudly(text: str) -> None:
+    """What was not tested must not be overlooked."""
+    bar = "=" * 78
+    print(f"{bar}\nSKIPPED: {text}\n{bar}", file=sys.stderr, flush=True)
+
+
+class Run:
+    """What all parts share."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.progress = Progress(options.state)
+        self.work = Path(tempfile.mkdtemp(prefix="kurir-torture-"))
+        self.draw = random.Random(options.seed)  # noqa: S311
+        self.good = True
+        self.skipped: list[str] = []
+
+    def command(self, part: str) -> str:
+        """Return the command that repeats a part."""
+        o = self.options
+        extra = f" --peer {o.peer}" if o.peer else ""
+        return f"scripts/torture --only {part}{extra} --seed {o.seed}"
+
+    def skip(self, text: str) -> None:
+        """Say that something is not tested."""
+        self.skipped.append(text)
+        loudly(text)
+
+    @contextmanager
+    def bench(self, make: Callable[[int], Engine]) -> Iterator[Bench]:
+        """A sink, an engine made for its port, senders and a ledger."""
+        ledger = Ledger()
+        with Sink(script=sink_script) as sink:
+            engine = make(sink.port)
+            engine.make()
+            peer = self.options.peer is not None
+            hello = "client.test"
+            with Load(engine.port, ledger, self.draw.getrandbits(32), threads=self.options.threads, rest=self.options.rest,
+                      local=not peer, hello=hello) as load:  # fmt: skip
+                try:
+                    yield Bench(engine, sink, load, ledger, self.draw, say, (self.work / "kurir.log", self.work / f"{self.options.peer}.log"))
+                finally:
+                    load.pause()
+                    engine.kill_all()
+
+    def rounds(self, engine: str, fault: str, part: str, wanted: int) -> Iterator[tuple[int, "report.Cell"]]:
+        """Yield the sizes of the rounds that are still to be made; show how far it is."""
+        cell = self.progress.cell(engine, fault, self.command(part))
+        began, first = time.monotonic(), cell.cycles
+        while cell.cycles < wanted and (not cell.problems or self.options.go_on):
+            before = cell.cycles
+            yield min(ROUND, wanted - cell.cycles), cell
+            self.good &= cell.good
+            done = cell.cycles - first
+            left = (wanted - cell.cycles) * (time.monotonic() - began) / done if done else 0.0
+            say(
+                f"{engine}: {fault}: {cell.cycles}/{wanted}  accepted {cell.accepted} lost {cell.lost} "
+                f"damaged {cell.damaged} duplicated {cell.duplicated}/{cell.open_at_crash}  {left:.0f} s left"
+            )
+            if cell.cycles == before:
+                break
+        self.good &= cell.good
+
+
+def kill_part(run: Run) -> None:
+    """(a)."""
+    for workers in (0, 1):
+        fault = "kill -9"
+        wanted = run.options.kills // 2
+        name = f"kurir workers={workers}"
+        for size, cell in _limited(run, run.rounds(name, fault, "kills", wanted)):
+            folder = run.work / f"kills{workers}-{cell.cycles}"
+            with run.bench(lambda port, f=folder, w=workers: KurirEngine(f, port, run.work / "kurir.log", w)) as bench:
+                kills.run_round(bench, cell, run.progress, size, folder)
+
+
+def cut_part(run: Run) -> None:
+    """(b)."""
+    why = powercut.possible(run.work)
+    if why:
+        run.skip(f"power cuts: loop mounts or EXT4_IOC_SHUTDOWN do not work here ({why})")
+        return
+    for flag, fault in powercut.FLAGS.items():
+        for size, cell in _limited(run, run.rounds("kurir workers=0", fault, "cuts", run.options.cuts)):
+            with powercut.Image(run.work / "disk.img", run.work / "disk") as image:
+                folder = image.at / "k"
+                with run.bench(lambda port, f=folder: KurirEngine(f, port, run.work / "kurir.log")) as bench:
+                    powercut.run_round(bench, cell, run.progress, size, folder, image, flag)
+
+
+def peer_part(run: Run) -> None:
+    """The same kills and cuts against another engine."""
+    name = run.options.peer
+    missing = peers.missing(name)
+    if missing:
+        run.skip(f"{name}: {missing}")
+        return
+    only = run.options.only
+    faults: list[tuple[str, int, int]] = []
+    if only in (None, "kills"):
+        faults.append(("kill -9", 0, run.options.kills))
+    if only in (None, "cuts"):
+        faults += [(fault, flag, run.options.cuts) for flag, fault in powercut.FLAGS.items()]
+    why = powercut.possible(run.work)
+    for fault, flag, wanted in faults:
+        if flag and why:
+            run.skip(f"power cuts of {name}: {why}")
+            continue
+        part = "cuts" if flag else "kills"
+        for size, cell in _limited(run, run.rounds(name, fault, part, wanted)):
+            with powercut.Image(run.work / "disk.img", run.work / "disk") as image:
+                with run.bench(lambda port, at=image.at: peers.make(name, at, run.work, port)) as bench:
+                    if flag:
+                        powercut.run_round(bench, cell, run.progress, size, run.work / "none", image, flag)
+                    else:
+                        kills.run_round(bench, cell, run.progress, size, run.work / "none")
+
+
+def _limited(run: Run, rounds: Iterator[tuple[int, "report.Cell"]]) -> Iterator[tuple[int, "report.Cell"]]:
+    """End when the time given is over."""
+    for one in rounds:
+        yield one
+        if run.options.minutes and time.monotonic() - run.options.began > run.options.minutes * 60:
+            say("the time given is over; start again to go on")
+            return
+
+
+PARTS: dict[str, Callable[[Run], None]] = {"kills": kill_part, "cuts": cut_part}
+
+
+def options(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line."""
+    p = argparse.ArgumentParser(prog="scripts/torture", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--short", action="store_true", help="minutes instead of hours")
+    p.add_argument("--kills", type=int, help="how many kills (half with workers=0, half with workers=1)")
+    p.add_argument("--cuts", type=int, help="how many power cuts with each flag")
+    p.add_argument("--only", choices=sorted(PARTS), help="one part")
+    p.add_argument("--peer", choices=sorted(peers.PEERS), help="torture another engine (kills and cuts)")
+    p.add_argument("--state", type=Path, help="folder of results; an earlier run in it is continued (default: a new one)")
+    p.add_argument("--report", type=Path, help="write the table there (Markdown)")
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--threads", type=int, default=3, help="senders")
+    p.add_argument("--rest", type=float, default=0.01, help="mean seconds between two messages of a sender")
+    p.add_argument("--minutes", type=float, default=0.0, help="stop after the round during which this time is over")
+    p.add_argument("--go-on", action="store_true", help="go on after a problem")
+    o = p.parse_args(arguments)
+    form = SHORT if o.short else LONG
+    o.kills = form["kills"] if o.kills is None else o.kills
+    o.cuts = form["cuts"] if o.cuts is None else o.cuts
+    o.state = o.state or Path(tempfile.mkdtemp(prefix="kurir-torture-state-"))
+    o.go_on = o.go_on or o.peer is not None  # what others lose is a figure, not a reason to stop
+    o.began = time.monotonic()
+    return o
+
+
+def main(arguments: list[str]) -> int:
+    """Run; 0 when nothing was lost."""
+    run = Run(options(arguments))
+    try:
+        if run.options.peer:
+            peer_part(run)
+        else:
+            for name, part in PARTS.items():
+                if run.options.only in (None, name):
+                    part(run)
+    except KeyboardInterrupt:
+        say(f"interrupted; go on with --state {run.options.state}")
+        return 130
+    finally:
+        if run.options.report:
+            report.write(run.progress, run.options.report)
+    print(report.render(run.progress))
+    for text in run.skipped:
+        loudly(text)
+    return 0 if run.good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The documentation and the rules of the house, tested."""
