@@ -155,7 +155,7 @@ class KurirEngine:
         with suppress(OSError, ValueError):
             url = f"http://127.0.0.1:{self.kurir.admin}/metrics"
             with urllib.request.urlopen(url, timeout=3) as r:
-                m = re.search(rf"^{name} (\S+)", r.read().decode(), re.M)
+                m = re.search(rf"^{name} (\S+)", r.read().decode(), re.MULTILINE)
                 return float(m[1]) if m else -1.0
         return -1.0
 

@@ -42,7 +42,7 @@ class Load:
     _text: bytes = b""
 
     def __enter__(self) -> "Load":
-        text = base64.encodebytes(random.Random(self.seed).randbytes(_BLOCK)).replace(b"\n", b"\r\n")  # noqa: S311
+        text = base64.encodebytes(random.Random(self.seed).randbytes(_BLOCK)).replace(b"\n", b"\r\n")
         self._text = text[text.index(b"\r\n") + 2 :]
         for n in range(self.threads):
             thread = threading.Thread(target=self._run, args=(n,), daemon=True)
@@ -68,7 +68,7 @@ class Load:
             time.sleep(0.01)
 
     def _run(self, n: int) -> None:
-        draw = random.Random(f"{self.seed}/{n}/{time.time_ns()}")  # noqa: S311
+        draw = random.Random(f"{self.seed}/{n}/{time.time_ns()}")
         while not self._end.is_set():
             self._open.wait()
             with self._lock:

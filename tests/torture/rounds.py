@@ -155,5 +155,7 @@ class Bench:
             if log.exists():
                 shutil.copy(log, place)
         if folder is not None and folder.is_dir():
-            shutil.copytree(folder, place / "state", dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock", "run"))
+            shutil.copytree(
+                folder, place / "state", dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock", "run")
+            )
         self.say(f"evidence kept in {place}")
