@@ -5,6 +5,7 @@ Parts: kills, cuts, syscalls, full, descriptors, clock, order.  A part that cann
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -70,7 +71,7 @@ class Run:
             with Load(engine.port, ledger, self.draw.getrandbits(32), threads=self.options.threads, rest=self.options.rest,
                       local=not peer, hello=hello) as load:  # fmt: skip
                 try:
-                    yield Bench(engine, sink, load, ledger, self.draw, say, (self.work / "kurir.log", self.work / f"{self.options.peer}.log"))
+                    yield Bench(engine, sink, load, ledger, self.draw, say, (self.work / "kurir.log", *(self.work / n for n in (f"{self.options.peer}.log", "exim-mainlog", "exim-paniclog"))))
                 finally:
                     load.pause()
                     engine.kill_all()
@@ -96,9 +97,9 @@ class Run:
 
 def kill_part(run: Run) -> None:
     """(a)."""
-    for workers in (0, 1):
+    for workers in run.options.workers:
         fault = "kill -9"
-        wanted = run.options.kills // 2
+        wanted = run.options.kills // len(run.options.workers)
         name = f"kurir workers={workers}"
         for size, cell in _limited(run, run.rounds(name, fault, "kills", wanted)):
             folder = run.work / f"kills{workers}-{cell.cycles}"
@@ -170,6 +171,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
     p.add_argument("--peer", choices=sorted(peers.PEERS), help="torture another engine (kills and cuts)")
     p.add_argument("--state", type=Path, help="folder of results; an earlier run in it is continued (default: a new one)")
     p.add_argument("--report", type=Path, help="write the table there (Markdown)")
+    p.add_argument("--workers", type=int, action="append", help="kills: only with so many workers (default: 0 and 1)")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--threads", type=int, default=3, help="senders")
     p.add_argument("--rest", type=float, default=0.01, help="mean seconds between two messages of a sender")
@@ -181,13 +183,19 @@ def options(arguments: list[str]) -> argparse.Namespace:
     o.cuts = form["cuts"] if o.cuts is None else o.cuts
     o.state = o.state or Path(tempfile.mkdtemp(prefix="kurir-torture-state-"))
     o.go_on = o.go_on or o.peer is not None  # what others lose is a figure, not a reason to stop
+    o.workers = o.workers or [0, 1]
     o.began = time.monotonic()
     return o
+
+
+def _interrupted(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def main(arguments: list[str]) -> int:
     """Run; 0 when nothing was lost."""
     run = Run(options(arguments))
+    signal.signal(signal.SIGTERM, _interrupted)  # as the first process of a namespace nothing else would stop us
     try:
         if run.options.peer:
             peer_part(run)

@@ -96,6 +96,7 @@ class Bench:
 
     def opened(self) -> int:
         """Return how many deliveries were open, after a crash or while everything is stopped."""
+        time.sleep(0.05)  # what was already on the wire
         self.collect()
         return max(self.engine.open_deliveries(self.ledger), 0)
 
