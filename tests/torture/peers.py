@@ -17,6 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.harness.kurir import free_offset
+
 from .engine import wait_gone
 from .ledger import Ledger
 
@@ -226,9 +228,7 @@ class PeerEngine:
         self.mounts: list[Path] = []
         self._peer = PEERS[name]
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as s:
-            s.bind((HOST, 0))
-            self.port = int(s.getsockname()[1])
+        self.port = free_offset() + 25
 
     def make(self) -> None:
         """Everything is made at the first start."""
