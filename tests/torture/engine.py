@@ -123,7 +123,10 @@ class KurirEngine:
     def kill_all(self) -> None:
         """SIGKILL the whole group."""
         pids = [*self.victims().values(), *self._known]
-        self.kurir.kill_all()
+        try:
+            self.kurir.kill_all()
+        except ProcessLookupError:  # it had ended by itself, as it may without a disk
+            self.kurir.process = None
         wait_gone(pids)
 
     def kill(self, role: str) -> None:
