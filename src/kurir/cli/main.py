@@ -64,7 +64,9 @@ def root() -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 ok, 1 a finding or failure, 2 wrong usage.  No traceback reaches a user."""
     try:
-        code = root.main(args=list(argv) if argv is not None else None, standalone_mode=False)
+        code = root.main(
+            args=list(argv) if argv is not None else None, prog_name="kurir", standalone_mode=False
+        )
     except click.exceptions.Abort:
         code = 130
     except click.ClickException as e:
