@@ -59,7 +59,7 @@ def _one(job: tuple[int, Options]) -> Result:
 
 def _tell(result: Result, options: Options, tail: int) -> None:
     print(f"\nseed {result.seed}  {options}  hash {result.trace_hash[:16]}")
-    for line in result.tail[-tail:]:
+    for line in result.tail[-tail:] if tail else ():
         print(f"  {line[:220]}")
     for line in result.broken[:10]:
         print(f"  BROKEN {line}")

@@ -92,7 +92,7 @@ def _arm(world: "World", fault: Fault) -> None:
     world.loop.at_step = (world.loop.steps + steps, lambda: world.kill(victim, f"after {steps} steps"))
 
 
-def _set(world: "World", fault: Fault, on: bool) -> None:  # noqa: FBT001
+def _set(world: "World", fault: Fault, on: bool) -> None:
     if on and world.faults.healed:
         return
     level = fault.strength if on else 0.0

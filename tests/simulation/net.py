@@ -7,6 +7,7 @@ closes its sockets: the other side sees an end or a reset, after what was still 
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -70,6 +71,7 @@ class SimStream:
         self._drainer: asyncio.Future[None] | None = None
         self._unread = 0  # octets we wrote that the other side has not read
         self._sent = 0
+        self._road: deque[tuple[Callable[..., None], tuple[object, ...]]] = deque()
         self._last_at = 0.0
         net.open[self] = None
         owner.on_kill.append(self._killed)
@@ -114,10 +116,8 @@ class SimStream:
         if self._lost is None and not self.closed:
             self._end()
             if not self._ended:
-                try:
+                with contextlib.suppress(NetError, RuntimeError):
                     self._reader = await self._wait("_reader", LINGER, "")
-                except (NetError, RuntimeError):
-                    pass
         self.abort()
 
     def abort(self) -> None:
@@ -178,7 +178,12 @@ class SimStream:
         weather, loop = self.weather, self.net.loop
         at = loop.time() + weather.latency + weather.jitter * self.net.random.random()
         self._last_at = max(self._last_at, at)
-        loop.call_at(self._last_at, call, *args, context=NATURE.context.copy())
+        self._road.append((call, args))  # what is sent first arrives first, even where the loop shuffles
+        loop.call_at(self._last_at, self._next_arrives, context=NATURE.context.copy())
+
+    def _next_arrives(self) -> None:
+        call, args = self._road.popleft()
+        call(*args)
 
     def _meet(self, doom: str) -> None:
         self.net.trace("net", doom, self.local.host, self.peer.host, self._sent)

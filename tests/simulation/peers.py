@@ -74,7 +74,8 @@ class _Hosting:
             elif verb == "MAIL":
                 self.sender = rest[rest.find("<") + 1 : rest.find(">")]
                 self.recipients = []
-                await self.answer("mail", "250 ok")
+                if not await self.answer("mail", "250 ok"):
+                    self.sender = None
             elif verb == "RCPT":
                 await self.rcpt(rest[rest.find("<") + 1 : rest.find(">")])
             elif verb == "DATA":
@@ -122,7 +123,9 @@ class _Hosting:
         raise _Enough
 
     async def rcpt(self, address: str) -> None:
-        if address.startswith("nobody"):
+        if self.sender is None:
+            self.say("503 5.5.1 MAIL first")
+        elif address.startswith("nobody"):
             self.world.said.add("no such user")
             self.say("550 5.1.1 no such user")
         elif "LIMITS RCPTMAX=2" in self.host.words and len(self.recipients) >= 2:

@@ -31,7 +31,7 @@ from .disk import Disk
 from .dns import LyingResolver
 from .faults import Faults
 from .loop import NATURE, Process, SimLoop
-from .net import Net, SimStream, Sockets
+from .net import Net, Sockets
 from .parts import DeliveryPart, Parts
 from .peers import Destination, Sender, vandal
 
@@ -43,7 +43,7 @@ TRUSTED = "10.0.0."
 TAIL = 120
 
 _ID = re.compile(rb"\bid (k[0-9a-z]{7,})")
-_MESSAGE_ID = re.compile(rb"^Message-ID: (\S+)", re.M | re.I)
+_MESSAGE_ID = re.compile(rb"^Message-ID: (\S+)", re.MULTILINE | re.IGNORECASE)
 _KURIR_ID = re.compile(r"\bk[0-9bcdfghjkmnpqrstvwxz]{7,}")
 
 
