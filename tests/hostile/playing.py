@@ -14,7 +14,13 @@ FEW = 3  # splits tried otherwise
 
 def ids(value: object) -> str:
     """Name a parameter."""
-    return value.title if isinstance(value, Case) else value.value if isinstance(value, Transport) else str(value)
+    return (
+        value.title
+        if isinstance(value, Case)
+        else value.value
+        if isinstance(value, Transport)
+        else str(value)
+    )
 
 
 def play_all(stage: Stage, case: Case, transport: Transport) -> None:

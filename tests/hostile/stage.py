@@ -53,11 +53,15 @@ class Stage:
     def reckon(self) -> list[str]:
         """Compare the mailboxes with what the runs should have left; return every difference."""
         stored = self.stored()
-        wrong = [f"a message of nobody: {bodies}" for run, bodies in stored.items() if run not in self.player.runs]
+        wrong = [
+            f"a message of nobody: {bodies}" for run, bodies in stored.items() if run not in self.player.runs
+        ]
         for run, (case, transport) in self.player.runs.items():
             wanted = sorted(_kept(body, run, transport) for body in case.bodies)
             if sorted(stored.get(run, [])) != wanted:
-                wrong.append(f"{case.title} over {transport.value}: stored {stored.get(run)}, wanted {wanted}")
+                wrong.append(
+                    f"{case.title} over {transport.value}: stored {stored.get(run)}, wanted {wanted}"
+                )
         balance = self.server.audit()
         if not balance.get("balanced", balance.get("ok", True)):
             wrong.append(f"the audit: {balance}")

@@ -46,7 +46,7 @@ class Run:
         self.options = options
         self.progress = Progress(options.state)
         self.work = Path(tempfile.mkdtemp(prefix="kurir-torture-"))
-        self.draw = random.Random(options.seed)  # noqa: S311
+        self.draw = random.Random(options.seed)
         self.good = True
         self.skipped: list[str] = []
 
@@ -73,7 +73,21 @@ class Run:
             with Load(engine.port, ledger, self.draw.getrandbits(32), threads=self.options.threads, rest=self.options.rest,
                       local=not peer, hello=hello) as load:  # fmt: skip
                 try:
-                    yield Bench(engine, sink, load, ledger, self.draw, say, (self.work / "kurir.log", *(self.work / n for n in (f"{self.options.peer}.log", "exim-mainlog", "exim-paniclog"))))
+                    yield Bench(
+                        engine,
+                        sink,
+                        load,
+                        ledger,
+                        self.draw,
+                        say,
+                        (
+                            self.work / "kurir.log",
+                            *(
+                                self.work / n
+                                for n in (f"{self.options.peer}.log", "exim-mainlog", "exim-paniclog")
+                            ),
+                        ),
+                    )
                 finally:
                     load.pause()
                     engine.kill_all()
@@ -105,7 +119,9 @@ def kill_part(run: Run) -> None:
         name = f"kurir workers={workers}"
         for size, cell in _limited(run, run.rounds(name, fault, "kills", wanted)):
             folder = run.work / f"kills{workers}-{cell.cycles}"
-            with run.bench(lambda port, f=folder, w=workers: KurirEngine(f, port, run.work / "kurir.log", w)) as bench:
+            with run.bench(
+                lambda port, f=folder, w=workers: KurirEngine(f, port, run.work / "kurir.log", w)
+            ) as bench:
                 kills.run_round(bench, cell, run.progress, size, folder)
 
 
@@ -163,7 +179,9 @@ def _limited(run: Run, rounds: Iterator[tuple[int, "report.Cell"]]) -> Iterator[
 Look = Callable[[Bench, Path, Gate], tuple[list[float], list[str]]]
 
 
-def _once(run: Run, part: str, fault: str, folder: Path, look: Look, env: dict[str, str] | None = None) -> None:
+def _once(
+    run: Run, part: str, fault: str, folder: Path, look: Look, env: dict[str, str] | None = None
+) -> None:
     """Do one thing to one server, drain, judge."""
     cell = run.progress.cell("kurir workers=0", fault, run.command(part))
     if cell.cycles and not cell.problems:
@@ -176,7 +194,9 @@ def _once(run: Run, part: str, fault: str, folder: Path, look: Look, env: dict[s
         gate.shut = False
         bench.book(cell, run.progress, 1, recover, began, 0, problems, folder)
     run.good &= cell.good
-    say(f"{fault}: accepted {cell.accepted} lost {cell.lost} duplicated {cell.duplicated} problems {cell.problems}")
+    say(
+        f"{fault}: accepted {cell.accepted} lost {cell.lost} duplicated {cell.duplicated} problems {cell.problems}"
+    )
 
 
 def syscall_part(run: Run) -> None:
@@ -261,20 +281,28 @@ PARTS: dict[str, Callable[[Run], None]] = {
 
 def options(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
-    p = argparse.ArgumentParser(prog="scripts/torture", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(
+        prog="scripts/torture", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     p.add_argument("--short", action="store_true", help="minutes instead of hours")
     p.add_argument("--kills", type=int, help="how many kills (half with workers=0, half with workers=1)")
     p.add_argument("--cuts", type=int, help="how many power cuts with each flag")
     p.add_argument("--sites", type=int, help="how many failing system calls (0: all)")
     p.add_argument("--only", choices=sorted(PARTS), help="one part")
     p.add_argument("--peer", choices=sorted(peers.PEERS), help="torture another engine (kills and cuts)")
-    p.add_argument("--state", type=Path, help="folder of results; an earlier run in it is continued (default: a new one)")
+    p.add_argument(
+        "--state", type=Path, help="folder of results; an earlier run in it is continued (default: a new one)"
+    )
     p.add_argument("--report", type=Path, help="write the table there (Markdown)")
-    p.add_argument("--workers", type=int, action="append", help="kills: only with so many workers (default: 0 and 1)")
+    p.add_argument(
+        "--workers", type=int, action="append", help="kills: only with so many workers (default: 0 and 1)"
+    )
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--threads", type=int, default=3, help="senders")
     p.add_argument("--rest", type=float, default=0.01, help="mean seconds between two messages of a sender")
-    p.add_argument("--minutes", type=float, default=0.0, help="stop after the round during which this time is over")
+    p.add_argument(
+        "--minutes", type=float, default=0.0, help="stop after the round during which this time is over"
+    )
     p.add_argument("--go-on", action="store_true", help="go on after a problem")
     o = p.parse_args(arguments)
     form = SHORT if o.short else LONG
@@ -295,7 +323,9 @@ def _interrupted(number: int, frame: object) -> None:
 def main(arguments: list[str]) -> int:
     """Run; 0 when nothing was lost."""
     run = Run(options(arguments))
-    signal.signal(signal.SIGTERM, _interrupted)  # as the first process of a namespace nothing else would stop us
+    signal.signal(
+        signal.SIGTERM, _interrupted
+    )  # as the first process of a namespace nothing else would stop us
     try:
         if run.options.peer:
             peer_part(run)

@@ -7,7 +7,6 @@ server must take mail again by itself, lose nothing, and a failed fsync must not
 by a 250 where it stood under a commit.
 """
 
-import os
 import random
 import re
 import resource
