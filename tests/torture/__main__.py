@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.harness.sink import Sink
 
-from . import clock, descriptors, full, kills, order, peers, powercut, report, syscalls
+from . import clock, descriptors, full, kills, mutations, order, peers, powercut, report, syscalls
 from .engine import Engine, KurirEngine
 from .ledger import Ledger
 from .load import Load
@@ -46,7 +46,7 @@ class Run:
         self.options = options
         self.progress = Progress(options.state)
         self.work = Path(tempfile.mkdtemp(prefix="kurir-torture-"))
-        self.draw = random.Random(options.seed)
+        self.draw = random.Random(options.seed)  # noqa: S311
         self.good = True
         self.skipped: list[str] = []
 
@@ -55,6 +55,10 @@ class Run:
         o = self.options
         extra = f" --peer {o.peer}" if o.peer else ""
         return f"scripts/torture --only {part}{extra} --seed {o.seed}"
+
+    def kurir(self, folder: Path, sink: int, workers: int = 0, env: dict[str, str] | None = None) -> KurirEngine:
+        """Return a Kurir."""
+        return KurirEngine(folder, sink, self.work / "kurir.log", workers, env, self.options.source)
 
     def skip(self, text: str) -> None:
         """Say that something is not tested."""
@@ -73,21 +77,7 @@ class Run:
             with Load(engine.port, ledger, self.draw.getrandbits(32), threads=self.options.threads, rest=self.options.rest,
                       local=not peer, hello=hello) as load:  # fmt: skip
                 try:
-                    yield Bench(
-                        engine,
-                        sink,
-                        load,
-                        ledger,
-                        self.draw,
-                        say,
-                        (
-                            self.work / "kurir.log",
-                            *(
-                                self.work / n
-                                for n in (f"{self.options.peer}.log", "exim-mainlog", "exim-paniclog")
-                            ),
-                        ),
-                    )
+                    yield Bench(engine, sink, load, ledger, self.draw, say, (self.work / "kurir.log", *(self.work / n for n in (f"{self.options.peer}.log", "exim-mainlog", "exim-paniclog"))))
                 finally:
                     load.pause()
                     engine.kill_all()
@@ -119,9 +109,7 @@ def kill_part(run: Run) -> None:
         name = f"kurir workers={workers}"
         for size, cell in _limited(run, run.rounds(name, fault, "kills", wanted)):
             folder = run.work / f"kills{workers}-{cell.cycles}"
-            with run.bench(
-                lambda port, f=folder, w=workers: KurirEngine(f, port, run.work / "kurir.log", w)
-            ) as bench:
+            with run.bench(lambda port, f=folder, w=workers: run.kurir(f, port, w)) as bench:
                 kills.run_round(bench, cell, run.progress, size, folder)
 
 
@@ -132,10 +120,12 @@ def cut_part(run: Run) -> None:
         run.skip(f"power cuts: loop mounts or EXT4_IOC_SHUTDOWN do not work here ({why})")
         return
     for flag, fault in powercut.FLAGS.items():
+        if run.options.flag not in (None, flag):
+            continue
         for size, cell in _limited(run, run.rounds("kurir workers=0", fault, "cuts", run.options.cuts)):
             with powercut.Image(run.work / "disk.img", run.work / "disk") as image:
                 folder = image.at / "k"
-                with run.bench(lambda port, f=folder: KurirEngine(f, port, run.work / "kurir.log")) as bench:
+                with run.bench(lambda port, f=folder: run.kurir(f, port)) as bench:
                     powercut.run_round(bench, cell, run.progress, size, folder, image, flag)
 
 
@@ -179,24 +169,20 @@ def _limited(run: Run, rounds: Iterator[tuple[int, "report.Cell"]]) -> Iterator[
 Look = Callable[[Bench, Path, Gate], tuple[list[float], list[str]]]
 
 
-def _once(
-    run: Run, part: str, fault: str, folder: Path, look: Look, env: dict[str, str] | None = None
-) -> None:
+def _once(run: Run, part: str, fault: str, folder: Path, look: Look, env: dict[str, str] | None = None) -> None:
     """Do one thing to one server, drain, judge."""
     cell = run.progress.cell("kurir workers=0", fault, run.command(part))
     if cell.cycles and not cell.problems:
         return
     gate = Gate()
     began = time.monotonic()
-    with run.bench(lambda port: KurirEngine(folder, port, run.work / "kurir.log", env=env), gate) as bench:
+    with run.bench(lambda port: run.kurir(folder, port, env=env), gate) as bench:
         bench.engine.start()
         recover, problems = look(bench, folder, gate)
         gate.shut = False
         bench.book(cell, run.progress, 1, recover, began, 0, problems, folder)
     run.good &= cell.good
-    say(
-        f"{fault}: accepted {cell.accepted} lost {cell.lost} duplicated {cell.duplicated} problems {cell.problems}"
-    )
+    say(f"{fault}: accepted {cell.accepted} lost {cell.lost} duplicated {cell.duplicated} problems {cell.problems}")
 
 
 def syscall_part(run: Run) -> None:
@@ -281,28 +267,23 @@ PARTS: dict[str, Callable[[Run], None]] = {
 
 def options(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
-    p = argparse.ArgumentParser(
-        prog="scripts/torture", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    p = argparse.ArgumentParser(prog="scripts/torture", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--short", action="store_true", help="minutes instead of hours")
     p.add_argument("--kills", type=int, help="how many kills (half with workers=0, half with workers=1)")
     p.add_argument("--cuts", type=int, help="how many power cuts with each flag")
     p.add_argument("--sites", type=int, help="how many failing system calls (0: all)")
     p.add_argument("--only", choices=sorted(PARTS), help="one part")
     p.add_argument("--peer", choices=sorted(peers.PEERS), help="torture another engine (kills and cuts)")
-    p.add_argument(
-        "--state", type=Path, help="folder of results; an earlier run in it is continued (default: a new one)"
-    )
+    p.add_argument("--state", type=Path, help="folder of results; an earlier run in it is continued (default: a new one)")
     p.add_argument("--report", type=Path, help="write the table there (Markdown)")
-    p.add_argument(
-        "--workers", type=int, action="append", help="kills: only with so many workers (default: 0 and 1)"
-    )
+    p.add_argument("--workers", type=int, action="append", help="kills: only with so many workers (default: 0 and 1)")
+    p.add_argument("--flag", type=int, choices=(1, 2), help="cuts: only this kind")
+    p.add_argument("--mutations", action="store_true", help="break copies of Kurir; each must be noticed")
     p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--source", type=Path, help="folder of another Kurir's source (src), for the mutation check")
     p.add_argument("--threads", type=int, default=3, help="senders")
     p.add_argument("--rest", type=float, default=0.01, help="mean seconds between two messages of a sender")
-    p.add_argument(
-        "--minutes", type=float, default=0.0, help="stop after the round during which this time is over"
-    )
+    p.add_argument("--minutes", type=float, default=0.0, help="stop after the round during which this time is over")
     p.add_argument("--go-on", action="store_true", help="go on after a problem")
     o = p.parse_args(arguments)
     form = SHORT if o.short else LONG
@@ -322,10 +303,11 @@ def _interrupted(number: int, frame: object) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run; 0 when nothing was lost."""
-    run = Run(options(arguments))
-    signal.signal(
-        signal.SIGTERM, _interrupted
-    )  # as the first process of a namespace nothing else would stop us
+    chosen = options(arguments)
+    if chosen.mutations:
+        return mutations.main()
+    run = Run(chosen)
+    signal.signal(signal.SIGTERM, _interrupted)  # as the first process of a namespace nothing else would stop us
     try:
         if run.options.peer:
             peer_part(run)
