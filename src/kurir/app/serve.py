@@ -35,7 +35,7 @@ class Bound:
     """Sockets by the place they listen at; kept over reloads, one for each worker."""
 
     sockets: dict[str, list[socket.socket]] = field(default_factory=dict)
-    _wanted: dict[str, int] = field(default_factory=dict)
+    wanted: dict[str, int] = field(default_factory=dict)
 
     def copy(self) -> "Bound":
         """Return what a reload may add to: until `adopt` nothing that is in use changes."""
@@ -47,12 +47,12 @@ class Bound:
         missing = count - len(have)
         if missing > 0:
             have = self.sockets[spec] = [*have, *bind(spec, missing, mode=mode, beside=have)]
-        self._wanted[spec] = count
+        self.wanted[spec] = count
         return have[:count]
 
     def adopt(self, fresh: "Bound") -> None:
         """Take over what a copy has taken; close what it did not ask for."""
-        kept = {spec: fresh.sockets[spec][:count] for spec, count in fresh._wanted.items()}
+        kept = {spec: fresh.sockets[spec][:count] for spec, count in fresh.wanted.items()}
         self._close(fresh.sockets, kept)
         self.sockets = kept
 
