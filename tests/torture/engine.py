@@ -123,7 +123,10 @@ class KurirEngine:
     def kill_all(self) -> None:
         """SIGKILL the whole group."""
         pids = [*self.victims().values(), *self._known]
-        self.kurir.kill_all()
+        try:
+            self.kurir.kill_all()
+        except ProcessLookupError:  # it had ended by itself, as it may without a disk
+            self.kurir.process = None
         wait_gone(pids)
 
     def kill(self, role: str) -> None:
@@ -155,7 +158,7 @@ class KurirEngine:
         with suppress(OSError, ValueError):
             url = f"http://127.0.0.1:{self.kurir.admin}/metrics"
             with urllib.request.urlopen(url, timeout=3) as r:
-                m = re.search(rf"^{name} (\S+)", r.read().decode(), re.M)
+                m = re.search(rf"^{name} (\S+)", r.read().decode(), re.MULTILINE)
                 return float(m[1]) if m else -1.0
         return -1.0
 

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-_MARK = re.compile(rb"^X-Torture: (\S+)", re.M)
+_MARK = re.compile(rb"^X-Torture: (\S+)", re.MULTILINE)
 _REFUSED = re.compile(rb"refused\d+@sink\.test")
 _SENDER = "sender@example.test"
 

@@ -23,7 +23,9 @@ def row(cell: Cell) -> str:
 
 def render(progress: Progress) -> str:
     """Return the report as Markdown."""
-    cells = sorted(progress.cells.values(), key=lambda c: (not c.engine.startswith("kurir"), c.engine, c.fault))
+    cells = sorted(
+        progress.cells.values(), key=lambda c: (not c.engine.startswith("kurir"), c.engine, c.fault)
+    )
     text = "# Torture\n\n" + _HEAD + "".join(row(c) for c in cells)
     text += (
         "\n*accepted*: messages answered with 250.  *lost*: recipients of them that never got it.  "

@@ -6,12 +6,13 @@ import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from kurir import __version__
 from kurir.config import Config, ConfigError, load
 from kurir.net import BindError, bind
-from kurir.reception import ListenerSettings
+from kurir.web import Figures
 
 from . import logs, privileges, settings
 from .brain import BrainPart
@@ -20,7 +21,7 @@ from .delivery import DeliveryPart
 from .link import BrainLink
 from .logs import Log
 from .part import Part, Stop, run
-from .reception import ReceptionPart
+from .reception import Doors, ReceptionPart
 from .reporting import Reporting
 from .setup import certificates, trial
 from .supervisor import Lifeline, Role, Supervisor
@@ -158,25 +159,22 @@ def _processes(config: Config, bound: Bound) -> list[Role]:
     brain_spec = f"unix:{config.server.state / settings.BRAIN_SOCKET}"
     if count == 0:
         mine = [(listener, sockets[0]) for listener, sockets in listening]
-        return [Role("all", lambda line: _everything(config, line, mine, admin))]
+        return [Role("all", partial(_everything, config, mine, admin))]
     brain = bound.take(brain_spec, 1, 0o600)[0]
-    roles = [Role("brain", lambda line: _brain(config, line, brain))]
+    roles = [Role("brain", partial(_brain, config, brain))]
     for i in range(count):
         mine = [(listener, sockets[i]) for listener, sockets in listening]
-        roles.append(Role(f"reception-{i + 1}", lambda line, mine=mine: _reception(config, line, mine)))  # type: ignore[misc]
-    roles += [Role(f"delivery-{i + 1}", lambda line: _delivery(config, line)) for i in range(count)]
-    roles.append(Role("control", lambda line: _control(config, line, admin)))
+        roles.append(Role(f"reception-{i + 1}", partial(_reception, config, mine)))
+    roles += [Role(f"delivery-{i + 1}", partial(_delivery, config)) for i in range(count)]
+    roles.append(Role("control", partial(_control, config, admin)))
     return roles
-
-
-Doors = Sequence[tuple[ListenerSettings, socket.socket]]
 
 
 def _log(config: Config, role: str) -> Log:
     return logs.make(config.log.format, config.log.level, os.environ, role)
 
 
-def _everything(config: Config, line: Lifeline, doors: Doors, admin: Sequence[socket.socket]) -> int:
+def _everything(config: Config, doors: Doors, admin: Sequence[socket.socket], line: Lifeline) -> int:
     log = _log(config, "all")
 
     async def parts(stop: Stop) -> Sequence[Part]:
@@ -200,12 +198,12 @@ class _Rest:
     async def start(self) -> None:
         config, log, brain, doors, admin = self._make
 
-        async def gather() -> Sequence[object]:
+        async def gather() -> Sequence[Figures]:
             return brain.gather()
 
         delivery = DeliveryPart(config, log, brain.door)
         reception = ReceptionPart(config, log, brain.door, doors)
-        control = ControlPart(config, log, brain.operate, gather, admin)  # type: ignore[arg-type]
+        control = ControlPart(config, log, brain.operate, gather, admin)
         for part in (delivery, control, reception):
             await part.start()
             self._started.append(part)
@@ -217,7 +215,7 @@ class _Rest:
             await part.stop()
 
 
-def _brain(config: Config, line: Lifeline, listener: socket.socket) -> int:
+def _brain(config: Config, listener: socket.socket, line: Lifeline) -> int:
     log = _log(config, "brain")
 
     async def parts(stop: Stop) -> Sequence[Part]:
@@ -230,7 +228,7 @@ def _link(config: Config, role: str) -> BrainLink:
     return BrainLink(str(config.server.state / settings.BRAIN_SOCKET), role)
 
 
-def _reception(config: Config, line: Lifeline, doors: Doors) -> int:
+def _reception(config: Config, doors: Doors, line: Lifeline) -> int:
     log = _log(config, "reception")
 
     async def parts(_: Stop) -> Sequence[Part]:
@@ -252,7 +250,7 @@ def _delivery(config: Config, line: Lifeline) -> int:
     return run(parts, line, log)
 
 
-def _control(config: Config, line: Lifeline, admin: Sequence[socket.socket]) -> int:
+def _control(config: Config, admin: Sequence[socket.socket], line: Lifeline) -> int:
     log = _log(config, "control")
 
     async def parts(_: Stop) -> Sequence[Part]:

@@ -22,8 +22,6 @@ _SIGNALS = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 RESTART_FIRST = 0.1
 RESTART_MAX = 10.0
 HEALTHY_AFTER = 30.0
-# What a role exits with when it can never start with this configuration.
-EXIT_CONFIGURATION = 78
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,6 @@ class Supervisor:
     on_ready: Callable[["Supervisor"], None]
     reload: Callable[[], list[Role] | None]
     log: Callable[..., None]
-    drain_seconds: float = 30.0
     _pipe: tuple[int, int] = (-1, -1)
     _stopping: bool = False
     _announced: bool = False

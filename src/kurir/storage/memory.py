@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from kurir.delivery.ports import BodyDamaged
 from kurir.identity.ports import Account
-from kurir.model import Event, EventKind, Fate, Observation, Outcome, encode_id
+from kurir.model import Event, EventKind, Fate, Outcome, encode_id
 from kurir.queue.asks import Lease, NoticeWork
 from kurir.queue.ports import (
     Change,
@@ -290,14 +290,3 @@ class MemoryAccounts:
     def remove(self, name: str) -> bool:
         """Delete an account; False where there was none."""
         return self._accounts.pop(name.lower(), None) is not None
-
-
-class MemoryObservations:
-    """Observations in a list, uncounted."""
-
-    def __init__(self) -> None:
-        self.seen: list[Observation] = []
-
-    def add(self, batch: Sequence[Observation]) -> None:
-        """Note them."""
-        self.seen += batch

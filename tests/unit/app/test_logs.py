@@ -33,7 +33,7 @@ class MemoryLog:
 
 
 class NoStore:
-    next_number = begin_epoch = notice_number = None
+    next_number = begin_epoch = notice_number = last_outcomes = None
 
     def commit(self, changes):
         pass

@@ -12,6 +12,7 @@ if _FOLDER and _FOLDER not in sys.path:
 
 def dkimpy():
     """Return the module; skips the test, by name, where it is missing."""
+    pytest.importorskip("nacl", reason="dkimpy needs pynacl (pip install pynacl, or set KURIR_ORACLES)")
     return pytest.importorskip(
         "dkim", reason="dkimpy is not installed (pip install dkimpy, or set KURIR_ORACLES)"
     )

@@ -5,7 +5,8 @@ whole, who sealed it and what they found: a trusted forwarder's word counts wher
 `Sealer` adds a set from what this server itself wrote about the message (`own_results`).
 """
 
-from .seal import OwnResults, Sealer, Sealing, own_results
+from .results import OwnResults, of_arc, own_results
+from .seal import Sealer, Sealing
 from .settings import ArcSettings
 from .verdict import ArcHop, ArcReason, ArcResult, ArcVerdict
 from .verify import ArcCheck, check_message
@@ -21,5 +22,6 @@ __all__ = [
     "Sealer",
     "Sealing",
     "check_message",
+    "of_arc",
     "own_results",
 ]

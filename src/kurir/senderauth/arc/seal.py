@@ -2,14 +2,12 @@
 
 `Sealer.begin` reads the header, `Sealing.feed` hashes the body as it goes by, `Sealing.fields` makes the three fields,
 which go in front of the header.  What was found about the message comes from the Authentication-Results that this
-server wrote when the message came in (`own_results`): a foreign one cannot pose as ours, since those were removed.
+server wrote when the message came in (`results.own_results`): a foreign one cannot pose as ours, since those were removed.
 """
 
 import base64
 import hashlib
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from kurir.message import Headers
 from kurir.senderauth.dkim.body import BodyDigests
@@ -18,50 +16,14 @@ from kurir.senderauth.dkim.settings import SigningSettings
 from kurir.senderauth.dkim.signing import SigningKey, tag_lines
 
 from .chain import ChainProblem, last_status, read_chain
+from .results import OwnResults
 from .settings import ArcSettings
 from .verdict import ArcResult
 
-_BLANKS = re.compile(r"[ \t]+")
-# What senders choose stands in quoted strings and comments: it must not be read as a result of ours.
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"|\((?:[^()\\]|\\.)*+\)')
-_ARC = re.compile(r"(?:\A|;) ?arc ?= ?([a-z]+)", re.IGNORECASE)
 _LINE = 76
 
 _SIGNING = SigningSettings()
 _CHECKING = ArcSettings()
-
-
-@dataclass(frozen=True, slots=True)
-class OwnResults:
-    """What this server found: `text` is the part behind the name (``spf=pass …; dkim=…``), `chain` the ARC result.
-
-    `chain` is None where nothing is said of a chain.
-    """
-
-    server: str
-    text: str
-    chain: ArcResult | None
-
-
-def own_results(headers: Headers, server: str) -> OwnResults | None:
-    """Join the Authentication-Results fields (RFC 8601) of `server`, uppermost first; None where there is none."""
-    parts: list[str] = []
-    for value in headers.all(b"authentication-results"):
-        name, semicolon, said = value.decode("utf-8", "replace").partition(";")
-        if semicolon and name.split()[:1] == [server]:
-            parts.append(_BLANKS.sub(" ", said).strip(" ;"))
-    parts = [part for part in parts if part and part.lower() != "none"]
-    if not parts:
-        return None
-    text = "; ".join(parts)
-    found = [m.lower() for m in _ARC.findall(_QUOTED.sub("", text))]
-    if not found:
-        chain = None
-    elif len(found) == 1 and found[0] in ("none", "pass"):
-        chain = ArcResult(found[0])
-    else:
-        chain = ArcResult.FAIL
-    return OwnResults(server, text, chain)
 
 
 def covered_names(headers: Headers, settings: SigningSettings = _SIGNING) -> tuple[str, ...]:

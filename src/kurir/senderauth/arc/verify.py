@@ -63,12 +63,13 @@ class ArcCheck:
     async def _judge(self, keys: KeyLookup, now: float) -> int:
         newest = self._sets[-1]
         messages = self._checked()
-        # All keys are fetched at once; what each lookup came to is met again below.
-        stamps = {s.record_name: s for a in self._sets for s in (a.stamp, a.signature.stamp)}
-        await asyncio.gather(*(keys.find(stamp) for stamp in stamps.values()), return_exceptions=True)
+        # The newest signature first: where it fails, which is common, nobody's keys are asked for in vain.
         problem = await self._message_problem(newest, keys, now)
         if problem is not None:
             raise _as_chain_problem(newest.instance, problem, ArcReason.MESSAGE_CHANGED)
+        # All other keys at once; what each lookup came to is met again where the key is used.
+        stamps = {s.record_name: s for s in (a.stamp for a in self._sets)}
+        await asyncio.gather(*(keys.find(stamp) for stamp in stamps.values()), return_exceptions=True)
         await self._check_seals(keys)
         oldest = newest.instance
         for arc_set in reversed(messages[:-1]):

@@ -10,6 +10,7 @@ from .body import BodyDigest, BodyDigests
 from .canon import Canon
 from .keylookup import TxtLookup
 from .keyrecord import KeyRecord, parse_key_record, record_text, same_key, txt_strings, zone_line
+from .results import of_dkim
 from .selectors import Decision, Plan, Selector, SelectorState, Sighting, Step, plan_selectors, sighting_of
 from .settings import DkimSettings, SelectorSettings, SigningSettings
 from .signature import Algorithm
@@ -42,6 +43,7 @@ __all__ = [
     "Step",
     "TxtLookup",
     "check_message",
+    "of_dkim",
     "parse_key_record",
     "plan_selectors",
     "record_text",

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from kurir.message import scan
 from kurir.net.ports import DnsAnswer, DnsStatus
-from kurir.senderauth.dkim import DkimReason, DkimResult, DkimSettings, DkimVerdict, record_text
+from kurir.senderauth.dkim import DkimReason, DkimResult, DkimSettings, DkimVerdict, of_dkim, record_text
 from kurir.senderauth.dkim.verdict import RESULTS
+from kurir.senderauth.results import MethodResult
 
 from .material import MAIL, NOW, TxtZone, check, ed_key, rsa_key, signed, zone
 
@@ -249,6 +250,24 @@ def test_facts_of_a_verdict():
     assert (rsa.key_bits, ed.key_bits, rsa.signed_at, rsa.unsigned) == (2048, 256, int(NOW), None)
     assert rsa.mark == re.search(rb"\r\n b=(.{8})", signed())[1].decode()
     assert {"from", "to", "cc", "subject"} <= set(rsa.names)
+
+
+def test_what_the_field_says():
+    rsa, _ = check(signed())
+    assert of_dkim(rsa) == MethodResult(
+        "dkim",
+        "pass",
+        (
+            ("header.d", "example.org"),
+            ("header.i", "@example.org"),
+            ("header.s", "r"),
+            ("header.a", "rsa-sha256"),
+            ("header.b", rsa.mark),
+        ),
+    )
+    failed = one(signed(MAIL, rsa_key()).replace(b"there.", b"there!"), zone(r=RSA_TEXT + b"; t=y"))
+    assert (of_dkim(failed).result, of_dkim(failed).comment) == ("neutral", "body changed, key in testing")
+    assert of_dkim(one(MAIL)) == MethodResult("dkim", "none", comment="no signature")
 
 
 def test_slow_dns_ends_at_the_deadline():
