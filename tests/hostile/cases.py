@@ -77,9 +77,7 @@ TO = Step(b"RCPT TO:<box+%ID%@example.test>\r\n", ("250 2.1.5",))
 DATA = Step(b"DATA\r\n", ("354",))
 RSET = Step(b"RSET\r\n", ("250",))
 HEAD = b"From: <%FROM%>\r\nSubject: %ID%\r\n\r\n"
-SMUGGLED = (
-    b"MAIL FROM:<%FROM%>\r\nRCPT TO:<box+%ID%@example.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nhello\r\n.\r\n"
-)
+SMUGGLED = b"MAIL FROM:<%FROM%>\r\nRCPT TO:<box+%ID%@example.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nhello\r\n.\r\n"
 FINE = ("250 2.0.0",)
 
 

@@ -1,7 +1,24 @@
 """Catalogue A: where a line, a command and a message end (RFC 5321 sections 2.3.8, 4.1.1.4, 4.5.3.1)."""
 
 from .cases import (
-    ALL, DATA, FINE, FROM, HEAD, LOGGED_IN, MX, PLAIN, RSET, SMUGGLED, TO, Case, End, Step, bdat, chunks, data, say,
+    ALL,
+    DATA,
+    FINE,
+    FROM,
+    HEAD,
+    LOGGED_IN,
+    MX,
+    PLAIN,
+    RSET,
+    SMUGGLED,
+    TO,
+    Case,
+    End,
+    Step,
+    bdat,
+    chunks,
+    data,
+    say,
 )  # fmt: skip
 
 BARE = "550 5.5.2"

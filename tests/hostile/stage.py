@@ -29,7 +29,9 @@ class Stage:
         self.server.start()
         for name, password in (("user", PASSWORD), ("box", "box-box-box-box")):
             self.server.user(name, password)
-        self.player = Player(self.server.smtp, self.server.submissions, self.server.ca)
+        self.player = Player(
+            self.server.smtp, self.server.submissions, self.server.submission, self.server.ca
+        )
 
     def close(self) -> None:
         """Stop the server; it must still be there, and end in order."""
@@ -53,11 +55,15 @@ class Stage:
     def reckon(self) -> list[str]:
         """Compare the mailboxes with what the runs should have left; return every difference."""
         stored = self.stored()
-        wrong = [f"a message of nobody: {bodies}" for run, bodies in stored.items() if run not in self.player.runs]
+        wrong = [
+            f"a message of nobody: {bodies}" for run, bodies in stored.items() if run not in self.player.runs
+        ]
         for run, (case, transport) in self.player.runs.items():
             wanted = sorted(_kept(body, run, transport) for body in case.bodies)
             if sorted(stored.get(run, [])) != wanted:
-                wrong.append(f"{case.title} over {transport.value}: stored {stored.get(run)}, wanted {wanted}")
+                wrong.append(
+                    f"{case.title} over {transport.value}: stored {stored.get(run)}, wanted {wanted}"
+                )
         balance = self.server.audit()
         if not balance.get("balanced", balance.get("ok", True)):
             wrong.append(f"the audit: {balance}")
