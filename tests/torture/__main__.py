@@ -4,7 +4,9 @@ Parts: kills, cuts, syscalls, full, descriptors, clock, order.  A part that cann
 """
 
 import argparse
+import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -14,15 +16,16 @@ from pathlib import Path
 
 from tests.harness.sink import Sink
 
-from . import kills, peers, powercut, report
+from . import clock, descriptors, full, kills, mutations, order, peers, powercut, report, syscalls
 from .engine import Engine, KurirEngine
 from .ledger import Ledger
 from .load import Load
-from .rounds import Bench, Progress, sink_script
+from .probe import Gate
+from .rounds import Bench, Progress
 
 ROUND = 20  # cycles between two comparisons with the ledger
-SHORT = {"kills": 12, "cuts": 8}
-LONG = {"kills": 10_000, "cuts": 2_000}
+SHORT = {"kills": 12, "cuts": 6, "sites": 30}
+LONG = {"kills": 10_000, "cuts": 2_000, "sites": 0}
 
 
 def say(text: str) -> None:
@@ -53,16 +56,22 @@ class Run:
         extra = f" --peer {o.peer}" if o.peer else ""
         return f"scripts/torture --only {part}{extra} --seed {o.seed}"
 
+    def kurir(
+        self, folder: Path, sink: int, workers: int = 0, env: dict[str, str] | None = None
+    ) -> KurirEngine:
+        """Return a Kurir."""
+        return KurirEngine(folder, sink, self.work / "kurir.log", workers, env, self.options.source)
+
     def skip(self, text: str) -> None:
         """Say that something is not tested."""
         self.skipped.append(text)
         loudly(text)
 
     @contextmanager
-    def bench(self, make: Callable[[int], Engine]) -> Iterator[Bench]:
+    def bench(self, make: Callable[[int], Engine], gate: Gate | None = None) -> Iterator[Bench]:
         """A sink, an engine made for its port, senders and a ledger."""
         ledger = Ledger()
-        with Sink(script=sink_script) as sink:
+        with Sink(script=gate or Gate()) as sink:
             engine = make(sink.port)
             engine.make()
             peer = self.options.peer is not None
@@ -77,7 +86,13 @@ class Run:
                         ledger,
                         self.draw,
                         say,
-                        (self.work / "kurir.log", self.work / f"{self.options.peer}.log"),
+                        (
+                            self.work / "kurir.log",
+                            *(
+                                self.work / n
+                                for n in (f"{self.options.peer}.log", "exim-mainlog", "exim-paniclog")
+                            ),
+                        ),
                     )
                 finally:
                     load.pause()
@@ -104,15 +119,13 @@ class Run:
 
 def kill_part(run: Run) -> None:
     """(a)."""
-    for workers in (0, 1):
+    for workers in run.options.workers:
         fault = "kill -9"
-        wanted = run.options.kills // 2
+        wanted = run.options.kills // len(run.options.workers)
         name = f"kurir workers={workers}"
         for size, cell in _limited(run, run.rounds(name, fault, "kills", wanted)):
             folder = run.work / f"kills{workers}-{cell.cycles}"
-            with run.bench(
-                lambda port, f=folder, w=workers: KurirEngine(f, port, run.work / "kurir.log", w)
-            ) as bench:
+            with run.bench(lambda port, f=folder, w=workers: run.kurir(f, port, w)) as bench:
                 kills.run_round(bench, cell, run.progress, size, folder)
 
 
@@ -123,10 +136,12 @@ def cut_part(run: Run) -> None:
         run.skip(f"power cuts: loop mounts or EXT4_IOC_SHUTDOWN do not work here ({why})")
         return
     for flag, fault in powercut.FLAGS.items():
+        if run.options.flag not in (None, flag):
+            continue
         for size, cell in _limited(run, run.rounds("kurir workers=0", fault, "cuts", run.options.cuts)):
             with powercut.Image(run.work / "disk.img", run.work / "disk") as image:
                 folder = image.at / "k"
-                with run.bench(lambda port, f=folder: KurirEngine(f, port, run.work / "kurir.log")) as bench:
+                with run.bench(lambda port, f=folder: run.kurir(f, port)) as bench:
                     powercut.run_round(bench, cell, run.progress, size, folder, image, flag)
 
 
@@ -167,7 +182,107 @@ def _limited(run: Run, rounds: Iterator[tuple[int, "report.Cell"]]) -> Iterator[
             return
 
 
-PARTS: dict[str, Callable[[Run], None]] = {"kills": kill_part, "cuts": cut_part}
+Look = Callable[[Bench, Path, Gate], tuple[list[float], list[str]]]
+
+
+def _once(
+    run: Run, part: str, fault: str, folder: Path, look: Look, env: dict[str, str] | None = None
+) -> None:
+    """Do one thing to one server, drain, judge."""
+    cell = run.progress.cell("kurir workers=0", fault, run.command(part))
+    if cell.cycles and not cell.problems:
+        return
+    gate = Gate()
+    began = time.monotonic()
+    with run.bench(lambda port: run.kurir(folder, port, env=env), gate) as bench:
+        bench.engine.start()
+        recover, problems = look(bench, folder, gate)
+        gate.shut = False
+        bench.book(cell, run.progress, 1, recover, began, 0, problems, folder)
+    run.good &= cell.good
+    say(
+        f"{fault}: accepted {cell.accepted} lost {cell.lost} duplicated {cell.duplicated} problems {cell.problems}"
+    )
+
+
+def syscall_part(run: Run) -> None:
+    """(c)."""
+    why = syscalls.available()
+    if why:
+        run.skip(f"failing system calls: {why}")
+        return
+    folder = run.work / "syscalls"
+    log = run.work / "strace.log"
+
+    def look(bench: Bench, _: Path, gate: Gate) -> tuple[list[float], list[str]]:
+        recover: list[float] = []
+        problems: list[str] = []
+        todo = syscalls.chosen(syscalls.sites(bench, log), run.options.sites, run.draw)
+        for n, site in enumerate(todo, 1):
+            took, wrong = syscalls.fail(bench, site, log)
+            problems += wrong
+            recover += [took] if took is not None else []
+            if n % 20 == 0 or wrong:
+                say(f"system calls: {n}/{len(todo)} {wrong or ''}")
+        for limit in (50_000, 150_000, 400_000):
+            took, wrong = syscalls.short_write(bench, limit)
+            problems += wrong
+            recover += [took] if took is not None else []
+        say(f"system calls: {len(todo)} sites and 3 short writes")
+        run.progress.cell("kurir workers=0", FAILING, run.command("syscalls")).cycles += len(todo) + 2
+        return recover, problems
+
+    _once(run, "syscalls", FAILING, folder, look)
+
+
+FAILING = "failing system calls"
+
+
+def full_part(run: Run) -> None:
+    """(d)."""
+    if os.getuid() != 0:
+        run.skip("full disk: mounting a tmpfs needs root")
+        return
+    with full.tmpfs(run.work / "small", "size=64m") as at:
+        _once(run, "full", "full disk", at / "k", lambda b, _, g: full.disk(b, at, g))
+    with full.tmpfs(run.work / "few", "size=200m,nr_inodes=300") as at:
+        _once(run, "full", "no inodes", at / "k", lambda b, _, g: full.inodes(b, at))
+
+
+def descriptor_part(run: Run) -> None:
+    """(e)."""
+    _once(run, "descriptors", "no descriptors", run.work / "few-fds", lambda b, _, g: descriptors.exhaust(b))
+
+
+def clock_part(run: Run) -> None:
+    """(f)."""
+    if clock.library() is None:
+        run.skip("jumping clocks: libfaketime is not installed (Debian package faketime)")
+        return
+    dial = run.work / "dial"
+    look: Look = lambda b, _, g: clock.jump(b, dial, g)  # noqa: E731
+    _once(run, "clock", "clock +-400 days", run.work / "clock", look, clock.environment(dial))
+
+
+def order_part(run: Run) -> None:
+    """The order of syncs and acknowledgements, seen in a trace."""
+    why = syscalls.available()
+    if why:
+        run.skip(f"order of syncs: {why}")
+        return
+    log = run.work / "order.log"
+    _once(run, "order", "order of syncs", run.work / "order", lambda b, _, g: order.look(b, log))
+
+
+PARTS: dict[str, Callable[[Run], None]] = {
+    "order": order_part,
+    "kills": kill_part,
+    "cuts": cut_part,
+    "full": full_part,
+    "descriptors": descriptor_part,
+    "clock": clock_part,
+    "syscalls": syscall_part,
+}
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
@@ -178,13 +293,22 @@ def options(arguments: list[str]) -> argparse.Namespace:
     p.add_argument("--short", action="store_true", help="minutes instead of hours")
     p.add_argument("--kills", type=int, help="how many kills (half with workers=0, half with workers=1)")
     p.add_argument("--cuts", type=int, help="how many power cuts with each flag")
+    p.add_argument("--sites", type=int, help="how many failing system calls (0: all)")
     p.add_argument("--only", choices=sorted(PARTS), help="one part")
     p.add_argument("--peer", choices=sorted(peers.PEERS), help="torture another engine (kills and cuts)")
     p.add_argument(
         "--state", type=Path, help="folder of results; an earlier run in it is continued (default: a new one)"
     )
     p.add_argument("--report", type=Path, help="write the table there (Markdown)")
+    p.add_argument(
+        "--workers", type=int, action="append", help="kills: only with so many workers (default: 0 and 1)"
+    )
+    p.add_argument("--flag", type=int, choices=(1, 2), help="cuts: only this kind")
+    p.add_argument("--mutations", action="store_true", help="break copies of Kurir; each must be noticed")
     p.add_argument("--seed", type=int, default=1)
+    p.add_argument(
+        "--source", type=Path, help="folder of another Kurir's source (src), for the mutation check"
+    )
     p.add_argument("--threads", type=int, default=3, help="senders")
     p.add_argument("--rest", type=float, default=0.01, help="mean seconds between two messages of a sender")
     p.add_argument(
@@ -195,15 +319,27 @@ def options(arguments: list[str]) -> argparse.Namespace:
     form = SHORT if o.short else LONG
     o.kills = form["kills"] if o.kills is None else o.kills
     o.cuts = form["cuts"] if o.cuts is None else o.cuts
+    o.sites = form["sites"] if o.sites is None else o.sites
     o.state = o.state or Path(tempfile.mkdtemp(prefix="kurir-torture-state-"))
     o.go_on = o.go_on or o.peer is not None  # what others lose is a figure, not a reason to stop
+    o.workers = o.workers or [0, 1]
     o.began = time.monotonic()
     return o
 
 
+def _interrupted(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main(arguments: list[str]) -> int:
     """Run; 0 when nothing was lost."""
-    run = Run(options(arguments))
+    chosen = options(arguments)
+    if chosen.mutations:
+        return mutations.main()
+    run = Run(chosen)
+    signal.signal(
+        signal.SIGTERM, _interrupted
+    )  # as the first process of a namespace nothing else would stop us
     try:
         if run.options.peer:
             peer_part(run)

@@ -86,12 +86,12 @@ class Load:
             if _reply(lines)[:1] != b"2":
                 return
             s.sendall(f"EHLO {self.hello}\r\n".encode())
-            _reply(lines)
+            pipelining = b"PIPELINING" in _reply(lines)
             for _ in range(draw.randint(1, 25)):
                 if not self._open.is_set() or self._end.is_set():
                     break
                 message, rcpts = self.compose(draw)
-                self.submit(s, lines, message, rcpts)
+                self.submit(s, lines, message, rcpts, pipelining=pipelining)
                 time.sleep(self.rest * draw.random() * 2)
             s.sendall(b"QUIT\r\n")
 
@@ -118,12 +118,19 @@ class Load:
         )
         return head.encode() + body, tuple(dict.fromkeys(rcpts))
 
-    def submit(self, s: socket.socket, lines: object, message: bytes, rcpts: tuple[str, ...]) -> bytes:
+    def submit(self, s: socket.socket, lines: object, message: bytes, rcpts: tuple[str, ...],
+               *, pipelining: bool = True) -> bytes:  # fmt: skip
         """One transaction; returns the last reply."""
         envelope = [f"MAIL FROM:<{SENDER}>", *(f"RCPT TO:<{r}>" for r in rcpts), "DATA"]
         began = time.monotonic()
-        s.sendall("".join(line + "\r\n" for line in envelope).encode())
-        replies = [_reply(lines) for _ in envelope]
+        replies = []
+        if pipelining:
+            s.sendall("".join(line + "\r\n" for line in envelope).encode())
+        for line in envelope:
+            if not pipelining:
+                s.sendall(f"{line}\r\n".encode())
+            replies.append(_reply(lines))
+        replies = [r.splitlines()[-1] for r in replies]
         if not replies[-1].startswith(b"354"):
             worst = next((r for r in replies if r[:1] not in (b"2", b"3")), replies[-1])
             self.ledger.answered(worst)
@@ -145,12 +152,15 @@ class Load:
 
 
 def _reply(lines: object) -> bytes:
+    """Read one whole reply."""
+    said = b""
     while True:
         line: bytes = lines.readline()  # type: ignore[attr-defined]
         if not line.endswith(b"\n"):
             raise ConnectionError("closed in the middle of a reply")
+        said += line
         if line[3:4] != b"-":
-            return line
+            return said
 
 
 reply = _reply

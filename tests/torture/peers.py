@@ -8,6 +8,7 @@ what has a fixed path (OpenSMTPD's spool) is mounted over in the mount namespace
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -15,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.harness.kurir import free_offset
 
 from .engine import wait_gone
 from .ledger import Ledger
@@ -38,8 +41,14 @@ def _own(path: Path, user: str) -> None:
     os.chown(path, entry.pw_uid, entry.pw_gid)
 
 
-def _files(*folders: Path) -> int:
-    return sum(1 for folder in folders for _, _, names in os.walk(folder) for _ in names)
+def _files(*folders: Path, complete: Callable[[Path], object] = lambda _: True) -> int:
+    count = 0
+    for folder in folders:
+        for here, _, names in os.walk(folder):
+            for name in names:
+                with suppress(OSError):  # delivered this moment
+                    count += bool(complete(Path(here, name)))
+    return count
 
 
 def _postfix(e: "PeerEngine") -> list[str]:
@@ -75,21 +84,26 @@ def _postfix(e: "PeerEngine") -> list[str]:
 
 
 def _postfix_waiting(e: "PeerEngine") -> int:
-    return _files(*(e.at / "spool" / d for d in ("incoming", "active", "deferred", "maildrop")))
+    # A queue file is complete when it is executable; the rest was never acknowledged.
+    return _files(
+        *(e.at / "spool" / d for d in ("incoming", "active", "deferred")),
+        complete=lambda f: f.stat().st_mode & 0o100,
+    )
 
 
 def _exim(e: "PeerEngine") -> list[str]:
     conf = e.at / "exim.conf"
     if not conf.exists():
-        for folder in (e.at, e.at / "spool", e.at / "log"):
+        for folder in (e.at, e.at / "spool"):
             folder.mkdir(exist_ok=True)
             _own(folder, "Debian-exim")
         conf.write_text(f"""\
 primary_hostname = mx.peer.test
+exim_path = {ROOT}/usr/sbin/exim4
 exim_user = Debian-exim
 exim_group = Debian-exim
 spool_directory = {e.at}/spool
-log_file_path = {e.at}/log/%slog
+log_file_path = {e.log.parent}/exim-%slog
 pid_file_path = {e.at}/spool/exim.pid
 split_spool_directory = true
 daemon_smtp_ports = {e.port}
@@ -133,11 +147,15 @@ begin rewrite
 begin authenticators
 """)
         conf.chmod(0o644)
+        for name in ("main", "reject", "panic"):
+            log = e.log.parent / f"exim-{name}log"
+            log.touch()
+            _own(log, "Debian-exim")
     return [str(ROOT / "usr/sbin/exim4"), "-C", str(conf), "-bdf", "-q2s"]
 
 
 def _exim_waiting(e: "PeerEngine") -> int:
-    return _files(e.at / "spool/input")
+    return _files(e.at / "spool/input", complete=lambda f: f.name.endswith("-H"))
 
 
 SMTPD_SPOOL = Path("/var/spool/smtpd")
@@ -177,7 +195,7 @@ match from local for any action "out"
 
 
 def _opensmtpd_waiting(e: "PeerEngine") -> int:
-    return _files(e.at / "spool/queue", e.at / "spool/incoming")
+    return _files(e.at / "spool/queue")
 
 
 POSTFIX = Path("/usr/sbin/postfix")
@@ -213,9 +231,7 @@ class PeerEngine:
         self.mounts: list[Path] = []
         self._peer = PEERS[name]
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as s:
-            s.bind((HOST, 0))
-            self.port = int(s.getsockname()[1])
+        self.port = free_offset() + 25
 
     def make(self) -> None:
         """Everything is made at the first start."""
@@ -252,6 +268,9 @@ class PeerEngine:
         """SIGKILL the namespace."""
         if self._process is not None:
             pids = [*self._tree()]
+            for pid in pids[:1]:  # the first of a process namespace takes all others with it
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self._process.kill()
             self._process.wait()
             self._process = None

@@ -18,10 +18,16 @@ class NoticeDesk:
         self._writer = writer
         self._head_limit = head_limit
 
-    async def fulfil(self, work: NoticeWork) -> Accepted | Refused:
-        """Render one report and hand it in.  A second one with the same id is answered by the brain."""
+    async def fulfil(self, work: NoticeWork) -> Accepted | Refused | None:
+        """Render one report and hand it in; None where the brain went away meanwhile.
+
+        A second one with the same id is answered by the brain.
+        """
         original = await self._original(work)
-        return await self._brain.accept(self._writer.write(work, original))
+        try:
+            return await self._brain.accept(self._writer.write(work, original))
+        except (ConnectionError, TimeoutError):
+            return None
 
     async def _original(self, work: NoticeWork) -> bytes:
         """Return the octets that the report may return: all of them, or the header.

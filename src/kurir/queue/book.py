@@ -67,16 +67,18 @@ class Book:
 
     def moved(self, mail: Mail, errands: list[Errand], now: float) -> None:
         """Errands were settled: file each where its state says."""
-        deferred = False
+        deferred = held = False
         for errand in errands:
             errand.lease = None
             errand.site = None
             if errand.state is State.WAITING:
                 deferred = True
                 self.wheel.add(errand.due, errand)
+            elif errand.state is State.HELD:
+                held = True
         if not mail.open:
             self.forget(mail)
-        elif deferred:
+        elif deferred or held:
             self.fresh.drop(mail)
-            if mail.date is None:
+            if deferred and mail.date is None:
                 self.watch(mail, now)

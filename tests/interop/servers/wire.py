@@ -54,6 +54,14 @@ class Wire:
         self._socket.sendall(line.encode() + b"\r\n")
         return self._expect(self._reply(), klass)
 
+    def say(self, octets: bytes) -> None:
+        """Send octets as they are."""
+        self._socket.sendall(octets)
+
+    def hear(self, klass: str = "2") -> str:
+        """Return the next reply.  Raises `Refused` for one of another class."""
+        return self._expect(self._reply(), klass)
+
     def start_tls(self, context: ssl.SSLContext, name: str = "localhost") -> None:
         """Go over to TLS and say hello again."""
         self.command("STARTTLS")

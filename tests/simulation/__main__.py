@@ -1,0 +1,103 @@
+"""The command behind scripts/simulate: many seeds with progress, or one with its story."""
+
+import argparse
+import multiprocessing
+import os
+import random
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from .world import Options, Result, run
+
+CORPUS = Path(__file__).with_name("corpus.txt")
+DAY = 86400.0
+TAIL = 60
+
+
+def corpus() -> list[int]:
+    """Return the seeds that once failed."""
+    lines = CORPUS.read_text().splitlines()
+    return [int(line.split()[0]) for line in lines if line.strip() and not line.startswith("#")]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/simulate")
+    parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--minutes", type=float)
+    parser.add_argument("--first", type=int, help="begin here instead of at a random seed")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--messages", type=int)
+    parser.add_argument("--together", choices=("yes", "no"))
+    parser.add_argument("--shuffle", choices=("yes", "no"))
+    parser.add_argument("--without", default="")
+    parser.add_argument("--tail", type=int, default=TAIL)
+    return parser.parse_args()
+
+
+def _options(args: argparse.Namespace) -> Options:
+    flags = {"yes": True, "no": False, None: None}
+    without = frozenset(w for w in args.without.split(",") if w)
+    return Options(args.messages, flags[args.together], flags[args.shuffle], without)
+
+
+def _seeds(args: argparse.Namespace) -> Iterator[int]:
+    first = args.first if args.first is not None else random.randrange(1_000_000, 1 << 40)
+    end = time.monotonic() + args.minutes * 60 if args.minutes else None
+    count = 0
+    while time.monotonic() < end if end else count < args.seeds:
+        yield first + count
+        count += 1
+
+
+def _one(job: tuple[int, Options]) -> Result:
+    return run(*job)
+
+
+def _tell(result: Result, options: Options, tail: int) -> None:
+    print(f"\nseed {result.seed}  {options}  hash {result.trace_hash[:16]}")
+    for line in result.tail[-tail:] if tail else ():
+        print(f"  {line[:220]}")
+    for line in result.broken[:10]:
+        print(f"  BROKEN {line}")
+    print(f"  again: scripts/simulate --seed {result.seed}")
+
+
+def main() -> int:
+    """Run, show progress, tell what failed; 1 when something did."""
+    args = _arguments()
+    options = _options(args)
+    if args.seed is not None:
+        result = run(args.seed, options)
+        _tell(result, options, args.tail)
+        print(f"  {result.virtual_seconds / DAY:.2f} virtual days, {result.steps} steps")
+        return int(bool(result.broken))
+    started, done, days, steps, failed = time.monotonic(), 0, 0.0, 0, []
+    with multiprocessing.get_context("fork").Pool(args.jobs) as pool:
+        for result in pool.imap_unordered(_one, ((s, options) for s in _seeds(args))):
+            done += 1
+            days += result.virtual_seconds / DAY
+            steps += result.steps
+            if result.broken:
+                failed.append(result.seed)
+                _tell(result, options, args.tail)
+                if args.keep:
+                    with CORPUS.open("a") as f:
+                        f.write(f"{result.seed}  # {result.broken[0][:100]}\n")
+            if sys.stderr.isatty():
+                print(
+                    f"\r{done} seeds, {days:.0f} virtual days, {len(failed)} failed ", end="", file=sys.stderr
+                )
+    seconds = time.monotonic() - started
+    print(
+        f"{done} seeds, {days:.1f} virtual days, {steps} steps in {seconds:.0f} s; failed: {failed or 'none'}"
+    )
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONHASHSEED", "0")
+    sys.exit(main())
