@@ -185,6 +185,10 @@ class Sink:
             elif verb == "RSET":
                 mail, rcpts = "", []
                 s.sendall(b"250 2.0.0 ok\r\n")
+            elif verb == "STARTTLS":
+                self._says(s, "STARTTLS", "", b"454 4.7.0 no TLS today\r\n")
+            elif verb == "AUTH":
+                self._says(s, "AUTH", line, b"235 2.7.0 welcome\r\n")
             elif verb == "QUIT":
                 self._says(s, "QUIT", "", b"221 2.0.0 bye\r\n")
                 return

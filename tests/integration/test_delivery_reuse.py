@@ -93,6 +93,32 @@ async def test_idle_connections_end():
     assert p.connections == 2
 
 
+async def test_a_connection_that_works_while_the_hand_stops_ends_with_its_work():
+    async with peer() as p:
+        taken = asyncio.Event()
+        say = p.say
+
+        async def slowly(reader, writer, answer):
+            if answer == p.script["dot"]:
+                await taken.wait()
+            return await say(reader, writer, answer)
+
+        p.say = slowly
+        s = smarthost_settings(p.port, timeouts=QUICK, idle=60.0)
+        harness = Harness(s)
+        sending = asyncio.create_task(harness.deliver(leases(s, 1)))
+        while "DATA" not in p.lines:
+            await asyncio.sleep(0.01)
+        stopping = asyncio.create_task(harness.hand.drain(30))
+        await asyncio.sleep(0.01)
+        taken.set()
+        async with asyncio.timeout(5):
+            await stopping
+            results = await sending
+    assert {o.kind for o in results.values()} == {H}
+    assert p.lines[-1] == "QUIT"
+
+
 @pytest.mark.parametrize("parting", [CLOSE, (b"421 4.4.2 idle too long\r\n", CLOSE)])
 async def test_a_connection_that_the_peer_closed_while_idle_is_no_failure(parting):
     async with peer({"MAIL": [b"250 ok\r\n", parting, b"250 ok\r\n"]}) as p:

@@ -26,13 +26,25 @@ delay_notice = [{NOTICE}]
 connect = 1.5
 banner = 1.5
 hello = 1.5
+tls = 1.5
+auth = 1.5
 command = 1.5
 data = 1.5
 final_dot = 1.5
 """
 
-STEPS = ("BANNER", "EHLO", "MAIL", "RCPT", "DATA", "BODY")
-STAGES = {"BANNER": "banner", "EHLO": "helo", "MAIL": "mail", "RCPT": "rcpt", "DATA": "data", "BODY": "body"}
+STEPS = ("BANNER", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BODY")
+SESSION = STEPS[:4]  # a refusal there is about us, not about the message
+STAGES = {
+    "BANNER": "banner",
+    "EHLO": "helo",
+    "STARTTLS": "tls",
+    "AUTH": "auth",
+    "MAIL": "mail",
+    "RCPT": "rcpt",
+    "DATA": "data",
+    "BODY": "body",
+}
 # fault -> what the server says, and the words of it that the sender and the operator must be able to read
 FAULTS: dict[str, tuple[Any, str]] = {
     "later": (b"451 4.7.1 Greylisted, please come back\r\n", "451 4.7.1 Greylisted, please come back"),
@@ -67,19 +79,34 @@ class Case:
     @property
     def refused(self) -> bool:
         """Whether it is over at once: a 5xx about the message.  One about the session may be about us."""
-        return self.fault == "never" and self.step not in ("BANNER", "EHLO")
+        return self.fault == "never" and self.step not in SESSION
 
     @property
     def unknown(self) -> bool:
         """Whether the message may have arrived in spite of everything."""
         return self.step == "BODY" and self.fault in SILENT
 
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        more = {"STARTTLS": ("STARTTLS",), "AUTH": ("AUTH PLAIN",)}.get(self.step, ())
+        return ("PIPELINING", "8BITMIME", "DSN", "ENHANCEDSTATUSCODES", *more)
+
+    def url(self, port: int) -> str:
+        login = "me:secret@" if self.step == "AUTH" else ""
+        tls = {"STARTTLS": "require", "AUTH": "opportunistic"}.get(self.step, "none")
+        return f"smtp://{login}127.0.0.1:{port}?tls={tls}"
+
     def script(self, verb: str, _: str, attempt: int) -> Any:
         return FAULTS[self.fault][0] if verb == self.step and attempt <= self.times else None
 
 
 PERSISTENT = [Case(step, fault) for step in STEPS for fault in FAULTS]
-MENDING = [Case(step, fault, 1) for step in STEPS for fault in FAULTS if not Case(step, fault).refused]
+MENDING = [
+    Case(step, fault, 1)
+    for step in STEPS
+    for fault in FAULTS
+    if step != "STARTTLS" and not Case(step, fault).refused  # this server has no TLS to mend
+]
 POLITE = [Case("QUIT", fault) for fault in ("never", "close", "hang")]  # the message is over by then
 ALL = PERSISTENT + MENDING + POLITE
 
@@ -96,10 +123,10 @@ class World:
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder: Path = tmp_path_factory.mktemp("matrix") / "kurir"
     with ExitStack() as stack:
-        sinks = {c.domain: stack.enter_context(Sink(c.script)) for c in ALL}
+        sinks = {c.domain: stack.enter_context(Sink(c.script, c.extensions)) for c in ALL}
         roads = "".join(
-            f'[[roads]]\nname = "{d[:-5]}"\nurl = "smtp://127.0.0.1:{s.port}?tls=none"\nrecipients = ["{d}"]\n'
-            for d, s in sinks.items()
+            f'[[roads]]\nname = "{c.domain[:-5]}"\nurl = "{c.url(sinks[c.domain].port)}"\nrecipients = ["{c.domain}"]\n'
+            for c in ALL
         )
         kurir = Kurir(folder, workers=request.param, toml=SETTINGS + roads)
         password = stack.enter_context(kurir).user("alice", "correct horse")

@@ -76,7 +76,11 @@ def knocking(port: int) -> Iterator[list[str]]:
 
 @WORKERS
 def test_sigterm_drains_under_load(tmp_path: Path, workers: int) -> None:
-    with Sink() as sink:
+    def slowly(verb: str, _line: str, _n: int) -> None:
+        if verb == "BODY":
+            time.sleep(0.1)  # so that deliveries are open when the signal comes
+
+    with Sink(slowly) as sink:
         kurir = server(tmp_path / "kurir", sink, workers)
         kurir.start()
         with Load(kurir.smtp) as load:

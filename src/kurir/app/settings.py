@@ -24,6 +24,8 @@ SANDBOX_SOCKET = "run/sandbox.sock"
 SUBMIT_SOCKET = "run/submit.sock"
 CONTROL_SOCKET = "run/control.sock"
 BRAIN_SOCKET = "run/brain.sock"
+# Mail is taken again when this much more than `limits.disk_free` is free (or a quarter of it), so that it does not flutter.
+DISK_MARGIN = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def queue(config: Config, *, hands_here: bool = False) -> QueueSettings:
         postmaster=postmaster(config),
         recover=min(QueueSettings().recover, q.retry[0]),
         disk_low=free,
-        disk_high=free + free // 4,
+        disk_high=free + min(free // 4, DISK_MARGIN),
         reconnect_grace=0.0 if hands_here else QueueSettings().reconnect_grace,
     )
 

@@ -107,7 +107,7 @@ class DeliveryHand:
             waiting, pool.queue = list(pool.queue), type(pool.queue)()
             for lease in waiting:
                 self._settled(lease, [])
-            pool.release_idle()
+            pool.drain()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout)
         left = list(self._tasks)

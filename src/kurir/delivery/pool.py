@@ -21,6 +21,7 @@ class SitePool:
 
     __slots__ = (
         "_cool_until",
+        "_draining",
         "_ended",
         "_idle",
         "_reaper",
@@ -40,6 +41,7 @@ class SitePool:
         self.lanes = 0
         self.connected = 0
         self._cool_until = 0.0
+        self._draining = False
         self._idle: list[
             tuple[asyncio.Future[Lease | None], float]
         ] = []  # and until when; the first ends first
@@ -79,7 +81,7 @@ class SitePool:
         """
         if self.queue:
             return self.queue.popleft() if reached or not self.connected else None
-        if not connected or not self._tools.settings.idle:
+        if not connected or not self._tools.settings.idle or self._draining:
             return None
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[Lease | None] = loop.create_future()
@@ -104,8 +106,9 @@ class SitePool:
         if idle:
             self._reaper = loop.call_at(idle[0][1], self._reap)
 
-    def release_idle(self) -> None:
-        """End the connections that have no work (drain)."""
+    def drain(self) -> None:
+        """End the connections that have no work, and the others as soon as theirs is done."""
+        self._draining = True
         idle, self._idle = self._idle, []
         for waiting, _ in idle:
             _give_up(waiting)
