@@ -203,16 +203,30 @@ class Kurir:
         """Run a command with --json and return its document."""
         return json.loads(self.cli(*arguments, "--json", stdin=stdin, check=check).stdout)
 
-    def ask(self, *arguments: str) -> Any:
-        """Do as `json`, but in this process: for what only looks, and is asked again and again."""
+    def inside(self, *arguments: str, config: bool = True) -> tuple[int, str, str]:
+        """Run a command in this process, for what is asked again and again: (exit code, output, errors)."""
         from kurir.cli.main import main
 
-        said = io.StringIO()
-        command = [*arguments, "--json", "-c", str(self.config)]
-        asked = (mock.patch.dict(os.environ, self.env), contextlib.redirect_stdout(said))
-        with asked[0], asked[1], contextlib.suppress(SystemExit):
-            main(command)
-        return json.loads(said.getvalue())
+        said, errors, code = io.StringIO(), io.StringIO(), 0
+        command = [*arguments, *(["-c", str(self.config)] if config else [])]
+        surroundings = (
+            mock.patch.dict(os.environ, self.env),
+            mock.patch.object(sys, "argv", ["kurir", *command]),
+            contextlib.redirect_stdout(said),
+            contextlib.redirect_stderr(errors),
+        )
+        with contextlib.ExitStack() as stack:
+            for surrounding in surroundings:
+                stack.enter_context(surrounding)
+            try:
+                main(command)
+            except SystemExit as e:
+                code = e.code if isinstance(e.code, int) else 1
+        return code, said.getvalue(), errors.getvalue()
+
+    def ask(self, *arguments: str) -> Any:
+        """Return the document of a command with --json, whatever its exit code, asked in this process."""
+        return json.loads(self.inside(*arguments, "--json")[1])
 
     def user(self, name: str, password: str | None = None) -> str:
         """Make an account ``name@domain`` and return its password."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.harness.sink import Sink
 
-from . import clock, descriptors, full, kills, order, peers, powercut, report, syscalls
+from . import clock, descriptors, full, kills, mutations, order, peers, powercut, report, syscalls
 from .engine import Engine, KurirEngine
 from .ledger import Ledger
 from .load import Load
@@ -55,6 +55,12 @@ class Run:
         o = self.options
         extra = f" --peer {o.peer}" if o.peer else ""
         return f"scripts/torture --only {part}{extra} --seed {o.seed}"
+
+    def kurir(
+        self, folder: Path, sink: int, workers: int = 0, env: dict[str, str] | None = None
+    ) -> KurirEngine:
+        """Return a Kurir."""
+        return KurirEngine(folder, sink, self.work / "kurir.log", workers, env, self.options.source)
 
     def skip(self, text: str) -> None:
         """Say that something is not tested."""
@@ -119,9 +125,7 @@ def kill_part(run: Run) -> None:
         name = f"kurir workers={workers}"
         for size, cell in _limited(run, run.rounds(name, fault, "kills", wanted)):
             folder = run.work / f"kills{workers}-{cell.cycles}"
-            with run.bench(
-                lambda port, f=folder, w=workers: KurirEngine(f, port, run.work / "kurir.log", w)
-            ) as bench:
+            with run.bench(lambda port, f=folder, w=workers: run.kurir(f, port, w)) as bench:
                 kills.run_round(bench, cell, run.progress, size, folder)
 
 
@@ -132,10 +136,12 @@ def cut_part(run: Run) -> None:
         run.skip(f"power cuts: loop mounts or EXT4_IOC_SHUTDOWN do not work here ({why})")
         return
     for flag, fault in powercut.FLAGS.items():
+        if run.options.flag not in (None, flag):
+            continue
         for size, cell in _limited(run, run.rounds("kurir workers=0", fault, "cuts", run.options.cuts)):
             with powercut.Image(run.work / "disk.img", run.work / "disk") as image:
                 folder = image.at / "k"
-                with run.bench(lambda port, f=folder: KurirEngine(f, port, run.work / "kurir.log")) as bench:
+                with run.bench(lambda port, f=folder: run.kurir(f, port)) as bench:
                     powercut.run_round(bench, cell, run.progress, size, folder, image, flag)
 
 
@@ -188,7 +194,7 @@ def _once(
         return
     gate = Gate()
     began = time.monotonic()
-    with run.bench(lambda port: KurirEngine(folder, port, run.work / "kurir.log", env=env), gate) as bench:
+    with run.bench(lambda port: run.kurir(folder, port, env=env), gate) as bench:
         bench.engine.start()
         recover, problems = look(bench, folder, gate)
         gate.shut = False
@@ -297,7 +303,12 @@ def options(arguments: list[str]) -> argparse.Namespace:
     p.add_argument(
         "--workers", type=int, action="append", help="kills: only with so many workers (default: 0 and 1)"
     )
+    p.add_argument("--flag", type=int, choices=(1, 2), help="cuts: only this kind")
+    p.add_argument("--mutations", action="store_true", help="break copies of Kurir; each must be noticed")
     p.add_argument("--seed", type=int, default=1)
+    p.add_argument(
+        "--source", type=Path, help="folder of another Kurir's source (src), for the mutation check"
+    )
     p.add_argument("--threads", type=int, default=3, help="senders")
     p.add_argument("--rest", type=float, default=0.01, help="mean seconds between two messages of a sender")
     p.add_argument(
@@ -322,7 +333,10 @@ def _interrupted(number: int, frame: object) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run; 0 when nothing was lost."""
-    run = Run(options(arguments))
+    chosen = options(arguments)
+    if chosen.mutations:
+        return mutations.main()
+    run = Run(chosen)
     signal.signal(
         signal.SIGTERM, _interrupted
     )  # as the first process of a namespace nothing else would stop us

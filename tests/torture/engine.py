@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import Protocol
 
@@ -155,7 +156,7 @@ class KurirEngine:
 
     def gauge(self, name: str) -> float:
         """Read one figure of the metrics; -1 where the server does not answer."""
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, HTTPException):
             url = f"http://127.0.0.1:{self.kurir.admin}/metrics"
             with urllib.request.urlopen(url, timeout=3) as r:
                 m = re.search(rf"^{name} (\S+)", r.read().decode(), re.MULTILINE)

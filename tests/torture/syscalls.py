@@ -70,7 +70,11 @@ class Strace:
         """Detach; return the log."""
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGINT)
-        self._process.wait(20)
+        try:
+            self._process.wait(3)
+        except subprocess.TimeoutExpired:  # seen after an injected KILL; what it traced goes on or is gone
+            self._process.kill()
+            self._process.wait()
         return self.log.read_text(errors="replace")
 
 

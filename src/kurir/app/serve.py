@@ -35,21 +35,38 @@ class Bound:
     """Sockets by the place they listen at; kept over reloads, one for each worker."""
 
     sockets: dict[str, list[socket.socket]] = field(default_factory=dict)
+    wanted: dict[str, int] = field(default_factory=dict)
+
+    def copy(self) -> "Bound":
+        """Return what a reload may add to: until `adopt` nothing that is in use changes."""
+        return Bound({spec: list(sockets) for spec, sockets in self.sockets.items()})
 
     def take(self, spec: str, count: int, mode: int = 0o660) -> list[socket.socket]:
-        """Return the sockets of a place, binding them where that is new.  Raises `BindError`."""
+        """Return the sockets of a place, binding those that are missing.  Raises `BindError`."""
         have = self.sockets.get(spec, [])
-        if len(have) != count:
-            for s in have:
-                s.close()
-            have = self.sockets[spec] = bind(spec, count, mode=mode)
-        return have
+        missing = count - len(have)
+        if missing > 0:
+            have = self.sockets[spec] = [*have, *bind(spec, missing, mode=mode, beside=have)]
+        self.wanted[spec] = count
+        return have[:count]
 
-    def keep(self, specs: set[str]) -> None:
-        """Close what is not listened at any more."""
-        for spec in set(self.sockets) - specs:
-            for s in self.sockets.pop(spec):
-                s.close()
+    def adopt(self, fresh: "Bound") -> None:
+        """Take over what a copy has taken; close what it did not ask for."""
+        kept = {spec: fresh.sockets[spec][:count] for spec, count in fresh.wanted.items()}
+        self._close(fresh.sockets, kept)
+        self.sockets = kept
+
+    def reject(self, fresh: "Bound") -> None:
+        """Forget a copy that came to nothing: close what it has bound."""
+        self._close(fresh.sockets, self.sockets)
+
+    @staticmethod
+    def _close(sockets: dict[str, list[socket.socket]], kept: dict[str, list[socket.socket]]) -> None:
+        stay = {id(s) for some in kept.values() for s in some}
+        for some in sockets.values():
+            for s in some:
+                if id(s) not in stay:
+                    s.close()
 
 
 def workers(config: Config) -> int:
@@ -123,14 +140,23 @@ def _become(config: Config) -> None:
 
 
 def _roles(config: Config, bound: Bound) -> list[Role]:
-    """Bind what is listened at and return the processes.  Raises `BindError`."""
+    """Bind what is listened at and return the processes.  Raises `BindError`, and then nothing has changed."""
+    fresh = bound.copy()
+    try:
+        roles = _processes(config, fresh)
+    except BaseException:
+        bound.reject(fresh)
+        raise
+    bound.adopt(fresh)
+    return roles
+
+
+def _processes(config: Config, bound: Bound) -> list[Role]:
     count = workers(config)
     shares = max(count, 1)
-    doors = settings.doors(config)
-    listening = [(d.listener, bound.take(d.spec, shares, d.mode)) for d in doors]
+    listening = [(d.listener, bound.take(d.spec, shares, d.mode)) for d in settings.doors(config)]
     admin = [bound.take(spec, 1)[0] for spec in config.listen.admin]
     brain_spec = f"unix:{config.server.state / settings.BRAIN_SOCKET}"
-    bound.keep({d.spec for d in doors} | set(config.listen.admin) | ({brain_spec} if count else set()))
     if count == 0:
         mine = [(listener, sockets[0]) for listener, sockets in listening]
         return [Role("all", partial(_everything, config, mine, admin))]
@@ -219,7 +245,7 @@ def _delivery(config: Config, line: Lifeline) -> int:
     async def parts(_: Stop) -> Sequence[Part]:
         link = _link(config, "delivery")
         part = DeliveryPart(config, log, link)
-        return [part, _Connected(link, part), Reporting(link, part.figures)]
+        return [_Connected(link, part), Reporting(link, part.figures)]
 
     return run(parts, line, log)
 
@@ -236,7 +262,7 @@ def _control(config: Config, admin: Sequence[socket.socket], line: Lifeline) -> 
 
 
 class _Connected:
-    """The link as a part; with `delivery` it offers the hand first."""
+    """The link as a part; with `delivery` it offers the hand first, and stays until that has settled its last lease."""
 
     name = "link"
 
@@ -246,10 +272,13 @@ class _Connected:
 
     async def start(self) -> None:
         if self._delivery is not None:
+            await self._delivery.start()
             self._link.attach(self._delivery.hand, self._delivery.hand.busy)
         await self._link.start()
 
     async def stop(self) -> None:
+        if self._delivery is not None:
+            await self._delivery.stop()
         await asyncio.sleep(0)  # what was settled in the last turn goes out first
         await self._link.close()
 

@@ -87,8 +87,14 @@ class Supervisor:
     def _start_due(self) -> None:
         now = time.monotonic()
         for role in self.roles:
-            if role.pid == 0 and role.due is not None and role.due <= now and not self._stopping:
+            due = self._due(role)
+            if due is not None and due <= now and not self._stopping:
                 self._fork(role)
+
+    def _due(self, role: Role) -> float | None:
+        """Return when a role is to be started; None while it runs, or is new and those before it still drain."""
+        takes_over = bool(self._old) and role.started == 0.0
+        return role.due if role.pid == 0 and not takes_over else None
 
     def _fork(self, role: Role) -> None:
         reading, writing = os.pipe()
@@ -141,7 +147,7 @@ class Supervisor:
         if any(r.ready >= 0 for r in self.roles):
             return 0.02
         now = time.monotonic()
-        due = [r.due - now for r in self.roles if r.pid == 0 and r.due is not None]
+        due = [at - now for at in map(self._due, self.roles) if at is not None]
         return max(0.0, min([*due, 5.0]))
 
     # -- signals ----------------------------------------------------------------
