@@ -10,8 +10,9 @@ MIB = 1024 * KIB
 class FactsSettings:
     """How facts are kept.
 
-    `page_size` applies to a new database only.  A WAL above `wal_soft` is started anew at the next chance;
-    above `wal_hard` the checkpoint waits up to `wal_patience` for readers (commits wait with it).
+    `page_size` applies to a new database only.  A WAL with more than `wal_soft` in it is written from its start
+    again at the next chance (up to four times that stays on disk); above `wal_hard` the checkpoint waits up to
+    `wal_patience` for readers (commits wait with it) and empties the file.
     """
 
     page_size: int = 4096

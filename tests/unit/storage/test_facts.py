@@ -11,7 +11,7 @@ import pytest
 
 from kurir.queue.ports import StoreError, StoreFull
 from kurir.storage.database import open_reader
-from kurir.storage.facts import FACTS, SqliteFacts
+from kurir.storage.facts import FACTS, CheckpointReport, SqliteFacts
 from kurir.storage.layout import Layout
 from kurir.storage.settings import FactsSettings
 
@@ -127,12 +127,16 @@ def test_a_failed_sync_is_never_retried(tmp_path: Path) -> None:
         disk.unregister()
 
 
-def test_the_wal_is_emptied_and_stays_bounded_with_readers(tmp_path: Path) -> None:
+def test_the_wal_is_written_over_and_stays_bounded_with_readers(tmp_path: Path) -> None:
     settings = FactsSettings(wal_soft=200_000, wal_hard=100_000_000)
     facts = SqliteFacts(Layout(tmp_path), StandingClock(), settings)
     fill(facts, 400)
-    assert facts.checkpoint().blocked is False
-    assert facts.wal_size() == 0
+    first = facts.wal_size()
+    assert facts.checkpoint() == CheckpointReport(0, blocked=False)
+    for _ in range(5):
+        fill(facts, 400)
+        assert facts.checkpoint().blocked is False
+    assert 0 < facts.wal_size() < 2 * first
     reader = open_reader(facts.layout.facts)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM message").fetchall()
@@ -142,7 +146,16 @@ def test_the_wal_is_emptied_and_stays_bounded_with_readers(tmp_path: Path) -> No
     assert report.wal > settings.wal_soft
     reader.execute("ROLLBACK")
     reader.close()
-    assert facts.checkpoint().blocked is False
+    assert facts.checkpoint() == CheckpointReport(0, blocked=False)
+    facts.close()
+
+
+def test_a_wal_beyond_all_measure_is_emptied(tmp_path: Path) -> None:
+    settings = FactsSettings(wal_soft=100_000, wal_hard=200_000)
+    facts = SqliteFacts(Layout(tmp_path), StandingClock(), settings)
+    fill(facts, 400)
+    assert facts.wal_size() > settings.wal_hard
+    assert facts.checkpoint() == CheckpointReport(0, blocked=False)
     assert facts.wal_size() == 0
     facts.close()
 
