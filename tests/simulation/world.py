@@ -418,7 +418,9 @@ class World:
 
 def run(seed: int, options: Options | None = None) -> Result:
     """Run one seed to its end."""
+    _catalogue()
     gc.disable()  # when garbage is collected must not depend on what ran before
+    gc.freeze()
     world = World(seed, options or Options())
     try:
         try:
@@ -432,5 +434,7 @@ def run(seed: int, options: Options | None = None) -> Result:
         return world.result()
     finally:
         world.loop.close()
-        gc.enable()
+        del world
         gc.collect()
+        gc.unfreeze()
+        gc.enable()
