@@ -11,7 +11,7 @@ from kurir.queue.ports import Change, Notice, RecipientState, Store, StoreError
 from kurir.storage.facts import SqliteFacts
 from kurir.storage.layout import Layout
 from kurir.storage.memory import MemoryFacts
-from tests.unit.storage.mail import ALICE, NOON, StandingClock, accept, end, reason, wait
+from tests.unit.storage.mail import ALICE, NOON, StandingClock, accept, end, outcome, reason, wait
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -142,3 +142,16 @@ def test_text_that_no_encoding_carries_is_mended_not_lost(store: Store) -> None:
 def test_an_empty_batch_is_nothing(store: Store) -> None:
     store.commit([])
     assert store.next_number() == 1
+
+
+def test_the_last_outcome_of_each_recipient(store: Store) -> None:
+    store.commit([accept(1, "a@example.org", "b@example.org"), accept(2)])
+    assert store.last_outcomes(1) == {}
+    for index, words in ((0, "first"), (1, "other"), (0, "second")):
+        event = Event(
+            number=1, kind=EventKind.ATTEMPTED, at=NOON, recipient=index, outcome=outcome(text=words)
+        )
+        store.commit([Change(events=(event,), recipients=(RecipientState(1, index, None, NOON + 60, 1),))])
+    store.commit([Change(events=(Event(number=1, kind=EventKind.RETRY_ASKED, at=NOON, recipient=0),))])
+    assert store.last_outcomes(1) == {0: outcome(text="second"), 1: outcome(text="other")}
+    assert store.last_outcomes(99) == {}

@@ -1,8 +1,11 @@
 """A real Kurir: made by ``kurir init``, run by ``kurir serve``, asked by the command line, killed at will."""
 
+import contextlib
+import io
 import json
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -10,19 +13,21 @@ import sys
 import time
 from pathlib import Path
 from typing import Any, Self
+from unittest import mock
 
 KURIR = [sys.executable, "-m", "kurir.cli.main"]
 START_SECONDS = 30.0
 
 
 def free_offset() -> int:
-    """Return a port offset with which all of Kurir's ports are free now."""
+    """Return a port offset with which all of Kurir's ports are free now.
+
+    Below the range from which the kernel takes ports for outgoing connections, so that none of them is taken
+    while a server is down for a moment.
+    """
     for _ in range(200):
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            offset = s.getsockname()[1] - 25
-        ports = [24, 25, 465, 587, 8080]
-        if offset + 8080 < 65536 and offset > 1000 and all(_free(p + offset) for p in ports):
+        offset = 20_000 + secrets.randbelow(32_768 - 8080 - 20_000)
+        if all(_free(p + offset) for p in (24, 25, 465, 587, 8080)):
             return offset
     raise RuntimeError("no free ports")
 
@@ -125,6 +130,7 @@ class Kurir:
             if self.answers():
                 return
             time.sleep(0.05)
+        self.kill_all()
         raise TimeoutError(f"kurir does not answer:\n{self.said()}")
 
     def answers(self) -> bool:
@@ -197,6 +203,31 @@ class Kurir:
         """Run a command with --json and return its document."""
         return json.loads(self.cli(*arguments, "--json", stdin=stdin, check=check).stdout)
 
+    def inside(self, *arguments: str, config: bool = True) -> tuple[int, str, str]:
+        """Run a command in this process, for what is asked again and again: (exit code, output, errors)."""
+        from kurir.cli.main import main
+
+        said, errors, code = io.StringIO(), io.StringIO(), 0
+        command = [*arguments, *(["-c", str(self.config)] if config else [])]
+        surroundings = (
+            mock.patch.dict(os.environ, self.env),
+            mock.patch.object(sys, "argv", ["kurir", *command]),
+            contextlib.redirect_stdout(said),
+            contextlib.redirect_stderr(errors),
+        )
+        with contextlib.ExitStack() as stack:
+            for surrounding in surroundings:
+                stack.enter_context(surrounding)
+            try:
+                main(command)
+            except SystemExit as e:
+                code = e.code if isinstance(e.code, int) else 1
+        return code, said.getvalue(), errors.getvalue()
+
+    def ask(self, *arguments: str) -> Any:
+        """Return the document of a command with --json, whatever its exit code, asked in this process."""
+        return json.loads(self.inside(*arguments, "--json")[1])
+
     def user(self, name: str, password: str | None = None) -> str:
         """Make an account ``name@domain`` and return its password."""
         address = name if "@" in name else f"{name}@{self.domain}"
@@ -224,7 +255,7 @@ class Kurir:
 
     def wait_empty(self, timeout: float = 30.0) -> None:
         """Wait until nothing is in the queue."""
-        self.wait("an empty queue", lambda: self.json("queue", "list")["total"] == 0, timeout)
+        self.wait("an empty queue", lambda: self.ask("queue", "list")["total"] == 0, timeout)
 
     def audit(self) -> dict[str, Any]:
         """Run the audit; it must balance."""

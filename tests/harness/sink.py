@@ -143,7 +143,9 @@ class Sink:
                 if self._says(s, "MAIL", line, b"250 2.1.0 ok\r\n"):
                     mail, rcpts = line, []
             elif verb == "RCPT":
-                if self._says(s, "RCPT", line, b"250 2.1.5 ok\r\n"):
+                if not mail:
+                    s.sendall(b"503 5.5.1 MAIL first\r\n")
+                elif self._says(s, "RCPT", line, b"250 2.1.5 ok\r\n"):
                     rcpts.append(line)
             elif verb == "DATA":
                 if not rcpts:

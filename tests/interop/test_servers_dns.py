@@ -10,7 +10,7 @@ from tests.harness.dns import Names
 
 from .servers.bodies import CASES
 from .servers.office import Office, last
-from .servers.peer import free_port
+from .servers.peer import free_port, has_ipv6
 
 pytestmark = pytest.mark.interop
 
@@ -123,6 +123,7 @@ class Net:
         self.hosts = {
             name: stack.enter_context(Sink(scripts.get(name), host=host, port=port))
             for name, host in HOSTS.items()
+            if name != "six" or has_ipv6()
         }
         net = f'[net]\nresolvers = ["{self.names.address}"]\nmx_port = {port}\nallow_loopback_peers = true\n'
         self.office = stack.enter_context(Office(folder / "office", sections=net))
@@ -143,7 +144,7 @@ def net(tmp_path_factory):
             own = [stories[id] for id in ids.values() if id in stories]
             return stories if all(r["attempts"] for m in own for r in m["recipients"]) else None
 
-        stories = net.office.wait("an attempt of each", settled, 40)
+        stories = net.office.wait("an attempt of each", settled, 60)
         net.stories = {domain: stories[id] for domain, id in ids.items()}
         yield net
         assert net.office.audit()["balanced"]
@@ -152,6 +153,8 @@ def net(tmp_path_factory):
 @pytest.mark.parametrize("domain", CASES_BY_DOMAIN)
 def test_domain(net, domain):
     case, story = CASES_BY_DOMAIN[domain], net.stories[domain]
+    if case.host == "six" and "six" not in net.hosts:
+        pytest.skip("this machine has no IPv6: a host with only an AAAA record was not tried")
     step, (recipient,) = last(story), story["recipients"]
     assert (recipient["fate"], step["cause"]) == (case.fate, case.cause), step
     got = [name for name, sink in net.hosts.items() for m in sink.messages if f"@{domain}>" in m.rcpts[0]]

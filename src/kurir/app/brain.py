@@ -18,7 +18,6 @@ from kurir.identity import ConnectionBrake, LoginBrake
 from kurir.model import Observation
 from kurir.model.told import told
 from kurir.queue import Accepted, Brain, Incoming, Lease, NoticeWork, PlanRequest, Store, StoreError
-from kurir.queue.ports import Hand
 from kurir.storage import SqliteAccounts, SqliteFacts, SqliteObservations, StateLock, StateLocked
 from kurir.web import Figures
 
@@ -343,11 +342,6 @@ class RemoteHand:
     def notice(self, notices: Sequence[NoticeWork]) -> None:
         """Ask for reports."""
         self._channel.note("notice", list(notices))
-
-
-def connect_local(part: BrainPart, hand: Hand) -> None:
-    """Give the brain a hand of the same process."""
-    part.brain.hand_connected(hand, ())
 
 
 def _free_octets(folder: object) -> int:

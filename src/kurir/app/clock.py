@@ -1,4 +1,4 @@
-"""The real clock; the only place outside ``net`` that reads it."""
+"""The real clock, as every room of the running server gets it passed in."""
 
 import time
 

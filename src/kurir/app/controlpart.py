@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import uvicorn
@@ -106,6 +106,4 @@ class _Web(uvicorn.Server):
 
     def capture_signals(self) -> Any:
         """Leave signals alone."""
-        import contextlib
-
-        return contextlib.nullcontext()
+        return nullcontext()

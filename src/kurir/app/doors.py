@@ -50,7 +50,7 @@ class LocalDoor:
         """Count a login."""
         (self._logins.succeeded if success else self._logins.failed)(client, account)
 
-    async def ready(self, size: int | None) -> Reply | None:
+    def ready(self, size: int | None) -> Reply | None:
         """Return the reply that refuses mail of that size now, or None."""
         return self._brain.ready(size)
 

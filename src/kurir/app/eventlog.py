@@ -1,15 +1,17 @@
 """One log line per event, after it is durable: a store that tells what it has committed."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
 
-from kurir.model import Event, EventKind, encode_id
+from kurir.model import Address, Event, EventKind, Origin, encode_id
 from kurir.queue.ports import Change, Notice, Store, StoredLetter, StoredMessage
 
-from .logs import Log
+from .logs import Log, stamp
 
 
 class LoggedStore:
-    """A `Store` around another one; the lines are written in the commit thread, behind the commit."""
+    """A `Store` around another one; the lines are made and written by the thread of the log, behind the commit."""
 
     def __init__(self, store: Store, log: Log) -> None:
         self._store = store
@@ -17,13 +19,17 @@ class LoggedStore:
         self.next_number = store.next_number
         self.begin_epoch = store.begin_epoch
         self.notice_number = store.notice_number
+        self.last_outcomes = store.last_outcomes
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Commit, then log."""
         self._store.commit(changes)
-        for change in changes:
-            for event in change.events:
-                self._log.info(event.kind.value, **_values(event, change))
+        # What waits for the log must not keep bodies in memory.
+        facts = [(event, _head(event, change)) for change in changes for event in change.events]
+        now = datetime.now(UTC)
+        self._log.events(
+            len(facts), lambda: [(event.kind.value, _values(event, head, now)) for event, head in facts]
+        )
 
     def waiting(self) -> Iterator[StoredMessage]:
         """Yield every message with waiting recipients."""
@@ -38,16 +44,32 @@ class LoggedStore:
         return self._store.letters(numbers)
 
 
-def _values(event: Event, change: Change) -> dict[str, object]:
-    values: dict[str, object] = {"id": encode_id(event.number)}
-    if event.kind is EventKind.ACCEPTED and change.message is not None:
-        m = change.message
+class _Head(NamedTuple):
+    """What is said of a message when it is accepted."""
+
+    reverse_path: Address | None
+    recipients: int
+    size: int
+    origin: Origin
+    message_id: str
+
+
+def _head(event: Event, change: Change) -> _Head | None:
+    m = change.message
+    if m is None or event.kind is not EventKind.ACCEPTED:
+        return None
+    return _Head(m.reverse_path, len(m.recipients), m.size, m.origin, m.message_id)
+
+
+def _values(event: Event, head: _Head | None, at: datetime) -> dict[str, object]:
+    values: dict[str, object] = {"time": stamp(at), "id": encode_id(event.number)}
+    if head is not None:
         values |= {
-            "from": str(m.reverse_path or "<>"), "recipients": len(m.recipients), "size": m.size,
-            "listener": m.origin.listener, "client": m.origin.client, "message_id": m.message_id,
+            "from": str(head.reverse_path or "<>"), "recipients": head.recipients, "size": head.size,
+            "listener": head.origin.listener, "client": head.origin.client, "message_id": head.message_id,
         }  # fmt: skip
-        if m.origin.account:
-            values["account"] = m.origin.account
+        if head.origin.account:
+            values["account"] = head.origin.account
     if event.recipient >= 0:
         values["recipient"] = event.recipient
     outcome = event.outcome

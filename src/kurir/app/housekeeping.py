@@ -4,7 +4,6 @@ A thread of its own, so that nothing of it delays a commit; each step may be kil
 """
 
 import threading
-import time
 
 from kurir.config import Config
 from kurir.model import Clock
@@ -75,7 +74,7 @@ class Housekeeping:
     def _round(self) -> int:
         moved = self._mover.move_settled(MOVE_AT_ONCE)
         self._facts.checkpoint()
-        now = time.monotonic()
+        now = self._clock.monotonic()
         if now - self._swept_at > SWEEP_EVERY:
             self._swept_at = now
             self._bodies.sweep(self._facts.body_files, self._clock.now())

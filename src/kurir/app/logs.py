@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,12 +22,16 @@ _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 _SECRET = frozenset({"password", "token", "secret", "authorization", "initial", "response"})
 
 
+Lines = Callable[[], Iterable[bytes]]
+
+
 class LineWriter:
     """Writes lines to a file descriptor from a thread.  It is a structlog logger: one method per level."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._lines: deque[bytes] = deque()
+        self._queue: deque[tuple[int, bytes | Lines]] = deque()
+        self._waiting = 0  # lines in the queue
         self._wake = threading.Event()
         self._dropped = 0
         self._closed = False
@@ -35,16 +39,25 @@ class LineWriter:
 
     def msg(self, line: bytes) -> None:
         """Take one line (without its end)."""
-        if len(self._lines) >= MAX_BACKLOG:
-            self._dropped += 1
+        self._take(1, line)
+
+    debug = info = warning = error = critical = exception = msg
+
+    def later(self, count: int, lines: Lines) -> None:
+        """Take `count` lines that are made when they are written."""
+        self._take(count, lines)
+
+    def _take(self, count: int, what: bytes | Lines) -> None:
+        if self._waiting >= MAX_BACKLOG:
+            self._dropped += count
             return
-        self._lines.append(line)
+        self._waiting += count
+        self._queue.append((count, what))
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="log", daemon=True)
             self._thread.start()
-        self._wake.set()
-
-    debug = info = warning = error = critical = exception = msg
+        if not self._wake.is_set():
+            self._wake.set()
 
     def close(self) -> None:
         """Write what is left, for at most a second."""
@@ -57,20 +70,31 @@ class LineWriter:
         while True:
             self._wake.wait()
             self._wake.clear()
-            while self._lines:
-                count = min(len(self._lines), 500)
-                chunk = b"".join(self._lines.popleft() + b"\n" for _ in range(count))
-                if self._dropped:
-                    chunk += b'{"event":"log_lines_dropped","count":%d}\n' % self._dropped
-                    self._dropped = 0
+            while self._queue:
                 try:
-                    view = memoryview(chunk)
+                    view = memoryview(self._chunk())
                     while view:
                         view = view[os.write(self._fd, view) :]
                 except OSError:
                     return  # nobody reads any more: mail goes on without logs
             if self._closed:
                 return
+
+    def _chunk(self) -> bytes:
+        """Take up to 500 lines, more or less, out of the queue."""
+        lines: list[bytes] = []
+        while self._queue and len(lines) < 500:
+            count, what = self._queue.popleft()
+            self._waiting -= count
+            if isinstance(what, bytes):
+                lines.append(what)
+            else:
+                lines.extend(what())
+        if self._dropped:
+            lines.append(b'{"event":"log_lines_dropped","count":%d}' % self._dropped)
+            self._dropped = 0
+        lines.append(b"")
+        return b"\n".join(lines)
 
 
 class Format:
@@ -92,11 +116,31 @@ class Format:
         return b"<%d>%b" % (_PRIORITY.get(method, 6), line) if self._journald else line
 
 
+def stamp(at: datetime) -> str:
+    """Return a time as it stands in a line."""
+    return at.isoformat(timespec="milliseconds")
+
+
 def _stamp(_logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": method, **event}
+    return {"time": event.get("time") or stamp(datetime.now(UTC)), "level": method, **event}
 
 
 Log = Any  # a structlog bound logger; its methods are made at run time
+
+
+def _logger_class(level: int) -> type:
+    class Logger(structlog.make_filtering_bound_logger(level)):  # type: ignore[misc]
+        """The filtering logger of structlog, and a way to log many events at once."""
+
+        def events(self, count: int, events: Callable[[], Iterable[tuple[str, dict[str, object]]]]) -> None:
+            """Log `count` events at level info; `events` makes their names and values, in the writer's thread."""
+            if level <= _LEVELS["info"]:
+                self._logger.later(
+                    count,
+                    lambda: [self._process_event("info", event, values)[0][0] for event, values in events()],
+                )
+
+    return Logger
 
 
 def make(kind: str, level: str, env: Mapping[str, str], role: str) -> Log:
@@ -108,6 +152,5 @@ def make(kind: str, level: str, env: Mapping[str, str], role: str) -> Log:
     return structlog.wrap_logger(
         LineWriter(2),
         processors=[_stamp, Format(kind, colour)],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        role=role,
-    )
+        wrapper_class=_logger_class(_LEVELS[level]),
+    ).bind(role=role)

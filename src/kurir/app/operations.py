@@ -213,6 +213,10 @@ class Operations:
     # -- trace ------------------------------------------------------------------------
 
     async def _erase(self, *, address: str, by: str = "") -> dict[str, Any]:
+        try:
+            parse_address(address)
+        except AddressError as e:  # a misspelt one must not be told "all erased"
+            raise Wrong(told("{address}: {why}", address=address, why=e)) from None
         report = await asyncio.to_thread(self._forget, address, by)
         waiting = [encode_id(n) for n in report.waiting]
         return {"messages": report.messages, "observations": report.observations, "waiting": waiting}

@@ -6,6 +6,8 @@ without, one process runs them all.  Parts are started in order and stopped in r
 
 import asyncio
 import contextlib
+import ctypes
+import gc
 import os
 import signal
 import sys
@@ -17,6 +19,9 @@ from .logs import Log
 from .supervisor import Lifeline
 
 STALL_INTERVAL = 0.1
+# Hardly anything here forms cycles; with Python's own 700 the collector runs for 3 % of the time.
+COLLECTOR = (10_000, 20, 20)
+_M_MMAP_THRESHOLD = -3  # malloc.h
 
 
 class Part(Protocol):
@@ -73,8 +78,26 @@ def run(parts: Callable[["Stop"], Awaitable[Sequence[Part]]], lifeline: Lifeline
         runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     except ImportError:  # uvloop is faster, asyncio does the same
         runner = asyncio.Runner()
+    _map_large_buffers()
     with runner:
         return runner.run(_run(parts, lifeline, log))
+
+
+def _map_large_buffers() -> None:
+    """Let glibc give each block of 256 KiB its own mapping, always.
+
+    uvloop has such a buffer for each TLS session and touches its first pages only.  Left alone, glibc raises its
+    threshold once one was freed and serves the next ones from used memory: 51 KiB an idle TLS session, not 33.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # not glibc
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 256 * 1024)
+
+
+def _calm_collector() -> None:
+    """Let the cycle collector look at what mail makes, rarely, and never again at what the start made."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTOR)
 
 
 class Stop:
@@ -110,6 +133,7 @@ async def _run(make: Callable[[Stop], Awaitable[Sequence[Part]]], lifeline: Life
         print(f"kurir: {e}", file=sys.stderr)
         stop.ask(1)
     else:
+        _calm_collector()
         with contextlib.suppress(OSError):
             os.write(lifeline.ready, b"1")
     os.close(lifeline.ready)

@@ -6,12 +6,13 @@ import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from kurir import __version__
 from kurir.config import Config, ConfigError, load
 from kurir.net import BindError, bind
-from kurir.reception import ListenerSettings
+from kurir.web import Figures
 
 from . import logs, privileges, settings
 from .brain import BrainPart
@@ -20,7 +21,7 @@ from .delivery import DeliveryPart
 from .link import BrainLink
 from .logs import Log
 from .part import Part, Stop, run
-from .reception import ReceptionPart
+from .reception import Doors, ReceptionPart
 from .reporting import Reporting
 from .setup import certificates, trial
 from .supervisor import Lifeline, Role, Supervisor
@@ -34,21 +35,38 @@ class Bound:
     """Sockets by the place they listen at; kept over reloads, one for each worker."""
 
     sockets: dict[str, list[socket.socket]] = field(default_factory=dict)
+    wanted: dict[str, int] = field(default_factory=dict)
+
+    def copy(self) -> "Bound":
+        """Return what a reload may add to: until `adopt` nothing that is in use changes."""
+        return Bound({spec: list(sockets) for spec, sockets in self.sockets.items()})
 
     def take(self, spec: str, count: int, mode: int = 0o660) -> list[socket.socket]:
-        """Return the sockets of a place, binding them where that is new.  Raises `BindError`."""
+        """Return the sockets of a place, binding those that are missing.  Raises `BindError`."""
         have = self.sockets.get(spec, [])
-        if len(have) != count:
-            for s in have:
-                s.close()
-            have = self.sockets[spec] = bind(spec, count, mode=mode)
-        return have
+        missing = count - len(have)
+        if missing > 0:
+            have = self.sockets[spec] = [*have, *bind(spec, missing, mode=mode, beside=have)]
+        self.wanted[spec] = count
+        return have[:count]
 
-    def keep(self, specs: set[str]) -> None:
-        """Close what is not listened at any more."""
-        for spec in set(self.sockets) - specs:
-            for s in self.sockets.pop(spec):
-                s.close()
+    def adopt(self, fresh: "Bound") -> None:
+        """Take over what a copy has taken; close what it did not ask for."""
+        kept = {spec: fresh.sockets[spec][:count] for spec, count in fresh.wanted.items()}
+        self._close(fresh.sockets, kept)
+        self.sockets = kept
+
+    def reject(self, fresh: "Bound") -> None:
+        """Forget a copy that came to nothing: close what it has bound."""
+        self._close(fresh.sockets, self.sockets)
+
+    @staticmethod
+    def _close(sockets: dict[str, list[socket.socket]], kept: dict[str, list[socket.socket]]) -> None:
+        stay = {id(s) for some in kept.values() for s in some}
+        for some in sockets.values():
+            for s in some:
+                if id(s) not in stay:
+                    s.close()
 
 
 def workers(config: Config) -> int:
@@ -122,35 +140,41 @@ def _become(config: Config) -> None:
 
 
 def _roles(config: Config, bound: Bound) -> list[Role]:
-    """Bind what is listened at and return the processes.  Raises `BindError`."""
-    count = workers(config)
-    shares = max(count, 1)
-    doors = settings.doors(config)
-    listening = [(d.listener, bound.take(d.spec, shares, d.mode)) for d in doors]
-    admin = [bound.take(spec, 1)[0] for spec in config.listen.admin]
-    brain_spec = f"unix:{config.server.state / settings.BRAIN_SOCKET}"
-    bound.keep({d.spec for d in doors} | set(config.listen.admin) | ({brain_spec} if count else set()))
-    if count == 0:
-        mine = [(listener, sockets[0]) for listener, sockets in listening]
-        return [Role("all", lambda line: _everything(config, line, mine, admin))]
-    brain = bound.take(brain_spec, 1, 0o600)[0]
-    roles = [Role("brain", lambda line: _brain(config, line, brain))]
-    for i in range(count):
-        mine = [(listener, sockets[i]) for listener, sockets in listening]
-        roles.append(Role(f"reception-{i + 1}", lambda line, mine=mine: _reception(config, line, mine)))  # type: ignore[misc]
-    roles += [Role(f"delivery-{i + 1}", lambda line: _delivery(config, line)) for i in range(count)]
-    roles.append(Role("control", lambda line: _control(config, line, admin)))
+    """Bind what is listened at and return the processes.  Raises `BindError`, and then nothing has changed."""
+    fresh = bound.copy()
+    try:
+        roles = _processes(config, fresh)
+    except BaseException:
+        bound.reject(fresh)
+        raise
+    bound.adopt(fresh)
     return roles
 
 
-Doors = Sequence[tuple[ListenerSettings, socket.socket]]
+def _processes(config: Config, bound: Bound) -> list[Role]:
+    count = workers(config)
+    shares = max(count, 1)
+    listening = [(d.listener, bound.take(d.spec, shares, d.mode)) for d in settings.doors(config)]
+    admin = [bound.take(spec, 1)[0] for spec in config.listen.admin]
+    brain_spec = f"unix:{config.server.state / settings.BRAIN_SOCKET}"
+    if count == 0:
+        mine = [(listener, sockets[0]) for listener, sockets in listening]
+        return [Role("all", partial(_everything, config, mine, admin))]
+    brain = bound.take(brain_spec, 1, 0o600)[0]
+    roles = [Role("brain", partial(_brain, config, brain))]
+    for i in range(count):
+        mine = [(listener, sockets[i]) for listener, sockets in listening]
+        roles.append(Role(f"reception-{i + 1}", partial(_reception, config, mine)))
+    roles += [Role(f"delivery-{i + 1}", partial(_delivery, config)) for i in range(count)]
+    roles.append(Role("control", partial(_control, config, admin)))
+    return roles
 
 
 def _log(config: Config, role: str) -> Log:
     return logs.make(config.log.format, config.log.level, os.environ, role)
 
 
-def _everything(config: Config, line: Lifeline, doors: Doors, admin: Sequence[socket.socket]) -> int:
+def _everything(config: Config, doors: Doors, admin: Sequence[socket.socket], line: Lifeline) -> int:
     log = _log(config, "all")
 
     async def parts(stop: Stop) -> Sequence[Part]:
@@ -174,12 +198,12 @@ class _Rest:
     async def start(self) -> None:
         config, log, brain, doors, admin = self._make
 
-        async def gather() -> Sequence[object]:
+        async def gather() -> Sequence[Figures]:
             return brain.gather()
 
         delivery = DeliveryPart(config, log, brain.door)
         reception = ReceptionPart(config, log, brain.door, doors)
-        control = ControlPart(config, log, brain.operate, gather, admin)  # type: ignore[arg-type]
+        control = ControlPart(config, log, brain.operate, gather, admin)
         for part in (delivery, control, reception):
             await part.start()
             self._started.append(part)
@@ -191,7 +215,7 @@ class _Rest:
             await part.stop()
 
 
-def _brain(config: Config, line: Lifeline, listener: socket.socket) -> int:
+def _brain(config: Config, listener: socket.socket, line: Lifeline) -> int:
     log = _log(config, "brain")
 
     async def parts(stop: Stop) -> Sequence[Part]:
@@ -204,7 +228,7 @@ def _link(config: Config, role: str) -> BrainLink:
     return BrainLink(str(config.server.state / settings.BRAIN_SOCKET), role)
 
 
-def _reception(config: Config, line: Lifeline, doors: Doors) -> int:
+def _reception(config: Config, doors: Doors, line: Lifeline) -> int:
     log = _log(config, "reception")
 
     async def parts(_: Stop) -> Sequence[Part]:
@@ -221,12 +245,12 @@ def _delivery(config: Config, line: Lifeline) -> int:
     async def parts(_: Stop) -> Sequence[Part]:
         link = _link(config, "delivery")
         part = DeliveryPart(config, log, link)
-        return [part, _Connected(link, part), Reporting(link, part.figures)]
+        return [_Connected(link, part), Reporting(link, part.figures)]
 
     return run(parts, line, log)
 
 
-def _control(config: Config, line: Lifeline, admin: Sequence[socket.socket]) -> int:
+def _control(config: Config, admin: Sequence[socket.socket], line: Lifeline) -> int:
     log = _log(config, "control")
 
     async def parts(_: Stop) -> Sequence[Part]:
@@ -238,7 +262,7 @@ def _control(config: Config, line: Lifeline, admin: Sequence[socket.socket]) -> 
 
 
 class _Connected:
-    """The link as a part; with `delivery` it offers the hand first."""
+    """The link as a part; with `delivery` it offers the hand first, and stays until that has settled its last lease."""
 
     name = "link"
 
@@ -248,10 +272,13 @@ class _Connected:
 
     async def start(self) -> None:
         if self._delivery is not None:
+            await self._delivery.start()
             self._link.attach(self._delivery.hand, self._delivery.hand.busy)
         await self._link.start()
 
     async def stop(self) -> None:
+        if self._delivery is not None:
+            await self._delivery.stop()
         await asyncio.sleep(0)  # what was settled in the last turn goes out first
         await self._link.close()
 

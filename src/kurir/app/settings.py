@@ -62,6 +62,7 @@ def queue(config: Config, *, hands_here: bool = False) -> QueueSettings:
         lifetime_null=min(q.lifetime, QueueSettings().lifetime_null),
         delay_notice=tuple(sorted(set(q.delay_notice))),
         postmaster=postmaster(config),
+        recover=min(QueueSettings().recover, q.retry[0]),
         disk_low=free,
         disk_high=free + free // 4,
         reconnect_grace=0.0 if hands_here else QueueSettings().reconnect_grace,

@@ -22,8 +22,6 @@ _SIGNALS = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 RESTART_FIRST = 0.1
 RESTART_MAX = 10.0
 HEALTHY_AFTER = 30.0
-# What a role exits with when it can never start with this configuration.
-EXIT_CONFIGURATION = 78
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,6 @@ class Supervisor:
     on_ready: Callable[["Supervisor"], None]
     reload: Callable[[], list[Role] | None]
     log: Callable[..., None]
-    drain_seconds: float = 30.0
     _pipe: tuple[int, int] = (-1, -1)
     _stopping: bool = False
     _announced: bool = False
@@ -90,8 +87,14 @@ class Supervisor:
     def _start_due(self) -> None:
         now = time.monotonic()
         for role in self.roles:
-            if role.pid == 0 and role.due is not None and role.due <= now and not self._stopping:
+            due = self._due(role)
+            if due is not None and due <= now and not self._stopping:
                 self._fork(role)
+
+    def _due(self, role: Role) -> float | None:
+        """Return when a role is to be started; None while it runs, or is new and those before it still drain."""
+        takes_over = bool(self._old) and role.started == 0.0
+        return role.due if role.pid == 0 and not takes_over else None
 
     def _fork(self, role: Role) -> None:
         reading, writing = os.pipe()
@@ -144,7 +147,7 @@ class Supervisor:
         if any(r.ready >= 0 for r in self.roles):
             return 0.02
         now = time.monotonic()
-        due = [r.due - now for r in self.roles if r.pid == 0 and r.due is not None]
+        due = [at - now for at in map(self._due, self.roles) if at is not None]
         return max(0.0, min([*due, 5.0]))
 
     # -- signals ----------------------------------------------------------------
@@ -224,4 +227,4 @@ class Supervisor:
             role.failures = 0
         role.due = now + min(RESTART_FIRST * 2**role.failures, RESTART_MAX)
         role.failures += 1
-        self.log("role_ended", role=role.name, pid=pid, code=code, restart_in=round(role.due - now, 1))
+        self.log("role_ended", process=role.name, pid=pid, code=code, restart_in=round(role.due - now, 1))

@@ -64,7 +64,9 @@ def root() -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 ok, 1 a finding or failure, 2 wrong usage.  No traceback reaches a user."""
     try:
-        code = root.main(args=list(argv) if argv is not None else None, standalone_mode=False)
+        code = root.main(
+            args=list(argv) if argv is not None else None, prog_name="kurir", standalone_mode=False
+        )
     except click.exceptions.Abort:
         code = 130
     except click.ClickException as e:
@@ -77,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         # Imported only now: a command that fails is rare, and ``--help`` must not pay for these rooms.
         from .failures import show
 
-        if not show(e):
+        if not show(e, as_json="--json" in (sys.argv[1:] if argv is None else argv)):
             raise
         code = 1
     sys.exit(code if isinstance(code, int) else 0)

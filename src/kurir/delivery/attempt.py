@@ -211,6 +211,7 @@ class Attempt:
         if self.stage is Stage.BODY and error.kind == "lost" and not self.past_dot:
             words = await self._last_words()
         session.abort()
+        self._find_stage()
         open_ones = self._decided(group)
         if words is not None:
             self._note_all(open_ones, broken(words, self.stage, session.host))
@@ -231,12 +232,17 @@ class Attempt:
 
     def _peer_broke(self, group: tuple[Work, ...], event: PeerBroke) -> None:
         self._session.abort()
+        self._find_stage()
         answered = event.reply is not None and event.reply.klass in (4, 5)
         open_ones = self._decided(group)
         if self.past_dot and not answered:
             self._note_lost_reply(open_ones, event.problem)
         else:
             self._note_all(open_ones, broken(event, self.stage, self._session.host))
+
+    def _find_stage(self) -> None:
+        """Of commands that went out together, the first one without an answer is where it broke."""
+        self.stage = _STAGES.get(self._session.client.stage, self.stage)
 
     def _decided(self, group: tuple[Work, ...]) -> tuple[Work, ...]:
         """Note what the peer had decided before it broke (a 550 stands); return the recipients still open."""

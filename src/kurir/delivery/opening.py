@@ -6,13 +6,15 @@ the mail).  A password or a message that demands TLS never goes on in the clear.
 """
 
 import ipaddress
+import secrets
 from dataclasses import replace
 
+from kurir.identity import RandomBytes
+from kurir.identity.sasl.client import ServerUnproven, choose
 from kurir.model import Cause, Clock, OutcomeKind, Stage
 from kurir.net.ports import DnsStatus, Endpoint, NetError, Resolver, Stream
 from kurir.smtp.client import AuthChallenged, AuthDone, Client, Greeted, HelloAnswered, PeerBroke, TlsAnswered
 
-from .auth import AuthBroken, choose_mechanism, start_exchange
 from .backoff import HostMemory
 from .mx import MailHost, is_address, is_own_machine
 from .plan import Destination, Planner
@@ -24,16 +26,21 @@ _NO_HOP = NextHop()
 
 
 class Opener:
-    """Opens sessions for all lanes of a hand; remembers which hosts did not answer."""
+    """Opens sessions for all lanes of a hand; remembers which hosts did not answer.
+
+    `random` makes the nonces of SCRAM.
+    """
 
     def __init__(
-        self, settings: DeliverySettings, planner: Planner, resolver: Resolver, dialer: Dialer, clock: Clock
-    ) -> None:
+        self, settings: DeliverySettings, planner: Planner, resolver: Resolver, dialer: Dialer, clock: Clock,
+        *, random: RandomBytes = secrets.token_bytes,
+    ) -> None:  # fmt: skip
         self._settings = settings
         self._planner = planner
         self._resolver = resolver
         self._dialer = dialer
         self._clock = clock
+        self._random = random
         self._memory = HostMemory(
             clock, settings.host_backoff, settings.host_backoff_max, settings.host_memory
         )
@@ -56,7 +63,9 @@ class Opener:
                 else:
                     rest.append(_rests(_display(host, endpoint), *resting))
             while fresh and tried < self._settings.max_addresses:
-                visit = _Visit(self._settings, self._dialer, self._clock, destination.route, host)
+                visit = _Visit(
+                    self._settings, self._dialer, self._clock, destination.route, host, self._random
+                )
                 result = await visit.open(fresh, require_tls=require_tls)
                 if isinstance(result, Session):
                     self._memory.worked(result.host)
@@ -134,8 +143,9 @@ class _Visit:
     """One host: straight through the set-up of a session.  `endpoint` is the address that answered."""
 
     def __init__(
-        self, settings: DeliverySettings, dialer: Dialer, clock: Clock, route: Route, host: MailHost
-    ) -> None:
+        self, settings: DeliverySettings, dialer: Dialer, clock: Clock, route: Route, host: MailHost,
+        random: RandomBytes,
+    ) -> None:  # fmt: skip
         self.endpoint: Endpoint | None = None
         self._settings = settings
         self._times = settings.timeouts
@@ -144,6 +154,7 @@ class _Visit:
         self._route = route
         self._hop = route.next_hop or _NO_HOP
         self._host = host
+        self._random = random
         self._display = host.name
         self._stage = Stage.CONNECT
         self._handshake_failed = False
@@ -280,25 +291,25 @@ class _Visit:
             return self._trouble(Cause.TLS_REQUIRED, "a password is not sent without TLS (4.7.11)")
         extensions = session.client.extensions
         offered = extensions.keywords.get("AUTH", ()) if extensions is not None else ()
-        mechanism = choose_mechanism(offered)
+        mechanism = choose(offered, hop.username, hop.password, random=self._random)
         if mechanism is None:
             what = ", ".join(offered) or "none"
             return self._trouble(
                 Cause.AUTH_FAILED, f"the server offers no way to log in that we know: {what} (4.7.9)"
             )
-        exchange = start_exchange(mechanism, hop.username, hop.password)
-        session.client.auth(mechanism, exchange.initial())
+        session.client.auth(mechanism.name, mechanism.start())
         try:
             while True:
                 event = await session.event(self._times.auth)
                 if isinstance(event, AuthChallenged):
-                    session.client.auth_response(exchange.answer(event.data))
+                    session.client.auth_response(mechanism.answer(event.data))
                 elif isinstance(event, AuthDone) and event.reply.klass == 2:
-                    exchange.finished()
+                    if not mechanism.satisfied:
+                        raise ServerUnproven("the server did not prove that it knows the password")
                     return None
                 else:
                     return self._unwelcome(session, event)
-        except AuthBroken as error:
+        except ServerUnproven as error:
             return self._trouble(Cause.AUTH_FAILED, str(error))
 
     def _unwelcome(self, session: Session, event: object) -> Trouble:

@@ -23,6 +23,7 @@ class SitePool:
         "_cool_until",
         "_ended",
         "_idle",
+        "_reaper",
         "_spawn",
         "_tools",
         "connected",
@@ -39,7 +40,10 @@ class SitePool:
         self.lanes = 0
         self.connected = 0
         self._cool_until = 0.0
-        self._idle: list[asyncio.Future[Lease | None]] = []
+        self._idle: list[
+            tuple[asyncio.Future[Lease | None], float]
+        ] = []  # and until when; the first ends first
+        self._reaper: asyncio.TimerHandle | None = None  # one timer for all of them
         self._tools = tools
         self._spawn = spawn
         self._ended = ended
@@ -48,7 +52,7 @@ class SitePool:
         """Give a lease to an idle connection, a new one, or let it wait for one."""
         idle = self._idle
         while idle:
-            waiting = idle.pop()
+            waiting, _ = idle.pop()
             if not waiting.done():
                 waiting.set_result(lease)
                 return
@@ -79,8 +83,9 @@ class SitePool:
             return None
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[Lease | None] = loop.create_future()
-        timer = loop.call_later(self._tools.settings.idle, _give_up, waiting)
-        self._idle.append(waiting)
+        self._idle.append((waiting, loop.time() + self._tools.settings.idle))
+        if self._reaper is None:
+            self._reaper = loop.call_later(self._tools.settings.idle, self._reap)
         try:
             return await waiting
         except asyncio.CancelledError:
@@ -88,15 +93,21 @@ class SitePool:
             if lease is not None:
                 self._tools.settle(lease, [])
             raise
-        finally:
-            timer.cancel()
-            if waiting in self._idle:
-                self._idle.remove(waiting)
+
+    def _reap(self) -> None:
+        """End the connections that were idle for too long; look again when the next one will have been."""
+        self._reaper = None
+        loop = asyncio.get_running_loop()
+        idle, now = self._idle, loop.time() + 0.001  # timers of uvloop have a resolution of a millisecond
+        while idle and (idle[0][1] <= now or idle[0][0].done()):
+            _give_up(idle.pop(0)[0])
+        if idle:
+            self._reaper = loop.call_at(idle[0][1], self._reap)
 
     def release_idle(self) -> None:
         """End the connections that have no work (drain)."""
         idle, self._idle = self._idle, []
-        for waiting in idle:
+        for waiting, _ in idle:
             _give_up(waiting)
 
     def _cooling(self) -> bool:

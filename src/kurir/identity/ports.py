@@ -1,4 +1,4 @@
-"""Who is who here: what reception asks, and where accounts are kept (skeleton of signatures)."""
+"""Who is who here: what reception asks, and where accounts are kept."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -18,12 +18,13 @@ def _check(digits: str) -> str:
 def encode_id(number: int) -> str:
     """Return the public id of accept number `number` (>= 0): ``encode_id(1) == "k0000011"``."""
     digits = ""
-    n = number
+    n, check, weight = number, 0, 0
     while n:
         n, r = divmod(n, _BASE)
         digits = _ALPHABET[r] + digits
-    digits = digits.rjust(_DIGITS, "0")
-    return f"k{digits}{_check(digits)}"
+        weight += 1
+        check += weight * r  # as in `_check`
+    return f"k{digits:0>{_DIGITS}}{_ALPHABET[check % _BASE]}"
 
 
 def decode_id(text: str) -> int | None:

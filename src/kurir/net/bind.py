@@ -5,6 +5,7 @@ import errno
 import os
 import socket
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from kurir.model.told import told
@@ -20,24 +21,30 @@ class BindError(Exception):
 
 
 def bind(
-    spec: str, count: int = 1, *, mode: int = SOCKET_MODE, backlog: int = BACKLOG
+    spec: str,
+    count: int = 1,
+    *,
+    mode: int = SOCKET_MODE,
+    backlog: int = BACKLOG,
+    beside: Sequence[socket.socket] = (),
 ) -> list[socket.socket]:
     """Return `count` listening sockets for a bind spec (see `addresses`), one for each worker.
 
     TCP: separate SO_REUSEPORT sockets, the kernel spreads connections over them (port 0: all get the same
     free port).  Unix: duplicates of one socket; `mode` are its permissions, a stale socket file is removed.
+    `beside` are sockets of ours that listen there already: the new ones share the place with them.
     Raises `BindError`, ValueError for a malformed spec.
     """
     place = parse_bind(spec)
     made: list[socket.socket] = []
     try:
         if place.path:
-            made.append(_bind_unix(place.path, mode))
-            made += [made[0].dup() for _ in range(count - 1)]
+            if not beside:
+                made.append(_bind_unix(place.path, mode))
+            made += [(*beside, *made)[0].dup() for _ in range(count - len(made))]
         else:
-            _bind_tcp(
-                place, shared=False
-            ).close()  # shared sockets alone would not notice another server of ours
+            if not beside:  # shared sockets alone would not notice another server of ours
+                _bind_tcp(place, shared=False).close()
             for _ in range(count):
                 made.append(_bind_tcp(place))
                 place = BindSpec(place.host, made[0].getsockname()[1])

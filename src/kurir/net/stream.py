@@ -10,6 +10,7 @@ check until the TLS layer owns the socket.
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import Any, cast
 
 from kurir.model import TlsFacts
@@ -26,6 +27,9 @@ CLOSE_SECONDS = 5.0  # flushing the last bytes
 LINGER_SECONDS = 1.0  # waiting for the peer to see our end, so that unread input does not become a reset
 _NO_DEADLINE = float("inf")
 
+Hear = Callable[[bytes], float | None]
+"""Takes what came in; returns how many seconds the peer may stay silent now, or None to be called no more."""
+
 
 class SocketStream(asyncio.Protocol):
     """Implements `kurir.net.ports.Stream`; the transport's loop may be asyncio's or uvloop's.
@@ -40,6 +44,7 @@ class SocketStream(asyncio.Protocol):
         "_drainer",
         "_ended",
         "_full",
+        "_hear",
         "_held",
         "_local",
         "_loop",
@@ -71,6 +76,7 @@ class SocketStream(asyncio.Protocol):
         self._ended = False  # the peer sent its end of file
         self._lost: NetError | None = None
         self._reader: asyncio.Future[None] | None = None
+        self._hear: Hear | None = None
         self._drainer: asyncio.Future[None] | None = None
         self._read_by = self._drain_by = _NO_DEADLINE
         self._timer: asyncio.TimerHandle | None = None
@@ -159,6 +165,43 @@ class SocketStream(asyncio.Protocol):
         finally:
             self._reader = None
             self._read_by = _NO_DEADLINE
+
+    async def listen(self, hear: Hear, timeout: float) -> None:
+        """Give what comes in to `hear`, as it comes, until that returns None; b"" is the end of file.
+
+        `hear` is called without waking a task, so it may `write` but not wait; a dialogue of short lines costs
+        half as much as with `read`.  Also returns when what was written waits for a `drain`.  Raises what `hear`
+        raises, and `NetError` as `read` does.
+        """
+        if self._chunks or self._at_end():
+            left = hear(await self.read())
+            if left is None or self._full:
+                return
+            timeout = left
+        self._hear = hear
+        try:
+            await self._wait_for_input(timeout)
+            told = self._hear is None
+        finally:
+            self._hear = None
+        if not told:  # the end came, in one way or the other
+            hear(await self.read())
+
+    def _tell(self, hear: Hear, data: bytes) -> None:
+        reader = self._reader
+        assert reader is not None
+        try:
+            left = hear(data)
+        except Exception as e:  # noqa: BLE001 - it belongs to the task that listens
+            self._hear = None
+            reader.set_exception(e)
+            return
+        if left is None or self._full:
+            self._hear = None
+            _wake(reader)
+        else:
+            self._read_by = self._loop.time() + left
+            self._arm(self._read_by)
 
     def _hold(self) -> None:
         if not self._held and self._transport is not None:
@@ -366,7 +409,11 @@ class SocketStream(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=WRITE_HIGH)
 
     def data_received(self, data: bytes) -> None:
-        """Keep a chunk, wake the reader, pause above the limit."""
+        """Keep a chunk, wake the reader, pause above the limit; or give it to who listens."""
+        hear, reader = self._hear, self._reader
+        if hear is not None and reader is not None and not reader.done():
+            self._tell(hear, data)
+            return
         self._chunks.append(data)
         self._size += len(data)
         if self._reader is not None:

@@ -11,7 +11,7 @@ from kurir.model import Address, Event, EventKind, Recipient, Reply, encode_id
 from .asks import ID_MARK, Accepted, Incoming, Refused
 from .book import Book
 from .commit import Committer, Denial
-from .ports import Change, NewMessage, RecipientState
+from .ports import Change, NewMessage, Notice, RecipientState
 from .settings import QueueSettings
 from .state import NOT_SAID, Errand, Mail, State, shared
 
@@ -88,15 +88,12 @@ class Intake:
 
 
 class NoticeClaim:
-    """An obligation that is about to be met: which, of which message, and whom to tell how it ended."""
+    """An obligation that is about to be met, and whom to tell how that ended."""
 
-    __slots__ = ("failed", "id", "met", "number")
+    __slots__ = ("failed", "met", "notice")
 
-    def __init__(
-        self, notice_id: str, number: int, met: Callable[[int], None], failed: Callable[[Reply], None]
-    ) -> None:
-        self.id = notice_id
-        self.number = number
+    def __init__(self, notice: Notice, met: Callable[[int], None], failed: Callable[[Reply], None]) -> None:
+        self.notice = notice
         self.met = met
         self.failed = failed
 
@@ -104,7 +101,7 @@ class NoticeClaim:
 class _Arrival:
     """One message on its way into the store."""
 
-    __slots__ = ("_arrived", "_book", "_done", "_incoming", "_message", "_notice")
+    __slots__ = ("_arrived", "_book", "_done", "_id", "_incoming", "_message", "_notice")
 
     def __init__(
         self,
@@ -120,12 +117,14 @@ class _Arrival:
         self._notice = notice
         self._arrived = arrived
         self._message: NewMessage | None = None
+        self._id = ""
 
     def change(self, number: int) -> Change:
         incoming = self._incoming
         envelope = incoming.envelope
         now = self._book.steady.wall()
-        notice = self._notice
+        claim = self._notice
+        self._id = encode_id(number)
         self._message = NewMessage(
             number=number,
             accepted_at=now,
@@ -133,7 +132,7 @@ class _Arrival:
             params=envelope.params,
             origin=incoming.origin,
             recipients=envelope.recipients,
-            trace_block=incoming.trace_block.replace(ID_MARK, encode_id(number).encode()),
+            trace_block=incoming.trace_block.replace(ID_MARK, self._id.encode()),
             size=incoming.size,
             sha256=incoming.sha256,
             body=incoming.body,
@@ -150,11 +149,11 @@ class _Arrival:
         if hold is not None:
             events.append(Event(number=number, kind=EventKind.HELD, at=now, reason=hold))
         met: tuple[str, ...] = ()
-        if notice is not None:
+        if claim is not None:
+            notice = claim.notice
             met = (notice.id,)
-            told = str(envelope.recipients[0].address)
             events.append(
-                Event(number=notice.number, kind=EventKind.NOTICE_SENT, at=now, by=told, other=number)
+                Event(number=notice.number, kind=EventKind.NOTICE_SENT, at=now, by=notice.told, other=number)
             )
         return Change(
             events=tuple(events),
@@ -184,7 +183,7 @@ class _Arrival:
             for errand in mail.errands:
                 errand.state = State.HELD
                 errand.held = hold
-        self._done(Accepted(number, encode_id(number)))
+        self._done(Accepted(number, self._id))
         if self._notice is not None:
             self._notice.met(number)
         if hold is None:

@@ -9,7 +9,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from kurir.model import Envelope, Reply, encode_id
+from msgspec import structs
+
+from kurir.model import Envelope, Outcome, Recipient, Reply, encode_id
 
 from .asks import Accepted, Incoming, NoticeWork, Refused
 from .book import Book
@@ -119,7 +121,30 @@ class Notices:
                 picked.append(entry)
         if picked:
             numbers = [entry.notice.number for entry in picked]
-            self._committer.fetch(numbers, lambda letters: self._send(picked, letters))
+            self._committer.fetch(numbers, lambda letters: self._complete(picked, letters))
+
+    def _complete(self, picked: list[_Open], letters: dict[int, StoredLetter]) -> None:
+        """Find the outcomes of notices that age alone made due: the reason is what the last attempt met."""
+        bare = {e.notice.number for e in picked if any(r.outcome is None for r in e.notice.reasons)}
+        if not bare:
+            self._send(picked, letters)
+            return
+
+        def read() -> Callable[[], None]:
+            found = {number: self._store.last_outcomes(number) for number in bare}
+
+            def go_on() -> None:
+                for entry in picked:
+                    number = entry.notice.number
+                    if number in found and number in letters:
+                        recipients = letters[number].recipients
+                        outcomes = {recipients[i]: outcome for i, outcome in found[number].items()}
+                        entry.notice = _explained(entry.notice, outcomes)
+                self._send(picked, letters)
+
+            return go_on
+
+        self._committer.ask(read)
 
     def _send(self, picked: list[_Open], letters: dict[int, StoredLetter]) -> None:
         batches: dict[int, tuple[Worker, list[NoticeWork]]] = {}
@@ -168,8 +193,7 @@ class Notices:
         entry.closers = []
         self._issued.pop(id_, None)
         claim = NoticeClaim(
-            id_,
-            entry.notice.number,
+            entry.notice,
             met=lambda number: self._met(id_, entry, number),
             failed=lambda reply: self._failed(id_, entry, reply),
         )
@@ -194,3 +218,14 @@ class Notices:
         self._issued[id_] = self._book.steady.now()
         for done in waiting:
             done(Refused(reply))
+
+
+def _explained(notice: Notice, outcomes: dict[Recipient, Outcome]) -> Notice:
+    """Return `notice` with the last outcome of each recipient whose reason has none."""
+    return structs.replace(
+        notice,
+        reasons=tuple(
+            r if r.outcome is not None else structs.replace(r, outcome=outcomes.get(r.recipient))
+            for r in notice.reasons
+        ),
+    )

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from kurir.model import Address, Event, Fate, MailParams, Origin, Recipient
+from kurir.model import Address, Event, Fate, MailParams, Origin, Outcome, Recipient
 
 from .asks import Lease, NoticeReason, NoticeWork, Plan, PlanRequest
 
@@ -61,6 +61,11 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     to: Address
     reasons: tuple[NoticeReason, ...]
     held: bool = False
+
+    @property
+    def told(self) -> str:
+        """Return who is told, as the trace names them: the postmaster, or "" for the sender."""
+        return str(self.to) if self.held else ""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,6 +146,10 @@ class Store(Protocol):
 
     def letters(self, numbers: Sequence[int]) -> dict[int, StoredLetter]:
         """Read what leases need; missing numbers are left out.  Thread-safe beside `commit`."""
+        ...
+
+    def last_outcomes(self, number: int) -> dict[int, Outcome]:
+        """Return what the latest attempt on each recipient came to, by index.  Thread-safe beside `commit`."""
         ...
 
     def notice_number(self, notice_id: str) -> int | None:

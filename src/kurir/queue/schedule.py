@@ -348,9 +348,5 @@ class Schedule:
         for key in idle:
             del self.sites[key]
 
-    def mails_waiting_for_plans(self) -> dict[tuple[str, str], int]:
-        """Return how many errands wait for each plan."""
-        return {key: len(errands) for key, errands in self._unplanned.items()}
-
 
 __all__ = ["CONNECTION_STAGES", "Schedule", "Site"]

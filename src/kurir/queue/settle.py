@@ -290,5 +290,5 @@ class Settler:
             )
             notices.append(notice)
             for errand, _ in entries:
-                sheet.event(errand, EventKind.NOTICE_DUE, by=str(to), reason=kind)
+                sheet.event(errand, EventKind.NOTICE_DUE, by=notice.told, reason=kind)
         return tuple(notices)

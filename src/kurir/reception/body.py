@@ -13,6 +13,9 @@ from .ports import BodyFile, BodyFiles
 FLUSH = 256 * 1024
 """Octets gathered before they are written to the file."""
 
+HASH_PIECE = 2047
+"""From 2,048 octets on hashlib lets go of the interpreter's lock; to win it back costs more than hashing a small mail."""
+
 Settle = Callable[[bytes], bytes]
 
 
@@ -72,7 +75,11 @@ class BodyCollector:
         if not self._settled:
             self._settled = True
             data = self._settle(data)
-        self._hash.update(data)
+        if len(data) > HASH_PIECE * 8:
+            self._hash.update(data)
+        else:
+            for start in range(0, len(data), HASH_PIECE):
+                self._hash.update(data[start : start + HASH_PIECE])
         self.size += len(data)
         return data
 

@@ -187,10 +187,17 @@ class Dialogue:
             )
             self._answer(step.reply)
 
-    async def _mail(self, event: e.MailFrom) -> None:
-        refusal = self._refuse_sender(event)
-        if refusal is None:
-            refusal = await self._door.ready(event.params.size)
+    def _mail(self, event: e.MailFrom) -> Waiting | None:
+        said = self._refuse_sender(event) or self._door.ready(event.params.size)
+        if said is None or isinstance(said, Reply):
+            self._mail_ruled(event, said)
+            return None
+        return self._mail_asked(event, said)
+
+    async def _mail_asked(self, event: e.MailFrom, ready: Coroutine[Any, Any, Reply | None]) -> None:
+        self._mail_ruled(event, await ready)
+
+    def _mail_ruled(self, event: e.MailFrom, refusal: Reply | None) -> None:
         if refusal is not None:
             self._notebook.note(
                 ObservationKind.REFUSED_SENDER, reply=refusal, sender=_text(event), account=self._name()

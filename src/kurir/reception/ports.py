@@ -1,8 +1,8 @@
 """What reception asks of the brain (in the same process or over a channel), and of the next hop."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from kurir.model import Address, Observation, Reply, TlsFacts
 from kurir.net.ports import Stream
@@ -36,8 +36,11 @@ class BrainDoor(Protocol):
         """Report a login attempt, so that the brake knows of attempts seen anywhere."""
         ...
 
-    async def ready(self, size: int | None) -> Reply | None:
-        """Return a reply (452, 451) where mail of that size cannot be taken now, else None.  Asked at MAIL FROM."""
+    def ready(self, size: int | None) -> "Reply | Coroutine[Any, Any, Reply | None] | None":
+        """Return a reply (452, 451) where mail of that size cannot be taken now, else None.  Asked at MAIL FROM.
+
+        A brain in this process answers at once, another one is awaited.
+        """
         ...
 
     async def accept(self, incoming: Incoming) -> Accepted | Refused:
@@ -59,6 +62,10 @@ class ServerStream(Stream, Protocol):
     @property
     def buffered(self) -> int:
         """Octets that came in and were not read yet."""
+        ...
+
+    async def listen(self, hear: Callable[[bytes], float | None], timeout: float) -> None:
+        """Give what comes in to `hear`, without waking this task, until that returns None."""
         ...
 
     async def upgrade_server(self, tls: ServerTls, *, timeout: float = ...) -> TlsFacts:

@@ -21,6 +21,7 @@ LOGIN_FIRST = _of(530, "5.7.0", "Authentication required")
 RELAY_DENIED = _of(
     550, "5.7.1", "Relaying denied: this server takes mail for its own domains, or from users who log in"
 )
+SENDER_ROUTING = _of(550, "5.7.1", "Relaying denied: an address that names a further hop is not passed on")
 UNKNOWN_USER = _of(550, "5.1.1", "No such mailbox here")
 ALIAS_BROKEN = _of(451, "4.3.5", "The alias for this address is not set up correctly, please try again later")
 NOT_YOUR_SENDER = _of(553, "5.7.1", "Your account may not send from this address")
@@ -54,6 +55,7 @@ CAUSES: dict[Reply, Cause] = {
     LOGIN_BUSY: Cause.BUSY,
     TOO_MANY_LOGINS: Cause.RATE_LIMITED,
     RELAY_DENIED: Cause.RELAY_DENIED,
+    SENDER_ROUTING: Cause.RELAY_DENIED,
     UNKNOWN_USER: Cause.UNKNOWN_USER,
     ALIAS_BROKEN: Cause.CONFIGURATION,
     NOT_YOUR_SENDER: Cause.SENDER_NOT_YOURS,

@@ -1,6 +1,7 @@
 """One connection: bytes in, events through the dialogue, replies out in batches, and nobody waits for ever.
 
-The loop takes events until there are none, writes the replies of the batch in one go, and reads on.  A
+What comes in is answered where it comes in, as long as no answer has to be waited for (`_hear`); the task of the
+session wakes only for those that have to.  The replies of a batch are written in one go.  A
 deadline belongs to a whole record (a command, a body), not to a read, so that a client that trickles one
 octet at a time gains nothing (slowloris); a body earns time by its size.
 """
@@ -15,7 +16,7 @@ from kurir.smtp.server import Server
 
 from . import replies
 from .desk import Desk
-from .dialogue import Dialogue
+from .dialogue import Dialogue, Waiting
 from .intake import Intake
 from .observations import Notebook
 from .ports import ServerStream
@@ -39,6 +40,7 @@ class Session:
         "_stopping",
         "_stream",
         "_task",
+        "_waiting",
     )
 
     def __init__(self, desk: Desk, listener: ListenerSettings, stream: ServerStream) -> None:
@@ -54,6 +56,7 @@ class Session:
         self._heard = False  # an event came since the last read: the record is whole, the next one begins
         self._idle = self._stopping = False
         self._task: asyncio.Task[Any] | None = None
+        self._waiting: Waiting | None = None  # an answer that `_hear` left to the task
 
     async def run(self) -> None:
         """Serve the connection until its end.  Raises only what is a bug (after a 421)."""
@@ -73,6 +76,8 @@ class Session:
             self._stream.write(self._server.take_output())
             raise
         finally:
+            if self._waiting is not None:
+                self._waiting.close()
             counts.open -= 1
             dialogue.end()
             self._notebook.close()
@@ -90,36 +95,54 @@ class Session:
         self._server.greet(refusal)
 
     async def _converse(self) -> None:
-        server, stream, dialogue = self._server, self._stream, self._dialogue
+        stream, dialogue = self._stream, self._dialogue
         write_seconds = self._desk.settings.deadlines.write
         while True:
-            event = server.next_event()
-            if event is not None:
-                self._heard = True
-                waiting = dialogue.answer(event)
-                if waiting is not None:
-                    await waiting
+            waiting, self._waiting = self._waiting or self._answer(), None
+            if waiting is not None:
+                await waiting
                 continue
-            output = server.take_output()
-            if output:
-                stream.write(output)
-                await stream.drain(write_seconds)
+            await stream.drain(write_seconds)
             if dialogue.over:
                 await stream.close()
                 return
             self._notebook.tell()
             if self._stopping and dialogue.intake is None:
-                server.close(replies.SHUTTING_DOWN)
+                self._server.close(replies.SHUTTING_DOWN)
             else:
-                await self._read()
+                await self._listen()
 
-    async def _read(self) -> None:
+    def _answer(self) -> Waiting | None:
+        """Answer what has come and write the replies; an answer that must be waited for is returned instead."""
+        server, answer = self._server, self._dialogue.answer
+        while (event := server.next_event()) is not None:
+            self._heard = True
+            waiting = answer(event)
+            if waiting is not None:
+                return waiting
+        output = server.take_output()
+        if output:
+            self._stream.write(output)
+        return None
+
+    def _hear(self, data: bytes) -> float | None:
+        """Answer at once what can be; None wakes the task, which does the rest."""
+        self._server.receive(data)
+        self._waiting = self._answer()
+        if self._waiting is not None or self._dialogue.over or self._stopping:
+            self._idle = False  # the task has something to do: `stop` must not interrupt that
+            return None
+        self._notebook.tell()
+        left = self._seconds_left()
+        return left if left > 0 else None
+
+    async def _listen(self) -> None:
         left = self._seconds_left()
         try:
             if left <= 0:
                 raise NetError("timeout", "too slow")
             self._idle = True
-            data = await self._stream.read(left)
+            await self._stream.listen(self._hear, left)
         except NetError as error:
             if error.kind != "timeout":
                 raise
@@ -132,8 +155,6 @@ class Session:
             assert self._task is not None
             self._task.uncancel()
             self._server.close(replies.SHUTTING_DOWN)
-        else:
-            self._server.receive(data)
         finally:
             self._idle = False
 

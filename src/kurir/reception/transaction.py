@@ -58,6 +58,8 @@ class Transaction:
         grant = may_relay(self._client, kind)
         if not grant.allowed:
             return Ruling(replies.LOGIN_FIRST if grant is Grant.LOGIN_FIRST else replies.RELAY_DENIED)
+        if grant is Grant.RELAYED and _routes(address):
+            return Ruling(replies.SENDER_ROUTING)
         if self._is_bounce_from_outside(grant) and len(self.typed) >= self._settings.null_recipients:
             return Ruling(replies.ONE_FOR_BOUNCES)
         found = self._directory.resolve(address)
@@ -92,6 +94,14 @@ class Transaction:
     def envelope(self) -> Envelope:
         """Return the envelope as it is to be kept."""
         return Envelope(self.reverse_path, tuple(self.recipients), self.params)
+
+
+def _routes(address: Address) -> bool:
+    """Whether the local part may name a further hop: ``user%far``, ``far!user``, ``"user@far"`` (RFC 2505 section 2.1).
+
+    To us it is a name like any other, but the server behind us may read it, and it trusts us.
+    """
+    return any(c in address.local for c in "%!@")
 
 
 def _turned(wanted: Recipient, target: Address) -> Recipient:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from kurir.message.dates import format_date
 from kurir.message.words import disarm
-from kurir.model import Cause, encode_id
+from kurir.model import Cause, OutcomeKind, encode_id
 from kurir.queue.asks import NoticeReason, NoticeWork
 from kurir.trace import Catalogue
 
@@ -113,9 +113,7 @@ def _one(reason: NoticeReason, settings: ReportSettings, explain: Explain, lang:
             reply=str(said) if said else "",
             detail=outcome.detail,
         )
-        lines.append(_wrapped(disarm(sentence.what), "  "))
-        if sentence.todo:
-            lines.append(_wrapped(f"{_say(lang, 'word.todo')}: {disarm(sentence.todo)}", "  "))
+        lines += _explained(reason, sentence, explain, lang)
         if said is not None:
             label = (
                 _say(lang, "word.said", host=outcome.host)
@@ -130,6 +128,8 @@ def _one(reason: NoticeReason, settings: ReportSettings, explain: Explain, lang:
             )
         if outcome.possibly_delivered:
             lines.append(_wrapped(_say(lang, "word.twice"), "  "))
+    elif _gave_up(reason):
+        lines += _explained(reason, None, explain, lang)
     if reason.action == "delayed":
         when = (("next", reason.next_at), ("until", reason.give_up_at))
         lines += [
@@ -138,6 +138,24 @@ def _one(reason: NoticeReason, settings: ReportSettings, explain: Explain, lang:
             if at is not None
         ]
     return "\n".join(lines)
+
+
+def _gave_up(reason: NoticeReason) -> bool:
+    """Whether time ran out, rather than somebody saying no: then "come back later" helps nobody any more."""
+    outcome = reason.outcome
+    return reason.action == "failed" and (outcome is None or outcome.kind is OutcomeKind.DEFERRED)
+
+
+def _explained(reason: NoticeReason, sentence: Sentence | None, explain: Explain, lang: Lang) -> list[str]:
+    """Return what happened and what helps; where time ran out, that first, then what every attempt met."""
+    what, todo = (sentence.what, sentence.todo) if sentence else ("", "")
+    if _gave_up(reason):
+        expired = explain(Cause.EXPIRED, lang, final=True, recipient=str(reason.recipient.address))
+        what, todo = f"{expired.what} {what}".strip(), expired.todo
+    lines = [_wrapped(disarm(what), "  ")]
+    if todo:
+        lines.append(_wrapped(f"{_say(lang, 'word.todo')}: {disarm(todo)}", "  "))
+    return lines
 
 
 def _wrapped(text: str, indent: str = "") -> str:

@@ -134,6 +134,11 @@ class Client:
         """What is decided so far for each recipient of the running or broken transaction; None where nothing is."""
         return tuple(self._transaction.results) if self._transaction else ()
 
+    @property
+    def stage(self) -> str:
+        """Which command of the transaction the peer has not answered: ``mail``, ``rcpt``, ``data``, ``body``; else ""."""
+        return STAGE.get(self._expected[0][0], "") if self._expected else ""
+
     # -- what the driver may wish --------------------------------------------------------------------------
 
     def hello(self) -> None:
@@ -263,6 +268,7 @@ class Client:
         awaits, index = self._expected.popleft()
         sense = CLIENT[awaits][reply.code // 100 - 2]
         if sense is Sense.BROKEN:
+            self._expected.appendleft((awaits, index))  # unanswered, as far as anybody can tell
             self._break(reply, f"answered {awaits.name} with {reply.code}")
             return
         self._HANDLERS[awaits](self, index, reply, sense)

@@ -18,7 +18,7 @@ from .erase import EraseReport, erase
 from .facts import CheckpointReport, SqliteFacts
 from .layout import Layout
 from .lock import StateLock, StateLocked
-from .memory import MemoryAccounts, MemoryBodies, MemoryFacts, MemoryObservations
+from .memory import MemoryAccounts, MemoryBodies, MemoryFacts
 from .observations import SqliteObservations
 from .problems import AuditProblem, AuditReport
 from .reader import StoredTrace, TraceQuery, TraceReader, TraceSummary
@@ -40,7 +40,6 @@ __all__ = [
     "MemoryAccounts",
     "MemoryBodies",
     "MemoryFacts",
-    "MemoryObservations",
     "NoDatabase",
     "ObservationSettings",
     "SqliteAccounts",

@@ -59,7 +59,9 @@ _COPIES = (
     f"INSERT INTO main.event ({EVENT_COLUMNS}) SELECT {EVENT_COLUMNS} FROM facts.event WHERE {_THESE}",
     f"INSERT INTO main.notice ({NOTICE_COLUMNS}) SELECT {NOTICE_COLUMNS} FROM facts.notice WHERE {_THESE}",
     *(
-        f"INSERT OR IGNORE INTO main.person (address, number) SELECT fold({column}), number"
+        # ASCII is lowered by SQLite itself: `fold` would need the interpreter's lock for each address.
+        f"INSERT OR IGNORE INTO main.person (address, number) SELECT"
+        f" iif({column} GLOB '*[^ -~]*', fold({column}), lower({column})), number"
         f" FROM main.{table} WHERE {_THESE} AND {column} <> ''"
         for table, column in (
             ("message", "reverse_path"),

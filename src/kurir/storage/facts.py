@@ -10,11 +10,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import apsw
 
-from kurir.model import Clock, Recipient
+from kurir.model import Clock, EventKind, Outcome, Recipient
 from kurir.model.told import told
 from kurir.queue.ports import (
     Change,
@@ -36,6 +36,7 @@ from .rows import (
     Batch,
     marks,
     mended,
+    row_event,
     row_letter,
     row_notice,
     row_recipient,
@@ -231,6 +232,14 @@ class SqliteFacts:
                     rows = self._reader.execute(_ITS_RECIPIENTS, (number,)).fetchall()
                     found[number] = row_letter(row, tuple(row_recipient(r)[0] for r in rows))
         return found
+
+    def last_outcomes(self, number: int) -> dict[int, Outcome]:
+        """Return what the latest attempt on each recipient came to, by index.  Thread-safe beside `commit`."""
+        query = "SELECT data FROM event WHERE number = ? AND kind = ? ORDER BY id"
+        with self._reading, translated(self._reader, "reading attempts"):
+            rows: list[Any] = self._reader.execute(query, (number, EventKind.ATTEMPTED.value)).fetchall()
+        events = [row_event(data) for (data,) in rows]
+        return {e.recipient: e.outcome for e in events if e.outcome is not None}
 
     def notice_number(self, notice_id: str) -> int | None:
         """Return the number of the message that fulfilled the obligation, or None.

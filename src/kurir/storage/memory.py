@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from kurir.delivery.ports import BodyDamaged
 from kurir.identity.ports import Account
-from kurir.model import Event, EventKind, Fate, Observation, encode_id
+from kurir.model import Event, EventKind, Fate, Outcome, encode_id
 from kurir.queue.asks import Lease, NoticeWork
 from kurir.queue.ports import (
     Change,
@@ -131,6 +131,10 @@ class MemoryFacts:
     def letters(self, numbers: Sequence[int]) -> dict[int, StoredLetter]:
         """Read what leases need; missing numbers are left out."""
         return {n: _letter(self.messages[n]) for n in numbers if n in self.messages}
+
+    def last_outcomes(self, number: int) -> dict[int, Outcome]:
+        """Return what the latest attempt on each recipient came to, by index."""
+        return {e.recipient: e.outcome for e in self.events.get(number, ()) if e.outcome is not None}
 
     def notice_number(self, notice_id: str) -> int | None:
         """Return the number of the message that fulfilled the obligation, or None."""
@@ -286,14 +290,3 @@ class MemoryAccounts:
     def remove(self, name: str) -> bool:
         """Delete an account; False where there was none."""
         return self._accounts.pop(name.lower(), None) is not None
-
-
-class MemoryObservations:
-    """Observations in a list, uncounted."""
-
-    def __init__(self) -> None:
-        self.seen: list[Observation] = []
-
-    def add(self, batch: Sequence[Observation]) -> None:
-        """Note them."""
-        self.seen += batch

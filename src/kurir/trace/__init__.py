@@ -15,7 +15,7 @@ from .replies import Action, Verdict, action_for, classify_reply
 from .story_json import as_json
 from .telling import summary
 from .timeline import Decider, Protection, RecipientStory, State, Step, Timeline, timeline
-from .why import Why, explain, explain_all, why_json
+from .why import Why, explain, explain_all
 
 __all__ = [
     "Action",
@@ -47,5 +47,4 @@ __all__ = [
     "side_of",
     "summary",
     "timeline",
-    "why_json",
 ]

@@ -51,7 +51,6 @@ def _rule(
 
 
 _GOOGLE = r"google|gsmtp|gmail"
-_MICROSOFT = r"outlook\.com|microsoft|hotmail|office365|\blive\.com"
 _YAHOO = r"yahoo|verizonmedia|\baol\.com|yahoodns"
 _FRANCE = r"orange\.fr|wanadoo\.fr|laposte\.net|\bofr[_0-9]|\blpn[_0-9]"
 _TENCENT = r"\bqq\.com|\b163\.com|\b126\.com|netease"

@@ -143,6 +143,11 @@ TEXTS: tuple[TextRule, ...] = (
     _any(Cause.TLS_FAILED, r"starttls", r"\btls\b.{0,40}(?:fail|error|not available|handshake|negotiat|unavailable)", r"certificate", r"ssl (?:handshake|error)", r"handshake fail"),
     _any(Cause.POLICY_RECEIVER, r"for policy reasons?", r"(?:denied|rejected|refused|blocked) by (?:local |our |a |the |administrative )?polic", r"policy (?:violation|reject)"),
     _any(
+        Cause.SENDER_NOT_YOURS,  # Postfix, Microsoft, Kurir: the login does not have this address
+        r"not owned by (?:user|account|the )", r"send ?as ?denied", r"permissions? to send as", r"not (?:allowed|permitted|authori[sz]ed) to send as",
+        r"account may not send from",
+    ),
+    _any(
         Cause.SENDER_REJECTED,
         r"sender (?:address |domain |verify |verification |e-?mail |'?<?\S{1,120}>?'? )?(?:is |was |has been |address |domain )?(?:reject|refus|denied|den(?:y|ied)|invalid|unknown|verify fail|failed|not exist|does not|doesn't|block|could not|not (?:allowed|accepted|valid|found|exist)|unverified|unauthori)",
         r"domain of sender", r"permission to post", r"(?:unroutable|unrouteable|invalid|bad|unknown|unverifi\w+|forged|illegal) (?:sender|return|from|envelope)", r"sender verif", r"sender's? (?:domain|address|mail)", r"envelope[- ](?:sender|from)", r"(?:empty|null) (?:sender|envelope|return|reverse)",

@@ -73,24 +73,6 @@ def explain_all(text: str, lang: Lang = "en") -> tuple[Why, ...]:
     return tuple(judge.judge(one) for one in told)
 
 
-def why_json(why: Why) -> dict[str, object]:
-    """Return `why` as plain values: the fields of `Why`, enums by value; keys are always there."""
-    return {
-        "kind": why.kind.value,
-        "cause": why.cause.value,
-        "final": why.final,
-        "hard": why.hard,
-        "action": why.action.value,
-        "text": why.text,
-        "code": why.code or None,
-        "enhanced": why.enhanced,
-        "host": why.host,
-        "recipient": why.recipient,
-        "stage": why.stage.value if why.stage else None,
-        "said": why.said,
-    }
-
-
 class _Judge:
     """Judges the recipients of one message; what is common to them is classified once."""
 

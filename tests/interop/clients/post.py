@@ -129,10 +129,16 @@ class Post:
         assert {r["address"]: r["fate"] for r in story["recipients"]} == fates
         return story
 
-    def observed(self, about: str, kind: str) -> list[dict[str, Any]]:
-        """Return what was seen at the door of that kind about an address or client, the newest first."""
-        done = self.kurir.cli("trace", about, "--json", check=None)
-        return [o for o in json.loads(done.stdout)["observations"] if o["kind"] == kind]
+    def observed(self, about: str, kind: str, **fields: str) -> dict[str, Any]:
+        """Wait until something of that kind, with these fields, is told about an address; return the newest."""
+
+        def look() -> dict[str, Any] | None:
+            done = self.kurir.cli("trace", about, "--json", check=None)
+            seen = json.loads(done.stdout)["observations"] if done.stdout else []
+            fits = (o for o in seen if o["kind"] == kind and all(o[k] == v for k, v in fields.items()))
+            return next(fits, None)
+
+        return dict(self._wait(f"{kind} with {fields} in the trace of {about}", look))
 
 
 def _differs(arrived: bytes, sent: bytes) -> str:

@@ -119,9 +119,7 @@ def test_one_of_several_recipients_is_unknown(post, stranger_relay):
         "the refusal in the log",
         lambda: any(nobody in line and "550 5.1.1 No such mailbox here" in line for line in stranger_relay.said().splitlines()),
     )  # fmt: skip
-    seen = post.observed(nobody, "refused_recipient")
-    assert seen[0]["sender"] == FAR
-    assert seen[0]["helo"] == f"mx.{stranger_relay.domain}"
+    post.observed(nobody, "refused_recipient", sender=FAR, helo=f"mx.{stranger_relay.domain}")
 
 
 # -- many messages over few connections --------------------------------------------------------------------
@@ -223,7 +221,7 @@ def test_wrong_password(post, name):
         relay.send(BUDI, [CITRA], letter(b"x\r\n", sender=BUDI, to=CITRA).whole)
         said = "535 5.7.8 Authentication credentials invalid"
         post.kurir.wait("the refusal in the log", lambda: said in relay.said())
-    assert post.observed(BUDI, "failed_login")[0]["detail"] == "wrong password"
+    post.observed(BUDI, "failed_login", detail="wrong password")
 
 
 def test_wrong_sender(post, account_relay):

@@ -45,6 +45,16 @@ def need_root(who: str) -> None:
         pytest.skip(f"{who} changes users and needs root: nothing was tested against it")
 
 
+def has_ipv6() -> bool:
+    """Whether this machine has ::1, which containers often have not."""
+    try:
+        with socket.socket(socket.AF_INET6) as s:
+            s.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 def free_port(host: str = LOOPBACK) -> int:
     """Return a port that is free now."""
     with socket.socket() as s:

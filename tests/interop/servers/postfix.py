@@ -62,7 +62,7 @@ class Postfix(Peer):
         self._domains = domains
         self._doors = dict(doors or {})
         self.ports = {name: free_port() for name in self._doors}
-        self._settings = dict(settings or {})
+        self.settings = dict(settings or {})
 
     def command(self) -> list[str]:
         home = self.home
@@ -103,7 +103,7 @@ class Postfix(Peer):
             "smtpd_tls_security_level": "none",
             "smtpd_tls_loglevel": "1",
         }
-        main |= self._settings
+        main |= self.settings
         (home / "etc/main.cf").write_text("".join(f"{k} = {v}\n" for k, v in main.items()), encoding="utf-8")
         doors = f"{LOOPBACK}:{self.port} inet n - n - - smtpd\n"
         for name, options in self._doors.items():

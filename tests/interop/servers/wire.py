@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 from collections.abc import Sequence
 from typing import Self
 
@@ -13,12 +14,12 @@ class Refused(Exception):
 class Wire:
     """One session with a server on loopback; made to be used by one test at a time."""
 
-    def __init__(self, port: int, hello: str = "client.test") -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), 30)
+    def __init__(self, port: int, *, host: str = "127.0.0.1") -> None:
+        self._socket = socket.create_connection((host, port), 30)
         self._socket.settimeout(60)
         self._buffer = b""
         self._expect(self._reply(), "2")
-        self.extensions = self.command(f"EHLO {hello}")
+        self.extensions = self.command("EHLO client.test")
 
     def __enter__(self) -> Self:
         return self
@@ -52,6 +53,20 @@ class Wire:
         """Send a line; return the reply.  Raises `Refused` for one of another class."""
         self._socket.sendall(line.encode() + b"\r\n")
         return self._expect(self._reply(), klass)
+
+    def say(self, octets: bytes) -> None:
+        """Send octets as they are."""
+        self._socket.sendall(octets)
+
+    def hear(self, klass: str = "2") -> str:
+        """Return the next reply.  Raises `Refused` for one of another class."""
+        return self._expect(self._reply(), klass)
+
+    def start_tls(self, context: ssl.SSLContext, name: str = "localhost") -> None:
+        """Go over to TLS and say hello again."""
+        self.command("STARTTLS")
+        self._socket = context.wrap_socket(self._socket, server_hostname=name)
+        self.extensions = self.command("EHLO client.test")
 
     def send(
         self,

@@ -3,9 +3,7 @@
 import asyncio
 
 import pytest
-import scramp
 
-from kurir.delivery.auth import AuthBroken, choose_mechanism, start_exchange
 from kurir.delivery.backoff import HostMemory
 from kurir.delivery.classify import classify
 from kurir.delivery.notices import NoticeDesk
@@ -79,40 +77,6 @@ def test_offers(keywords, offer):
 def test_refusals(stage, reply, kind, cause):
     meaning = classify(stage, Reply.of(*reply))
     assert meaning.kind is kind and (cause is None or meaning.cause is cause)
-
-
-def test_mechanisms_by_strength():
-    assert choose_mechanism(["login", "PLAIN", "SCRAM-SHA-256"]) == "SCRAM-SHA-256"
-    assert choose_mechanism(["LOGIN", "plain"]) == "PLAIN"
-    assert choose_mechanism(["CRAM-MD5", "XOAUTH2"]) is None
-
-
-def test_scram_both_sides_prove_themselves():
-    mechanism = scramp.ScramMechanism("SCRAM-SHA-256")
-    salt, stored, server_key, rounds = mechanism.make_auth_info("s3cret")
-    server = mechanism.make_server(lambda user: (salt, stored, server_key, rounds))
-    exchange = start_exchange("SCRAM-SHA-256", "user", "s3cret")
-    server.set_client_first(exchange.initial().decode())
-    server.set_client_final(exchange.answer(server.get_server_first().encode()).decode())
-    with pytest.raises(AuthBroken, match="did not prove"):
-        exchange.finished()
-    assert exchange.answer(server.get_server_final().encode()) == b""
-    exchange.finished()
-
-
-def test_scram_refuses_a_server_that_does_not_know_the_password():
-    exchange = start_exchange("SCRAM-SHA-256", "user", "s3cret")
-    nonce = exchange.initial().decode().rpartition("r=")[2]
-    exchange.answer(f"r={nonce}x,s=QSXCR+Q6sek8bf92,i=4096".encode())
-    with pytest.raises(AuthBroken, match="SCRAM failed"):
-        exchange.answer(b"v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
-
-
-def test_a_nosy_server_is_told_nothing_more():
-    exchange = start_exchange("LOGIN", "user", "pw")
-    assert (exchange.initial(), exchange.answer(b"?"), exchange.answer(b"?")) == (None, b"user", b"pw")
-    with pytest.raises(AuthBroken):
-        exchange.answer(b"PIN?")
 
 
 class Writer:

@@ -149,6 +149,18 @@ def test_choice(offered: tuple[str, ...], endpoint: bytes | None, name: str | No
     assert (chosen.name if chosen else None) == name
 
 
+@pytest.mark.parametrize(
+    ("offered", "before"), [("PLAIN", []), ("LOGIN", [b"u", b"p"])], ids=["PLAIN", "LOGIN"]
+)
+def test_a_nosy_server_is_told_nothing_more(offered: str, before: list[bytes]) -> None:
+    client = choose((offered,), "u", "p", random=counting)
+    assert client is not None
+    client.start()
+    assert [client.answer(b"?") for _ in before] == before
+    with pytest.raises(ServerUnproven):
+        client.answer(b"PIN?")
+
+
 def test_plain_and_login_clients_fit_our_server() -> None:
     for offered in (("PLAIN",), ("LOGIN",)):
         client = choose(offered, "ü@x.example", "pä", random=counting)

@@ -1,6 +1,5 @@
 import email
 import email.policy
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +17,7 @@ from kurir.message.facts import facts_of
 from kurir.message.limits import MimeLimits
 from kurir.message.mime import Kind, MimeParser, MimeProblem
 from kurir.message.structure import Trait, TraitCounter, survey
+from tests.counting import calls
 
 from .material import all_mails, mails
 
@@ -301,15 +301,11 @@ def test_mail_of_others():
 @pytest.mark.parametrize(
     "head", [b"Content-Type: multipart/mixed; boundary=x\r\n\r\n", b"Content-Type: multipart/mixed; "]
 )
-def test_time_grows_with_the_size_only(head, unit):
-    def cost(size: int) -> float:
-        data = head + unit * (size // len(unit))
-        start = time.perf_counter()
-        survey(data, MimeLimits())
-        return time.perf_counter() - start
+def test_work_grows_with_the_size_only(head, unit):
+    def cost(size: int) -> int:
+        return calls(lambda: survey(head + unit * (size // len(unit)), MimeLimits()))
 
-    small = min(cost(50_000) for _ in range(3))
-    assert min(cost(800_000) for _ in range(2)) < 40 * small + 0.1
+    assert cost(800_000) < 20 * cost(50_000) + 500
 
 
 def test_bounces_of_others():

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from kurir.model import Event, EventKind, Fate
+from kurir.model import Event, EventKind, Fate, Outcome
 from kurir.queue.ports import (
     Change,
     NewMessage,
@@ -103,6 +103,9 @@ class MemoryStore:
 
     def letters(self, numbers: Sequence[int]) -> dict[int, StoredLetter]:
         return {n: letter(self.messages[n]) for n in numbers if n in self.messages}
+
+    def last_outcomes(self, number: int) -> dict[int, Outcome]:
+        return {e.recipient: e.outcome for e in self.events if e.number == number and e.outcome is not None}
 
     def notice_number(self, notice_id: str) -> int | None:
         return self.met.get(notice_id)

@@ -55,7 +55,7 @@ def test_only_known_verbs_are_told(command: str) -> None:
 
 
 def test_every_refusal_has_a_cause_and_the_right_class() -> None:
-    ours = {v for v in vars(replies).values() if isinstance(v, Reply)}
+    ours = {v for module in (replies, replies.framing) for v in vars(module).values() if isinstance(v, Reply)}
     for reply in ours:
         assert reply.enhanced is None or reply.enhanced[0] == str(reply.code)[0]
     assert set(replies.CAUSES) <= ours

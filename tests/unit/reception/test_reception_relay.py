@@ -76,6 +76,11 @@ SPELLINGS = [
     ("<|cmd@local.example>", "550 5.1.1"),  # 45: a name like any other
     ("<$(id)@far.example>", "501"),
     ("<../../x@local.example>", "501"),
+    # The server behind us trusts us: what it might read as a route is not asked of it, let alone passed on.
+    ("<u%far.example@relayed.example>", "550 5.7.1"),
+    ("<far.example!u@relayed.example>", "550 5.7.1"),
+    ('<"u@far.example"@relayed.example>', "550 5.7.1"),
+    ("<known@relayed.example>", "250"),
 ]
 
 

@@ -157,6 +157,18 @@ def test_a_delay_names_the_next_attempt():
     assert "[en greylisted False]" in text
 
 
+def test_when_time_ran_out_nobody_is_told_to_wait():
+    later = Reply.of(451, "4.7.1", "come back")
+    late = outcome(kind=OutcomeKind.DEFERRED, cause=Cause.GREYLISTED, reply=later)
+    _, parsed = written(work(reason(out=late)), settings=ReportSettings("mx.a.example", "a.example", ("en",)))
+    text = " ".join(parsed.get_payload(0).get_content().split())
+    assert "[en expired True] bob@b.example [en greylisted True] bob@b.example" in text
+    assert text.count("do something") == 1
+    assert status_blocks(parsed)[1]["Diagnostic-Code"] == "smtp; 451 4.7.1 come back"
+    _, parsed = written(work(NoticeReason(Recipient(BOB), "failed", None, 60.0)))
+    assert "[en expired True]" in parsed.get_payload(0).get_content()
+
+
 def test_good_news_and_bad_news_in_one_report():
     good = reason("delivered", out=outcome(kind=OutcomeKind.DELIVERED, cause=Cause.OK, reply=None))
     _, parsed = written(work(good, reason()))

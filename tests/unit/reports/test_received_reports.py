@@ -156,6 +156,7 @@ SMALL = ReportLimits(packed=100_000, unpacked=200_000, elements=5_000, rows=100)
         (b"<feedback/>", "for which domain"),
         (b'<?xml version="1.0" encoding="x-none"?><feedback/>', "encoding"),
     ],
+    ids=range(17),
 )
 def test_bombs_and_broken_reports(data: bytes, words: str) -> None:
     with pytest.raises(ReportError, match=words):

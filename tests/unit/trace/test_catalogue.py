@@ -136,8 +136,8 @@ def test_next_step_follows_what_is_known() -> None:
 
 
 def test_what_a_peer_said_cannot_steer_a_terminal() -> None:
-    text = CATALOGUE.text("en", "ui.error", detail="a\x1b[2Jb\u202ec\n{by}")
-    assert text == "Error: a?[2Jb?c {by}"
+    text = CATALOGUE.text("en", "step.detail", detail="a\x1b[2Jb\u202ec\n{by}")
+    assert text == "Detail: a?[2Jb?c {by}"
 
 
 def test_side_is_known_for_every_cause() -> None:

@@ -5,12 +5,13 @@ import json
 import tarfile
 import time
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kurir.model import Cause, Stage
-from kurir.trace import Action, WhyKind, explain, explain_all, why_json
+from kurir.trace import Action, WhyKind, explain, explain_all
 from tests.shared import need
 
 from .sisimai import KINDS, SAME
@@ -26,7 +27,7 @@ def test_one_reply() -> None:
         "a@example.org",
     )
     assert why.text.startswith("Alamat a@example.org tidak ada")
-    assert set(why_json(why)) == {
+    assert set(msgspec.to_builtins(why)) == {
         "kind", "cause", "final", "hard", "action", "text", "code", "enhanced", "host", "recipient", "stage", "said",
     }  # fmt: skip
 
@@ -164,7 +165,7 @@ def test_nothing_makes_it_raise(text: str, lang: str) -> None:
     whys = explain_all(text, lang)  # type: ignore[arg-type]
     assert whys
     for why in whys:
-        assert json.dumps(why_json(why))
+        assert json.dumps(msgspec.to_builtins(why))
         assert why.said.isprintable()
 
 

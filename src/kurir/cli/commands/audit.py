@@ -27,6 +27,8 @@ def command(config_file: str | None, as_json: bool) -> int:
                     "fates": {},
                     "waiting": 0,
                     "held": 0,
+                    "open_notices": 0,
+                    "days": 0,
                     "problems": [],
                 }
             )

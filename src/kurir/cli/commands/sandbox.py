@@ -71,9 +71,8 @@ def clear(config_file: str | None, as_json: bool) -> int:
 
 
 @command.command("roles", cls=Command)
-@option("--json", "as_json", is_flag=True, help="opt.json")
-@option("--lang", type=click.Choice(["en", "id"]), expose_value=False, help="opt.lang")
-def roles(as_json: bool) -> int:
+@common
+def roles(config_file: str | None, as_json: bool) -> int:  # noqa: ARG001 - they are the same in every server
     """List the difficult addresses."""
     listed = roles_help(current())
     if as_json:

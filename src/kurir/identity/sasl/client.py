@@ -49,6 +49,8 @@ class PlainClient:
 
     def answer(self, challenge: bytes) -> bytes:
         """See `ClientMechanism`."""
+        if challenge:
+            raise ServerUnproven("the server asks for more than a name and a password")
         return self._message
 
 

@@ -1,0 +1,238 @@
+"""What is measured.  Each part returns named figures of one server; `compare` takes the servers in turns."""
+
+import random
+import resource
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.load import (
+    Client,
+    Load,
+    Meter,
+    Sink,
+    free_ports,
+    median,
+    message,
+    no_proof,
+    percentile,
+    together,
+    wait_for_quiet,
+)
+from tests.bench.peers import Kurir, Peer
+
+Figures = dict[str, float]
+Measure = Callable[[type[Peer], Path, float], Figures]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One measurement: `scale` 1.0 is a full run; only Kurir is measured where others have no such thing (`alone`)."""
+
+    name: str
+    title: str
+    measure: Measure
+    alone: bool = False
+
+
+def _relay(load: Load) -> Measure:
+    def measure(kind: type[Peer], work: Path, scale: float) -> Figures:
+        with free_ports(4) as ports, Sink(ports[1]) as sink, kind(work, ports) as peer:
+            warm = Load(300, 10)
+            warm.send(peer.port)
+            sink.wait(300)
+            wait_for_quiet()
+            sized = load.times(scale)
+            with Meter(peer.group) as meter:
+                sized.send(peer.port)
+                sink.wait(300 + sized.count)
+        return {
+            "messages/s": sized.count / meter.seconds,
+            "CPU ms a message": 1000 * meter.cpu / sized.count,
+        }
+
+    return measure
+
+
+def _hold(sessions: int) -> Measure:
+    def measure(kind: type[Peer], work: Path, scale: float) -> Figures:
+        with free_ports(4) as ports, kind(work, ports, "hold") as peer:
+            Load(max(200, 2 * sessions), sessions).send(peer.port)
+            wait_for_quiet()
+            sized = Load(4000, sessions).times(scale)
+            with Meter(peer.group) as meter:
+                sized.send(peer.port)
+        return {
+            "messages/s": sized.count / meter.seconds,
+            "CPU ms a message": 1000 * meter.cpu / sized.count,
+        }
+
+    return measure
+
+
+def _latency(kind: type[Peer], work: Path, scale: float) -> Figures:
+    """One client in lock-step with pauses, while what it sends is relayed."""
+    pauses, took, body = random.Random(1), [], message()
+    with free_ports(4) as ports, Sink(ports[1]), kind(work, ports) as peer:
+        client = Client(peer.port).hello()
+        for i in range(20 + int(400 * scale)):
+            time.sleep(pauses.uniform(0.005, 0.025))
+            began = time.perf_counter()
+            client.send(body)
+            if i >= 20:
+                took.append(1000 * (time.perf_counter() - began))
+        client.close()
+    return {f"p{round(100 * share)} ms": percentile(took, share) for share in (0.5, 0.95, 0.99)}
+
+
+def _tls(kind: type[Peer], work: Path, scale: float) -> Figures:
+    """Ten clients, each message over a connection of its own with a full handshake."""
+    body, context = message(), no_proof()
+    with free_ports(4) as ports, kind(work, ports, "hold", tls=True) as peer:
+
+        def once() -> None:
+            client = Client(peer.port).hello(context)
+            client.send(body)
+            client.say(b"QUIT")
+            client.close()
+
+        together(10, 1.0, once)
+        with Meter(peer.group) as meter:
+            rate = together(10, max(1.5, 4 * scale), once)
+    return {"connections/s": rate, "CPU ms a connection": 1000 * meter.cpu / (rate * meter.seconds)}
+
+
+def _idle(kind: type[Peer], work: Path, scale: float) -> Figures:
+    with free_ports(4) as ports, Sink(ports[1]), kind(work, ports) as peer:
+        Load(50, 2).send(peer.port)
+        time.sleep(max(2.0, 5 * scale))
+        return {"PSS MiB": peer.group.pss() / 1024}
+
+
+def _sessions(kind: type[Peer], work: Path, scale: float) -> Figures:
+    count = max(100, int(1000 * scale))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 10_000), most))
+    figures: Figures = {}
+    for name, context, share in (("plain", None, 1.0), ("TLS", no_proof(), 0.5)):
+        with free_ports(4) as ports, kind(work, ports, "sessions", tls=context is not None) as peer:
+            for client in [Client(peer.port).hello(context) for _ in range(20)]:
+                client.close()
+            time.sleep(1)
+            before = peer.group.pss()
+            clients = [Client(peer.port).hello(context) for _ in range(int(count * share))]
+            time.sleep(1.5)
+            figures[f"{name}, KiB a session"] = (peer.group.pss() - before) / len(clients)
+            for client in clients:
+                client.close()
+    return figures
+
+
+_DEAD = '[[roads]]\nname = "dead"\nurl = "smtp://127.0.0.1:9?tls=none"\nrecipients = ["dead.test"]\n'
+_SLOW = '[[roads]]\nname = "slow"\nurl = "smtp://127.0.0.1:{spare[0]}?tls=none"\nrecipients = ["slow.test"]\n'
+
+
+class _Crowded(Kurir):
+    """Kurir with a road that leads nowhere and one to a sink that takes ten seconds a message."""
+
+    toml = ""
+
+    def _more(self, text: str) -> str:
+        before, mark, after = text.partition("[[roads]]")  # the first road that fits is taken
+        return before + (_DEAD + _SLOW).format(spare=self.spare) + mark + after
+
+
+def _rate(peer: Peer, sink: Sink, load: Load) -> float:
+    before = sink.count()
+    began = time.monotonic()
+    load.send(peer.port)
+    sink.wait(before + load.count)
+    return load.count / (time.monotonic() - began)
+
+
+def _turns(peer: Peer, sink: Sink, load: Load, rounds: int = 5) -> float:
+    return median([_rate(peer, sink, load) for _ in range(rounds)])
+
+
+def _backlog(_: type[Peer], work: Path, scale: float) -> Figures:
+    """How much slower a full queue is than an empty one, and what each waiting message costs."""
+    waiting = int(100_000 * scale)
+    load = Load(1500)
+    with free_ports(4) as ports, Sink(ports[1]) as sink, _Crowded(work, ports) as peer:
+        _rate(peer, sink, load)
+        empty = _turns(peer, sink, load)
+        time.sleep(2)
+        before = peer.group.pss()
+        with Meter(peer.group) as meter:
+            Load(waiting, 50, 1024, recipient="a@dead.test").send(peer.port, 900)
+        filling = waiting / meter.seconds
+        time.sleep(5)
+        memory = peer.group.pss() - before
+        full = _turns(peer, sink, load)
+    return {
+        "waiting": float(waiting), "relayed/s empty": empty, "relayed/s full": full, "share kept %": 100 * full / empty,
+        "accepted/s while filling": filling, "KiB a waiting message": memory / waiting,
+    }  # fmt: skip
+
+
+def _dead(_: type[Peer], work: Path, scale: float) -> Figures:
+    """What others keep of their rate while a dead and a slow destination have mail waiting."""
+    waiting = int(50_000 * scale)
+    load = Load(1500)
+    with (
+        free_ports(4) as ports,
+        Sink(ports[1]) as sink,
+        Sink(ports[2], delay=10),
+        _Crowded(work, ports) as peer,
+    ):
+        _rate(peer, sink, load)
+        alone = _turns(peer, sink, load)
+        for place in ("dead", "slow"):
+            Load(waiting // 2, 50, 1024, recipient=f"a@{place}.test").send(peer.port, 900)
+        time.sleep(3)
+        beside = _turns(peer, sink, load)
+    return {
+        "waiting": float(waiting), "relayed/s alone": alone, "relayed/s beside": beside,
+        "share kept %": 100 * beside / alone,
+    }  # fmt: skip
+
+
+PARTS = {
+    part.name: part
+    for part in (
+        Part("relay", "Relay, 4 KB, 20 sessions, connections kept", _relay(Load(4000))),
+        Part("one", "Relay, 4 KB, 20 sessions, one message a connection", _relay(Load(3000, kept=False))),
+        Part("large", "Relay, 100 KB, 20 sessions, connections kept", _relay(Load(1000, size=102_400))),
+        Part("hold", "Accept only, 4 KB, 10 sessions, kept", _hold(10)),
+        Part("hold50", "Accept only, 4 KB, 50 sessions, kept", _hold(50)),
+        Part("latency", "One transaction at light load, 4 KB", _latency),
+        Part("tls", "STARTTLS and one message a connection, 10 clients", _tls),
+        Part("idle", "Memory, idle", _idle),
+        Part("sessions", "Memory of an idle session", _sessions),
+        Part("backlog", "With mail waiting", _backlog, alone=True),
+        Part("dead", "Beside a dead and a slow destination", _dead, alone=True),
+    )
+}
+
+
+def compare(
+    part: Part,
+    peers: Sequence[type[Peer]],
+    work: Path,
+    *,
+    rounds: int,
+    scale: float,
+    say: Callable[[str], None],
+) -> dict[str, list[Figures]]:
+    """Measure `peers` in turns; return each one's figures by round."""
+    taken: dict[str, list[Figures]] = {peer.name: [] for peer in peers if not part.alone or peer is Kurir}
+    for i in range(1 if part.alone else rounds):
+        order = [peer for peer in peers if peer.name in taken]
+        for peer in order if i % 2 == 0 else order[::-1]:
+            wait_for_quiet()
+            figures = part.measure(peer, work, scale)
+            taken[peer.name].append(figures)
+            shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+            say(f"{part.name} round {i + 1} {peer.name}: {shown}")
+    return taken

@@ -1,0 +1,128 @@
+"""``kill -9`` of each process under load: nothing acknowledged is missing, nothing is doubled without need.
+
+The ledger is outside of the server: the clients remember each 250, the receiving server each message.
+"""
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Kurir, Load, Sink, arrivals
+
+CONCURRENCY = 10
+TOML = f"""
+[queue]
+retry = [1, 1, 2]
+
+[[roads]]
+name = "out"
+url = "smtp://127.0.0.1:%d?tls=none"
+concurrency = {CONCURRENCY}
+"""
+ROLES = {
+    0: ("all", "supervisor", "everything"),
+    1: ("brain", "reception-1", "delivery-1", "control", "supervisor", "everything"),
+}
+CASES = [(workers, role) for workers, roles in ROLES.items() for role in roles]
+
+
+def ports(kurir: Kurir) -> list[int]:
+    return [kurir.smtp, kurir.lmtp, kurir.submission, kurir.submissions, kurir.admin]
+
+
+def held(port: int) -> bool:
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that have ended may linger
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def kill_role(kurir: Kurir, role: str) -> None:
+    """Kill a role and wait until the supervisor has started it again and the server answers."""
+    before = kurir.pids()[role]
+    os.kill(before, signal.SIGKILL)
+    kurir.wait(f"a new {role}", lambda: kurir.pids().get(role, before) != before, 15)
+    kurir.wait("an answer", kurir.answers, 15)
+
+
+def kill_supervisor(kurir: Kurir) -> None:
+    """Kill the supervisor: everything of it goes within five seconds; then start again by hand."""
+    assert kurir.process is not None
+    pids = kurir.pids()
+    os.kill(kurir.process.pid, signal.SIGKILL)
+    kurir.process.wait()
+    kurir.process = None
+    killed = time.monotonic()
+    kurir.wait(
+        "the end of all processes and ports",
+        lambda: not any(map(alive, pids.values())) and not any(map(held, ports(kurir))),
+        5,
+    )
+    assert time.monotonic() - killed < 5
+    kurir.start()
+
+
+def kill_everything(kurir: Kurir) -> None:
+    kurir.kill_all()
+    kurir.start()
+
+
+def kill(kurir: Kurir, role: str) -> None:
+    if role == "supervisor":
+        kill_supervisor(kurir)
+    elif role == "everything":
+        kill_everything(kurir)
+    else:
+        kill_role(kurir, role)
+
+
+def under_fire(folder: Path, workers: int, role: str, rounds: int) -> None:
+    with (
+        Sink() as sink,
+        Kurir(folder, workers=workers, trust=("127.0.0.0/8",), toml=TOML % sink.port) as kurir,
+    ):
+        with Load(kurir.smtp) as load:
+            for _ in range(rounds):
+                already = len(load.acked)
+                kurir.wait("load", lambda n=already: len(load.acked) >= n + 40, 30)
+                kill(kurir, role)
+            already = len(load.acked)
+            kurir.wait("mail after the last kill", lambda n=already: len(load.acked) >= n + 40, 30)
+        kurir.wait_empty(60)
+        kurir.audit()
+        arrived = arrivals(sink)
+        assert load.refused == []
+        assert load.acked - set(arrived) == set(), "acknowledged, but never delivered"
+        doubled = {token: n for token, n in arrived.items() if n > 1}
+        # What was on its way at the kill may come twice; reception and control have nothing on its way.
+        open_deliveries = 0 if role in ("reception-1", "control") else CONCURRENCY * rounds
+        assert sum(n - 1 for n in doubled.values()) <= open_deliveries, doubled
+        assert kurir.stop() == 0
+        assert kurir.audit()["balanced"]
+        assert "Traceback" not in kurir.said()
+        print(f"{len(load.acked)} acknowledged, {len(doubled)} doubled, errors {dict(load.errors)}")
+
+
+@pytest.mark.parametrize(("workers", "role"), CASES)
+def test_nothing_acknowledged_is_missing(tmp_path: Path, workers: int, role: str) -> None:
+    under_fire(tmp_path / "kurir", workers, role, 2)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("workers", "role"), CASES)
+def test_nothing_acknowledged_is_missing_after_many_kills(tmp_path: Path, workers: int, role: str) -> None:
+    under_fire(tmp_path / "kurir", workers, role, 20)

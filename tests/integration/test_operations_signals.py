@@ -1,0 +1,250 @@
+"""SIGTERM drains, SIGHUP switches or stays as it is: under load, and without losing or refusing anybody."""
+
+import contextlib
+import os
+import signal
+import smtplib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Kurir, Load, Sink, arrivals
+from tests.harness.kurir import free_offset
+
+DRAIN = 40.0
+WORKERS = pytest.mark.parametrize("workers", [0, 1], ids=["one-process", "workers"])
+
+
+def settings(port: int, more: str = "") -> str:
+    return f"""
+[queue]
+retry = [1, 1, 2]
+
+[[roads]]
+name = "out"
+url = "smtp://127.0.0.1:{port}?tls=none"
+{more}"""
+
+
+def server(folder: Path, sink: Sink, workers: int) -> Kurir:
+    return Kurir(folder, workers=workers, trust=("127.0.0.0/8",), toml=settings(sink.port))
+
+
+def rewrite(kurir: Kurir, old: str, new: str) -> None:
+    text = kurir.config.read_text()
+    assert old in text
+    kurir.config.write_text(text.replace(old, new))
+
+
+def reload(kurir: Kurir) -> None:
+    assert kurir.process is not None
+    os.kill(kurir.process.pid, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def knocking(port: int) -> Iterator[list[str]]:
+    """Connect again and again; yields what went wrong (a 421 is an answer, a refusal or a reset is not)."""
+    wrong: list[str] = []
+    stop = threading.Event()
+
+    def knock() -> None:
+        while not stop.is_set():
+            try:
+                with socket.create_connection(("127.0.0.1", port), 30) as s:
+                    s.settimeout(30)
+                    said = s.recv(200)
+                    if not said.startswith((b"220", b"421")):
+                        wrong.append(f"said {said!r}")
+                    s.sendall(b"QUIT\r\n")
+                    s.recv(200)
+            except OSError as e:
+                wrong.append(repr(e))
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=knock, daemon=True)
+    thread.start()
+    try:
+        yield wrong
+    finally:
+        stop.set()
+        thread.join(40)
+
+
+@WORKERS
+def test_sigterm_drains_under_load(tmp_path: Path, workers: int) -> None:
+    with Sink() as sink:
+        kurir = server(tmp_path / "kurir", sink, workers)
+        kurir.start()
+        with Load(kurir.smtp) as load:
+            kurir.wait("load", lambda: len(load.acked) > 60)
+            began = time.monotonic()
+            assert kurir.stop(timeout=DRAIN) == 0
+            assert time.monotonic() - began < DRAIN
+        with kurir:
+            kurir.wait_empty()
+            assert kurir.audit()["balanced"]
+        arrived = arrivals(sink)
+        assert load.refused == []
+        assert load.acked <= set(arrived)
+        assert [t for t, n in arrived.items() if n > 1] == []
+        assert "Traceback" not in kurir.said()
+
+
+@WORKERS
+def test_sigterm_does_not_wait_for_a_server_that_hangs(tmp_path: Path, workers: int) -> None:
+    hang = {"on": True}
+    with Sink(lambda verb, _line, _n: "hang" if verb == "BODY" and hang["on"] else None) as sink:
+        kurir = server(tmp_path / "kurir", sink, workers)
+        with kurir:
+            kurir.cli(
+                "send", "--to", "bob@far.test", "--subject", "t0-1", "--from", "a@example.test", stdin="x\n"
+            )
+            kurir.wait("the hanging delivery", lambda: sink.connections)
+            time.sleep(0.5)
+            began = time.monotonic()
+            assert kurir.stop(timeout=DRAIN) == 0
+            assert time.monotonic() - began < DRAIN
+        (message,) = kurir.ask("trace", "bob@far.test")["messages"]
+        (recipient,) = message["recipients"]
+        assert recipient["fate"] is None
+        assert recipient["possibly_delivered"]
+        hang["on"] = False
+        with kurir:
+            kurir.wait_empty()
+            assert kurir.audit()["balanced"]
+        assert set(arrivals(sink)) == {"t0-1"}
+
+
+@WORKERS
+def test_a_broken_file_changes_nothing_and_says_everything(tmp_path: Path, workers: int) -> None:
+    with Sink() as sink, server(tmp_path / "kurir", sink, workers) as kurir:
+        pids = kurir.pids()
+        good = kurir.config.read_text()
+        with Load(kurir.smtp, threads=2, pause=0.01) as load, knocking(kurir.smtp) as wrong:
+            kurir.config.write_text(
+                good.replace("retry = [1, 1, 2]", 'retry = []\nlifetme = 5\nlifetime = "soon"').replace(
+                    "smtp://127", "gopher://127"
+                )
+            )
+            reload(kurir)
+            kurir.wait("the refusal", lambda: "reload_failed" in kurir.said())
+            said = [line for line in kurir.said().splitlines() if "reload_refused" in line]
+            for mistake in ("queue.retry", "queue.lifetime", "queue.lifetme", "did you mean", "roads.0.url"):
+                assert any(mistake in line for line in said), (mistake, said)
+            # A file that is well-formed, but cannot be put to use: a port that somebody else has.
+            with socket.create_server(("127.0.0.1", 0)) as taken:
+                port = taken.getsockname()[1]
+                kurir.config.write_text(good.replace("submission = [", f'submission = ["127.0.0.1:{port}", '))
+                reload(kurir)
+                kurir.wait("the second refusal", lambda: kurir.said().count("reload_failed") == 2)
+                assert f"127.0.0.1:{port} is already in use" in kurir.said()
+            already = len(load.acked)
+            kurir.wait("mail as before", lambda: len(load.acked) > already + 20)
+        assert kurir.pids() == pids
+        assert wrong == []
+        assert load.errors == {}
+        kurir.wait_empty()
+        assert load.acked == set(arrivals(sink))
+
+
+@WORKERS
+def test_a_good_file_switches_under_load(tmp_path: Path, workers: int) -> None:
+    with Sink() as before, Sink() as after, server(tmp_path / "kurir", before, workers) as kurir:
+        new_port = free_offset() + 25
+        with Load(kurir.smtp, threads=2, pause=0.01) as load, knocking(kurir.smtp) as wrong:
+            kurir.wait("mail on the old road", lambda: len(before.messages) > 20)
+            rewrite(kurir, f":{before.port}", f":{after.port}")
+            rewrite(kurir, "smtp = [", f'smtp = ["127.0.0.1:{new_port}", ')
+            kurir.config.write_text(kurir.config.read_text() + "\n[limits]\nmessage_size = 54321\n")
+            reload(kurir)
+            kurir.wait("mail on the new road", lambda: len(after.messages) > 20, 30)
+            already = len(before.messages)
+            kurir.wait("more of it", lambda: len(after.messages) > 60, 30)
+            assert len(before.messages) == already
+        assert wrong == []
+        assert load.refused == []
+        assert load.errors.get("ConnectionRefusedError", 0) == 0
+        for port in (kurir.smtp, new_port):
+            with smtplib.SMTP("127.0.0.1", port, timeout=10) as s:
+                s.ehlo()
+                assert s.esmtp_features["size"] == "54321"
+        kurir.wait_empty()
+        arrived = arrivals(before) + arrivals(after)
+        assert load.acked <= set(arrived)
+        assert [t for t, n in arrived.items() if n > 1] == []
+        assert kurir.audit()["balanced"]
+
+        # And back: the port that is not named any more is closed.
+        rewrite(kurir, f'"127.0.0.1:{new_port}", ', "")
+        reload(kurir)
+
+        def closed() -> bool:
+            with socket.socket() as s:
+                return s.connect_ex(("127.0.0.1", new_port)) != 0
+
+        kurir.wait("the port to close", closed)
+        kurir.wait("an answer", kurir.answers)
+        assert kurir.stop() == 0
+        assert "Traceback" not in kurir.said()
+
+
+def test_a_reload_may_change_the_number_of_processes(tmp_path: Path) -> None:
+    with Sink() as sink:
+        kurir = server(tmp_path / "kurir", sink, 0)
+        del kurir.env["KURIR_WORKERS"]
+        rewrite(kurir, 'workers = "auto"', "workers = 0")
+        with kurir, Load(kurir.smtp, threads=2, pause=0.01) as load, knocking(kurir.smtp) as wrong:
+
+            def more(count: int) -> None:
+                target = len(load.acked) + count
+                kurir.wait("load", lambda: len(load.acked) >= target)
+
+            for old, new, roles in (("0", "2", 6), ("2", "1", 4), ("1", "0", 1)):
+                more(20)
+                rewrite(kurir, f"workers = {old}", f"workers = {new}")
+                reload(kurir)
+                kurir.wait(f"{roles} roles", lambda n=roles: len(kurir.pids()) == n + 1, 30)
+            more(20)
+            load.stop()
+            kurir.wait_empty()
+            assert kurir.audit()["balanced"]
+            assert load.acked <= set(arrivals(sink))
+            assert load.refused == []
+            assert wrong == []
+
+
+@WORKERS
+def test_a_second_server_in_the_same_folder_refuses_and_does_no_harm(tmp_path: Path, workers: int) -> None:
+    with Sink() as sink, server(tmp_path / "kurir", sink, workers) as kurir:
+        pids = kurir.pids()
+        with Load(kurir.smtp, threads=2, pause=0.01) as load:
+            kurir.wait("load", lambda: len(load.acked) > 10)
+            done = kurir.cli("serve", check=1)
+            assert b"already in use" in done.stderr
+            assert b"Traceback" not in done.stderr
+            # Other ports do not help: the folder has one writer.
+            offset = free_offset()
+            doors = {"SMTP": 25, "SUBMISSION": 587, "SUBMISSIONS": 465, "LMTP": 24, "ADMIN": 8080}
+            own, kurir.env = kurir.env, dict(kurir.env)
+            kurir.env |= {
+                f"KURIR_LISTEN__{name}": f'["127.0.0.1:{port + offset}"]' for name, port in doors.items()
+            }
+            for other in (0, 1):
+                kurir.env["KURIR_WORKERS"] = str(other)
+                done = kurir.cli("serve", check=1)
+                assert str(kurir.folder).encode() in done.stderr
+                assert b"Traceback" not in done.stderr
+            kurir.env = own
+            already = len(load.acked)
+            kurir.wait("mail as before", lambda: len(load.acked) > already + 20)
+        assert kurir.json("status")["ready"]
+        assert kurir.json("send", "--to", "x@far.test", "--subject", "t9-1", stdin="x\n")["id"]
+        assert kurir.pids() == pids
+        assert load.errors == {}
+        kurir.wait_empty()
+        assert load.acked | {"t9-1"} == set(arrivals(sink))
+        assert kurir.audit()["balanced"]
