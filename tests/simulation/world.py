@@ -237,7 +237,7 @@ class World:
             s = self.queue_settings
             null = self.disk.facts.messages[number].reverse_path is None
             lifetime = min(s.lifetime, s.lifetime_null) if null else s.lifetime
-            if age < lifetime - 1.0:
+            if age < lifetime - 60.0:
                 self.wrong(f"{encode_id(number)} expired after {age / HOUR:.1f} hours")
 
     # -- what senders, destinations and hands tell ------------------------------------------------------
