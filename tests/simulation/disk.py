@@ -87,7 +87,8 @@ class Disk:
         """What housekeeping does every ten minutes (the rule of `kurir.storage.FileBodies.sweep`)."""
         now, before = self.clock.monotonic(), self._seen
         self._seen = {
-            n: before[n] if n in before and before[n][0] == at else (at, now) for n, at in self.touched.items()
+            n: before[n] if n in before and before[n][0] == at else (at, now)
+            for n, at in self.touched.items()
         }
         old = [n for n, (_, since) in self._seen.items() if now - since > BodySettings().unclaimed_for]
         named = {m.body_file for m in self.facts.messages.values()}

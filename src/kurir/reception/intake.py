@@ -162,6 +162,9 @@ class Intake:
             desk.counts.accepted[self._sender.origin.listener] += 1
             desk.counts.octets += incoming.size
             return replies.accepted(answer.id)
+        if answer.in_doubt:
+            self.refusal = answer.reply
+            return self.refusal
         self._handed_over = False
         self.refuse(answer.reply)
         return answer.reply

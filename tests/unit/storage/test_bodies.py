@@ -17,6 +17,7 @@ from kurir.storage.settings import BodySettings
 
 from .mail import State, accept, lease, notice_work
 
+
 async def test_sweeping_spares_what_rows_name_and_what_is_young(tmp_path: Path) -> None:
     bodies = FileBodies(Layout(tmp_path))
     names = []
