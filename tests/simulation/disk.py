@@ -47,12 +47,14 @@ class Disk:
         self.facts = MemoryFacts()
         self.files = MemoryBodies(self.facts)
         self.touched: dict[str, float] = {}  # name of a file -> its mtime, by the wall clock
+        self._seen: dict[str, tuple[float, float]] = {}
         self.in_doubt: list[Change] = []
         self.violations: list[str] = []
         self.moment: Callable[[str], None] = lambda _: None
 
     def open(self) -> "DiskStore":
         """What a new brain finds."""
+        self._seen.clear()  # its housekeeping has seen nothing yet
         if self.in_doubt:
             batch, self.in_doubt = self.in_doubt, []
             found = self.random.random() < 0.5
@@ -82,8 +84,13 @@ class Disk:
         return False
 
     def sweep(self) -> None:
-        """What housekeeping does every ten minutes."""
-        old = [n for n, at in self.touched.items() if self.clock.now() - at > BodySettings().unclaimed_for]
+        """What housekeeping does every ten minutes (the rule of `kurir.storage.FileBodies.sweep`)."""
+        now, before = self.clock.monotonic(), self._seen
+        self._seen = {
+            n: before[n] if n in before and before[n][0] == at else (at, now)
+            for n, at in self.touched.items()
+        }
+        old = [n for n, (_, since) in self._seen.items() if now - since > BodySettings().unclaimed_for]
         named = {m.body_file for m in self.facts.messages.values()}
         for name in old:
             if name not in named:

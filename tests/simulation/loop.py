@@ -213,7 +213,10 @@ class SimLoop(asyncio.AbstractEventLoop):
                 call()
                 if owner is not None and not owner.alive:
                     continue
-            handle.run()
+            try:
+                handle.run()
+            except Exception as error:
+                self.call_exception_handler({"message": "a callback failed", "exception": error})
         self._at_once = self._at_once + self.steps - started
         if self._at_once > MAX_AT_ONCE:
             raise Spinning(f"{self._at_once} callbacks at {self._now:.3f} s, the last one {batch[-1]._call}")

@@ -17,7 +17,7 @@ from typing import Any
 from kurir.model import TlsFacts
 from kurir.net.ports import Endpoint, NetError
 
-from .loop import NATURE, Process, SimLoop, current_process
+from .loop import NATURE, Handle, Process, SimLoop, current_process
 
 WRITE_HIGH = 64 * 1024
 LINGER = 2.0
@@ -69,6 +69,8 @@ class SimStream:
         self._lost: NetError | None = None
         self._reader: asyncio.Future[None] | None = None
         self._drainer: asyncio.Future[None] | None = None
+        self._hear: Callable[[bytes], float | None] | None = None
+        self._timer: Handle | None = None
         self._unread = 0  # octets we wrote that the other side has not read
         self._sent = 0
         self._road: deque[tuple[Callable[..., None], tuple[object, ...]]] = deque()
@@ -90,6 +92,41 @@ class SimStream:
             self.other._was_read(len(data))
             return data
         return b""
+
+    async def listen(self, hear: Callable[[bytes], float | None], timeout: float) -> None:
+        if self._in or self._ended or self._lost is not None:
+            left = hear(await self.read())
+            if left is None or self._unread >= WRITE_HIGH:
+                return
+            timeout = left
+        self._hear = hear
+        try:
+            await self._wait("_reader", timeout, "the other side sent nothing in time")
+            told = self._hear is None
+        finally:
+            self._hear = None
+        if not told:
+            hear(await self.read())
+
+    def _tell(self, hear: Callable[[bytes], float | None], data: bytes) -> None:
+        assert self._reader is not None
+        try:
+            left = self.owner.context.copy().run(hear, data)
+        except Exception as error:
+            self._hear = None
+            self._reader.set_exception(error)
+            return
+        self.other._was_read(len(data))
+        if self._reader is None or self._reader.done():
+            return
+        if left is None or self._unread >= WRITE_HIGH:
+            self._hear = None
+            _wake(self._reader)
+        elif self._timer is not None:
+            self._timer.cancel()
+            context = self.owner.context.copy()
+            error = NetError("timeout", "the other side sent nothing in time")
+            self._timer = self.net.loop.call_later(left, _fail, self._reader, error, context=context)
 
     def write(self, data: bytes) -> None:
         if not data or self._lost is not None or self._shut:
@@ -149,10 +186,14 @@ class SimStream:
         timer = None
         if timeout is not None:
             timer = self.net.loop.call_later(max(0.0, timeout), _fail, future, NetError("timeout", why))
+        if name == "_reader":
+            self._timer = timer
         try:
             await future
         finally:
             setattr(self, name, None)
+            if name == "_reader":
+                timer, self._timer = self._timer, None  # `_tell` may have set another one
             if timer is not None:
                 timer.cancel()
 
@@ -208,6 +249,9 @@ class SimStream:
                 self._carry(self.other._hear_reset)
             return
         if self._shut and self._ended:
+            return
+        if self._hear is not None and self._reader is not None and not self._reader.done():
+            self._tell(self._hear, piece)
             return
         self._in.append(piece)
         self.buffered += len(piece)
@@ -311,6 +355,8 @@ class Net:
             await door.serve(stream)
         except NetError:
             pass
+        except Exception as error:
+            self.loop.call_exception_handler({"message": "a session failed", "exception": error})
         finally:
             stream.abort()
 

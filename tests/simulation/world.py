@@ -237,7 +237,7 @@ class World:
             s = self.queue_settings
             null = self.disk.facts.messages[number].reverse_path is None
             lifetime = min(s.lifetime, s.lifetime_null) if null else s.lifetime
-            if age < lifetime - 1.0:
+            if age < lifetime - 60.0:
                 self.wrong(f"{encode_id(number)} expired after {age / HOUR:.1f} hours")
 
     # -- what senders, destinations and hands tell ------------------------------------------------------
@@ -418,7 +418,9 @@ class World:
 
 def run(seed: int, options: Options | None = None) -> Result:
     """Run one seed to its end."""
+    _catalogue()
     gc.disable()  # when garbage is collected must not depend on what ran before
+    gc.freeze()
     world = World(seed, options or Options())
     try:
         try:
@@ -432,5 +434,7 @@ def run(seed: int, options: Options | None = None) -> Result:
         return world.result()
     finally:
         world.loop.close()
-        gc.enable()
+        del world
         gc.collect()
+        gc.unfreeze()
+        gc.enable()

@@ -77,7 +77,7 @@ class Housekeeping:
         now = self._clock.monotonic()
         if now - self._swept_at > SWEEP_EVERY:
             self._swept_at = now
-            self._bodies.sweep(self._facts.body_files, self._clock.now())
+            self._bodies.sweep(self._facts.body_files, now)
         if now - self._forgot_at > FORGET_EVERY:
             self._forgot_at = now
             for day in self._mover.close_days():

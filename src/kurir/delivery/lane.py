@@ -129,6 +129,7 @@ class Lane:
                 raise
             if not attempt.reusable:
                 self._forget()
+                session.abort()  # also where the attempt ended well and the peer broke behind it
                 if attempt.untouched and not last_try:
                     continue  # the peer had closed the idle connection: that is no failure of the mail
             tools.settle(lease, attempt.results)

@@ -48,9 +48,13 @@ class Accepted(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Refused(msgspec.Struct, frozen=True, array_like=True):
-    """brain -> reception: not taken (disk nearly full, storage failed, shutting down); say `reply`."""
+    """brain -> reception: not taken (disk nearly full, storage failed, shutting down); say `reply`.
+
+    `in_doubt` says that its sync failed: the next start may find it stored, so its body file stays.
+    """
 
     reply: Reply
+    in_doubt: bool = False
 
 
 class PlanRequest(msgspec.Struct, frozen=True, array_like=True):

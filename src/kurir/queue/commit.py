@@ -8,7 +8,8 @@ batch, which `Store.commit` makes durable in the commit thread; the completion i
 2. `StoreFull`: the batch is tried once more without its acceptances (they are refused); where even that
    does not fit, its changes wait at the head of the line until `retry` is called.
 3. Any other failure is final (a failed fsync must not be repeated): everything pending is refused and
-   `on_failure` is told.  Nothing is committed by this object again.
+   `on_failure` is told.  Nothing is committed by this object again.  What was in the failed batch is in doubt: the
+   frames stand in the log, and the next start may find them whole.
 """
 
 import threading
@@ -28,6 +29,7 @@ class Denial(Enum):
 
     FULL = "full"
     BROKEN = "broken"
+    IN_DOUBT = "in_doubt"  # its sync failed: the next start may find it stored
 
 
 class Acceptance(Protocol):
@@ -270,7 +272,7 @@ class Committer:
             return lambda: self._fail(failure, at_stake)
 
     def _fail(self, failure: BaseException, at_stake: list[Acceptance]) -> None:
-        self._deny(at_stake, Denial.BROKEN)
+        self._deny(at_stake, Denial.IN_DOUBT)
         if self.failure is not None:
             return
         self.failure = failure

@@ -21,7 +21,7 @@ DRAINING = Reply(421, "4.3.2", ("This server is shutting down, try again later",
 EMPTY = Reply(554, "5.5.1", ("No valid recipients",))
 
 Done = Callable[[Accepted | Refused], None]
-_DENIALS = {Denial.FULL: FULL, Denial.BROKEN: BROKEN}
+_DENIALS = {Denial.FULL: FULL, Denial.BROKEN: BROKEN, Denial.IN_DOUBT: BROKEN}
 
 
 def errand_of(mail: Mail, index: int, recipient: Recipient) -> Errand:
@@ -195,7 +195,7 @@ class _Arrival:
             self._book.counters.refused_full += 1
         if self._notice is not None:
             self._notice.failed(reply)
-        self._done(Refused(reply))
+        self._done(Refused(reply, denial is Denial.IN_DOUBT))
 
 
 def mail_of(message: NewMessage, born: float) -> Mail:

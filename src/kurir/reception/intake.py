@@ -92,7 +92,7 @@ class Intake:
         """Forget the body, unless the brain was told of it.
 
         Then only the brain knows whether a row names the file, whatever becomes of this session.  A file that
-        no row names is removed at the next start.
+        no row names is removed after a while.
         """
         if not self._handed_over:
             self._body.discard()
@@ -162,6 +162,9 @@ class Intake:
             desk.counts.accepted[self._sender.origin.listener] += 1
             desk.counts.octets += incoming.size
             return replies.accepted(answer.id)
+        if answer.in_doubt:
+            self.refusal = answer.reply
+            return self.refusal
         self._handed_over = False
         self.refuse(answer.reply)
         return answer.reply

@@ -46,7 +46,7 @@ class BrainDoor(Protocol):
     async def accept(self, incoming: Incoming) -> Accepted | Refused:
         """Make it durable.  Only after `Accepted` may "250" be said.
 
-        `Refused` means that it was surely not stored: its body file is removed.  Raises `ConnectionError` or
+        `Refused` means that it was surely not stored (unless `in_doubt`): its body file is removed.  Raises `ConnectionError` or
         `TimeoutError` where the answer got lost: it may have been stored, so the file stays, and 451 is said.
         """
         ...

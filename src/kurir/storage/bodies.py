@@ -33,6 +33,7 @@ class FileBodies:
         self.folder = layout.bodies
         self._settings = settings or BodySettings()
         self._token = token
+        self._seen: dict[str, tuple[tuple[int, int], float]] = {}  # name -> (mtime and size, unchanged since)
         make_directory(self.folder)
 
     def create(self) -> "WritingBody":
@@ -47,12 +48,20 @@ class FileBodies:
     def sweep(self, known: Callable[[], Collection[str]], now: float) -> int:
         """Remove files that no row names; return how many.
 
-        `known` returns all names that rows hold; it is asked after the folder was listed.  Files younger than
-        `BodySettings.unclaimed_for` are spared: a reception that outlived the brain may still be at them.
+        `known` returns all names that rows hold; it is asked after the folder was listed.  `now` is monotonic.
+        Files that sweeps have not seen unchanged for `BodySettings.unclaimed_for` seconds are spared: a reception
+        may still be at them.  (Their dates prove nothing: a wall clock that jumps makes every file look old.)
         """
-        old = [
-            e.name for e in os.scandir(self.folder) if now - e.stat().st_mtime > self._settings.unclaimed_for
-        ]
+        seen = {}
+        for entry in os.scandir(self.folder):
+            with suppress(FileNotFoundError):
+                stat = entry.stat()
+                looks = (stat.st_mtime_ns, stat.st_size)
+                before = self._seen.get(entry.name)
+                same = before is not None and before[0] == looks
+                seen[entry.name] = before if before is not None and same else (looks, now)
+        self._seen = seen
+        old = [name for name, (_, since) in seen.items() if now - since > self._settings.unclaimed_for]
         named = set(known()) if old else set()
         garbage = [name for name in old if name not in named]
         for name in garbage:

@@ -28,7 +28,7 @@ class BodySettings:
 
     A body up to `in_row` octets stands in the row (one sync makes envelope and body safe), a larger one in
     a file.  `batch` is how much is gathered before a thread writes it; `piece` how much is read at once.
-    A file that no row names is garbage once it is `unclaimed_for` old.
+    A file that no row names is garbage once it has not changed for `unclaimed_for` seconds.
     """
 
     in_row: int = 128 * KIB

@@ -120,3 +120,25 @@ async def test_notices(full, file, damaged, seen):
     bodies = MemoryBodies({5: ORIGINAL}, damaged=[5] if damaged else [])
     await NoticeDesk(bodies, brain, writer, 64 * 1024).fulfil(work)
     assert writer.seen == seen and brain.accepted == ["report on 5"]
+
+
+async def test_a_brain_that_goes_away_leaves_the_notice_open():
+    class Away(Brain):
+        async def accept(self, incoming):
+            raise ConnectionError("the brain is gone")
+
+    sender = parse_address("me@client.example")
+    work = NoticeWork(
+        id="5-failed-1",
+        epoch=1,
+        number=5,
+        to=sender,
+        original=Envelope(sender, (Recipient(sender),)),
+        reasons=(),
+        accepted_at=0.0,
+        trace_block=b"",
+        size=len(ORIGINAL),
+        header_end=14,
+    )
+    desk = NoticeDesk(MemoryBodies({5: ORIGINAL}), Away(), Writer(True), 64 * 1024)
+    assert await desk.fulfil(work) is None

@@ -87,6 +87,7 @@ class Brain:
     refusal: Reply | None = None
     not_ready: Reply | None = None
     unstorable: Reply | None = None
+    in_doubt: bool = False
     wait: float = 0.0
     present: int = 0
     gate: asyncio.Event | None = None
@@ -111,7 +112,7 @@ class Brain:
         if self.gate is not None:
             await self.gate.wait()
         if self.unstorable is not None:
-            return Refused(self.unstorable)
+            return Refused(self.unstorable, self.in_doubt)
         self.incoming.append(incoming)
         return Accepted(len(self.incoming), encode_id(len(self.incoming)))
 

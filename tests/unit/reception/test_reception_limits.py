@@ -253,17 +253,19 @@ async def test_a_file_that_the_brain_was_told_of_is_never_removed(error: Excepti
     assert house.brain.present == 0
 
 
-async def test_a_file_that_the_brain_refused_is_removed() -> None:
+@pytest.mark.parametrize(("reply", "in_doubt"), [("452 4.3.1", False), ("451 4.3.0", True)])
+async def test_a_file_that_the_brain_refused_is_removed_unless_in_doubt(reply: str, in_doubt: bool) -> None:
     house = House()
     house.people()
-    house.brain.unstorable = Reply.of(452, "4.3.1", "full")
+    house.brain.unstorable = Reply.of(int(reply[:3]), reply[4:], "no")
+    house.brain.in_doubt = in_doubt
     async with house.open(MX) as port:
         client = await Raw.dial(port)
         await ready_for_data(client)
         client.send(b"Subject: x\r\n\r\n" + (b"y" * 76 + b"\r\n") * 10_000)
-        assert (await client.say(b".\r\n")).startswith("452 4.3.1")
+        assert (await client.say(b".\r\n")).startswith(reply)
         await client.close()
-    assert house.files.discarded >= 1
+    assert (house.files.discarded >= 1) is not in_doubt
 
 
 async def test_too_many_sessions() -> None:
