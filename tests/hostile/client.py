@@ -82,11 +82,11 @@ class Client:
     def __init__(
         self, port: int, source: str, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
     ) -> None:
-        self._socket: socket.socket = socket.socket(socket.AF_INET)
-        self._socket.settimeout(PATIENCE)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.bind((source, 0))
-        self._socket.connect((host, port))
+        self.socket: socket.socket = socket.socket(socket.AF_INET)
+        self.socket.settimeout(PATIENCE)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.bind((source, 0))
+        self.socket.connect((host, port))
         self._buffer = b""
         self.heard: list[str] = []
         if tls is not None:
@@ -94,7 +94,7 @@ class Client:
 
     def start_tls(self, context: ssl.SSLContext) -> None:
         """Shake hands."""
-        self._socket = context.wrap_socket(self._socket, server_hostname="example.test")
+        self.socket = context.wrap_socket(self.socket, server_hostname="example.test")
 
     def send(self, pieces: Iterable[bytes]) -> None:
         """Send segments; a server that hung up in the middle of it is no mistake here."""
@@ -102,14 +102,14 @@ class Client:
             for i, piece in enumerate(pieces):
                 if i:
                     time.sleep(PAUSE)
-                self._socket.sendall(piece)
+                self.socket.sendall(piece)
 
     def reply(self) -> str | None:
         """Return the last line of the next reply, None at the end of the connection."""
         while True:
             while b"\r\n" not in self._buffer:
                 try:
-                    got = self._socket.recv(65536)
+                    got = self.socket.recv(65536)
                 except (ConnectionResetError, ssl.SSLError):
                     got = b""
                 if not got:
@@ -141,28 +141,36 @@ class Client:
         self.send((line,))
         said = b""
         while not re.search(rb"(?:^|\n)\d{3} [^\n]*\n$", said):
-            got = self._socket.recv(65536)
+            got = self.socket.recv(65536)
             if not got:
                 break
             said += got
         return said
 
+    def rest(self) -> bytes:
+        """Read to the end of the connection."""
+        said, self._buffer = self._buffer, b""
+        with contextlib.suppress(ConnectionResetError, ssl.SSLError):
+            while got := self.socket.recv(65536):
+                said += got
+        return said
+
     def hang_up(self) -> None:
         """End it in order."""
         with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
 
     def reset(self) -> None:
         """End it with RST."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._socket.close()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._socket.close()
+        self.socket.close()
 
 
 class Player:

@@ -15,8 +15,6 @@ connections_per_address = 20000
 connections_per_network = 20000
 connections_per_minute = 1000000
 message_size = "1 MB"
-[aliases]
-"list@example.test" = ["box@example.test", "user@example.test"]
 """
 _FOR = re.compile(rb"^Received:.*?for <box\+([0-9a-f]{8})@example\.test>", re.DOTALL)
 
@@ -24,8 +22,8 @@ _FOR = re.compile(rb"^Received:.*?for <box\+([0-9a-f]{8})@example\.test>", re.DO
 class Stage:
     """One running server and its player."""
 
-    def __init__(self, folder: Path) -> None:
-        self.server = Kurir(folder, toml=_TOML)
+    def __init__(self, folder: Path, *, toml: str = "") -> None:
+        self.server = Kurir(folder, toml=_TOML + toml)
         self.server.start()
         for name, password in (("user", PASSWORD), ("box", "box-box-box-box")):
             self.server.user(name, password)

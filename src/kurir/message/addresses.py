@@ -213,6 +213,9 @@ def _address(text: str) -> Address:
     if "=?" in text and "?=" in text:
         # RFC 2047 section 5 (3): never inside an address; some readers decode it all the same.
         raise _Stop(AddressProblem.AMBIGUOUS, text)
+    if text.startswith("@"):
+        # A route (RFC 5322 section 4.4, obsolete): some readers show its first host as the author's.
+        raise _Stop(AddressProblem.AMBIGUOUS, text)
     try:
         return parse_address(text)
     except AddressError as e:

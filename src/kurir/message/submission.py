@@ -149,6 +149,8 @@ def _owner(head: Headers, may_send_as: Callable[[Address], bool], add_from: Addr
     if authors.problem is not None or not authors.mailboxes:
         empty = authors.problem in (None, AddressProblem.EMPTY)
         return Edits(fault=Fault.NO_FROM if empty else Fault.BAD_FROM, detail=_why(authors))
+    if authors.groups:  # RFC 6854 allows it, but DMARC finds no author in it (RFC 7489 section 6.6.1)
+        return Edits(fault=Fault.BAD_FROM, detail="a group is no author")
     sender = head.get(b"Sender")
     answerable = authors.mailboxes
     if sender is not None:
