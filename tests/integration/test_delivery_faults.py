@@ -115,6 +115,15 @@ async def test_too_many_recipients_go_in_the_next_transaction():
     assert p.envelopes == [["a@example.org", "b@example.org"], ["c@example.org"]]
 
 
+async def test_a_content_refused_for_the_first_says_nothing_about_the_rest():
+    script = {
+        "RCPT:b@example.org": [b"452 4.5.3 too many recipients\r\n", b"250 ok\r\n"],
+        "dot": [b"552 5.2.3 too large for a\r\n", b"250 ok\r\n"],
+    }
+    outcomes, p = await one(script, recipients=["a@example.org", "b@example.org"])
+    assert (outcomes[0].kind, outcomes[1].kind, p.connections) == (F, H, 1)
+
+
 async def test_too_many_recipients_without_progress_wait():
     outcomes, _p = await one({"RCPT": b"452 4.5.3 too many recipients\r\n"})
     assert (outcomes[0].kind, outcomes[0].cause, outcomes[0].retry_after) == (

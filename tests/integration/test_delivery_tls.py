@@ -184,6 +184,16 @@ async def test_requiretls_travels_to_a_peer_that_promises_it(trust, good):
     assert (outcome.kind, outcome.cause) == (F, Cause.TLS_REQUIRED) and "5.7.30" in outcome.detail
 
 
+async def test_what_one_message_demands_does_not_make_the_host_rest():
+    async with peer({}) as p:
+        s = settings_for(p.port, OPP)
+        harness = Harness(s, RESOLVER)
+        sealed = await harness.deliver([lease_for(s, 1, ["a@example.org"], require_tls=True)])
+        plain = await harness.deliver([lease_for(s, 2, ["a@example.org"])])
+        await harness.hand.drain(1)
+    assert sealed[1, 0].cause is Cause.TLS_REQUIRED and plain[2, 0].kind is H
+
+
 def mx_settings(port, **changes):
     route = Route(name="mx", kind=RouteKind.MX)
     base = {"allow_loopback_peers": True, "mx_port": port, "timeouts": QUICK}

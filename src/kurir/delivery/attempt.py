@@ -159,7 +159,8 @@ class Attempt:
     def _done(self, group: tuple[Work, ...], event: TransactionDone) -> tuple[Work, ...]:
         self.past_dot = False
         results, again = event.results, []
-        progress = any(stage == "body" and reply.code < 300 for stage, reply in results)
+        # Each round settles at least one, so it ends; a peer that puts the message off is not pressed further.
+        progress = any(stage in ("data", "body") and reply.klass != 4 for stage, reply in results)
         made: dict[int, Outcome] = {}
         for work, (stage, reply) in zip(group, results, strict=True):
             if stage == "rcpt" and progress and _too_many(reply):

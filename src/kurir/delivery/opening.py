@@ -73,8 +73,12 @@ class Opener:
                 troubles.append(result)
                 reached = fresh if visit.endpoint is None else [visit.endpoint]
                 tried += len(reached)
-                for endpoint in reached:
-                    self._memory.failed(_display(host, endpoint), result.detail or str(result.reply or ""))
+                # What only this message demands says nothing about the host: other mail need not wait.
+                if not (require_tls and result.stage is Stage.TLS):
+                    for endpoint in reached:
+                        self._memory.failed(
+                            _display(host, endpoint), result.detail or str(result.reply or "")
+                        )
                 fresh = [endpoint for endpoint in fresh if endpoint not in reached]
         if tried == 0 and rest:
             return min(rest, key=lambda trouble: trouble.retry_after or 0.0)

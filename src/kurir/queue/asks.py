@@ -130,6 +130,7 @@ class NoticeReason(msgspec.Struct, frozen=True, array_like=True):
     at: float
     next_at: float | None = None
     give_up_at: float | None = None
+    index: int = -1  # of the recipient within its message; -1 in obligations of older versions
 
 
 class NoticeWork(msgspec.Struct, frozen=True, kw_only=True):

@@ -152,9 +152,18 @@ class _Arrival:
         if claim is not None:
             notice = claim.notice
             met = (notice.id,)
-            events.append(
-                Event(number=notice.number, kind=EventKind.NOTICE_SENT, at=now, by=notice.told, other=number)
-            )
+            # One for each recipient that it tells of: the others of that message have nothing to do with it.
+            events += [
+                Event(
+                    number=notice.number,
+                    recipient=reason.index,
+                    kind=EventKind.NOTICE_SENT,
+                    at=now,
+                    by=notice.told,
+                    other=number,
+                )
+                for reason in notice.reasons
+            ]
         return Change(
             events=tuple(events),
             message=self._message,

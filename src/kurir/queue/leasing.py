@@ -12,7 +12,7 @@ Rules
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from kurir.model import EventKind, Outcome, OutcomeKind
+from kurir.model import EventKind, Outcome, OutcomeKind, Stage
 
 from .asks import Lease, Settlement, Work
 from .book import Book
@@ -301,6 +301,9 @@ class Leasing:
             if kept:
                 self._adopted[lease.mail.number] = kept
         else:
+            sealed = lease.letter is not None and lease.letter.params.require_tls
+            if sealed and outcomes and outcomes[0].stage is Stage.TLS:
+                outcomes = []  # only this message demands it: the site takes other mail
             self._schedule.ended(
                 lease.site,
                 since=lease.since,

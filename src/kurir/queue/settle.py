@@ -97,7 +97,9 @@ class Sheet:
             return
         if self.reasons is None:
             self.reasons = {}
-        reason = NoticeReason(letter.recipients[errand.index], action, outcome, self.wall, **times)
+        reason = NoticeReason(
+            letter.recipients[errand.index], action, outcome, self.wall, index=errand.index, **times
+        )
         self.reasons.setdefault(kind, []).append((errand, reason))
 
 

@@ -288,7 +288,7 @@ class Dialogue:
             self._notebook.note(
                 ObservationKind.REFUSED_MESSAGE,
                 reply=reply,
-                cause=replies.CAUSES.get(reply, Cause.UNKNOWN),
+                cause=replies.CAUSES.get(reply) or intake.cause or Cause.UNKNOWN,
                 sender=str(transaction.reverse_path or ""),
                 recipient=str(transaction.typed[0]) if transaction.typed else "",
                 account=self._name(),

@@ -12,7 +12,7 @@ from kurir.message.facts import MessageFacts, facts_of
 from kurir.message.headers import Problem, scan
 from kurir.message.limits import HeaderLimits
 from kurir.message.received import HopLimits, loop_reason, received_field
-from kurir.model import Origin, Reply
+from kurir.model import Cause, Origin, Reply
 from kurir.queue.asks import ID_MARK, Accepted, Incoming
 
 from . import replies
@@ -45,6 +45,7 @@ class Intake:
         "_prefix",
         "_sender",
         "_transaction",
+        "cause",
         "octets",
         "refusal",
     )
@@ -61,6 +62,7 @@ class Intake:
         self._handed_over = False
         self.octets = 0
         self.refusal: Reply | None = None
+        self.cause: Cause | None = None  # of the refusal, where the reply alone does not say it
 
     def add(self, data: bytes) -> None:
         """Take a piece of the body.  Never waits."""
@@ -110,6 +112,7 @@ class Intake:
             why = loop_reason(scan(data, limits), s.hostname, limits=own)
             if why is not None:
                 self.refusal = replies.looping(why)
+                self.cause = Cause.LOOP
                 return data
         if self._sender.account is not None or self._sender.role is Role.LOCAL:
             return self._complete(data, limits)
@@ -133,6 +136,7 @@ class Intake:
         )
         self.refusal = edits.reply
         if self.refusal is not None:
+            self.cause = edits.fault.cause if edits.fault is not None else None
             return data
         self._prefix = edits.prefix
         if edits.cuts:

@@ -12,7 +12,7 @@ from kurir.message.dates import format_date
 from kurir.message.words import disarm
 from kurir.model import Cause, OutcomeKind, encode_id
 from kurir.queue.asks import NoticeReason, NoticeWork
-from kurir.trace import Catalogue
+from kurir.trace import Catalogue, Teller
 
 from .settings import Lang, ReportSettings
 from .statuses import ACTIONS
@@ -94,6 +94,11 @@ def _block(work: NoticeWork, settings: ReportSettings, explain: Explain, lang: L
     return "\n\n".join(paragraphs)
 
 
+def _local(host: str) -> bool:
+    """Whether a socket of this machine answered: its path is nothing to read to a sender."""
+    return host.startswith("unix:")
+
+
 def _one(reason: NoticeReason, settings: ReportSettings, explain: Explain, lang: Lang) -> str:
     address = reason.recipient.address
     title = disarm(f"<{address}>")
@@ -103,23 +108,20 @@ def _one(reason: NoticeReason, settings: ReportSettings, explain: Explain, lang:
     outcome = reason.outcome
     if outcome is not None and reason.action in ("failed", "delayed"):
         said = outcome.reply
+        host = Teller(Catalogue.load(), lang).host(outcome.host) if _local(outcome.host) else outcome.host
         sentence = explain(
             outcome.cause,
             lang,
             final=reason.action == "failed",
             recipient=str(address),
             domain=address.domain,
-            host=outcome.host,
+            host=host,
             reply=str(said) if said else "",
             detail=outcome.detail,
         )
         lines += _explained(reason, sentence, explain, lang)
         if said is not None:
-            label = (
-                _say(lang, "word.said", host=outcome.host)
-                if outcome.host
-                else _say(lang, "word.said_somebody")
-            )
+            label = _say(lang, "word.said", host=host) if host else _say(lang, "word.said_somebody")
             # Word for word, and on a line of its own: it is what people copy and search for.
             lines += [f"  {disarm(label)}:", f'    "{disarm(str(said)[: settings.max_reply])}"']
         elif outcome.detail:

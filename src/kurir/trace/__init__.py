@@ -13,7 +13,7 @@ from .observations import observation_json, observation_text
 from .page import render_text
 from .replies import Action, Verdict, action_for, classify_reply
 from .story_json import as_json
-from .telling import summary
+from .telling import Teller, summary
 from .timeline import Decider, Protection, RecipientStory, State, Step, Timeline, timeline
 from .why import Why, explain, explain_all
 
@@ -30,6 +30,7 @@ __all__ = [
     "Side",
     "State",
     "Step",
+    "Teller",
     "Timeline",
     "Verdict",
     "Why",

@@ -112,6 +112,17 @@ def test_the_report_closes_the_obligation_once() -> None:
     world.check()
 
 
+def test_a_sent_report_is_noted_at_the_recipients_it_tells_of() -> None:
+    world = World()
+    hand = world.hand()
+    number = sent_on(world, hand, NO, SENT, NO, to=("a@far.example", "b@far.example", "c@far.example"))
+    world.offer(incoming("anna@here.example", sender=None, account=None, notice_of=hand.notices[0].id))
+    world.run()
+    sent = [e for e in world.store.events if e.kind is EventKind.NOTICE_SENT]
+    assert [(e.number, e.recipient) for e in sent] == [(number, 0), (number, 2)]
+    world.check()
+
+
 def test_a_report_nobody_asked_for_is_refused() -> None:
     world = World()
     answers = world.offer(incoming("x@here.example", sender=None, notice_of="77-failed-0.1"))

@@ -3,13 +3,14 @@
 import sys
 
 import pytest
+from msgspec import structs
 
-from kurir.model import Address, Cause, OutcomeKind, Stage
+from kurir.model import Address, Cause, Envelope, MailParams, OutcomeKind, Recipient, Stage
 from kurir.queue import Plan, Road
 from kurir.queue.wheel import Calendar, Wheel
 
 from .memory import QuickStore
-from .world import DOWN, SENT, World, incoming, outcome
+from .world import DOWN, SENT, World, address, incoming, outcome
 
 
 def test_a_slow_site_with_thousands_does_not_cost_the_others() -> None:
@@ -213,3 +214,18 @@ def test_domains_are_shared_strings() -> None:
     second = world.accept(str(Address("b", "".join(["far.", "example"]))))
     one, two = (next(iter(world.brain.show(n))).domain for n in (first, second))
     assert one is two
+
+
+@pytest.mark.parametrize(("sealed", "waits"), [(True, False), (False, True)])
+def test_mail_that_demands_tls_does_not_hold_up_other_mail(sealed: bool, waits: bool) -> None:
+    world = World()
+    hand = world.hand()
+    envelope = Envelope(
+        address("anna@here.example"), (Recipient(address("a@far.example")),), MailParams(require_tls=sealed)
+    )
+    world.offer(structs.replace(incoming(), envelope=envelope))
+    world.run()
+    world.plan(hand, ttl=1e9)
+    world.settle(hand.take()[0], outcome(OutcomeKind.DEFERRED, Cause.TLS_REQUIRED, Stage.TLS))
+    world.accept("b@far.example")
+    assert (not hand.take()) is waits

@@ -12,7 +12,7 @@ import trustme
 from reception_fakes import MESSAGE, MX, SUBMISSION, SUBMISSIONS, House, Raw, certificate
 from scramp import ScramClient
 
-from kurir.model import ObservationKind
+from kurir.model import Cause, ObservationKind
 from kurir.net import ServerTls
 
 Tls = tuple[trustme.CA, ServerTls]
@@ -190,6 +190,8 @@ async def test_a_sender_has_only_its_own_addresses(tls: Tls) -> None:
         bare = b"From: alice@local.example\r\nBcc: secret@far.example\r\nSubject: hi\r\n\r\nhello\r\n"
         assert (await client.say(bare + b".\r\n")).startswith("250")
         await client.close()
+    (refused,) = house.brain.seen(ObservationKind.REFUSED_MESSAGE)
+    assert refused.cause is Cause.SENDER_NOT_YOURS
     (got,) = house.brain.incoming
     assert got.body == b"From: alice@local.example\r\nSubject: hi\r\n\r\nhello\r\n"
     assert got.size == len(got.body)

@@ -352,3 +352,10 @@ def test_the_shipped_catalogue_fits(cause):
             email.message_from_bytes(report.octets, policy=email.policy.default).get_payload(0).get_content()
         )
         assert "{" not in text
+
+
+def test_the_sandbox_is_named_not_its_socket():
+    out = outcome(host="unix:/tmp/play/run/sandbox.sock")
+    report, _ = written(work(reason(out=out)))
+    text = report.octets.decode()
+    assert "/run/sandbox.sock" not in text and "the sandbox" in text
