@@ -21,7 +21,7 @@ from .engine import Engine, KurirEngine
 from .ledger import Ledger
 from .load import Load
 from .probe import Gate
-from .rounds import Bench, Progress
+from .rounds import DRAIN_SECONDS, PEER_DRAIN_SECONDS, Bench, Progress
 
 ROUND = 20  # cycles between two comparisons with the ledger
 SHORT = {"kills": 12, "cuts": 6, "sites": 30}
@@ -46,7 +46,7 @@ class Run:
         self.options = options
         self.progress = Progress(options.state)
         self.work = Path(tempfile.mkdtemp(prefix="kurir-torture-"))
-        self.draw = random.Random(options.seed)  # noqa: S311
+        self.draw = random.Random(options.seed)
         self.good = True
         self.skipped: list[str] = []
 
@@ -56,7 +56,9 @@ class Run:
         extra = f" --peer {o.peer}" if o.peer else ""
         return f"scripts/torture --only {part}{extra} --seed {o.seed}"
 
-    def kurir(self, folder: Path, sink: int, workers: int = 0, env: dict[str, str] | None = None) -> KurirEngine:
+    def kurir(
+        self, folder: Path, sink: int, workers: int = 0, env: dict[str, str] | None = None
+    ) -> KurirEngine:
         """Return a Kurir."""
         return KurirEngine(folder, sink, self.work / "kurir.log", workers, env, self.options.source)
 
@@ -77,7 +79,22 @@ class Run:
             with Load(engine.port, ledger, self.draw.getrandbits(32), threads=self.options.threads, rest=self.options.rest,
                       local=not peer, hello=hello) as load:  # fmt: skip
                 try:
-                    yield Bench(engine, sink, load, ledger, self.draw, say, (self.work / "kurir.log", *(self.work / n for n in (f"{self.options.peer}.log", "exim-mainlog", "exim-paniclog"))))
+                    yield Bench(
+                        engine,
+                        sink,
+                        load,
+                        ledger,
+                        self.draw,
+                        say,
+                        (
+                            self.work / "kurir.log",
+                            *(
+                                self.work / n
+                                for n in (f"{self.options.peer}.log", "exim-mainlog", "exim-paniclog")
+                            ),
+                        ),
+                        PEER_DRAIN_SECONDS if peer else DRAIN_SECONDS,
+                    )
                 finally:
                     load.pause()
                     engine.kill_all()
@@ -169,7 +186,9 @@ def _limited(run: Run, rounds: Iterator[tuple[int, "report.Cell"]]) -> Iterator[
 Look = Callable[[Bench, Path, Gate], tuple[list[float], list[str]]]
 
 
-def _once(run: Run, part: str, fault: str, folder: Path, look: Look, env: dict[str, str] | None = None) -> None:
+def _once(
+    run: Run, part: str, fault: str, folder: Path, look: Look, env: dict[str, str] | None = None
+) -> None:
     """Do one thing to one server, drain, judge."""
     cell = run.progress.cell("kurir workers=0", fault, run.command(part))
     if cell.cycles and not cell.problems:
@@ -182,7 +201,9 @@ def _once(run: Run, part: str, fault: str, folder: Path, look: Look, env: dict[s
         gate.shut = False
         bench.book(cell, run.progress, 1, recover, began, 0, problems, folder)
     run.good &= cell.good
-    say(f"{fault}: accepted {cell.accepted} lost {cell.lost} duplicated {cell.duplicated} problems {cell.problems}")
+    say(
+        f"{fault}: accepted {cell.accepted} lost {cell.lost} duplicated {cell.duplicated} problems {cell.problems}"
+    )
 
 
 def syscall_part(run: Run) -> None:
@@ -267,23 +288,33 @@ PARTS: dict[str, Callable[[Run], None]] = {
 
 def options(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
-    p = argparse.ArgumentParser(prog="scripts/torture", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(
+        prog="scripts/torture", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     p.add_argument("--short", action="store_true", help="minutes instead of hours")
     p.add_argument("--kills", type=int, help="how many kills (half with workers=0, half with workers=1)")
     p.add_argument("--cuts", type=int, help="how many power cuts with each flag")
     p.add_argument("--sites", type=int, help="how many failing system calls (0: all)")
     p.add_argument("--only", choices=sorted(PARTS), help="one part")
     p.add_argument("--peer", choices=sorted(peers.PEERS), help="torture another engine (kills and cuts)")
-    p.add_argument("--state", type=Path, help="folder of results; an earlier run in it is continued (default: a new one)")
+    p.add_argument(
+        "--state", type=Path, help="folder of results; an earlier run in it is continued (default: a new one)"
+    )
     p.add_argument("--report", type=Path, help="write the table there (Markdown)")
-    p.add_argument("--workers", type=int, action="append", help="kills: only with so many workers (default: 0 and 1)")
+    p.add_argument(
+        "--workers", type=int, action="append", help="kills: only with so many workers (default: 0 and 1)"
+    )
     p.add_argument("--flag", type=int, choices=(1, 2), help="cuts: only this kind")
     p.add_argument("--mutations", action="store_true", help="break copies of Kurir; each must be noticed")
     p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--source", type=Path, help="folder of another Kurir's source (src), for the mutation check")
+    p.add_argument(
+        "--source", type=Path, help="folder of another Kurir's source (src), for the mutation check"
+    )
     p.add_argument("--threads", type=int, default=3, help="senders")
     p.add_argument("--rest", type=float, default=0.01, help="mean seconds between two messages of a sender")
-    p.add_argument("--minutes", type=float, default=0.0, help="stop after the round during which this time is over")
+    p.add_argument(
+        "--minutes", type=float, default=0.0, help="stop after the round during which this time is over"
+    )
     p.add_argument("--go-on", action="store_true", help="go on after a problem")
     o = p.parse_args(arguments)
     form = SHORT if o.short else LONG
@@ -307,7 +338,9 @@ def main(arguments: list[str]) -> int:
     if chosen.mutations:
         return mutations.main()
     run = Run(chosen)
-    signal.signal(signal.SIGTERM, _interrupted)  # as the first process of a namespace nothing else would stop us
+    signal.signal(
+        signal.SIGTERM, _interrupted
+    )  # as the first process of a namespace nothing else would stop us
     try:
         if run.options.peer:
             peer_part(run)

@@ -58,8 +58,10 @@ MUTATIONS = (
         (
             (
                 "        others = [change for change, _ in changes]\n",
-                "        others = [change for change, _ in changes]\n"
-                "        for i, a in enumerate(accepts):\n            a.committed(number + i)\n",
+                (
+                    "        others = [change for change, _ in changes]\n"
+                    "        for i, a in enumerate(accepts):\n            a.committed(number + i)\n"
+                ),
             ),
             ("                acceptance.committed(first + i)\n", "                pass\n"),
         ),
@@ -101,7 +103,10 @@ def green(check: str, source: Path, work: Path) -> bool:
     """Run one check against `source`."""
     state = Path(tempfile.mkdtemp(dir=work))
     command = [part.format(src=source, state=state) for part in CHECKS[check]]
-    env = {**os.environ, "PYTHONPATH": f"{source}:{ROOT}" if check.endswith("tests") else f"{ROOT}:{ROOT / 'src'}"}
+    env = {
+        **os.environ,
+        "PYTHONPATH": f"{source}:{ROOT}" if check.endswith("tests") else f"{ROOT}:{ROOT / 'src'}",
+    }
     log = state / "said.log"
     with log.open("wb") as out:
         try:
@@ -129,7 +134,10 @@ def main(only: str = "") -> int:
                 if mutation is None and not said:
                     for log in work.glob("*/said.log"):
                         print(log.read_text(errors="replace")[-3000:], file=sys.stderr)
-                print(f"| {mutation.name if mutation else 'nothing'} | {check} | {'green' if said else 'red'} |", flush=True)
+                print(
+                    f"| {mutation.name if mutation else 'nothing'} | {check} | {'green' if said else 'red'} |",
+                    flush=True,
+                )
     print("every mutant was noticed" if good else "NOT as it must be: see above")
     return 0 if good else 1
 

@@ -26,7 +26,17 @@ from kurir.queue.ports import (
     StoreFull,
 )
 
-from .database import FULL, NoDatabase, Schema, one, open_reader, open_writer, rewrite_log, transaction, translated
+from .database import (
+    FULL,
+    NoDatabase,
+    Schema,
+    one,
+    open_reader,
+    open_writer,
+    rewrite_log,
+    transaction,
+    translated,
+)
 from .layout import Layout
 from .rows import (
     EVENT_COLUMNS,
