@@ -91,9 +91,9 @@ class PostfixRelay(Relay, Postfix):
         """Write the configuration."""
         route, etc = self._route, self.home / "etc"
         shutil.copy(route.ca, self.home / "ca.pem")
-        self._settings["smtp_tls_CAfile"] = f"{self.home}/ca.pem"
+        self.settings["smtp_tls_CAfile"] = f"{self.home}/ca.pem"
         if route.user:
-            self._settings["smtp_sasl_password_maps"] = f"texthash:{etc}/passwords"
+            self.settings["smtp_sasl_password_maps"] = f"texthash:{etc}/passwords"
         command = super().command()
         (etc / "passwords").write_text(f"{self._hop} {route.user}:{route.password}\n", encoding="utf-8")
         with (etc / "master.cf").open("a") as master:
