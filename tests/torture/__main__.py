@@ -21,7 +21,7 @@ from .engine import Engine, KurirEngine
 from .ledger import Ledger
 from .load import Load
 from .probe import Gate
-from .rounds import Bench, Progress
+from .rounds import DRAIN_SECONDS, PEER_DRAIN_SECONDS, Bench, Progress
 
 ROUND = 20  # cycles between two comparisons with the ledger
 SHORT = {"kills": 12, "cuts": 6, "sites": 30}
@@ -93,6 +93,7 @@ class Run:
                                 for n in (f"{self.options.peer}.log", "exim-mainlog", "exim-paniclog")
                             ),
                         ),
+                        PEER_DRAIN_SECONDS if peer else DRAIN_SECONDS,
                     )
                 finally:
                     load.pause()

@@ -32,15 +32,15 @@ def run_round(bench: Bench, cell: Cell, progress: Progress, cycles: int, folder:
         victims = bench.engine.victims()
         roles = [*sorted(victims), "everything"] if singles < SINGLES else ["everything", "supervisor"]
         role = bench.draw.choice([r for r in roles if r == "everything" or r in victims])
-        frozen = [pid for pid in victims.values() if role != "everything"]
+        whole = role in ("everything", "supervisor")  # nothing runs after it: counted then
+        frozen = [] if whole else list(victims.values())
         _signal(frozen, signal.SIGSTOP)  # so that what is open can be counted exactly
-        opened += 0 if role == "everything" else bench.opened()
+        opened += 0 if whole else bench.opened()
         at = time.monotonic()
         if _kill(bench.engine, role, victims):
             singles = 0
-            if role == "everything":
-                opened += bench.opened()
-                at = time.monotonic()  # counting is not recovering
+            opened += bench.opened()
+            at = time.monotonic()  # counting is not recovering
             bench.engine.start()
         else:
             singles += 1

@@ -131,6 +131,9 @@ def main(only: str = "") -> int:
             for check in CHECKS if mutation is None else mutation.checks:
                 said = green(check, source, work)
                 good &= said == (mutation is None)
+                if mutation is None and not said:
+                    for log in work.glob("*/said.log"):
+                        print(log.read_text(errors="replace")[-3000:], file=sys.stderr)
                 print(
                     f"| {mutation.name if mutation else 'nothing'} | {check} | {'green' if said else 'red'} |",
                     flush=True,

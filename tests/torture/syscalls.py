@@ -39,6 +39,7 @@ CALLS = (
 FAULTS = ("signal=KILL", "error=EIO", "error=ENOSPC")
 _LINE = re.compile(r"^(\d+) +([\d.]+) (\w+)\((.*)$")
 _SYNC = re.compile(r"^(\d+) +([\d.]+) (?:fsync|fdatasync)\((\d+)<([^>]*)>\) += (-?\d+)(.*)$")
+_ANEW = re.compile(r'^\d+ +[\d.]+ (?:unlink\(|openat\([^"]*)"([^"]*)"(?:\)|.*O_(?:TRUNC|EXCL)).* = \d')
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,8 @@ def judge(trace: str, acknowledged: list[float]) -> list[str]:
     for line in trace.splitlines():
         m = _SYNC.match(line)
         if m is None:
+            if m := _ANEW.match(line):  # a file removed, or made anew and written again, is another file
+                failed = {key: at for key, at in failed.items() if key[1] != m[1]}
             continue
         at, fd, path, result = float(m[2]), m[3], m[4], int(m[5])
         if Path(path).is_dir() or path.endswith(".db"):

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,7 +89,7 @@ class Maildir:
     def deliver(self, letters: Iterable[Letter]) -> list[Outcome]:
         """Store letters; return one outcome each, in order.  Nothing counts before its folder is synced."""
         outcomes: list[Outcome | None] = []
-        moved: dict[Path, list[int]] = {}
+        moved: dict[Path, dict[int, str]] = {}
         for place, letter in enumerate(letters):
             outcomes.append(None)
             try:
@@ -106,12 +107,12 @@ class Maildir:
                     except OSError:
                         path.unlink(missing_ok=True)
                         raise
-                moved.setdefault(box / "new", []).append(place)
+                moved.setdefault(box / "new", {})[place] = self._name(letter)
             except OSError as error:
                 self._made.discard(self.box(letter.recipient))
                 outcomes[place] = self._deferred(error)
         for folder, places in moved.items():
-            outcome = self._synced(folder)
+            outcome = self._synced(folder, places.values())
             for place in places:
                 outcomes[place] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
@@ -143,10 +144,14 @@ class Maildir:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         return path, os.open(path, flags, _FILE_MODE)
 
-    def _synced(self, folder: Path) -> Outcome:
+    def _synced(self, folder: Path, names: Iterable[str]) -> Outcome:
         try:
             _sync_folder(folder)
         except OSError as error:
+            # A second fsync may succeed without having written anything: the copies go, and are written anew.
+            for name in names:
+                with suppress(OSError):
+                    (folder / name).unlink()
             return self._deferred(error)
         return Outcome(
             kind=self.kind, cause=self._cause(), at=self.clock.now(), stage=Stage.STORE, road=self.road
@@ -211,7 +216,10 @@ class LargeDelivery:
                 os.close(copy.fd)
                 del self._open[place]
                 folders[place] = copy.box / "new"
-        synced = {folder: self._maildir._synced(folder) for folder in set(folders.values())}  # noqa: SLF001
+        names: dict[Path, list[str]] = {}
+        for place, folder in folders.items():
+            names.setdefault(folder, []).append(self._maildir._name(self._letters[place]))  # noqa: SLF001
+        synced = {folder: self._maildir._synced(folder, its) for folder, its in names.items()}  # noqa: SLF001
         self._done |= {place: synced[folder] for place, folder in folders.items()}
         return [self._done[place] for place in range(len(self._letters))]
 

@@ -215,6 +215,28 @@ def rows(connection: apsw.Connection, sql: str, bindings: Sequence[Any] = ()) ->
     return found
 
 
+def rewrite_log(path: Path, piece: int = 1024 * 1024) -> None:
+    """Write the log that an earlier process left once more, in place and synced; only before the first writer opens.
+
+    After a failed fsync the kernel may hold pages as clean that never reached the disk.  A recovery from such
+    pages would go on behind a gap, and the next power cut would end the log there, with acknowledged mail
+    behind it.  The same octets in the same places are harmless to readers.  Raises `StoreFull`, `StoreError`.
+    """
+    with translated(None, f"rewriting the log of {path}"):
+        try:
+            fd = os.open(path.with_name(path.name + "-wal"), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            at = 0
+            while data := os.pread(fd, piece, at):
+                at += os.pwrite(fd, data, at)
+            if at:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
 def open_reader(path: Path, *, patience: float = 2.0) -> apsw.Connection:
     """Open `path` read-only, beside a running writer or after it.  Raises `NoDatabase`, `StoreError`."""
     if not path.exists():

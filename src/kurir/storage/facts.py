@@ -26,7 +26,17 @@ from kurir.queue.ports import (
     StoreFull,
 )
 
-from .database import FULL, NoDatabase, Schema, one, open_reader, open_writer, transaction, translated
+from .database import (
+    FULL,
+    NoDatabase,
+    Schema,
+    one,
+    open_reader,
+    open_writer,
+    rewrite_log,
+    transaction,
+    translated,
+)
 from .layout import Layout
 from .rows import (
     EVENT_COLUMNS,
@@ -89,6 +99,7 @@ class SqliteFacts:
         self.settings = settings or FactsSettings()
         self.writing = threading.Lock()
         self._failure: StoreError | None = None
+        rewrite_log(layout.facts)
         self._writer = self.connect()
         self._checkpointer = self.connect()
         self._reader = open_reader(layout.facts)

@@ -134,6 +134,34 @@ def test_a_sick_disk_defers_and_leaves_nothing(maildir, monkeypatch, call, code,
     assert maildir.deliver([letter()])[0].kind is OutcomeKind.DELIVERED
 
 
+@pytest.mark.parametrize("large", [False, True])
+def test_a_folder_that_could_not_be_synced_is_not_trusted_the_second_time(maildir, monkeypatch, large):
+    """After a failed fsync nobody knows what the disk holds: the copy goes, and the next try writes a new one."""
+
+    def deliver():
+        if not large:
+            return maildir.deliver([letter()])
+        writing = maildir.begin([letter()])
+        outcomes = writing.finish()
+        writing.discard()
+        return outcomes
+
+    maildir.deliver([letter(2)])  # the folders are there
+    real_fsync = os.fsync
+
+    def fsync(fd):
+        if os.readlink(f"/proc/self/fd/{fd}").endswith("/new"):
+            raise OSError(errno.EIO, "input/output error")
+        real_fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert [o.kind for o in deliver()] == [OutcomeKind.DEFERRED]
+    assert len(files(maildir)) == 1
+    monkeypatch.setattr(os, "fsync", real_fsync)
+    assert [o.kind for o in deliver()] == [OutcomeKind.DELIVERED]
+    assert len(files(maildir)) == 2
+
+
 def test_a_removed_mailbox_is_made_again(maildir):
     import shutil
 

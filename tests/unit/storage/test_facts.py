@@ -1,6 +1,7 @@
 """The store of facts beyond its contract: durability, full disks, broken disks, checkpoints, old and new files."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import time
@@ -215,3 +216,36 @@ def test_a_start_with_ten_thousand_waiting_is_quick(tmp_path: Path) -> None:
     assert sum(1 for _ in facts.waiting()) == 10_000
     assert time.process_time() - began < 1.0
     facts.close()
+
+
+def test_the_log_that_was_left_is_rewritten_and_synced_before_it_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a failed fsync the cache may show what the disk does not have; whoever goes on writes it again."""
+    layout = Layout(tmp_path / "left")
+    facts = SqliteFacts(layout, StandingClock())
+    facts.begin_epoch()
+    shutil.copytree(layout.folder, tmp_path / "state")  # as a killed process leaves it
+    facts.close()
+    log = tmp_path / "state" / "facts.db-wal"
+    before = log.read_bytes()
+    assert before
+    done: list[tuple[str, str]] = []
+    write, sync = os.pwrite, os.fsync
+
+    def pwrite(fd: int, data: bytes, at: int) -> int:
+        done.append(("write", os.readlink(f"/proc/self/fd/{fd}")))
+        return write(fd, data, at)
+
+    def fsync(fd: int) -> None:
+        done.append(("sync", os.readlink(f"/proc/self/fd/{fd}")))
+        assert log.read_bytes() == before
+        sync(fd)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    monkeypatch.setattr(os, "fsync", fsync)
+    again = SqliteFacts(Layout(tmp_path / "state"), StandingClock())
+    assert done[:2] == [("write", str(log)), ("sync", str(log))]
+    monkeypatch.undo()
+    assert again.begin_epoch() == 2
+    again.close()
