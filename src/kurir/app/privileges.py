@@ -54,5 +54,25 @@ def drop(user: str) -> None:
     try:
         os.setuid(0)
     except OSError:
+        _still_runs(user)
         return
     raise PrivilegeError(told("became {user!r}, but root could be taken back; refusing to run", user=user))
+
+
+def _still_runs(user: str) -> None:
+    """Prove that Python's own library can still be read: some of it is imported only when it is needed.
+
+    Raises `PrivilegeError`, for instance where Python was installed below the home of root.
+    """
+    library = os.__file__
+    try:
+        with open(library, "rb"):
+            return
+    except OSError:
+        raise PrivilegeError(
+            told(
+                "the user {user!r} cannot read Python itself ({file}); use a Python that all may read",
+                user=user,
+                file=library,
+            )
+        ) from None

@@ -139,7 +139,9 @@ class Supervisor:
                     continue
                 os.close(role.ready)
                 role.ready = -1 if said else -2
-        if not self._announced and all(r.pid and r.ready == -1 and r.due is None for r in self.roles):
+        if not (self._announced or self._stopping) and all(
+            r.pid and r.ready == -1 and r.due is None for r in self.roles
+        ):
             self._announced = True
             self.on_ready(self)
 

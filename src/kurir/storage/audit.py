@@ -60,6 +60,8 @@ def audit(layout: Layout | Path) -> AuditReport:
         layout = Layout(layout)
     try:
         with closing(open_reader(layout.facts)) as facts:
+            if not list(rows(facts, "SELECT 1 FROM ledger")):
+                return AuditReport(problems=(problem("ledger_missing"),))
             return _audit(facts, layout)
     except (apsw.Error, StoreError) as e:
         return AuditReport(problems=(_unreadable(layout.facts, e),))

@@ -62,6 +62,11 @@ EVERYWHERE: Final = (
         " SELECT m.number, coalesce(times, 0) FROM message m LEFT JOIN said USING (number)"
         " WHERE coalesce(times, 0) <> 1",
     ),
+    Check(
+        "notice_missing",
+        (),
+        "SELECT DISTINCT number FROM event WHERE kind = 'notice_due' AND number NOT IN (SELECT number FROM notice)",
+    ),
 )
 
 IN_DAYS: Final = (

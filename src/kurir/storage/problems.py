@@ -21,12 +21,14 @@ SENTENCES: Final[Mapping[str, str]] = {
     "settled_unlisted": "all recipients of message {id} have ended, but it is not marked as settled",
     "waits_in_day": "recipient {recipient} of message {id} has no fate, but is in {file} among the settled",
     "notice_without_message": "report {notice} is owed for message {id}, which is not in the queue",
+    "notice_missing": "a report was owed for message {id}, but what it was to tell is gone ({file})",
     "body_missing": "the body of message {id} is gone ({file})",
     "body_damaged": "the body of message {id} is not what was accepted ({file}): {error}",
     "day_file_missing": "{file} is missing: {messages} settled messages with {recipients} recipients were in it",
     "day_differs": "{file} and the books of that day disagree: {what} {expected} in the books, {found} in the file",
     "day_unknown": "{file} holds {messages} messages, but the books know no such day",
     "book_changed": "the closed totals of {day} were changed after closing",
+    "ledger_missing": "the ledger of facts.db is gone: how much was ever written cannot be proven",
     "ledger_differs": "{expected} {what} were ever written, but {found} are accounted for",
 }
 

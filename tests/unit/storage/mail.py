@@ -136,8 +136,9 @@ def end(
     owed = ()
     if notice:
         owed = (Notice(id=notice, number=number, to=ALICE, reasons=(reason(),)),)
+    due = Event(number=number, kind=EventKind.NOTICE_DUE, at=at, recipient=index)
     return Change(
-        events=(event,),
+        events=(event, due) if notice else (event,),
         recipients=(RecipientState(number, index, fate, 0.0, 1),),
         finished=finished,
         notices=owed,

@@ -154,6 +154,8 @@ DAMAGE: dict[str, tuple[Callable[[State], None], dict[str, str]]] = {
         {"fate_unexplained": K(41), "settled_too_early": K(41)},
     ),
     "work list of the mover": (facts("DELETE FROM settled WHERE number = 41"), {"settled_unlisted": K(41)}),
+    "an obligation to report": (facts("DELETE FROM notice WHERE number = 41"), {"notice_missing": K(41)}),
+    "the ledger": (facts("DELETE FROM ledger"), {"ledger_missing": "facts.db"}),
     "ledger lowered": (
         facts("UPDATE ledger SET messages = 39"),
         {"number_unknown": f"{K(41)} has number 41"},

@@ -26,7 +26,8 @@ def test_everything_about_one_message(tmp_path: Path) -> None:
     assert before is not None
     assert (before.place, before.id, before.number, before.finished_at) == ("queue", "k0000011", 1, NOON)
     assert [n.id for n in before.open_notices] == ["1-failed-1"]
-    assert [e.kind for e in before.events] == [EventKind.ACCEPTED, EventKind.ATTEMPTED, EventKind.ATTEMPTED]
+    tried, due = EventKind.ATTEMPTED, EventKind.NOTICE_DUE
+    assert [e.kind for e in before.events] == [EventKind.ACCEPTED, tried, tried, due]
     assert [s.fate for _, s in before.recipients] == [Fate.HANDED_OVER, Fate.BOUNCED]
     assert before.letter.reverse_path == ALICE
     state.facts.commit([accept(3, sender=None, notice_of="1-failed-1")])

@@ -1,0 +1,41 @@
+"""A start that fails is no start: nothing is announced, and whoever cannot go on says why."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from kurir.app import privileges
+
+_ONE_FAILS = """
+import os, signal, sys, time
+from kurir.app.supervisor import Role, Supervisor
+
+def good(line):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.write(line.ready, b"x")
+    time.sleep(0.4)
+    return 0
+
+def bad(line):
+    time.sleep(0.1)
+    return 1
+
+started = []
+boss = Supervisor([Role("good", good), Role("bad", bad)], started.append, lambda: None, lambda *a, **k: None)
+code = boss.run()
+print(len(started), code)
+"""
+
+
+def test_what_never_worked_is_not_announced() -> None:
+    done = subprocess.run([sys.executable, "-c", _ONE_FAILS], capture_output=True, text=True, timeout=30)
+    assert done.stdout.split() == ["0", "1"], done.stderr
+
+
+def test_a_user_who_cannot_read_python_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    privileges._still_runs("kurir")
+    monkeypatch.setattr(os, "__file__", "/root/nowhere/os.py")
+    with pytest.raises(privileges.PrivilegeError, match="cannot read Python itself"):
+        privileges._still_runs("kurir")
