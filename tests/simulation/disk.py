@@ -107,11 +107,21 @@ class DiskStore:
         self._failed = False
         facts = disk.facts
         self.next_number, self.begin_epoch, self.waiting = facts.next_number, facts.begin_epoch, facts.waiting
+        self.gaps = facts.gaps
         self.open_notices, self.letters, self.notice_number = (
             facts.open_notices,
             facts.letters,
             facts.notice_number,
         )
+
+    def note_gap(self, below: int, seconds: float) -> None:
+        self._disk.trace("disk", "gap", below, round(seconds))
+        if self._disk.mood.full:
+            raise StoreFull("no space left on device")
+        if self._disk.fails():
+            self._failed = True
+            raise StoreError("fsync: input/output error")
+        self._disk.facts.note_gap(below, seconds)
 
     def commit(self, changes: Sequence[Change]) -> None:
         disk = self._disk

@@ -18,7 +18,7 @@ from .leasing import Leasing
 from .milestones import Milestones
 from .notices import Notices
 from .operate import Operated, Operator, SiteState, Waiting
-from .ports import Change, Hand, Store
+from .ports import Change, Hand, Store, StoreFull
 from .restore import restore
 from .schedule import Schedule
 from .settings import QueueSettings
@@ -108,7 +108,7 @@ class Brain:
 
     def load(self) -> int:
         """Read back what waits (before anything else is called); return how many recipients that is."""
-        count = restore(self._store.waiting(), self._book, self._settings)
+        count = restore(self._store, self._book, self._settings)
         self._notices.owe(list(self._store.open_notices()))
         if count:
             self._open_at = None
@@ -135,6 +135,7 @@ class Brain:
 
     def accept(self, incoming: Incoming, done: Done) -> None:
         """Make the message durable, then call `done`; refusals may be told before this returns."""
+        self._note_jump()
         if incoming.notice_of is None:
             self._intake.take(incoming, done)
         else:
@@ -310,6 +311,7 @@ class Brain:
 
     def tick(self) -> float | None:
         """Do what is due; return in how many seconds to call again, or None where nothing waits for a time."""
+        self._note_jump()
         now = self._book.steady.now()
         if self._committer.stalled and now - self._stalled_at >= self._settings.full_retry:
             self._stalled_at = now
@@ -332,6 +334,22 @@ class Brain:
         self._schedule.wake(now)
         self._schedule.ask_again(now)
         self._notices.ask_again(now)
+
+    def _note_jump(self) -> None:
+        """The wall clock jumped ahead: note it beside the dates that it makes look old."""
+        steady, store = self._book.steady, self._store
+        seconds = steady.jumped()
+        if not seconds:
+            return
+
+        def note() -> Callable[[], None]:
+            try:
+                store.note_gap(store.next_number(), seconds)
+            except StoreFull:
+                return lambda: steady.not_noted(seconds)
+            return lambda: None
+
+        self._committer.ask(note)
 
     def _next_at(self) -> float | None:
         if self.failed:

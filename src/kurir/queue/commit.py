@@ -110,7 +110,7 @@ class Committer:
             self._kick()
 
     def ask(self, call: Callable[[], Callable[[], None]]) -> None:
-        """Run `call` in the commit thread between two batches, then what it returns on the loop thread."""
+        """Run `call` in the commit thread before the next batch, then what it returns on the loop thread."""
         if self.failure is None:
             self._asks.append(call)
             self._kick()
@@ -154,8 +154,8 @@ class Committer:
         self._writing = True
 
         def job() -> Callable[[], None]:
+            answers = [ask() for ask in asks]
             ending = self._write(others, taken)
-            answers = [self._guarded(ask, []) for ask in asks]
             return lambda: self._written(ending, number, accepts, changes, answers)
 
         self._run(self._writer, job, accepts)

@@ -132,6 +132,17 @@ class Store(Protocol):
         """Return the number of this start of the brain, 1 for the first; durable before it returns."""
         ...
 
+    def note_gap(self, below: int, seconds: float) -> None:
+        """Note wall time that does not age the messages with numbers below `below`: nobody lived through it.
+
+        Durable before it returns; belongs to the commit thread.  Raises `StoreFull` or `StoreError`.
+        """
+        ...
+
+    def gaps(self) -> Sequence[tuple[int, float]]:
+        """Return (below, seconds) of the gaps noted so far, oldest first (start-up only)."""
+        ...
+
     def commit(self, changes: Sequence[Change]) -> None:
         """Make all changes durable in one transaction, one sync.  Raises `StoreFull` or `StoreError`."""
         ...
