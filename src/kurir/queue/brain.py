@@ -18,7 +18,7 @@ from .leasing import Leasing
 from .milestones import Milestones
 from .notices import Notices
 from .operate import Operated, Operator, SiteState, Waiting
-from .ports import Change, Hand, Store, StoreFull
+from .ports import Change, Hand, Store
 from .restore import restore
 from .schedule import Schedule
 from .settings import QueueSettings
@@ -85,7 +85,12 @@ class Brain:
         self._book = book = Book(settings, Steady(clock))
         self._schedule = Schedule(settings)
         self._committer = Committer(
-            store, post, threaded=threaded, after_batch=self._after_batch, on_failure=self._failed
+            store,
+            post,
+            threaded=threaded,
+            before_batch=self._note_jump,
+            after_batch=self._after_batch,
+            on_failure=self._failed,
         )
         self._settler = Settler(settings, book.steady, roll, book.counters)
         self._intake = Intake(settings, book, self._committer, free_space, self._arrived)
@@ -135,7 +140,6 @@ class Brain:
 
     def accept(self, incoming: Incoming, done: Done) -> None:
         """Make the message durable, then call `done`; refusals may be told before this returns."""
-        self._note_jump()
         if incoming.notice_of is None:
             self._intake.take(incoming, done)
         else:
@@ -311,7 +315,6 @@ class Brain:
 
     def tick(self) -> float | None:
         """Do what is due; return in how many seconds to call again, or None where nothing waits for a time."""
-        self._note_jump()
         now = self._book.steady.now()
         if self._committer.stalled and now - self._stalled_at >= self._settings.full_retry:
             self._stalled_at = now
@@ -336,20 +339,15 @@ class Brain:
         self._notices.ask_again(now)
 
     def _note_jump(self) -> None:
-        """The wall clock jumped ahead: note it beside the dates that it makes look old."""
-        steady, store = self._book.steady, self._store
-        seconds = steady.jumped()
-        if not seconds:
-            return
+        """The wall clock jumped ahead: note it before anything is stored that has the new date."""
+        store, seconds, wall = self._store, self._book.steady.jumped(), self._book.steady.wall()
+        if seconds:
 
-        def note() -> Callable[[], None]:
-            try:
-                store.note_gap(store.next_number(), seconds)
-            except StoreFull:
-                return lambda: steady.not_noted(seconds)
-            return lambda: None
+            def note() -> Callable[[], None]:
+                store.note_gap(store.next_number(), seconds, wall)
+                return lambda: None
 
-        self._committer.ask(note)
+            self._committer.ask(note)
 
     def _next_at(self) -> float | None:
         if self.failed:

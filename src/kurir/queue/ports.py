@@ -132,15 +132,17 @@ class Store(Protocol):
         """Return the number of this start of the brain, 1 for the first; durable before it returns."""
         ...
 
-    def note_gap(self, below: int, seconds: float) -> None:
+    def note_gap(self, below: int, seconds: float, at: float) -> None:
         """Note wall time that does not age the messages with numbers below `below`: nobody lived through it.
+
+        `at` is the wall time of this note, behind the gap.
 
         Durable before it returns; belongs to the commit thread.  Raises `StoreFull` or `StoreError`.
         """
         ...
 
-    def gaps(self) -> Sequence[tuple[int, float]]:
-        """Return (below, seconds) of the gaps noted so far, oldest first (start-up only)."""
+    def gaps(self) -> Sequence[tuple[int, float, float]]:
+        """Return (below, seconds, wall time of the note) of the gaps noted so far, oldest first (start-up only)."""
         ...
 
     def commit(self, changes: Sequence[Change]) -> None:

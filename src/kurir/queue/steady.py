@@ -34,7 +34,3 @@ class Steady:
             return 0.0
         self._drift = drift
         return max(0.0, ahead)
-
-    def not_noted(self, seconds: float) -> None:
-        """Forget that a jump was told: `jumped` tells it again."""
-        self._drift -= seconds

@@ -132,16 +132,16 @@ class SqliteFacts:
 
     # ages
 
-    def note_gap(self, below: int, seconds: float) -> None:
+    def note_gap(self, below: int, seconds: float, at: float) -> None:
         """Note wall time that does not age the messages with numbers below `below`; durable before it returns."""
         with self.writing, translated(self._writer, "noting a gap"), transaction(self._writer):
-            self._writer.execute("INSERT INTO gap VALUES (?, ?, ?)", (below, seconds, self.clock.now()))
+            self._writer.execute("INSERT INTO gap VALUES (?, ?, ?)", (below, seconds, at))
 
-    def gaps(self) -> Sequence[tuple[int, float]]:
+    def gaps(self) -> Sequence[tuple[int, float, float]]:
         """Return the gaps noted so far, oldest first."""
         with self.writing, translated(self._writer, "reading gaps"):
-            rows = self._writer.execute("SELECT below, seconds FROM gap ORDER BY rowid").fetchall()
-        return cast("list[tuple[int, float]]", rows)
+            rows = self._writer.execute("SELECT below, seconds, noted_at FROM gap ORDER BY rowid").fetchall()
+        return cast("list[tuple[int, float, float]]", rows)
 
     # writing
 

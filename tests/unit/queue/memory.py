@@ -25,7 +25,7 @@ class MemoryStore:
         self.notices: dict[str, Notice] = {}
         self.met: dict[str, int] = {}
         self.epoch = 0
-        self.noted_gaps: list[tuple[int, float]] = []
+        self.noted_gaps: list[tuple[int, float, float]] = []
         self.broken: Exception | None = None
         self.room: int | None = None  # how many new messages still fit
         self.full = False
@@ -41,12 +41,12 @@ class MemoryStore:
         self.epoch += 1
         return self.epoch
 
-    def note_gap(self, below: int, seconds: float) -> None:
+    def note_gap(self, below: int, seconds: float, at: float) -> None:
         if self.full:
             raise StoreFull("no space left")
-        self.noted_gaps.append((below, seconds))
+        self.noted_gaps.append((below, seconds, at))
 
-    def gaps(self) -> Sequence[tuple[int, float]]:
+    def gaps(self) -> Sequence[tuple[int, float, float]]:
         return self.noted_gaps
 
     def commit(self, changes: Sequence[Change]) -> None:
