@@ -34,6 +34,13 @@ def test_epochs_count_up(store: Store) -> None:
     assert [store.begin_epoch(), store.begin_epoch()] == [1, 2]
 
 
+def test_gaps_are_kept_in_order(store: Store) -> None:
+    assert list(store.gaps()) == []
+    store.note_gap(7, 86400.0, NOON)
+    store.note_gap(9, 3600.5, NOON + 1)
+    assert [tuple(gap) for gap in store.gaps()] == [(7, 86400.0, NOON), (9, 3600.5, NOON + 1)]
+
+
 @pytest.mark.parametrize("numbers", [(2,), (1, 3), (0,), (1, 1)])
 def test_a_hole_in_the_numbers_is_refused_whole(store: Store, numbers: tuple[int, ...]) -> None:
     with pytest.raises(StoreError):

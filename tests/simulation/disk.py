@@ -15,6 +15,7 @@ import errno
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from kurir.model import Clock
 from kurir.queue.asks import Lease, NoticeWork
@@ -105,13 +106,19 @@ class DiskStore:
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
         self._failed = False
-        facts = disk.facts
-        self.next_number, self.begin_epoch, self.waiting = facts.next_number, facts.begin_epoch, facts.waiting
-        self.open_notices, self.letters, self.notice_number = (
-            facts.open_notices,
-            facts.letters,
-            facts.notice_number,
-        )
+
+    def __getattr__(self, name: str) -> Any:
+        """What only reads, and the epoch, goes to the facts as they are."""
+        return getattr(self._disk.facts, name)
+
+    def note_gap(self, below: int, seconds: float, at: float) -> None:
+        self._disk.trace("disk", "gap", below, round(seconds))
+        if self._disk.mood.full:
+            raise StoreFull("no space left on device")
+        if self._disk.fails():
+            self._failed = True
+            raise StoreError("fsync: input/output error")
+        self._disk.facts.note_gap(below, seconds, at)
 
     def commit(self, changes: Sequence[Change]) -> None:
         disk = self._disk

@@ -21,6 +21,7 @@ from kurir.model import Address, Event, EventKind, decode_id, encode_id
 from kurir.net.ports import Endpoint
 from kurir.queue import QueueSettings
 from kurir.queue.asks import Lease
+from kurir.queue.ports import StoreError
 from kurir.reception import ListenerSettings, ReceptionSettings, Role
 from kurir.reports import ReportSettings
 from kurir.trace import Catalogue
@@ -313,7 +314,12 @@ class World:
     def start(self, role: str) -> None:
         process = Process(role)
         self.parts[role] = process
-        process.context.copy().run(self.machine.starts[role], process)
+        try:
+            process.context.copy().run(self.machine.starts[role], process)
+        except StoreError as error:  # it ends with a message, and is started again
+            self.trace("crash", role, "did not start", str(error))
+            process.kill()
+            self.nature(1.0, self.start, role)
 
     def kill(self, role: str, why: str) -> None:
         """As `kill -9`, and the supervisor starts it again."""

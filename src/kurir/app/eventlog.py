@@ -19,6 +19,8 @@ class LoggedStore:
         self.next_number = store.next_number
         self.begin_epoch = store.begin_epoch
         self.notice_number = store.notice_number
+        self.note_gap = store.note_gap
+        self.gaps = store.gaps
         self.last_outcomes = store.last_outcomes
 
     def commit(self, changes: Sequence[Change]) -> None:

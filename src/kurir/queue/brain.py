@@ -85,7 +85,12 @@ class Brain:
         self._book = book = Book(settings, Steady(clock))
         self._schedule = Schedule(settings)
         self._committer = Committer(
-            store, post, threaded=threaded, after_batch=self._after_batch, on_failure=self._failed
+            store,
+            post,
+            threaded=threaded,
+            before_batch=self._note_jump,
+            after_batch=self._after_batch,
+            on_failure=self._failed,
         )
         self._settler = Settler(settings, book.steady, roll, book.counters)
         self._intake = Intake(settings, book, self._committer, free_space, self._arrived)
@@ -108,7 +113,7 @@ class Brain:
 
     def load(self) -> int:
         """Read back what waits (before anything else is called); return how many recipients that is."""
-        count = restore(self._store.waiting(), self._book, self._settings)
+        count = restore(self._store, self._book, self._settings)
         self._notices.owe(list(self._store.open_notices()))
         if count:
             self._open_at = None
@@ -332,6 +337,17 @@ class Brain:
         self._schedule.wake(now)
         self._schedule.ask_again(now)
         self._notices.ask_again(now)
+
+    def _note_jump(self) -> None:
+        """The wall clock jumped ahead: note it before anything is stored that has the new date."""
+        store, seconds, wall = self._store, self._book.steady.jumped(), self._book.steady.wall()
+        if seconds:
+
+            def note() -> Callable[[], None]:
+                store.note_gap(store.next_number(), seconds, wall)
+                return lambda: None
+
+            self._committer.ask(note)
 
     def _next_at(self) -> float | None:
         if self.failed:

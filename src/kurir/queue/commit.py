@@ -5,7 +5,7 @@ batch, which `Store.commit` makes durable in the commit thread; the completion i
 
 1. One batch at most is in flight, and accept numbers are given when it is formed, so that a batch that
    is rolled back leaves no hole in the numbers.
-2. `StoreFull`: the batch is tried once more without its acceptances (they are refused); where even that
+2. What was asked (`ask`) comes before the batch that is formed with it.  `StoreFull`: the batch is tried once more without its acceptances (they are refused); where even that
    does not fit, its changes wait at the head of the line until `retry` is called.
 3. Any other failure is final (a failed fsync must not be repeated): everything pending is refused and
    `on_failure` is told.  Nothing is committed by this object again.  What was in the failed batch is in doubt: the
@@ -63,11 +63,13 @@ class Committer:
         post: Post,
         *,
         threaded: bool,
+        before_batch: Callable[[], None],
         after_batch: Callable[[], None],
         on_failure: Callable[[BaseException], None],
     ) -> None:
         self._store = store
         self._post = post
+        self._before_batch = before_batch
         self._after_batch = after_batch
         self._on_failure = on_failure
         self._next = store.next_number()
@@ -110,7 +112,7 @@ class Committer:
             self._kick()
 
     def ask(self, call: Callable[[], Callable[[], None]]) -> None:
-        """Run `call` in the commit thread between two batches, then what it returns on the loop thread."""
+        """Run `call` in the commit thread before the next batch, then what it returns on the loop thread."""
         if self.failure is None:
             self._asks.append(call)
             self._kick()
@@ -140,6 +142,8 @@ class Committer:
             self._post(self._flush)
 
     def _flush(self) -> None:
+        if not self._writing and self.failure is None:
+            self._before_batch()  # may `ask`
         self._flush_posted = False
         if self._writing or self.failure is not None:
             return
@@ -154,8 +158,11 @@ class Committer:
         self._writing = True
 
         def job() -> Callable[[], None]:
+            try:
+                answers = [ask() for ask in asks]
+            except StoreFull:
+                return lambda: self._stalled(accepts, changes, asks)
             ending = self._write(others, taken)
-            answers = [self._guarded(ask, []) for ask in asks]
             return lambda: self._written(ending, number, accepts, changes, answers)
 
         self._run(self._writer, job, accepts)
@@ -176,6 +183,16 @@ class Committer:
                 return _Ending.STALLED
             return _Ending.FULL
         return _Ending.DONE
+
+    def _stalled(
+        self,
+        accepts: list[Acceptance],
+        changes: list[tuple[Change, Callable[[], None] | None]],
+        asks: list[Callable[[], Callable[[], None]]],
+    ) -> None:
+        """What has to be stored before the batch did not fit: all of it waits."""
+        self._asks = asks + self._asks
+        self._written(_Ending.STALLED, 0, accepts, changes, [])
 
     def _written(
         self,

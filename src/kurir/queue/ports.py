@@ -132,6 +132,19 @@ class Store(Protocol):
         """Return the number of this start of the brain, 1 for the first; durable before it returns."""
         ...
 
+    def note_gap(self, below: int, seconds: float, at: float) -> None:
+        """Note wall time that does not age the messages with numbers below `below`: nobody lived through it.
+
+        `at` is the wall time of this note, behind the gap.
+
+        Durable before it returns; belongs to the commit thread.  Raises `StoreFull` or `StoreError`.
+        """
+        ...
+
+    def gaps(self) -> Sequence[tuple[int, float, float]]:
+        """Return (below, seconds, wall time of the note) of the gaps noted so far, oldest first (start-up only)."""
+        ...
+
     def commit(self, changes: Sequence[Change]) -> None:
         """Make all changes durable in one transaction, one sync.  Raises `StoreFull` or `StoreError`."""
         ...

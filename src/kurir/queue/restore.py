@@ -3,37 +3,44 @@
 Rules
 1. The time during which nobody could try does not count against a message: where even the latest date in
    the store lies in the past by more than a step of the schedule, the server was off (or its clock jumped),
-   and all ages are taken back by that gap.  So no message expires without having been tried.
-2. A date further away than the longest step (a clock that went back) is brought near.
+   and all ages are taken back by that gap.  So no message expires without having been tried.  Gaps are noted
+   in the store, because a date says nothing of them: also those of a clock that jumped while we ran.
+2. Numbers tell the order: a message is not older than one with a smaller number, even where the clock had gone
+   back when it came.
+3. A date further away than the longest step (a clock that went back) is brought near.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from contextlib import suppress
 
 from .book import Book
 from .intake import errand_of, sender_domain
-from .ports import StoredMessage
+from .ports import Store, StoreFull
 from .settings import QueueSettings
 from .state import Mail, State
 
 
-def restore(messages: Iterable[StoredMessage], book: Book, settings: QueueSettings) -> int:
-    """Fill `book` from the store; return how many recipients wait."""
+def restore(store: Store, book: Book, settings: QueueSettings) -> int:
+    """Fill `book` from the store, note the gap since it was written; return how many recipients wait."""
     wall, now = book.steady.wall(), book.steady.now()
+    gaps = store.gaps()
     longest = max(settings.retry) * (1 + settings.jitter)
-    latest = 0.0
+    latest = max((at for _, _, at in gaps), default=0.0)
     count = 0
     mails: list[Mail] = []
-    for stored in messages:
+    accepted = 0.0
+    for stored in store.waiting():
+        accepted = max(accepted, stored.accepted_at)
         mail = Mail(
             stored.number,
-            now - max(0.0, wall - stored.accepted_at),
+            now - max(0.0, wall - accepted - _not_lived(stored.number, gaps)),
             sender_domain(stored.reverse_path),
             null=stored.reverse_path is None,
             proven=stored.proven_sender,
             account=stored.account is not None,
         )
         errands = []
-        latest = max(latest, stored.accepted_at)
+        latest = max(latest, accepted)
         for recipient, state in stored.recipients:
             errand = errand_of(mail, state.index, recipient)
             errand.attempts = state.attempts
@@ -55,9 +62,11 @@ def restore(messages: Iterable[StoredMessage], book: Book, settings: QueueSettin
     gap = wall - latest
     if gap <= longest:
         gap = 0.0
+    elif mails:
+        _note(store, gap, wall)
     add = book.wheel.add
     for mail in mails:
-        mail.born += gap
+        mail.born = min(now, mail.born + gap)
         for errand in mail.errands:
             if errand.state is State.WAITING:
                 add(errand.due, errand)
@@ -65,3 +74,12 @@ def restore(messages: Iterable[StoredMessage], book: Book, settings: QueueSettin
             book.watch(mail, now)
     book.counters.loaded_recipients += count
     return count
+
+
+def _not_lived(number: int, gaps: Sequence[tuple[int, float, float]]) -> float:
+    return sum(seconds for below, seconds, _ in gaps if number < below)
+
+
+def _note(store: Store, gap: float, wall: float) -> None:
+    with suppress(StoreFull):  # then it counts for this start only
+        store.note_gap(store.next_number(), gap, wall)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import apsw
 
@@ -54,7 +54,7 @@ from .rows import (
 )
 from .settings import FactsSettings
 
-FACTS: Final = Schema.of("facts")
+FACTS: Final = Schema.of("facts", "facts", "facts-2")
 
 _ADD_MESSAGE = f"INSERT INTO message ({MESSAGE_COLUMNS}) VALUES ({marks(MESSAGE_COLUMNS)})"
 _ADD_BODY = "INSERT INTO body (number, data) VALUES (?, ?)"
@@ -140,6 +140,19 @@ class SqliteFacts:
             number = int(one(self._writer, "SELECT coalesce(max(number), 0) + 1 FROM epoch")[0])
             self._writer.execute("INSERT INTO epoch VALUES (?, ?)", (number, self.clock.now()))
         return number
+
+    # ages
+
+    def note_gap(self, below: int, seconds: float, at: float) -> None:
+        """Note wall time that does not age the messages with numbers below `below`; durable before it returns."""
+        with self.writing, translated(self._writer, "noting a gap"), transaction(self._writer):
+            self._writer.execute("INSERT INTO gap VALUES (?, ?, ?)", (below, seconds, at))
+
+    def gaps(self) -> Sequence[tuple[int, float, float]]:
+        """Return the gaps noted so far, oldest first."""
+        with self.writing, translated(self._writer, "reading gaps"):
+            rows = self._writer.execute("SELECT below, seconds, noted_at FROM gap ORDER BY rowid").fetchall()
+        return cast("list[tuple[int, float, float]]", rows)
 
     # writing
 

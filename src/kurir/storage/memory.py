@@ -36,6 +36,7 @@ class MemoryFacts:
     events: dict[int, list[Event]] = field(default_factory=dict)
     finished: dict[int, float] = field(default_factory=dict)
     notices: dict[str, _Notice] = field(default_factory=dict)
+    noted_gaps: list[tuple[int, float, float]] = field(default_factory=list)
     epoch: int = 0
     commits: int = 0
     full: bool = False
@@ -49,6 +50,16 @@ class MemoryFacts:
         """Count this start."""
         self.epoch += 1
         return self.epoch
+
+    def note_gap(self, below: int, seconds: float, at: float) -> None:
+        """Note wall time that does not age the messages with numbers below `below`."""
+        if self.full:
+            raise StoreFull("no space left")
+        self.noted_gaps.append((below, seconds, at))
+
+    def gaps(self) -> Sequence[tuple[int, float, float]]:
+        """Return the gaps noted so far, oldest first."""
+        return tuple(self.noted_gaps)
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Take all changes or none.  Raises `StoreFull` or `StoreError`."""

@@ -33,7 +33,7 @@ class MemoryLog:
 
 
 class NoStore:
-    next_number = begin_epoch = notice_number = last_outcomes = None
+    next_number = begin_epoch = notice_number = last_outcomes = note_gap = gaps = None
 
     def commit(self, changes):
         pass

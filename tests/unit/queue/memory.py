@@ -25,6 +25,7 @@ class MemoryStore:
         self.notices: dict[str, Notice] = {}
         self.met: dict[str, int] = {}
         self.epoch = 0
+        self.noted_gaps: list[tuple[int, float, float]] = []
         self.broken: Exception | None = None
         self.room: int | None = None  # how many new messages still fit
         self.full = False
@@ -39,6 +40,14 @@ class MemoryStore:
     def begin_epoch(self) -> int:
         self.epoch += 1
         return self.epoch
+
+    def note_gap(self, below: int, seconds: float, at: float) -> None:
+        if self.full:
+            raise StoreFull("no space left")
+        self.noted_gaps.append((below, seconds, at))
+
+    def gaps(self) -> Sequence[tuple[int, float, float]]:
+        return self.noted_gaps
 
     def commit(self, changes: Sequence[Change]) -> None:
         if self.broken is not None:

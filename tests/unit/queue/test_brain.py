@@ -417,6 +417,60 @@ def test_the_wall_clock_may_jump_while_we_are_off(jump: float) -> None:
     assert len(hand.take()) == 1
 
 
+def test_a_clock_that_jumped_while_we_ran_expires_nothing_at_the_next_start() -> None:
+    """Mail accepted behind the jump makes the dates of the mail before it look 400 days old."""
+    world = World()
+    hand = world.hand()
+    old = world.accept()
+    world.plan(hand, ttl=1e9)
+    world.settle(hand.take()[0], LATER)
+    world.clock.wall += 400 * 86400
+    new = world.accept()
+    world.settle(hand.take()[0], LATER)
+    assert [(below, round(seconds)) for below, seconds, _ in world.store.gaps()] == [(new, 400 * 86400)]
+    for _ in range(3):  # each start tells the gap from the age again, and none is counted twice
+        again = World(world.store, load=True, clock=world.clock)
+        hand = again.hand()
+        again.pass_time(8 * 3600)
+        again.plan(hand)
+        for lease in hand.take():
+            again.settle(lease, LATER)
+        assert again.store.last(old).fate is again.store.last(new).fate is None
+    assert len(world.store.gaps()) == 1
+    last = World(world.store, load=True, clock=world.clock)
+    last.hand()
+    last.pass_time(4.5 * 86400)
+    assert last.store.last(old).fate is last.store.last(new).fate is Fate.EXPIRED
+
+
+def test_mail_of_a_clock_that_had_gone_back_is_not_old_when_it_is_right_again() -> None:
+    world = World()
+    world.accept()
+    world.clock.wall -= 400 * 86400
+    number = world.accept()
+    world.clock.wall += 400 * 86400
+    again = World(world.store, load=True, clock=world.clock)
+    again.hand()
+    again.pass_time(4 * 86400)
+    assert again.store.last(number).fate is None
+
+
+def test_a_jump_that_cannot_be_noted_holds_the_batch_back() -> None:
+    world = World()
+    hand = world.hand()
+    number = world.accept()
+    world.plan(hand)
+    world.clock.wall += 400 * 86400
+    world.store.full = True
+    world.settle(hand.take()[0], LATER)
+    assert world.brain.figures().full
+    assert world.store.last(number).attempts == 0
+    world.store.full = False
+    world.pass_time(6)
+    assert world.store.last(number).attempts == 1
+    assert len(world.store.gaps()) == 1
+
+
 def test_a_dead_road_gives_way_to_the_next() -> None:
     world = World()
     hand = world.hand()
