@@ -177,7 +177,10 @@ class Kurir:
         found = {"supervisor": self.process.pid}
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         for pid in children:
-            title = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()
+            try:
+                title = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it has just ended
             m = re.match(r"kurir: (\S+)", title)
             if m:
                 found[m[1]] = int(pid)

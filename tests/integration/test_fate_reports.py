@@ -4,6 +4,7 @@ One server for all: accounts submit with a password, 127.0.0.2 is a trusted netw
 """
 
 import smtplib
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -101,6 +102,9 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             f'[[roads]]\nname = "{name}"\nurl = "smtp://127.0.0.1:{sink.port}?tls=none"\nrecipients = ["{name}.test"]\n'
             for name, sink in (("far", far), ("plain", plain))
         )
+        with socket.create_server(("127.0.0.1", 0)) as s:
+            dead = s.getsockname()[1]
+        toml += f'[[roads]]\nname = "dead"\nurl = "smtp://127.0.0.1:{dead}?tls=none"\nrecipients = ["dead.test"]\n'
         toml += f'[domains."behind.test"]\nrelay_to = "smtp://127.0.0.1:{behind.port}?tls=none"\n'
         kurir = Kurir(
             tmp_path_factory.mktemp("reports") / "kurir",
@@ -113,6 +117,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         session = stack.enter_context(login(kurir, "alice", password))
         world = World(kurir, far, plain, behind, session, language)
         world.early["mixed"] = world.send(MIXED, "mixed")
+        world.early["dead"] = world.send("bob@dead.test", "dead")
         for notify, name, _ in NOTIFIES:
             envid = notify_envid(notify, name)
             world.early[envid] = world.send(f"{name}@far.test", envid, rcpt=(f"NOTIFY={notify}",))
@@ -185,6 +190,15 @@ def test_each_recipient_of_a_mixed_message_is_told_of_by_itself(world: World) ->
     ]
     (message,) = [m for m in world.far.messages if b"Subject: mixed" in m.data]  # once, for both
     assert [line.partition("<")[2].partition("@")[0] for line in message.rcpts] == ["anna", "berta"]
+
+
+def test_a_server_that_nobody_answers_for(world: World) -> None:
+    (recipient,) = world.ended(world.early["dead"])
+    assert (recipient["fate"], recipient["history"][0]["cause"]) == ("expired", "unreachable")
+    delayed, failed = world.wait_told("dead", 2)
+    assert (delayed.actions, failed.actions) == ({"bob@dead.test": "delayed"}, {"bob@dead.test": "failed"})
+    assert failed.recipients["bob@dead.test"]["status"] == "4.4.1"
+    assert "refused" in failed.recipients["bob@dead.test"]["diagnostic-code"]
 
 
 @pytest.mark.parametrize(("notify", "name", "actions"), NOTIFIES)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from kurir.app.brain import _Seat
+from kurir.app.seat import Seat
 from kurir.app.channel import Channel
 from kurir.app.doors import LocalDoor
 from kurir.app.link import BrainLink
@@ -104,7 +104,7 @@ class BrainPart:
     # what a seat asks for
 
     def _channel(self) -> Channel:
-        seat = _Seat(self)  # type: ignore[arg-type]
+        seat = Seat(self)  # type: ignore[arg-type]
         seat.channel = Channel(seat.handlers(), {}, on_close=lambda _: seat.gone())
         return seat.channel
 

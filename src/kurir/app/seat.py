@@ -103,9 +103,16 @@ class Seat:
         self._table.brain.accept(incoming, done)
         return future
 
-    def _settle(self, settlements: list[Any]) -> bool:
-        self._door.settle(settlements)
-        return True
+    def _settle(self, settlements: list[Any]) -> "asyncio.Future[bool]":
+        """Answered when what was settled is durable: a brain that is killed before must not be the only one that knew."""
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        def durable() -> None:
+            if not future.done():
+                future.set_result(True)
+
+        self._table.brain.settle(settlements, durable)
+        return future
 
     async def _operate(self, operation: Operation) -> Result:
         return await self._table.operate(operation.op, operation.args)

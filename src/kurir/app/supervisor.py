@@ -34,7 +34,10 @@ class Lifeline:
 
 @dataclass(slots=True)
 class Role:
-    """One process: its name and what it runs.  `run` returns the exit code; it must not return to the caller's stack."""
+    """One process: its name and what it runs.  `run` returns the exit code; it must not return to the caller's stack.
+
+    `served` says that it has been ready once: from then on its end is an accident, and it is started again.
+    """
 
     name: str
     run: Callable[[Lifeline], int]
@@ -43,6 +46,7 @@ class Role:
     failures: int = 0
     due: float | None = 0.0
     ready: int = -1
+    served: bool = False
 
 
 @dataclass(slots=True)
@@ -132,18 +136,25 @@ class Supervisor:
 
     def _look_for_ready(self) -> None:
         for role in self.roles:
-            if role.ready >= 0:
-                try:
-                    said = os.read(role.ready, 1)
-                except BlockingIOError:
-                    continue
-                os.close(role.ready)
-                role.ready = -1 if said else -2
-        if not (self._announced or self._stopping) and all(
-            r.pid and r.ready == -1 and r.due is None for r in self.roles
-        ):
+            self._hear(role)
+        if self._announced or self._stopping:
+            return
+        if all(r.pid and r.ready == -1 and r.due is None for r in self.roles):
             self._announced = True
             self.on_ready(self)
+
+    @staticmethod
+    def _hear(role: Role) -> None:
+        """Note it when a role has said that it serves; end of file says that it never will."""
+        if role.ready < 0:
+            return
+        try:
+            said = os.read(role.ready, 1)
+        except BlockingIOError:
+            return
+        os.close(role.ready)
+        role.ready = -1 if said else -2
+        role.served |= bool(said)
 
     def _patience(self) -> float:
         if any(r.ready >= 0 for r in self.roles):
@@ -208,6 +219,7 @@ class Supervisor:
 
     def _ended(self, role: Role, code: int) -> None:
         pid, role.pid = role.pid, 0
+        self._hear(role)
         if role.ready >= 0:
             os.close(role.ready)
         role.ready = -1
@@ -216,7 +228,7 @@ class Supervisor:
             if code not in (0, -signal.SIGTERM):
                 self.exit_code = 1
             return
-        if not self._announced and code != 0:
+        if not self._announced and not role.served and code != 0:
             # It has never worked: say so and end, rather than trying for ever.
             self.exit_code = 1
             self._stop()

@@ -180,12 +180,17 @@ class Brain:
                 self._fail(errands, plan.failure)
         self._finish_round(now)
 
-    def settle(self, settlements: Sequence[Settlement]) -> None:
-        """Take outcomes; indexes that are missing in a settlement were not tried."""
+    def settle(self, settlements: Sequence[Settlement], durable: Callable[[], None] | None = None) -> None:
+        """Take outcomes; indexes that are missing in a settlement were not tried.
+
+        `durable` is called once they are safe: until then the hand keeps them, for the brain that may come after this one.
+        """
         now = self._book.steady.now()
         for settlement in settlements:
             self._leasing.settle(settlement, now)
         self._finish_round(now)
+        if durable is not None:
+            self._committer.when_durable(durable)
 
     def _no_road(self) -> Outcome:
         return Outcome(

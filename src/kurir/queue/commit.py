@@ -74,7 +74,7 @@ class Committer:
         self._on_failure = on_failure
         self._next = store.next_number()
         self._accepts: list[Acceptance] = []
-        self._changes: list[tuple[Change, Callable[[], None] | None]] = []
+        self._changes: list[tuple[Change | None, Callable[[], None] | None]] = []
         self._asks: list[Callable[[], Callable[[], None]]] = []
         self._wanted: list[tuple[tuple[int, ...], Callable[[dict[int, StoredLetter]], None]]] = []
         self._writing = self._reading = False
@@ -110,6 +110,18 @@ class Committer:
         if self.failure is None:
             self._changes.append((change, done))
             self._kick()
+
+    def when_durable(self, done: Callable[[], None]) -> None:
+        """Call `done` once every change that was put in line, or waits for a letter, is durable (never, where the store fails)."""
+        if self.failure is not None:
+            return
+        if self._wanted or self._reading:
+            self.fetch((), lambda _: self.when_durable(done))
+        elif self._changes or self._writing:
+            self._changes.append((None, done))
+            self._kick()
+        else:
+            done()
 
     def ask(self, call: Callable[[], Callable[[], None]]) -> None:
         """Run `call` in the commit thread before the next batch, then what it returns on the loop thread."""
@@ -154,7 +166,7 @@ class Committer:
             return
         number = self._next
         taken = [a.change(number + i) for i, a in enumerate(accepts)]
-        others = [change for change, _ in changes]
+        others = [change for change, _ in changes if change is not None]
         self._writing = True
 
         def job() -> Callable[[], None]:
@@ -199,7 +211,7 @@ class Committer:
         ending: _Ending,
         first: int,
         accepts: list[Acceptance],
-        changes: list[tuple[Change, Callable[[], None] | None]],
+        changes: list[tuple[Change | None, Callable[[], None] | None]],
         answers: list[Callable[[], None]],
     ) -> None:
         self._writing = False
@@ -208,7 +220,7 @@ class Committer:
             self.stalled = True
             self._changes = changes + self._changes
         else:
-            self.committed_changes += len(changes)
+            self.committed_changes += sum(change is not None for change, _ in changes)
             for _, done in changes:
                 if done is not None:
                     done()

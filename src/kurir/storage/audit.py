@@ -9,6 +9,7 @@ tables first, in one snapshot, the day files after.  What left the hot tables be
 before; what was hot in the snapshot is counted there, wherever it is by the time the day files are read.
 """
 
+import time
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -143,13 +144,18 @@ def _read_day(facts: apsw.Connection, layout: Layout, day: str, book: DayBook | 
     path = layout.day(day)
     if book is not None and book.dropped_at is not None:
         return _Day(book.numbers or ())
-    try:
-        with closing(open_reader(path)) as connection, snapshot(connection):
-            return _compare_day(connection, path, book, hot)
-    except NoDatabase:
-        return _missing_day(facts, path, day, book)
-    except (apsw.Error, StoreError) as e:
-        return _Day((book.numbers if book else None) or (), [_unreadable(path, e)])
+    for patience in (0.05, 0.2, 0.5, None):
+        try:
+            with closing(open_reader(path)) as connection, snapshot(connection):
+                return _compare_day(connection, path, book, hot)
+        except NoDatabase:
+            return _missing_day(facts, path, day, book)
+        except (apsw.Error, StoreError) as e:
+            if patience is None:
+                return _Day((book.numbers if book else None) or (), [_unreadable(path, e)])
+        # Its writer may be making one plain file of it at this very moment.
+        time.sleep(patience)
+    raise AssertionError
 
 
 def _missing_day(facts: apsw.Connection, path: Path, day: str, book: DayBook | None) -> _Day:

@@ -6,8 +6,9 @@ from queue import SimpleQueue
 
 import pytest
 
-from kurir.model import Clock
+from kurir.model import Clock, Event, EventKind
 from kurir.queue import Accepted, Brain, QueueSettings, Refused
+from kurir.queue.commit import Committer
 from kurir.queue.ports import Change, StoreError
 
 from .memory import MemoryStore
@@ -94,4 +95,63 @@ def test_a_failure_refuses_what_is_in_flight_and_what_gathered(error: Exception)
     assert [a.in_doubt for a in answers if isinstance(a, Refused)] == [True, False]
     assert failures == [error]
     assert b.failed
+    b.close()
+
+
+def test_what_is_settled_is_told_durable_behind_what_was_in_line() -> None:
+    store, loop = SlowStore(), Loop()
+    b = brain(store, loop, FakeClock(), [])
+    told: list[str] = []
+    b.settle([], lambda: told.append("nothing to wait for"))
+    assert told == ["nothing to wait for"]
+    b.accept(incoming(), lambda _: told.append("accepted"))
+    loop.once()
+    assert store.entered.acquire(timeout=10)
+    b.settle([], lambda: told.append("durable"))
+    assert "durable" not in told
+    store.go_on.release()
+    while "durable" not in told:
+        loop.once()
+    assert told[1:] == ["accepted", "durable"]
+    assert store.sizes == [1]  # the waiting alone is no transaction
+    b.close()
+
+
+def test_what_waits_for_its_letter_is_not_told_durable_before() -> None:
+    store, loop = MemoryStore(), Loop()
+    order: list[str] = []
+    committer = Committer(
+        store,
+        loop.posted.put,
+        threaded=True,
+        after_batch=lambda: None,
+        on_failure=lambda e: order.append(repr(e)),
+    )
+    event = Event(number=1, kind=EventKind.RETRY_ASKED, at=0.0)
+
+    def read(_: object) -> None:
+        order.append("read")
+        committer.submit(Change(events=(event,)), lambda: order.append("committed"))
+
+    committer.fetch([1], read)
+    committer.when_durable(lambda: order.append("durable"))
+    while len(order) < 3:
+        loop.once()
+    assert order == ["read", "committed", "durable"]
+    committer.close()
+
+
+def test_what_the_store_could_not_keep_is_never_told_durable() -> None:
+    store, loop = SlowStore(), Loop()
+    b = brain(store, loop, FakeClock(), [])
+    told: list[str] = []
+    b.accept(incoming(), lambda _: None)
+    loop.once()
+    assert store.entered.acquire(timeout=10)
+    b.settle([], lambda: told.append("durable"))
+    store.broken = StoreError("EIO")
+    store.go_on.release()
+    loop.once()
+    b.settle([], lambda: told.append("durable"))
+    assert told == []
     b.close()
