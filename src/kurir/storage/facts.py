@@ -130,6 +130,11 @@ class SqliteFacts:
             self._writer.execute("INSERT INTO epoch VALUES (?, ?)", (number, self.clock.now()))
         return number
 
+    @property
+    def events(self) -> int:
+        """How many events were ever written."""
+        return self._events
+
     # writing
 
     def commit(self, changes: Sequence[Change]) -> None:
