@@ -9,10 +9,10 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from kurir.app.seat import Seat
 from kurir.app.channel import Channel
 from kurir.app.doors import LocalDoor
 from kurir.app.link import BrainLink
+from kurir.app.seat import Seat
 from kurir.app.wire import Result
 from kurir.delivery import DeliveryHand, NextHopVerifier
 from kurir.delivery.opening import Opener

@@ -22,7 +22,10 @@ from kurir.storage import (
 from . import settings
 from .logs import Log
 
-PAUSE = 0.5  # between two rounds with little to do
+# A round syncs four files, and a commit that meets it waits: with little mail rounds are rare, with much they are long.
+LOOK_EVERY = 0.5
+EVENTS_DUE = 1000  # so many new events, and the next round begins
+PAUSE = 5.0  # and at the latest after this
 MOVE_AT_ONCE = 500
 FORGET_EVERY = 3600.0
 SWEEP_EVERY = 600.0
@@ -69,7 +72,12 @@ class Housekeeping:
                 moved = 0
                 self._end.wait(5.0)
             if moved < MOVE_AT_ONCE:
-                self._end.wait(PAUSE)
+                self._rest()
+
+    def _rest(self) -> None:
+        until, enough = self._clock.monotonic() + PAUSE, self._facts.events + EVENTS_DUE
+        while not self._end.wait(LOOK_EVERY) and self._clock.monotonic() < until and self._facts.events < enough:
+            pass
 
     def _round(self) -> int:
         moved = self._mover.move_settled(MOVE_AT_ONCE)

@@ -7,7 +7,6 @@ beside them (`jumped`), so that the next start can tell the age of a message fro
 
 from kurir.model import Clock
 
-
 JUMP = 600.0  # a wall clock that is set by more than this has jumped
 
 

@@ -13,6 +13,7 @@ from . import replies
 
 _END = b"\r\n.\r\n"
 _LINE_DOT = b"\r\n."
+_DOTS_ONE_BY_ONE = 24
 _DOT_LINE = re.compile(rb"\r\n\.(?=\r\n)")
 
 
@@ -27,6 +28,22 @@ def has_bare_line_end(data: bytes) -> bool:
     return (
         data.translate(_CR)[:-1] != data.translate(_LF)[1:] or data.startswith(b"\n") or data.endswith(b"\r")
     )
+
+
+def find_line_dot(data: bytes) -> int:
+    """Return where the first CRLF with a dot behind it begins, or -1.
+
+    One octet is found ten times as fast as three.  So the first dots are looked at one by one: a header has a few,
+    an attachment has none.  Where there are many, as in prose, the plain search goes on from there.
+    """
+    dot = -1
+    for _ in range(_DOTS_ONE_BY_ONE):
+        dot = data.find(b".", dot + 1)
+        if dot < 0:
+            return -1
+        if data.startswith(b"\r\n", max(dot - 2, 0), dot):
+            return dot - 2
+    return data.find(_LINE_DOT, dot - 1)
 
 
 class TextRules:
@@ -119,7 +136,7 @@ class DataReader:
     def feed(self, data: bytes) -> tuple[bytes, bytes | None]:
         """Return ``(body octets, None)``, or ``(last body octets, what stands behind the end of data)``."""
         data = self._carry + data
-        dot = data.find(_LINE_DOT)
+        dot = find_line_dot(data)
         # One search does for most bodies: no line begins with a dot, or only the last one.
         end = dot if dot < 0 or data.startswith(_END, dot) else data.find(_END, dot)
         if end >= 0:
@@ -163,7 +180,7 @@ class DotStuffer:
                 data = b"." + data
         elif tail.endswith(b"\r") and data.startswith(b"\n."):
             data = b"\n." + data[1:]
-        return data.replace(b"\r\n.", b"\r\n..") if b"\r\n." in data else data
+        return data.replace(_LINE_DOT, b"\r\n..") if find_line_dot(data) >= 0 else data
 
     def end(self) -> bytes:
         """Return the end of data; a body that does not end with a line end is given one."""

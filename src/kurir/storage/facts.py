@@ -141,6 +141,11 @@ class SqliteFacts:
             self._writer.execute("INSERT INTO epoch VALUES (?, ?)", (number, self.clock.now()))
         return number
 
+    @property
+    def events(self) -> int:
+        """How many events were ever written."""
+        return self._events
+
     # ages
 
     def note_gap(self, below: int, seconds: float, at: float) -> None:
