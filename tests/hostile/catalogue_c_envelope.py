@@ -13,14 +13,12 @@ from .cases import (
     Case,
     End,
     Step,
-    Transport,
     bdat,
     mail,
     rcpt,
     say,
 )  # fmt: skip
 
-ONE_HELLO = (Transport.PLAIN, Transport.TLS)  # each hello counts as an idle command too
 DENIED, NOBODY, BAD = "550 5.7.1", "550 5.1.1", "501 5.1.3"
 NULL = Step(b"MAIL FROM:<>\r\n", ("250",))
 
