@@ -7,6 +7,7 @@ from .cases import (
     HEAD,
     LOGGED_IN,
     MX,
+    ONE_HELLO,
     PLAIN,
     RSET,
     TO,
