@@ -306,7 +306,7 @@ def test_103_a_body_that_comes_fast_enough_has_time(impatient: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    "sequence", [b"BDAT 1\r\nx", b"RSET\r\nMAIL FROM:<a@b.test>\r\n"], ids=["chunks", "rsets"]
+    "sequence", [b"BDAT 2\r\n\r\n", b"RSET\r\nMAIL FROM:<a@b.test>\r\n"], ids=["chunks", "rsets"]
 )
 def test_105_a_client_that_never_reads_is_let_go(impatient: Stage, sequence: bytes) -> None:
     before = _pss(impatient.server)
@@ -322,16 +322,20 @@ def test_105_a_client_that_never_reads_is_let_go(impatient: Stage, sequence: byt
         s.settimeout(0.5)
         begun, sent = time.monotonic(), 0
         gone = False
+        flood = b""
         while time.monotonic() - begun < SESSION + REPLY + 3 and not gone:
             try:
-                sent += s.send(sequence * 5000)
+                flood = flood or sequence * 5000
+                taken = s.send(flood)
+                sent, flood = sent + taken, flood[taken:]
             except TimeoutError:
                 continue
             except OSError:
                 gone = True
     assert gone, "the server keeps a client that does not read"
-    print(f"gone after {time.monotonic() - begun:.1f} s and {sent / KB / KB:.0f} MB, which were dropped")
-    assert _pss(impatient.server) - before < 4 * 1024 * KB
+    print(f"gone after {time.monotonic() - begun:.1f} s and {sent / KB / KB:.0f} MB")
+    assert sent < 40 * KB * KB  # most of it in the kernel's buffers, or dropped
+    assert _pss(impatient.server) - before < 16 * 1024 * KB
     assert impatient.server.answers()
 
 
