@@ -28,6 +28,7 @@ class Transport(Enum):
 
 MX = (Transport.PLAIN, Transport.STARTTLS)  # what only strangers can be refused
 ALL = (Transport.PLAIN, Transport.STARTTLS, Transport.TLS)
+ONE_HELLO = (Transport.PLAIN, Transport.TLS)  # each hello counts as an idle command too
 PLAIN = (Transport.PLAIN,)
 LOGGED_IN = (Transport.TLS,)
 

@@ -7,20 +7,19 @@ from .cases import (
     HEAD,
     LOGGED_IN,
     MX,
+    ONE_HELLO,
     PLAIN,
     RSET,
     TO,
     Case,
     End,
     Step,
-    Transport,
     bdat,
     mail,
     rcpt,
     say,
 )  # fmt: skip
 
-ONE_HELLO = (Transport.PLAIN, Transport.TLS)  # each hello counts as an idle command too
 DENIED, NOBODY, BAD = "550 5.7.1", "550 5.1.1", "501 5.1.3"
 NULL = Step(b"MAIL FROM:<>\r\n", ("250",))
 

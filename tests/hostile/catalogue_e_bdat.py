@@ -1,6 +1,23 @@
 """Catalogue E: counted octets and pipelining (RFC 3030, RFC 2920)."""
 
-from .cases import DATA, FINE, FROM, HEAD, MX, PLAIN, RSET, SMUGGLED, TO, Case, End, Step, bdat, chunks, say
+from .cases import (
+    DATA,
+    FINE,
+    FROM,
+    HEAD,
+    MX,
+    ONE_HELLO,
+    PLAIN,
+    RSET,
+    SMUGGLED,
+    TO,
+    Case,
+    End,
+    Step,
+    bdat,
+    chunks,
+    say,
+)
 
 LINES = (b"x" * 478 + b"\r\n") * 2200  # above the limit of the stage
 _BAD_SIZES: tuple[tuple[str, bytes], ...] = (
@@ -31,6 +48,10 @@ CASES: tuple[Case, ...] = (
     chunks(69, "zero-last", bdat(HEAD + b"x\r\n", *FINE, last=False), Step(b"BDAT 0 LAST\r\n", FINE), bodies=(b"x\r\n",)),
     chunks(69, "zero-first", Step(b"BDAT 0\r\n", FINE), bdat(HEAD + b"x\r\n", *FINE), bodies=(b"x\r\n",)),
     chunks(69, "zeros", Step(b"BDAT 0\r\n" * 50, FINE * 50), bdat(HEAD + b"x\r\n", *FINE), bodies=(b"x\r\n",)),
+    Case(
+        69, "a-hundred-zeros", (FROM, TO, Step(b"BDAT 0\r\n" * 105, FINE * 99 + ("421 4.7.0",))), End.CLOSED,
+        over=ONE_HELLO, better="a chunk of nothing is an idle command: 100 of them are no mail client",
+    ),
     Case(
         69, "two-thousand-of-one",
         (

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from .headers import Problem, find_header_end, has_long_line, scan, unfold
 from .limits import MAX_DISPLAY, HeaderLimits
-from .words import decode_text
+from .words import decode_text, disarm
 
 _MAX_ID = 998  # a longer one is cut: RFC 5322 section 2.1.1 bounds the line that it stands in
 # A block of well-formed fields, every octet of it; possessive, hence linear.
@@ -22,7 +22,7 @@ _DEFAULT = HeaderLimits()
 class MessageFacts(NamedTuple):
     """Facts of one message.
 
-    `message_id` with its angle brackets as written, ``""`` where there is none.  `subject` is decoded, harmless,
+    `message_id` with its angle brackets as written (controls as blanks), ``""`` where there is none.  `subject` is decoded, harmless,
     at most 255 characters.  `header_from` is the From value decoded for display and search, nothing proven.
     `header_end` is the offset of the body proper.
     """
@@ -52,7 +52,7 @@ def facts_of(head: bytes, limits: HeaderLimits = _DEFAULT) -> MessageFacts:
             return MessageFacts("", "", "", 0, 0, problems)
     folded = b"\n" + block.lower()
     return MessageFacts(
-        message_id=_value(block, folded, b"\nmessage-id:")[:_MAX_ID].decode("utf-8", "replace"),
+        message_id=disarm(_value(block, folded, b"\nmessage-id:")[:_MAX_ID].decode("utf-8", "replace")),
         subject=decode_text(_value(block, folded, b"\nsubject:")),
         header_from=decode_text(_value(block, folded, b"\nfrom:"), MAX_DISPLAY),
         received_count=folded.count(b"\nreceived:"),

@@ -25,6 +25,7 @@ WRITE_HIGH = 64 * 1024  # octets unsent before `drain` waits
 HANDSHAKE_SECONDS = 10.0
 CLOSE_SECONDS = 5.0  # flushing the last bytes
 LINGER_SECONDS = 1.0  # waiting for the peer to see our end, so that unread input does not become a reset
+LINGER_OCTETS = 8 * 1024 * 1024  # read and dropped meanwhile; more is a flood, and a reset is its due
 _NO_DEADLINE = float("inf")
 
 Hear = Callable[[bytes], float | None]
@@ -379,11 +380,14 @@ class SocketStream(asyncio.Protocol):
 
     async def _wait_for_end(self, seconds: float) -> None:
         deadline = self._loop.time() + seconds
+        most = LINGER_OCTETS
         while not self._ended and self._lost is None:
             left = deadline - self._loop.time()
             if left <= 0:
                 return
-            await self.read(left)
+            most -= len(await self.read(left))
+            if most < 0:
+                return  # it floods: the reply may be lost on it
 
     async def _wait_for_loss(self, seconds: float) -> None:
         deadline = self._loop.time() + seconds

@@ -22,6 +22,9 @@ from .observations import Notebook
 from .ports import ServerStream
 from .settings import ListenerSettings
 
+EVENTS_PER_TURN = 1000
+"""How many events of one connection are answered at a stretch: about 6 ms."""
+
 
 class Session:
     """One connection at one door.  `run` returns when it is over; `stop` ends it after what is in flight."""
@@ -115,11 +118,15 @@ class Session:
     def _answer(self) -> Waiting | None:
         """Answer what has come and write the replies; an answer that must be waited for is returned instead."""
         server, answer = self._server, self._dialogue.answer
+        turn = EVENTS_PER_TURN
         while (event := server.next_event()) is not None:
             self._heard = True
             waiting = answer(event)
             if waiting is not None:
                 return waiting
+            turn -= 1
+            if not turn:  # thousands of tiny chunks in one read: the others have their turn in between
+                return asyncio.sleep(0)
         output = server.take_output()
         if output:
             self._stream.write(output)

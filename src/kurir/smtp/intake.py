@@ -51,6 +51,8 @@ class Intake(Session):
         if self._far_too_large(chunk.size + (self._body.rules.size if self._body else 0)):
             self._reject("BDAT", replies.TOO_LARGE, closing=True)
             return
+        if not chunk.size and not chunk.last and self._too_idle():
+            return  # a chunk of nothing costs work and brings no message nearer
         self._left, self._last_chunk = chunk
         if refusal is not None:
             self._mode, self._refusal = Mode.SWALLOW, refusal

@@ -335,13 +335,6 @@ class Server(Intake):
         in_vain = cell is replies.RCPT_FIRST and self._refused_rcpt and not self._settings.lmtp
         return replies.NO_VALID_RECIPIENT if in_vain else cell
 
-    def _too_idle(self) -> bool:
-        self._idle += 1
-        if self._idle <= self._settings.max_idle_commands:
-            return False
-        self._end(replies.TOO_MANY_IDLE)
-        return True
-
     def _reject_long(self, verb: bytes) -> None:
         self._long += 1
         self._reject(

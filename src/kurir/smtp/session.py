@@ -117,6 +117,13 @@ class Session:
         if self._errors >= self._settings.max_errors and reply.code != 421:
             self._end(replies.TOO_MANY_ERRORS)
 
+    def _too_idle(self) -> bool:
+        self._idle += 1
+        if self._idle <= self._settings.max_idle_commands:
+            return False
+        self._end(replies.TOO_MANY_IDLE)
+        return True
+
     def _end(self, reply: Reply, *, say: bool = True) -> None:
         if say:
             self._say(reply)
