@@ -61,7 +61,7 @@ def _kill(engine: Engine, role: str, victims: dict[str, int]) -> bool:
     if role == "everything":
         engine.kill_all()
         return True
-    os.kill(victims[role], signal.SIGKILL)
+    _signal([victims[role]], signal.SIGKILL)  # one of a peer may have ended just now
     _signal(list(victims.values()), signal.SIGCONT)
     if role != "supervisor":
         return False

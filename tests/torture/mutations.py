@@ -99,27 +99,32 @@ def mutate(source: Path, mutation: Mutation) -> None:
     path.write_text(text)
 
 
-def green(check: str, source: Path, work: Path) -> bool:
-    """Run one check against `source`."""
+def look(check: str, source: Path, work: Path) -> tuple[bool, str]:
+    """Run one check against `source`; return whether it is green, and else why not."""
     state = Path(tempfile.mkdtemp(dir=work))
     command = [part.format(src=source, state=state) for part in CHECKS[check]]
-    env = {
-        **os.environ,
-        "PYTHONPATH": f"{source}:{ROOT}" if check.endswith("tests") else f"{ROOT}:{ROOT / 'src'}",
-    }
-    log = state / "said.log"
-    with log.open("wb") as out:
-        try:
-            done = subprocess.run(command, cwd=ROOT, env=env, stdout=out, stderr=out, timeout=LIMIT)
-        except subprocess.TimeoutExpired:
-            return False
-    return done.returncode == 0
+    path = f"{source}:{ROOT}" if check.endswith("tests") else f"{ROOT}:{ROOT / 'src'}"
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}, timeout=LIMIT, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return False, f"no end within {LIMIT} s"
+    if done.returncode == 0:
+        return True, ""
+    told = [line for line in done.stdout.splitlines() if line.startswith(REASONS)]
+    return False, "; ".join(told)[:300] or done.stdout[-300:]
+
+
+REASONS = ("- kurir", "FAILED", "E   ", "| kurir")
+"""How lines begin that say what was found."""
 
 
 def main(only: str = "") -> int:
     """Run all; print a table."""
     good = True
-    print("| broken | check | turned |\n|---|---|---|", flush=True)
+    print("| broken | check | turned | because |\n|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory(prefix="kurir-mutants-") as folder:
         work = Path(folder)
         todo: list[Mutation | None] = [None, *(m for m in MUTATIONS if only in m.name)]
@@ -129,14 +134,11 @@ def main(only: str = "") -> int:
             if mutation is not None:
                 mutate(source, mutation)
             for check in CHECKS if mutation is None else mutation.checks:
-                said = green(check, source, work)
+                said, why = look(check, source, work)
                 good &= said == (mutation is None)
-                if mutation is None and not said:
-                    for log in work.glob("*/said.log"):
-                        print(log.read_text(errors="replace")[-3000:], file=sys.stderr)
+                turned = "green" if said else "red"
                 print(
-                    f"| {mutation.name if mutation else 'nothing'} | {check} | {'green' if said else 'red'} |",
-                    flush=True,
+                    f"| {mutation.name if mutation else 'nothing'} | {check} | {turned} | {why} |", flush=True
                 )
     print("every mutant was noticed" if good else "NOT as it must be: see above")
     return 0 if good else 1

@@ -61,9 +61,11 @@ def judge(found: list[tuple[str, str]], folder: Path) -> list[str]:
     if not files:
         problems.append("no body file was synced")
     for i in files:
-        following = found[i + 1 : next((c for c in commits if c > i), len(found))]
-        if ("sync", bodies) not in following:
-            problems.append("a commit followed a body file before its folder was synced")
+        # up to its own 250; commits of other messages may lie in between
+        until = next((n for n in range(i, len(found)) if found[n][0] == "250"), len(found))
+        folder_synced = next((n for n in range(i, until) if found[n] == ("sync", bodies)), until)
+        if not any(folder_synced < c < until for c in commits):
+            problems.append("a body file was acknowledged before its folder and then the log were synced")
     moved = [i for i, (what, path) in enumerate(found) if what == "rename" and "/new/" in path]
     if not moved:
         problems.append("nothing was delivered to a Maildir")
