@@ -76,7 +76,9 @@ class Housekeeping:
 
     def _rest(self) -> None:
         until, enough = self._clock.monotonic() + PAUSE, self._facts.events + EVENTS_DUE
-        while not self._end.wait(LOOK_EVERY) and self._clock.monotonic() < until and self._facts.events < enough:
+        while (
+            not self._end.wait(LOOK_EVERY) and self._clock.monotonic() < until and self._facts.events < enough
+        ):
             pass
 
     def _round(self) -> int:

@@ -199,7 +199,7 @@ class Committer:
     def _stalled(
         self,
         accepts: list[Acceptance],
-        changes: list[tuple[Change, Callable[[], None] | None]],
+        changes: list[tuple[Change | None, Callable[[], None] | None]],
         asks: list[Callable[[], Callable[[], None]]],
     ) -> None:
         """What has to be stored before the batch did not fit: all of it waits."""

@@ -189,8 +189,8 @@ QUICK = Timeouts(
     auth=0.3,
     mail=0.3,
     rcpt=0.01,
-    data_block=0.3,
-    final_dot=0.3,
+    data_block=1.0,
+    final_dot=1.0,
 )
 
 
