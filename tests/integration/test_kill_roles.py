@@ -116,7 +116,9 @@ def under_fire(folder: Path, workers: int, role: str, rounds: int) -> None:
         doubled = {token: n for token, n in arrived.items() if n > 1}
         # What was on its way at the kill may come twice, but only where it is the sender that dies: the hands of a
         # brain that is gone tell the next one how it went, and reception and control have nothing on its way.
-        open_deliveries = 0 if role in ("brain", "reception-1", "control") else CONCURRENCY * rounds
+        # A delivery is open until its outcome is durable: for each connection that is the one under way and, for the
+        # moment of the commit, the one before it.
+        open_deliveries = 0 if role in ("brain", "reception-1", "control") else 2 * CONCURRENCY * rounds
         assert sum(n - 1 for n in doubled.values()) <= open_deliveries, doubled
         if role == "delivery-1":  # and each of them is told of
             for token in doubled:
