@@ -25,7 +25,7 @@ from .logs import Log
 # A round syncs four files, and a commit that meets it waits: with little mail rounds are rare, with much they are long.
 LOOK_EVERY = 0.5
 EVENTS_DUE = 1000  # so many new events, and the next round begins
-PAUSE = 5.0  # and at the latest after this
+LOOKS = 10  # and at the latest after so many looks
 MOVE_AT_ONCE = 500
 FORGET_EVERY = 3600.0
 SWEEP_EVERY = 600.0
@@ -75,11 +75,10 @@ class Housekeeping:
                 self._rest()
 
     def _rest(self) -> None:
-        until, enough = self._clock.monotonic() + PAUSE, self._facts.events + EVENTS_DUE
-        while (
-            not self._end.wait(LOOK_EVERY) and self._clock.monotonic() < until and self._facts.events < enough
-        ):
-            pass
+        enough = self._facts.events + EVENTS_DUE
+        for _ in range(LOOKS):
+            if self._end.wait(LOOK_EVERY) or self._facts.events >= enough:
+                return
 
     def _round(self) -> int:
         moved = self._mover.move_settled(MOVE_AT_ONCE)
