@@ -41,6 +41,9 @@ class Engine(Protocol):
     def victims(self) -> dict[str, int]:
         """Return its processes by role; a role whose end ends everything is `supervisor`."""
 
+    def ended(self) -> bool:
+        """Whether the end of one process was, by design, the end of all (an init would start it again)."""
+
     def idle(self) -> bool:
         """Whether nothing waits any more."""
 
@@ -153,6 +156,10 @@ class KurirEngine:
         found = self.kurir.pids()
         self._known = [pid for role, pid in found.items() if role != "supervisor"]
         return found
+
+    def ended(self) -> bool:
+        """Its supervisor starts again what falls: never."""
+        return False
 
     def gauge(self, name: str) -> float:
         """Read one figure of the metrics; -1 where the server does not answer."""

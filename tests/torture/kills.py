@@ -44,6 +44,9 @@ def run_round(bench: Bench, cell: Cell, progress: Progress, cycles: int, folder:
             bench.engine.start()
         else:
             singles += 1
+            if bench.engine.ended():
+                bench.engine.kill_all()
+                bench.engine.start()
         took = bench.recovered(at)
         if took is None:
             problems.append(f"no mail was accepted after killing {role}")

@@ -32,6 +32,7 @@ class Load:
     threads: int = 3
     rest: float = 0.01
     local: bool = True
+    refused: bool = True
     hello: str = "client.test"
     _open: threading.Event = field(default_factory=threading.Event)
     _end: threading.Event = field(default_factory=threading.Event)
@@ -106,7 +107,7 @@ class Load:
         rcpts = draw.sample(pool, draw.randint(1, len(pool)))
         if draw.random() < 0.3:
             rcpts += draw.sample(RELAYED, 2)
-        if draw.random() < 0.04:
+        if self.refused and draw.random() < 0.04:
             rcpts.append(draw.choice(REFUSED))
         name = f"{self.seed:x}.{next(self._count)}.{draw.getrandbits(48):x}"
         start = 78 * draw.randrange((len(self._text) - size) // 78)

@@ -302,6 +302,13 @@ class PeerEngine:
                 found["supervisor" if n == 0 else f"{name} {pid}"] = pid
         return found
 
+    def ended(self) -> bool:
+        """Wait a moment: OpenSMTPD ends whole when one of its processes does."""
+        assert self._process is not None
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(0.5)
+        return self._process.returncode is not None
+
     def idle(self) -> bool:
         """Whether its queue folders are empty."""
         return self._peer.waiting(self) == 0

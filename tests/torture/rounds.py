@@ -131,7 +131,10 @@ class Bench:
         cell.cycles += cycles
         cell.accepted += verdict.accepted
         cell.recipients += verdict.recipients
-        cell.lost += len(verdict.lost)
+        if any("run empty" in p for p in found):  # late is not lost, nor is it well
+            found.append(f"{len(verdict.lost)} recipients of {verdict.recipients} had got nothing by then")
+        else:
+            cell.lost += len(verdict.lost)
         cell.damaged += len(verdict.damaged)
         cell.duplicated += verdict.duplicated
         cell.open_at_crash += max(opened, 0)
