@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Self
 
 from .cases import HELLO, Case, End, Transport
 
@@ -19,6 +20,7 @@ PAUSE = 0.0002  # so that segments reach the server one by one, mostly
 USER, PASSWORD = "user@example.test", "correct-horse-battery"
 STRANGER = "someone@sender.test"
 _SIZE = re.compile(rb"%SIZE:(.*?)%(?= LAST\r\n|\r\n)", re.DOTALL)
+_PROOF = re.compile(rb"%PROOF:([^%]*)%")
 
 Cut = Callable[[bytes], Iterable[bytes]]
 """How the octets of a step become segments."""
@@ -60,14 +62,14 @@ def by_chance(seed: int, most: int = 20) -> Cut:
 
 
 class Strangers:
-    """Source addresses on loopback, each used once, so that no brake of one run holds up another."""
+    """Source addresses on loopback, each in a network of its own, so that no brake of one run holds up another."""
 
     def __init__(self) -> None:
         self._numbers = count(1)
 
     def next(self) -> str:
         n = next(self._numbers)
-        return f"127.{1 + n // 60000}.{n // 240 % 250}.{1 + n % 240}"
+        return f"127.{1 + n // 250 % 190}.{n % 250}.{1 + n // 47500 % 250}"
 
 
 class Disagreement(AssertionError):
@@ -134,6 +136,17 @@ class Client:
         self.send((line,))
         self.expect(*wanted)
 
+    def hello(self, line: bytes) -> bytes:
+        """Say a line and return the whole reply."""
+        self.send((line,))
+        said = b""
+        while not re.search(rb"(?:^|\n)\d{3} [^\n]*\n$", said):
+            got = self._socket.recv(65536)
+            if not got:
+                break
+            said += got
+        return said
+
     def hang_up(self) -> None:
         """End it in order."""
         with contextlib.suppress(OSError):
@@ -145,7 +158,7 @@ class Client:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()
 
-    def __enter__(self) -> "Client":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -155,35 +168,44 @@ class Client:
 class Player:
     """Plays cases to one server and remembers what each run must leave behind."""
 
-    def __init__(self, smtp: int, submissions: int, ca: Path) -> None:
+    def __init__(self, smtp: int, submissions: int, submission: int, ca: Path) -> None:
         self._ports = {Transport.PLAIN: smtp, Transport.STARTTLS: smtp, Transport.TLS: submissions}
+        self._login_ports = {Transport.STARTTLS: submission, Transport.TLS: submissions}
         self.tls = ssl.create_default_context(cafile=str(ca))
         self.strangers = Strangers()
         self.runs: dict[str, tuple[Case, Transport]] = {}
         self._ids = count(1)
 
-    def connect(self, transport: Transport, source: str | None = None) -> Client:
-        """Return a connection that is ready for MAIL."""
+    def connect(self, transport: Transport, source: str | None = None, *, login: bool = True) -> Client:
+        """Return a connection that is ready for MAIL; with `login` False one that is ready for AUTH."""
         source = source or self.strangers.next()
         context = self.tls if transport is Transport.TLS else None
-        client = Client(self._ports[transport], source, tls=context)
+        ports = self._ports if login else self._login_ports
+        client = Client(ports[transport], source, tls=context)
         client.expect("220")
         client.ask(HELLO, "250")
         if transport is Transport.STARTTLS:
             client.ask(b"STARTTLS\r\n", "220")
             client.start_tls(self.tls)
             client.ask(HELLO, "250")
-        if transport is Transport.TLS:
+        if transport is Transport.TLS and login:
             proof = b64encode(f"\0{USER}\0{PASSWORD}".encode())
             client.ask(b"AUTH PLAIN " + proof + b"\r\n", "235")
         return client
 
-    def play(self, case: Case, transport: Transport, cut: Cut) -> None:
+    def anonymous(self, port: int, source: str | None = None) -> Client:
+        """Return a connection that has said EHLO in the clear."""
+        client = Client(port, source or self.strangers.next())
+        client.expect("220")
+        client.ask(HELLO, "250")
+        return client
+
+    def play(self, case: Case, transport: Transport, cut: Cut, *, login: bool = True) -> None:
         """Play one case once.  Raises `Disagreement`."""
         run = f"{next(self._ids):08x}"
         self.runs[run] = (case, transport)
         sender = USER if transport is Transport.TLS else STRANGER
-        with self.connect(transport) as client:
+        with self.connect(transport, login=login) as client:
             client.heard.clear()
             for step in case.steps:
                 client.send(cut(filled(step.send, run, sender)))
@@ -204,6 +226,7 @@ class Player:
 
 
 def filled(octets: bytes, run: str, sender: str) -> bytes:
-    """Put in the run's id and sender, and count the chunks."""
+    """Put in the run's id and sender, and count the chunks, encode the proofs."""
     octets = octets.replace(b"%ID%", run.encode()).replace(b"%FROM%", sender.encode())
+    octets = _PROOF.sub(lambda m: b64encode(m[1].replace(b"|", b"\0")), octets)
     return _SIZE.sub(lambda m: b"%d" % len(m[1]), octets)

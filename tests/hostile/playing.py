@@ -23,17 +23,18 @@ def ids(value: object) -> str:
     )
 
 
-def play_all(stage: Stage, case: Case, transport: Transport) -> None:
+def play_all(stage: Stage, case: Case, transport: Transport, *, login: bool = True) -> None:
     """Whole, octet by octet, in the middle of line ends, in pieces of chance, and split at a few places."""
     seed = zlib.crc32(case.title.encode())
-    cuts = [whole]
+    longest = max(len(step.send) for step in case.steps)
+    cuts: list[Cut] = [whole]
     if not case.together:
-        cuts += [at_line_ends, by_chance(seed, 700 if case.bulky else 20)]
-        cuts += [] if case.bulky else [bytewise]
+        cuts += [by_chance(seed, max(20, longest // 20))]
+        cuts += [] if case.bulky else [bytewise, at_line_ends]
         last = len(case.steps[-1].send)
         few = FEW if transport is Transport.PLAIN else 1
         cuts += [at(1 + (seed >> (i * 8)) % max(last, 1)) for i in range(few)]
-    _at_once(stage, case, transport, cuts)
+    _at_once(stage, case, transport, cuts, login=login)
 
 
 def play_every_split(stage: Stage, case: Case, transport: Transport) -> None:
@@ -43,6 +44,8 @@ def play_every_split(stage: Stage, case: Case, transport: Transport) -> None:
         _at_once(stage, case, transport, [at(place) for place in range(1, places)])
 
 
-def _at_once(stage: Stage, case: Case, transport: Transport, cuts: Iterable[Cut]) -> None:
+def _at_once(
+    stage: Stage, case: Case, transport: Transport, cuts: Iterable[Cut], *, login: bool = True
+) -> None:
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda cut: stage.player.play(case, transport, cut), cuts))
+        list(threads.map(lambda cut: stage.player.play(case, transport, cut, login=login), cuts))

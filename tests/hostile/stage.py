@@ -29,7 +29,9 @@ class Stage:
         self.server.start()
         for name, password in (("user", PASSWORD), ("box", "box-box-box-box")):
             self.server.user(name, password)
-        self.player = Player(self.server.smtp, self.server.submissions, self.server.ca)
+        self.player = Player(
+            self.server.smtp, self.server.submissions, self.server.submission, self.server.ca
+        )
 
     def close(self) -> None:
         """Stop the server; it must still be there, and end in order."""

@@ -94,7 +94,9 @@ def test_sigterm_drains_under_load(tmp_path: Path, workers: int) -> None:
         assert "Traceback" not in kurir.said()
 
 
-@WORKERS
+@pytest.mark.parametrize(
+    "workers", [pytest.param(0, marks=pytest.mark.full), 1], ids=["one-process", "workers"]
+)
 def test_sigterm_does_not_wait_for_a_server_that_hangs(tmp_path: Path, workers: int) -> None:
     hang = {"on": True}
     with Sink(lambda verb, _line, _n: "hang" if verb == "BODY" and hang["on"] else None) as sink:

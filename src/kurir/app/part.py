@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Protocol
 
 from .logs import Log
@@ -93,11 +93,16 @@ def _map_large_buffers() -> None:
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 256 * 1024)
 
 
-def _calm_collector() -> None:
-    """Let the cycle collector look at what mail makes, rarely, and never again at what the start made."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECTOR)
+@contextlib.contextmanager
+def _calm_collector() -> Iterator[None]:
+    """Keep the cycle collector off a start, which may load 100,000 messages; then let it look at what is new, rarely."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.set_threshold(*COLLECTOR)
+        gc.enable()
 
 
 class Stop:
@@ -126,14 +131,14 @@ async def _run(make: Callable[[Stop], Awaitable[Sequence[Part]]], lifeline: Life
     loop.add_reader(lifeline.parent, lambda: os._exit(1))  # its end closed: the supervisor is gone
     started: list[Part] = []
     try:
-        for part in await make(stop):
-            await part.start()
-            started.append(part)
+        with _calm_collector():
+            for part in await make(stop):
+                await part.start()
+                started.append(part)
     except StartError as e:
         print(f"kurir: {e}", file=sys.stderr)
         stop.ask(1)
     else:
-        _calm_collector()
         with contextlib.suppress(OSError):
             os.write(lifeline.ready, b"1")
     os.close(lifeline.ready)

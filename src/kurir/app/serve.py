@@ -32,27 +32,31 @@ CORES_FOR_WORKERS = 4
 
 @dataclass(slots=True)
 class Bound:
-    """Sockets by the place they listen at; kept over reloads, one for each worker."""
+    """Sockets by the place they listen at; kept over reloads, at least one for each worker.
+
+    `taken` are the places that were asked for.  A place that is still listened at keeps all its sockets when there
+    are fewer workers: closing one would reset the connections that wait in it.
+    """
 
     sockets: dict[str, list[socket.socket]] = field(default_factory=dict)
-    wanted: dict[str, int] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
 
     def copy(self) -> "Bound":
         """Return what a reload may add to: until `adopt` nothing that is in use changes."""
         return Bound({spec: list(sockets) for spec, sockets in self.sockets.items()})
 
     def take(self, spec: str, count: int, mode: int = 0o660) -> list[socket.socket]:
-        """Return the sockets of a place, binding those that are missing.  Raises `BindError`."""
+        """Return the sockets of a place, `count` or more, binding those that are missing.  Raises `BindError`."""
         have = self.sockets.get(spec, [])
         missing = count - len(have)
         if missing > 0:
             have = self.sockets[spec] = [*have, *bind(spec, missing, mode=mode, beside=have)]
-        self.wanted[spec] = count
-        return have[:count]
+        self.taken.add(spec)
+        return have
 
     def adopt(self, fresh: "Bound") -> None:
         """Take over what a copy has taken; close what it did not ask for."""
-        kept = {spec: fresh.sockets[spec][:count] for spec, count in fresh.wanted.items()}
+        kept = {spec: sockets for spec, sockets in fresh.sockets.items() if spec in fresh.taken}
         self._close(fresh.sockets, kept)
         self.sockets = kept
 
@@ -158,12 +162,12 @@ def _processes(config: Config, bound: Bound) -> list[Role]:
     admin = [bound.take(spec, 1)[0] for spec in config.listen.admin]
     brain_spec = f"unix:{config.server.state / settings.BRAIN_SOCKET}"
     if count == 0:
-        mine = [(listener, sockets[0]) for listener, sockets in listening]
+        mine = [(listener, s) for listener, sockets in listening for s in sockets]
         return [Role("all", partial(_everything, config, mine, admin))]
     brain = bound.take(brain_spec, 1, 0o600)[0]
     roles = [Role("brain", partial(_brain, config, brain))]
     for i in range(count):
-        mine = [(listener, sockets[i]) for listener, sockets in listening]
+        mine = [(listener, s) for listener, sockets in listening for s in sockets[i::count]]
         roles.append(Role(f"reception-{i + 1}", partial(_reception, config, mine)))
     roles += [Role(f"delivery-{i + 1}", partial(_delivery, config)) for i in range(count)]
     roles.append(Role("control", partial(_control, config, admin)))

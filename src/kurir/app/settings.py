@@ -16,7 +16,7 @@ from kurir.identity import (
 from kurir.model import Address, parse_address
 from kurir.net import CertificateFiles, ClientTlsSettings, ResolverSettings, ServerTlsSettings
 from kurir.queue import QueueSettings
-from kurir.reception import ListenerSettings, ReceptionSettings, Role
+from kurir.reception import Deadlines, ListenerSettings, ReceptionSettings, Role
 from kurir.sandbox import early_doors
 from kurir.storage import DaySettings, Layout, ObservationSettings
 
@@ -109,7 +109,7 @@ def connection_brake(config: Config) -> ConnectionBrakeSettings:
         per_address=limits.connections_per_address,
         per_network=limits.connections_per_network,
         address_rate=Window(limits.connections_per_minute, 60.0),
-        network_rate=Window(limits.connections_per_minute * 4, 60.0),
+        network_rate=Window(limits.network_connections_per_minute, 60.0),
         trusted=networks(config.trust.networks),
     )
 
@@ -133,12 +133,22 @@ def directory(config: Config) -> DirectorySettings:
 
 def reception(config: Config) -> ReceptionSettings:
     """Return what holds for all listeners."""
+    t = config.reception.timeouts
     return ReceptionSettings(
         hostname=config.server.hostname,
         trusted=networks(config.trust.networks),
         message_size=config.limits.message_size,
         max_recipients=config.limits.recipients,
         hide_client=config.submission.hide_client,
+        max_sessions=config.reception.sessions,
+        deadlines=Deadlines(
+            command=t.command,
+            session=t.session,
+            data=t.data,
+            min_rate=t.min_rate,
+            handshake=t.tls,
+            write=t.reply,
+        ),
     )
 
 

@@ -171,6 +171,9 @@ class LimitsSection(Section):
     connections_per_address: int = Field(50, description="Connections at once from one address.", ge=1)
     connections_per_network: int = Field(200, description="Connections at once from one /24 or /64.", ge=1)
     connections_per_minute: int = Field(300, description="New connections a minute from one address.", ge=1)
+    network_connections_per_minute: int = Field(
+        1200, description="New connections a minute from one /24 or /64.", ge=1
+    )
     disk_free: Octets = Field(64 * 1024 * 1024, description="Take no mail when less is free (452).", ge=0)
 
 
@@ -186,6 +189,28 @@ class QueueSection(Section):
     delay_notice: list[Seconds] = Field(
         [3600, 86400], description="When to tell the sender that mail is late; [] never."
     )
+
+
+class PatienceSection(Section):
+    """How long a client may take; each time is for a whole command or message, not for one read."""
+
+    command: Seconds = Field(
+        300, description="For one command (RFC 5321 section 4.5.3.2.7: 5 minutes).", gt=0
+    )
+    session: Seconds = Field(3600, description="For all commands of a connection together.", gt=0)
+    data: Seconds = Field(300, description="For a message, and more as it arrives fast enough.", gt=0)
+    min_rate: float = Field(
+        500.0, description="Octets a second that a message must bring to earn time.", gt=0
+    )
+    tls: Seconds = Field(10, description="For the handshake.", gt=0)
+    reply: Seconds = Field(60, description="For a client to read what we said.", gt=0)
+
+
+class ReceptionSection(Section):
+    """How mail is taken in."""
+
+    sessions: int = Field(5000, description="Connections at once in one reception process.", ge=10)
+    timeouts: PatienceSection = PatienceSection()
 
 
 class TimeoutsSection(Section):
@@ -284,6 +309,7 @@ class Config(Section):
     tls: TlsSection = TlsSection()
     trust: TrustSection = TrustSection()
     limits: LimitsSection = LimitsSection()
+    reception: ReceptionSection = ReceptionSection()
     queue: QueueSection = QueueSection()
     delivery: DeliverySection = DeliverySection()
     submission: SubmissionSection = SubmissionSection()

@@ -21,6 +21,8 @@ _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"
 _DOT_STRING = re.compile(rf"[{_ATEXT}]+(?:\.[{_ATEXT}]+)*")
 _DOT_STRING_UTF8 = re.compile(rf"[{_ATEXT}\u0080-\U0010ffff]+(?:\.[{_ATEXT}\u0080-\U0010ffff]+)*")
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e\u0080-\U0010ffff]|\\[\x20-\x7e])*)"')
+# IDNA 2003 took these for dots and the idna package still does: they must never become a separator.
+_DOTS_OF_OTHERS = re.compile("[\u3002\uff0e\uff61]")
 _LDH = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)")
 
@@ -68,9 +70,11 @@ def normalise_domain(text: str) -> str:
     name = text.removesuffix(".")
     if name.isascii():
         name = name.lower()
+    elif _DOTS_OF_OTHERS.search(name):
+        raise AddressError(told("{text!r} is not a domain name", text=text))
     else:
         try:
-            # UTS 46 mapping would turn ideographic or full-width dots into separators: refuse instead.
+            # No UTS 46 mapping: what looks like a letter of ours must not become one.
             name = idna.encode(name.lower(), uts46=False).decode("ascii")
         except (idna.IDNAError, UnicodeError) as e:
             raise AddressError(

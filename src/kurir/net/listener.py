@@ -50,6 +50,7 @@ class Listener:
         *,
         tls: ServerTls | None,
         proxy: tuple[IPNetwork, ...],
+        handshake: float,
         on_trouble: Callable[[Trouble], None] | None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -57,6 +58,7 @@ class Listener:
         self._on_stream = on_stream
         self._tls = tls
         self._proxy = proxy
+        self._handshake = handshake
         self._on_trouble = on_trouble
         self._paused: asyncio.TimerHandle | None = None
         self._sessions: set[asyncio.Task[None]] = set()
@@ -169,11 +171,11 @@ class Listener:
                 lambda: stream,
                 sock,
                 ssl=tls.context,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_handshake_timeout=self._handshake,
                 ssl_shutdown_timeout=CLOSE_SECONDS,
             )
         except (OSError, RuntimeError, ValueError) as e:
-            raise describe_tls_error(e, None, HANDSHAKE_SECONDS) from e
+            raise describe_tls_error(e, None, self._handshake) from e
         stream.secured(tls)
 
 
@@ -229,14 +231,15 @@ def serve(
     backlog: int = BACKLOG,
     tls: ServerTls | None = None,
     proxy: tuple[IPNetwork, ...] = (),
+    handshake: float = HANDSHAKE_SECONDS,
     on_trouble: Callable[[Trouble], None] | None = None,
 ) -> Listener:
     """Call `on_stream` for every connection of a socket made by `bind`; takes the socket over.
 
-    With `tls` the handshake is done first.  From addresses in `proxy` a PROXY header is demanded, from
+    With `tls` the handshake is done first, within `handshake` seconds.  From addresses in `proxy` a PROXY header is demanded, from
     others none is looked for.  `on_stream` owns the stream until it returns; then it is cut off if still
     open (`await stream.close()` is polite).  Must be called inside the running loop.
     """
     sock.setblocking(False)
     sock.listen(max(backlog, 1))
-    return Listener(sock, on_stream, tls=tls, proxy=proxy, on_trouble=on_trouble)
+    return Listener(sock, on_stream, tls=tls, proxy=proxy, handshake=handshake, on_trouble=on_trouble)

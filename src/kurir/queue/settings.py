@@ -33,7 +33,7 @@ class QueueSettings:
     disk_interval: float = 1.0  # how long a probe of the free space counts
     full_retry: float = 5.0  # how often a commit that did not fit is tried again
 
-    fresh_bytes: int = 32 * MIB  # letters with small bodies kept for their first attempt
+    fresh_bytes: int = 16 * MIB  # letters with small bodies kept for their first attempt
     lease_recipients: int = 100  # recipients of one message in one lease
     share: int = 4  # a site may hold at most this many times as many slots as are free
     site_backoff: float = 60.0  # first pause after a connection failure; doubles

@@ -46,6 +46,7 @@ class Reception:
                     partial(self.session, listener),
                     tls=self._desk.tls if listener.implicit_tls else None,
                     proxy=listener.proxy,
+                    handshake=self._desk.settings.deadlines.handshake,
                     on_trouble=partial(self._trouble, listener),
                 )
             )

@@ -141,7 +141,7 @@ class Intake(Session):
         refusal, self._refusal = self._refusal, None
         assert refusal is not None
         self._mode = Mode.COMMAND
-        self._reject("BDAT", refusal)
+        self._reject("BDAT", refusal, counted=refusal is not replies.NO_VALID_RECIPIENT)
         return True
 
     def _fail_chunks(self) -> None:

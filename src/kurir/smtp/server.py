@@ -187,7 +187,7 @@ class Server(Intake):
             if verb in LAST_IN_GROUP and len(self._inbox):
                 self._talks_early(verb.decode())
             elif verb == b"BDAT":
-                self._bdat(argument, cell if isinstance(cell, Reply) else None)
+                self._bdat(argument, self._why_misplaced(cell) if isinstance(cell, Reply) else None)
             elif isinstance(cell, Reply):
                 self._misplaced(verb, cell)
             elif verb not in IDLE_COMMANDS or not self._too_idle():
@@ -326,11 +326,14 @@ class Server(Intake):
                 verb.decode() if len(verb) <= 10 and verb.isalpha() else "(unknown)", replies.UNKNOWN
             )
 
-    def _misplaced(self, verb: bytes, reply: Reply) -> None:
-        if reply is replies.RCPT_FIRST and self._refused_rcpt and not self._settings.lmtp:
-            self._reject(verb.decode(), replies.NO_VALID_RECIPIENT, counted=False)  # pipelined, not wrong
-        else:
-            self._reject(verb.decode(), reply)
+    def _misplaced(self, verb: bytes, cell: Reply) -> None:
+        reply = self._why_misplaced(cell)
+        # Pipelined behind refused recipients it is not wrong, only in vain (RFC 2920 section 3.2).
+        self._reject(verb.decode(), reply, counted=reply is not replies.NO_VALID_RECIPIENT)
+
+    def _why_misplaced(self, cell: Reply) -> Reply:
+        in_vain = cell is replies.RCPT_FIRST and self._refused_rcpt and not self._settings.lmtp
+        return replies.NO_VALID_RECIPIENT if in_vain else cell
 
     def _too_idle(self) -> bool:
         self._idle += 1

@@ -37,6 +37,8 @@ SESSIONS = [
     (b"mail from: <a@b.example>\r\nrcpt to: <c@d.example>\r\n", [250] * 2, b"2.1.5", False),
     (b"MAIL FROM:a@b.example\r\n", [501], b"5.5.4", False),
     (b"MAIL\r\nMAIL FROM\r\nMAIL TO:<a@b>\r\n", [501] * 3, b"5.5.4", False),
+    ("MAIL FROM:<> SMTPUTF8\r\nRCPT TO:<a@b\uff0eexample>\r\n".encode(), [250, 501], b"5.1.3", False),
+    ("MAIL FROM:<> SMTPUTF8\r\nRCPT TO:<a@b\u3002example>\r\n".encode(), [250, 501], b"5.1.3", False),
     (b"MAIL FROM:<a@b.example>SIZE=1\r\n", [501], b"5.5.4", False),
     (b"MAIL FROM:<a@b@c.example>\r\n", [501], b"5.1.7", False),
     (M + b"RCPT TO:<>\r\n", [250, 501], b"5.5.4", False),
