@@ -2,7 +2,7 @@
 
 Most faults last a while and are undone; a crash is *armed*: it strikes after a drawn number of callbacks, or at the n-th
 time that an interesting moment comes by (a commit under way, a commit just done, a body file finished, a destination
-that has just taken a message).  `heal` ends all of it for good.
+that has just taken a message); a failing sync can be armed the same way.  `heal` ends all of it for good.
 """
 
 from dataclasses import dataclass, field
@@ -15,8 +15,19 @@ if TYPE_CHECKING:
 HOUR = 3600.0
 DAY = 24 * HOUR
 MOMENTS = ("committing", "synced", "taken", "body-finished", "leased", "acknowledged")
+FAIL = "(the next sync fails)"
 LASTING = ("network", "dns", "peers", "host", "disk-full", "disk-low", "slow-sync", "files")
-SUDDEN = ("crash", "crash", "crash-at", "crash-at", "sync-fails", "clock", "stop")
+SUDDEN = (
+    "crash",
+    "crash",
+    "crash-at",
+    "crash-at",
+    "crash-at",
+    "sync-fails",
+    "sync-fails-at",
+    "clock",
+    "stop",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +57,7 @@ def draw(random: Random, duration: float, *, without: frozenset[str] = frozenset
     """Draw a plan.  A third of the seeds is calm, so that rules that only hold without faults are tried too."""
     kinds = [w for w in (*LASTING, *SUDDEN) if w not in without]
     kinds = random.sample(kinds, random.randint(1, len(kinds)))  # swarm testing: each seed has its own mix
-    count = random.choice((0, 3, 8, 20))
+    count = random.choice((0, 5, 15, 40))
     plan = [
         Fault(
             at=random.uniform(0, duration),
@@ -72,6 +83,9 @@ def strike(world: "World", fault: Fault) -> None:
     elif fault.what == "crash-at":
         moment = MOMENTS[fault.choice % len(MOMENTS)]
         world.faults.armed[moment] = (1 + fault.choice // 7 % 5, _victim(world, fault))
+    elif fault.what == "sync-fails-at":
+        moment = ("body-finished", "leased", "acknowledged")[fault.choice % 3]
+        world.faults.armed[moment] = (1 + fault.choice // 7 % 3, FAIL)
     elif fault.what == "sync-fails":
         world.disk.mood.fail_syncs += 1
     elif fault.what == "clock":
@@ -132,6 +146,9 @@ def moment(world: "World", name: str) -> None:
         world.faults.armed[name] = (left - 1, victim)
         return
     del world.faults.armed[name]
+    if victim == FAIL:
+        world.disk.mood.fail_syncs += 1
+        return
     # Not from within the callback that reports it: at the next one, whatever that is.
     world.loop.at_step = (world.loop.steps + 1, lambda: world.kill(victim, f"at {name}"))
 

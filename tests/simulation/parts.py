@@ -5,7 +5,7 @@
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ from kurir.identity import (
     PasswordSettings,
 )
 from kurir.model import Cause
-from kurir.queue import Brain, Incoming, Lease, NoticeWork
+from kurir.queue import Brain, Incoming, Lease, NoticeWork, Settlement
 from kurir.reception import Desk, Reception
 from kurir.reports import render, wants_full
 from kurir.storage import MemoryAccounts
@@ -66,6 +66,9 @@ class BrainPart:
         # Its commits take time, as in a thread of their own.
         self.brain._committer._writer = SlowThread(disk, process, writes=True)  # type: ignore[assignment]
         self.brain._committer._reader = SlowThread(disk, process, writes=False)  # type: ignore[assignment]
+        self.heard: set[tuple[int, int]] = set()  # recipients whose outcome this brain was told
+        self._settle = self.brain.settle
+        self.brain.settle = self._hear  # type: ignore[method-assign,assignment]
         loaded = self.brain.load()
         self.connections = ConnectionBrake(ConnectionBrakeSettings(), clock)
         self.door = LocalDoor(
@@ -73,6 +76,10 @@ class BrainPart:
         )
         world.trace("brain", "loaded", loaded, self.brain.epoch)
         self._wake(0.0)
+
+    def _hear(self, settlements: Sequence[Settlement]) -> None:
+        self.heard |= {(s.number, index) for s in settlements for index, _ in s.results}
+        self._settle(settlements)
 
     def listen(self) -> None:
         self.world.sockets.listen(BRAIN_SOCKET, self.process, self._channel)

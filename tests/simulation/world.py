@@ -327,19 +327,26 @@ class World:
         if not process.alive:
             return
         self.trace("crash", role, why)
-        if role != "reception":
-            self._excuse()
+        self._excuse(role)
         process.kill()
         self.nature(self.random.choice((0.01, 0.3, 5.0, 600.0)), self.start, role)
 
-    def _excuse(self) -> None:
-        """Whatever a destination may have taken without our knowing it may be sent once more."""
+    def _excuse(self, role: str) -> None:
+        """Whatever a destination may have taken without our knowing it may be sent once more.
+
+        A hand that lives tells a new brain what it knows; only what the dead brain was told and had not synced is lost.
+        """
         facts = self.disk.facts
+        heard = self.machine.brain.heard
         in_hand = {(n, i) for n, indexes in self.machine.delivery.hand.busy() for i in indexes}
         for number, states in facts.states.items():
             for index, state in states.items():
                 key = (number, str(facts.messages[number].recipients[index].address))
-                if state.fate is None and ((number, index) in in_hand or self.deliveries[key]):
+                unknown = {
+                    "reception": False,
+                    "brain": (number, index) in heard,
+                }.get(role, (number, index) in in_hand or bool(self.deliveries[key]))
+                if state.fate is None and unknown:
                     self.excused[key] += 1
 
     def stop_gently(self, role: str) -> None:
