@@ -79,7 +79,8 @@ def data(octets: bytes) -> None:
     if rest is not None:
         assert rest == octets[place + 3 :]
         text = octets[:place]
-        assert (problem is None) or _LF_END.search(text) or b"\0" in text or b"\r" in text or b"\n" in text
+        assert problem is not None or not _LF_END.search(text)
+        assert problem is None or _LF_END.search(text) or b"\0" in text
     stuffer = DotStuffer()
     wire = b"".join(stuffer.feed(octets[i : i + 3]) for i in range(0, len(octets), 3)) + stuffer.end()
     if not _LF_END.search(octets) and b"\0" not in octets:
