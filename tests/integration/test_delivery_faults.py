@@ -244,3 +244,27 @@ async def test_body_parameter_travels():
     lines = [line for line in p.lines if line.startswith("MAIL")]
     assert lines == [f"MAIL FROM:<me@client.example> SIZE={len(LONG) + 29}"]
     assert Body.SEVEN.value not in lines[0]
+
+
+@pytest.mark.parametrize("action", [HANG, CLOSE, RESET, GARBAGE, HALF, BYE])
+async def test_the_recipient_at_which_it_broke_is_the_suspect(action):
+    outcomes, _ = await one({"RCPT:c@example.org": action}, recipients=[f"{x}@example.org" for x in "abcd"])
+    assert {i: o.together for i, o in outcomes.items()} == {0: 0, 1: 0, 2: 1, 3: 0}
+    assert {o.kind for o in outcomes.values()} == {D}
+
+
+@pytest.mark.parametrize("extensions", [("PIPELINING",), ()], ids=["pipelined", "one by one"])
+@pytest.mark.parametrize(("step", "halves"), [("MAIL", "pipelined"), ("DATA", "both"), ("dot", "both")])
+async def test_where_nobody_can_tell_which_one_it_was_they_are_parted_in_halves(step, halves, extensions):
+    script = {"EHLO": ehlo(*extensions), step: HANG}
+    outcomes, _ = await one(script, recipients=[f"{x}@example.org" for x in "abcde"])
+    expected = 3 if halves == "both" or extensions else 0
+    assert {o.together for o in outcomes.values()} == {expected}
+    alone, _ = await one(script)
+    assert alone[0].together == 0
+
+
+async def test_what_was_decided_before_it_broke_is_not_parted():
+    script = {"RCPT:b@example.org": NO, "DATA": HANG}
+    outcomes, _ = await one(script, recipients=[f"{x}@example.org" for x in "abc"])
+    assert [(o.kind, o.together) for _, o in sorted(outcomes.items())] == [(D, 2), (F, 0), (D, 2)]

@@ -2,10 +2,13 @@
 
 Rules: nothing is sent that the peer cannot take (`fit`); each recipient gets the reply that decided
 about it; a connection lost before the final dot is an ordinary retry, one lost after it is "possibly
-delivered" (RFC 1047), because nobody can know.
+delivered" (RFC 1047), because nobody can know.  Recipients that went down together are parted for the next
+time: the one at whose RCPT it happened goes alone, and where nobody can tell which one it was, in halves.
 """
 
 from itertools import zip_longest
+
+from msgspec import structs
 
 from kurir.model import Cause, Clock, Envelope, Outcome, OutcomeKind, Reply, Stage
 from kurir.net.ports import NetError
@@ -173,6 +176,8 @@ class Attempt:
         after = self._session.client.next_event()
         if isinstance(after, PeerBroke):
             self.reusable = False
+            if self._session.client.suspect is not None:
+                self._part(group)
         return tuple(again)
 
     def _meaning(self, stage: Stage, reply: Reply) -> Outcome:
@@ -220,6 +225,7 @@ class Attempt:
             self._note_lost_reply(open_ones, str(error))
         else:
             self._note_all(open_ones, net_trouble(error, self.stage, session.host))
+        self._part(group)
 
     async def _last_words(self) -> PeerBroke | None:
         """A peer that hangs up in the middle of the body often says why first (421, 552)."""
@@ -240,6 +246,26 @@ class Attempt:
             self._note_lost_reply(open_ones, event.problem)
         else:
             self._note_all(open_ones, broken(event, self.stage, self._session.host))
+        self._part(group)
+
+    def _part(self, group: tuple[Work, ...]) -> None:
+        """Advise smaller company for the next time: one recipient must not cost the others every attempt."""
+        if len(group) < 2:
+            return
+        client = self._session.client
+        suspect = client.suspect
+        if suspect is not None:
+            advice = {group[suspect].index: 1}
+        elif self.stage is Stage.MAIL and not (client.extensions and "PIPELINING" in client.extensions):
+            return  # the peer has not even heard of the recipients
+        else:
+            advice = dict.fromkeys([work.index for work in group], (len(group) + 1) // 2)
+        self.results = [
+            (i, structs.replace(outcome, together=advice[i]))
+            if i in advice and outcome.kind is OutcomeKind.DEFERRED
+            else (i, outcome)
+            for i, outcome in self.results
+        ]
 
     def _find_stage(self) -> None:
         """Of commands that went out together, the first one without an answer is where it broke."""

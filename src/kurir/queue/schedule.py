@@ -9,7 +9,9 @@ site with 50,000 waiting costs a site with one waiting no more than one turn.  R
    Hahne): alone it gets nearly all, and N slow sites together still leave a slot for the next one.
 3. After a connection failure the site rests, longer each time; then one probe lease goes out, and only its
    success opens the site again.
-4. Everything is O(1), or O(log sites) for a site that waits for a time.
+4. Recipients of a message share a lease, but for those that are to go alone or in smaller company
+   (`Errand.together`): a peer that hangs at one of them must not starve the others.
+5. Everything is O(1), or O(log sites) for a site that waits for a time.
 """
 
 from collections import deque
@@ -195,8 +197,13 @@ class Schedule:
             errand.urgent = False
             queue.appendleft([errand])
             site.paused_until = min(site.paused_until, now)
-        elif queue and (
-            (last := queue[-1])[0].mail is errand.mail and len(last) < self._settings.lease_recipients
+        elif not (queue and (last := queue[-1])[0].mail is errand.mail):
+            queue.append([errand])
+        elif errand.together == 1:  # before the last bundle, which stays open for the others
+            queue[-1] = [errand]
+            queue.append(last)
+        elif last[0].together == errand.together and len(last) < (
+            errand.together or self._settings.lease_recipients
         ):
             last.append(errand)
         else:

@@ -147,6 +147,7 @@ class Settler:
         for errand, outcome in results:
             errand.attempts += 1
             errand.cause = outcome.cause
+            errand.together = outcome.together or errand.together
             counters.attempts[outcome.kind] += 1
             fate = SUCCESS.get(outcome.kind)
             if fate is not None:

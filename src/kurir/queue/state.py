@@ -36,7 +36,11 @@ class State(Enum):
 
 
 class Errand:
-    """One recipient of a message on its way.  `due` and all times here are queue time."""
+    """One recipient of a message on its way.  `due` and all times here are queue time.
+
+    `together` is the most recipients that share its lease, 0 for the usual number.  It is not stored: after a
+    restart one more attempt of them all finds it out again.
+    """
 
     __slots__ = (
         "attempts",
@@ -50,6 +54,7 @@ class Errand:
         "notify",
         "site",
         "state",
+        "together",
         "told",
         "urgent",
     )
@@ -62,6 +67,7 @@ class Errand:
         self.state = State.WAITING
         self.attempts = 0
         self.told = 0
+        self.together = 0
         self.due = 0.0
         self.urgent = False
         self.held: str | None = None

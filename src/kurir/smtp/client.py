@@ -62,6 +62,7 @@ class Client:
         "_planned",
         "_quitting",
         "_replies",
+        "_suspect",
         "_transaction",
         "extensions",
     )
@@ -78,6 +79,7 @@ class Client:
         self._expected: deque[tuple[Awaits, int]] = deque(((Awaits.BANNER, 0),))
         self._planned: deque[tuple[Awaits, int, bytes]] = deque()  # unsent: the peer cannot pipeline
         self._transaction: Transfer | None = None
+        self._suspect: int | None = None
         self._pipelining = self._quitting = self._lost = self._broken = False
 
     # -- bytes ---------------------------------------------------------------------------------------------
@@ -138,6 +140,13 @@ class Client:
     def stage(self) -> str:
         """Which command of the transaction the peer has not answered: ``mail``, ``rcpt``, ``data``, ``body``; else ""."""
         return STAGE.get(self._expected[0][0], "") if self._expected else ""
+
+    @property
+    def suspect(self) -> int | None:
+        """The recipient at whose RCPT the session stands still or ended: the first one without an answer, or with 421."""
+        if self._expected and self._expected[0][0] is Awaits.RCPT:
+            return self._expected[0][1]
+        return self._suspect
 
     # -- what the driver may wish --------------------------------------------------------------------------
 
@@ -273,6 +282,8 @@ class Client:
             return
         self._HANDLERS[awaits](self, index, reply, sense)
         if reply.code == 421:
+            self._suspect = index if awaits is Awaits.RCPT else None
+            self._expected.clear()
             if self._transaction is not None:
                 self._transaction.decide(STAGE.get(awaits, "mail"), reply)
                 self._finish()

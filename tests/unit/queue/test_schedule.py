@@ -10,7 +10,7 @@ from kurir.queue import Plan, Road
 from kurir.queue.wheel import Calendar, Wheel
 
 from .memory import QuickStore
-from .world import DOWN, SENT, World, address, incoming, outcome
+from .world import DOWN, SENT, FakeHand, World, address, incoming, outcome
 
 
 def test_a_slow_site_with_thousands_does_not_cost_the_others() -> None:
@@ -229,3 +229,50 @@ def test_mail_that_demands_tls_does_not_hold_up_other_mail(sealed: bool, waits: 
     world.settle(hand.take()[0], outcome(OutcomeKind.DEFERRED, Cause.TLS_REQUIRED, Stage.TLS))
     world.accept("b@far.example")
     assert (not hand.take()) is waits
+
+
+def companies(hand: FakeHand) -> list[list[int]]:
+    return sorted([w.index for w in lease.work] for lease in hand.leases)
+
+
+def test_a_suspect_goes_alone_and_the_others_together() -> None:
+    world = World(retry=(300.0,))
+    hand = world.hand()
+    world.accept(*(f"{x}@far.example" for x in "abcde"))
+    world.plan(hand, ttl=1e9)
+    (lease,) = hand.take()
+    broke = outcome(OutcomeKind.DEFERRED, Cause.TIMEOUT, Stage.RCPT)
+    suspect = structs.replace(broke, together=1)
+    world.settle(lease, broke, broke, suspect, broke, broke)
+    world.pass_time(400)
+    assert companies(hand) == [[0, 1, 3, 4], [2]]
+    for lease in hand.take():
+        world.settle(lease, broke if len(lease.work) == 1 else SENT)
+    world.pass_time(400)
+    assert companies(hand) == [[2]]
+    world.check()
+
+
+def test_halves_are_parted_until_each_goes_alone() -> None:
+    world = World(retry=(300.0,))
+    hand = world.hand()
+    world.accept(*(f"{x}@far.example" for x in "abcde"))
+    world.plan(hand, ttl=1e9)
+    sizes = []
+    for _ in range(4):
+        leases = hand.take()
+        sizes.append(sorted(len(lease.work) for lease in leases))
+        for lease in leases:
+            count = len(lease.work)
+            world.settle(
+                lease,
+                outcome(
+                    OutcomeKind.DEFERRED,
+                    Cause.TIMEOUT,
+                    Stage.DATA,
+                    together=0 if count == 1 else (count + 1) // 2,
+                ),
+            )
+        world.pass_time(400)
+    assert sizes == [[5], [2, 3], [1, 1, 1, 2], [1] * 5]
+    world.check()
