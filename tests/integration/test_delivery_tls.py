@@ -1,16 +1,22 @@
 """TLS by policy: what is offered, what is proven, and what travels in the clear."""
 
 import asyncio
+import contextlib
+import hashlib
 import ssl
 import time
+from base64 import b64decode, b64encode
 
 import pytest
 
 from kurir.delivery import DeliverySettings, NextHop, NextHopVerifier, Route, RouteKind, TlsLevel
+from kurir.identity import Account
+from kurir.identity.passwords import scram_verifier
+from kurir.identity.sasl import Challenge, SaslContext, Success, begin
 from kurir.model import Cause, OutcomeKind, Reply, Stage, parse_address
 from kurir.net import ClientTlsFactory, ClientTlsSettings
 from kurir.net.devca import ensure_ca, ensure_leaf
-from tests.integration.scripted_peer import CLOSE, HANG, ehlo, peer
+from tests.integration.scripted_peer import CLOSE, HANG, Peer, ehlo, peer
 from tests.unit.delivery.doubles import (
     QUICK,
     FakeResolver,
@@ -157,6 +163,91 @@ async def test_login_over_tls(trust, good, implicit, offered, answers, said):
         outcome = (await Harness(s, RESOLVER, tls=trust).deliver([lease_for(s, 1, ["a@example.org"])]))[1, 0]
     assert outcome.kind is H and outcome.tls.verified == "name"
     assert said in p.lines
+
+
+SECRET = Account(
+    "user", (), "", scram=scram_verifier("s3cret", lambda n: b"\1" * n, iterations=4096)
+)  # fmt: skip
+
+
+class SaslPeer(Peer):
+    """Logs clients in for real; `endpoint` is the certificate it believes to show."""
+
+    exchange = endpoint = None
+    binds = True
+
+    def answer(self, *steps):
+        line = self.lines[-1] if self.lines else ""
+        if steps[0] == "AUTH":
+            _, mechanism, initial = line.split(" ")
+            if mechanism.endswith("-PLUS") and not self.binds:
+                return b"535 5.7.8 no such channel binding\r\n"
+            context = SaslContext({"user": SECRET}.get, b"s" * 32, lambda n: b"\2" * n, self.endpoint)
+            self.exchange = begin(mechanism, context)
+            step = self.exchange.start(b64decode(initial))
+        elif self.exchange is not None:
+            step = self.exchange.answer(b64decode(line))
+        else:
+            return super().answer(*steps)
+        if isinstance(step, Challenge):
+            return b"334 " + b64encode(step.data) + b"\r\n"
+        self.exchange = None
+        return b"235 2.7.0 in\r\n" if isinstance(step, Success) else b"535 5.7.8 no\r\n"
+
+    @property
+    def mechanisms(self):
+        return [line.split(" ")[1] for line in self.lines if line.startswith("AUTH")]
+
+
+PLUS, BARE = "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"
+
+
+@pytest.mark.parametrize(
+    ("offered", "level", "binds", "shown", "used", "kind"),
+    [
+        (f"{PLUS} {BARE} PLAIN", REQ, True, "own", [PLUS], H),
+        (f"{PLUS} {BARE} PLAIN", OPP, True, "own", [PLUS], H),
+        (f"PLAIN LOGIN {BARE}", REQ, True, None, [BARE], H),
+        # somebody took -PLUS off the list: the server notices, because we could have bound it
+        (f"PLAIN {BARE}", REQ, True, "own", [BARE], D),
+        # the binding is that of somebody else: that is what it is for
+        (f"{PLUS} {BARE} PLAIN", REQ, True, "other", [PLUS], D),
+        # the server binds by other means: without, but only where the certificate is proven
+        (f"{PLUS} {BARE} PLAIN", REQ, False, "own", [PLUS, BARE], H),
+        (f"{PLUS} {BARE} PLAIN", OPP, False, "own", [PLUS], D),
+    ],
+)
+async def test_login_with_scram_is_bound_to_the_connection(
+    ca, foreign, tmp_path, offered, level, binds, shown, used, kind, trust
+):
+    files = ensure_leaf(ca, tmp_path, ["mail.example"], now=time.time())
+    context = foreign if level is OPP else ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if level is REQ:
+        context.load_cert_chain(files.certificate, files.key)
+    async with peer({"EHLO": ehlo("STARTTLS", f"AUTH {offered}")}, tls=context, kind=SaslPeer) as p:
+        p.binds = binds
+        if shown == "own":
+            p.endpoint = hashlib.sha256(shown_by(context)).digest()
+        elif shown == "other":
+            p.endpoint = b"x" * 32
+        s = settings_for(p.port, level, **LOGIN)
+        harness = Harness(s, RESOLVER, tls=trust)
+        outcome = (await harness.deliver([lease_for(s, 1, ["a@example.org"])]))[1, 0]
+        await harness.hand.drain(1)
+    assert p.mechanisms == used
+    assert outcome.kind is kind, outcome
+    assert outcome.kind is H or (outcome.stage, outcome.cause) == (Stage.AUTH, Cause.AUTH_FAILED)
+
+
+def shown_by(context):
+    """The certificate that a server context shows, as DER."""
+    incoming, outgoing, back = ssl.MemoryBIO(), ssl.MemoryBIO(), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    back.check_hostname, back.verify_mode = False, ssl.CERT_NONE
+    client, server = back.wrap_bio(incoming, outgoing), context.wrap_bio(outgoing, incoming, server_side=True)
+    for side in (client, server, client, server):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    return client.getpeercert(binary_form=True)
 
 
 async def test_a_wrong_password_is_our_trouble_and_waits(trust, good):

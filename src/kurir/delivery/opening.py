@@ -7,6 +7,7 @@ the mail).  A password or a message that demands TLS never goes on in the clear.
 
 import ipaddress
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 
 from kurir.identity import RandomBytes
@@ -295,9 +296,20 @@ class _Visit:
             return self._trouble(Cause.TLS_REQUIRED, "a password is not sent without TLS (4.7.11)")
         extensions = session.client.extensions
         offered = extensions.keywords.get("AUTH", ()) if extensions is not None else ()
-        mechanism = choose(offered, hop.username, hop.password, random=self._random)
+        binding = session.stream.channel_binding("tls-server-end-point") if session.tls is not None else None
+        login = _Login(offered, hop, self._random, binding)
+        trouble = await self._authenticate(session, login)
+        proven = session.tls is not None and session.tls.verified is not None
+        if trouble is not None and login.binding_refused and proven and session.client.idle:
+            # It binds by other means than we have (RFC 9266 section 2).  Its certificate is proven, so that there is
+            # nobody in between whom the binding would betray: log in without.
+            return await self._authenticate(session, _Login(offered, hop, self._random, None))
+        return trouble
+
+    async def _authenticate(self, session: Session, login: "_Login") -> Trouble | None:
+        mechanism = login.mechanism
         if mechanism is None:
-            what = ", ".join(offered) or "none"
+            what = ", ".join(login.offered) or "none"
             return self._trouble(
                 Cause.AUTH_FAILED, f"the server offers no way to log in that we know: {what} (4.7.9)"
             )
@@ -306,6 +318,7 @@ class _Visit:
             while True:
                 event = await session.event(self._times.auth)
                 if isinstance(event, AuthChallenged):
+                    login.challenged = True
                     session.client.auth_response(mechanism.answer(event.data))
                 elif isinstance(event, AuthDone) and event.reply.klass == 2:
                     if not mechanism.satisfied:
@@ -325,6 +338,22 @@ class _Visit:
 
     def _trouble(self, cause: Cause, detail: str) -> Trouble:
         return Trouble(stage=self._stage, cause=cause, host=self._display, detail=detail)
+
+
+class _Login:
+    """One try to log in with the strongest mechanism on offer; `challenged` once the server went along with it."""
+
+    def __init__(
+        self, offered: Sequence[str], hop: NextHop, random: RandomBytes, binding: bytes | None
+    ) -> None:
+        self.offered = offered
+        self.mechanism = choose(offered, hop.username, hop.password, random=random, endpoint=binding)
+        self.challenged = False
+
+    @property
+    def binding_refused(self) -> bool:
+        """Whether a bound login ended before it began: not the password was wrong."""
+        return self.mechanism is not None and self.mechanism.name.endswith("-PLUS") and not self.challenged
 
 
 def _display(host: MailHost, endpoint: Endpoint) -> str:

@@ -41,6 +41,10 @@ class Stream(Protocol):
         """How the stream is protected now."""
         ...
 
+    def channel_binding(self, kind: str) -> bytes | None:
+        """Return what binds a login to this TLS session (``"tls-server-end-point"``), or None where there is none."""
+        ...
+
     async def read(self, timeout: float | None = None) -> bytes:
         """Return what has come in (at least one byte), b"" at end of file.  Raises `NetError`."""
         ...

@@ -33,18 +33,9 @@ from .states import CLIENT, Awaits, Sense
 from .transfer import STAGE, Result, Transfer
 
 __all__ = [
-    "AuthChallenged",
-    "AuthDone",
-    "BodyWanted",
-    "Client",
-    "ClientEvent",
-    "Greeted",
-    "HelloAnswered",
-    "PeerBroke",
-    "PeerExtensions",
-    "TlsAnswered",
-    "TransactionDone",
-]
+    "AuthChallenged", "AuthDone", "BodyWanted", "Client", "ClientEvent", "Greeted", "HelloAnswered", "PeerBroke",
+    "PeerExtensions", "TlsAnswered", "TransactionDone",
+]  # fmt: skip
 
 
 class Client:
