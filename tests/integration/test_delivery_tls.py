@@ -19,6 +19,7 @@ from kurir.net.devca import ensure_ca, ensure_leaf
 from tests.integration.scripted_peer import CLOSE, HANG, Peer, ehlo, peer
 from tests.unit.delivery.doubles import (
     QUICK,
+    FakeClock,
     FakeResolver,
     Harness,
     lease_for,
@@ -327,8 +328,25 @@ async def test_recipient_verification(script, code):
         replies = await asyncio.gather(*(verifier.verify(None, who) for _ in range(5)))
         again = await verifier.verify(None, who)
     assert {r.code for r in replies} == {code} and isinstance(again, Reply)
-    assert p.connections == (1 if code in (250, 550) else p.connections)
+    assert p.connections == 1
     assert not any(line.startswith("DATA") for line in p.lines)
+
+
+@pytest.mark.parametrize(
+    ("answer", "early", "late"),
+    [(b"550 5.1.1 nobody\r\n", 100, 130), (b"450 later\r\n", 10, 20), (CLOSE, 10, 20)],
+)
+async def test_a_next_hop_that_was_mended_is_soon_believed(answer, early, late):
+    async with peer({"RCPT": [answer, b"250 ok\r\n"]}) as p:
+        s = smarthost_settings(p.port, timeouts=QUICK)
+        harness, clock = Harness(s), FakeClock()
+        verifier = NextHopVerifier(s, harness.hand.planner, harness.hand.opener, clock)
+        who = parse_address("a@example.org")
+        first = await verifier.verify(None, who)
+        clock.at += early
+        assert await verifier.verify(None, who) == first and first.code != 250
+        clock.at += late - early
+        assert (await verifier.verify(None, who)).code == 250
 
 
 async def test_verification_without_a_way():

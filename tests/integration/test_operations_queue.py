@@ -25,9 +25,11 @@ class Moody:
         self.later = True
         self.asked = 0
 
-    def __call__(self, verb: str, _line: str, _attempt: int) -> Any:
+    def __call__(self, verb: str, line: str, _attempt: int) -> Any:
         if verb == "RCPT":
             self.asked += 1
+            if "gone-" in line and not self.later:
+                return b"550 5.1.1 gone\r\n"
             return b"450 4.2.1 not today\r\n" if self.later else None
         return None
 
@@ -148,7 +150,9 @@ def test_a_disk_nearly_full_takes_no_mail_and_sends_on(tmp_path: Path, workers: 
     with server(tmp_path / "kurir", workers, toml=limit) as (kurir, sink, mood):
         password = kurir.user("alice")
         waiting = send(kurir, "anna@far.test", subject="before")
+        lost = send(kurir, "gone-x@far.test", subject="lost")
         kurir.wait("a first try", lambda: story(kurir, waiting)["anna"]["attempts"])
+        kurir.wait("another", lambda: story(kurir, lost)["gone-x"]["attempts"])
         assert (kurir.inside("status")[0], ready(kurir)) == (0, 200)
         fd = os.open(ballast, os.O_CREAT | os.O_WRONLY)
         os.posix_fallocate(fd, 0, 2 * gib)
@@ -178,11 +182,15 @@ def test_a_disk_nearly_full_takes_no_mail_and_sends_on(tmp_path: Path, workers: 
         do(kurir, "queue", "retry", waiting)
         kurir.wait("the delivery", lambda: story(kurir, waiting)["anna"]["fate"] == "handed_over")
         assert len(sink.messages) == 1
+        do(kurir, "queue", "retry", lost)
+        kurir.wait("the refusal of the other", lambda: story(kurir, lost)["gone-x"]["fate"] == "bounced")
         assert refused()
+        assert not kurir.mail("alice")  # its report does not fit yet
 
         # Room again: it recovers by itself.
         ballast.unlink()
         kurir.wait("an end of the refusals", lambda: not refused())
+        kurir.wait("the report that did not fit", lambda: kurir.mail("alice"), 12)
         kurir.wait("readiness", lambda: ready(kurir) == 200)
         send(kurir, "anna@far.test", subject="after")
         kurir.wait_empty()

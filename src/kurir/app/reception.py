@@ -7,6 +7,7 @@ import random
 import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from kurir.config import Config
 from kurir.delivery import DeliverySettings, NetDialer, NextHopVerifier
@@ -57,7 +58,13 @@ class ReceptionPart:
         self._resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)
         routes: DeliverySettings = settings.delivery(config)
         planner = Planner(routes, self._resolver, clock, random.Random())  # noqa: S311 - order of equal MX hosts
-        opener = Opener(routes, planner, self._resolver, dialer, clock)
+        rest = routes.verify_rest
+        patience = replace(
+            routes,
+            host_backoff=min(routes.host_backoff, rest),
+            host_backoff_max=min(routes.host_backoff_max, rest),
+        )
+        opener = Opener(patience, planner, self._resolver, dialer, clock)
         desk = Desk(
             settings=settings.reception(config),
             door=self._door,

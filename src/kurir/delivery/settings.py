@@ -107,6 +107,9 @@ class DeliverySettings:
     `own_names`.  `plaintext_fallback` allows opportunistic routes to go on in the clear after a failed
     handshake (never routes that require TLS, never with a password).  `allow_loopback_peers` lets MX hosts
     be on this machine (tests).  `idle` is how long a connection without work is kept.
+    The answers of a next hop that is asked about a recipient are remembered: a 2xx for `verify_ttl`, a 5xx for
+    `verify_ttl_refused`, a 4xx or none for `verify_ttl_unsure`; and where it cannot be reached, it rests for
+    `verify_rest` at most, so that mail is soon taken again once it was mended.
     `max_recipients` is the number of RCPT in one transaction (RFC 5321 section 4.5.3.1.8 promises 100).
     """
 
@@ -131,7 +134,9 @@ class DeliverySettings:
     host_memory: int = 10_000
     verify_timeout: float = 10.0
     verify_ttl: float = 3600.0
-    verify_ttl_negative: float = 300.0
+    verify_ttl_refused: float = 120.0
+    verify_ttl_unsure: float = 15.0
+    verify_rest: float = 15.0
     verify_memory: int = 50_000
     maildir_batch: int = 64
     notice_head_limit: int = 64 * 1024

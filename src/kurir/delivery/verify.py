@@ -1,7 +1,9 @@
 """Asking the next hop whether it takes a recipient, before we take the mail (relayed domains).
 
-A refusal that is learnt here needs no bounce later.  Answers are remembered; equal questions at the same
-time are asked once; whoever cannot be asked within the time limit gives 451, which loses nothing.
+A refusal that is learnt here needs no bounce later.  Answers are remembered, refusals and silence for a short
+time only (a next hop that was mended must not look broken for long, and a reload forgets them all); equal
+questions at the same time are asked once; whoever cannot be asked within the time limit gives 451, which loses
+nothing.
 """
 
 import asyncio
@@ -49,7 +51,7 @@ class NextHopVerifier:
             async with asyncio.timeout(self._settings.verify_timeout):
                 reply = await self._ask(sender, recipient)
         except (TimeoutError, NetError, Garbage):
-            return _CANNOT_ASK
+            reply = _CANNOT_ASK
         self._remember(recipient, reply)
         return reply
 
@@ -94,9 +96,7 @@ class NextHopVerifier:
 
     def _remember(self, recipient: Address, reply: Reply) -> None:
         s = self._settings
-        if reply.klass == 4:
-            return
-        ttl = s.verify_ttl if reply.klass == 2 else s.verify_ttl_negative
+        ttl = {2: s.verify_ttl, 5: s.verify_ttl_refused}.get(reply.klass, s.verify_ttl_unsure)
         self._answers[recipient] = (self._clock.monotonic() + ttl, reply)
         self._answers.move_to_end(recipient)
         while len(self._answers) > s.verify_memory:

@@ -144,6 +144,7 @@ class Brain:
             self._intake.take(incoming, done)
         else:
             self._notices.accept(incoming, done)
+            self._finish_round(self._book.steady.now())  # a refused one is asked for again sooner than others
 
     def _arrived(self, mail: Mail) -> None:
         now = self._book.steady.now()

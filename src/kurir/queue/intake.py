@@ -58,6 +58,13 @@ class Intake:
 
     def ready(self, size: int) -> Reply | None:
         """Return the reply that refuses a message of `size` octets now, or None."""
+        refusal = self.refusal(size)
+        if refusal is FULL:
+            self._book.counters.refused_full += 1
+        return refusal
+
+    def refusal(self, size: int) -> Reply | None:
+        """As `ready`, but nobody is being refused: only a look."""
         if self.closed is not None:
             return self.closed
         settings = self._settings
@@ -69,10 +76,8 @@ class Intake:
             self.full = self._free < settings.disk_high
         elif self._free < settings.disk_low:
             self.full = True
-        if self.full or self._free - size < settings.disk_low or self._committer.stalled:
-            self._book.counters.refused_full += 1
-            return FULL
-        return None
+        full = self.full or self._free - size < settings.disk_low or self._committer.stalled
+        return FULL if full else None
 
     def take(self, incoming: Incoming, done: Done, notice: "NoticeClaim | None" = None) -> None:
         """Commit the message, then `done`; `notice` is the obligation that it fulfils."""

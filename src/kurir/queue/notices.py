@@ -2,11 +2,13 @@
 
 Rule: exactly once.  An obligation is closed in the same transaction that accepts its report; a second report
 for it is answered with the number of the first.  A hand that does not answer in time is asked again, or
-another one is.
+another one is.  Where the disk is full, nothing is rendered in vain: reports that were refused are asked for
+again when there is room, which is looked for every few seconds.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -57,6 +59,8 @@ class Notices:
         self._open: dict[str, _Open] = {}
         self._due: deque[str] = deque()
         self._issued: dict[str, float] = {}  # in order of issue
+        self._refused: dict[str, None] = {}  # until there is room
+        self._look_at = 0.0  # for room, where any is refused
 
     def __len__(self) -> int:
         return len(self._open)
@@ -69,10 +73,11 @@ class Notices:
                 self._due.append(notice.id)
 
     def next_at(self) -> float | None:
-        """Return when the first unanswered notice is asked for again."""
-        for at in self._issued.values():
-            return at + self._settings.notice_timeout
-        return None
+        """Return when the first unanswered notice is asked for again, or room for refused ones is looked for."""
+        times = [at + self._settings.notice_timeout for at in islice(self._issued.values(), 1)]
+        if self._refused:
+            times.append(self._look_at)
+        return min(times, default=None)
 
     # giving out
 
@@ -86,6 +91,12 @@ class Notices:
             late.append(id_)
         for id_ in late:
             self._back(id_)
+        if self._refused and now >= self._look_at:
+            if self._intake.refusal(0) is None:
+                for id_ in list(self._refused):
+                    self._back(id_)
+            else:
+                self._look_at = now + self._settings.notice_retry
 
     def worker_gone(self, worker: "Worker") -> None:
         """Put back what a hand was asked for."""
@@ -95,6 +106,7 @@ class Notices:
 
     def _back(self, id_: str) -> None:
         self._issued.pop(id_, None)
+        self._refused.pop(id_, None)
         entry = self._open.get(id_)
         if entry is None:
             return
@@ -214,8 +226,9 @@ class Notices:
 
     def _failed(self, id_: str, entry: _Open, reply: Reply) -> None:
         waiting, entry.closers = entry.closers or (), None
-        # Asked again after the timeout, so that a full disk is not hammered.
-        self._issued[id_] = self._book.steady.now()
+        if not self._refused:
+            self._look_at = self._book.steady.now() + self._settings.notice_retry
+        self._refused[id_] = None
         for done in waiting:
             done(Refused(reply))
 

@@ -43,7 +43,8 @@ class QueueSettings:
     reconnect_grace: float = 2.0  # after a start: time for the hands to say what they are busy with
     plan_timeout: float = 60.0
     plan_cache: int = 100_000
-    notice_timeout: float = 120.0
+    notice_timeout: float = 120.0  # a hand that has not handed in a report by then is asked again
+    notice_retry: float = 5.0  # how often to look whether there is room for reports that were refused
     notices_per_hand: int = 32
     due_per_tick: int = 5_000
 

@@ -7,7 +7,7 @@ from kurir.queue import Accepted, NoticeWork, Refused
 from kurir.queue.duties import Duty, after_delay, after_failure, after_success
 from kurir.queue.state import NOT_SAID
 
-from .world import LATER, NO, SENT, FakeHand, World, incoming, outcome
+from .world import GIB, LATER, NO, SENT, FakeHand, World, incoming, outcome
 
 N, S, F, D = Notify.NEVER, Notify.SUCCESS, Notify.FAILURE, Notify.DELAY
 
@@ -141,6 +141,44 @@ def test_a_report_that_did_not_fit_is_asked_for_again() -> None:
     assert isinstance(answers[0], Refused)
     assert world.brain.figures().open_notices == 1
     world.pass_time(61)
+    assert len(hand.notices) == 2
+
+
+def test_reports_that_a_full_disk_refused_come_soon_after_there_is_room_and_not_before() -> None:
+    world = World(disk_low=GIB, disk_high=GIB)
+    hand = world.hand()
+    for _ in range(3):
+        sent_on(world, hand, NO)
+    world.free = GIB - 1
+    world.pass_time(2)
+    asked = [n.id for n in hand.notices]
+    for id_ in asked:
+        world.offer(incoming("anna@here.example", sender=None, notice_of=id_))
+    world.pass_time(300)
+    assert [n.id for n in hand.notices] == asked, "nothing is rendered while there is no room"
+    refused = world.brain.figures().refused_full
+    world.free = 2 * GIB
+    world.pass_time(7)
+    assert [n.id for n in hand.notices] == asked * 2
+    assert world.brain.figures().refused_full == refused == 3, "looking for room refuses nobody"
+    for id_ in asked:
+        world.offer(incoming("anna@here.example", sender=None, notice_of=id_))
+        world.run()
+    world.pass_time(300)
+    assert len(hand.notices) == 6
+    assert world.brain.figures().open_notices == 0
+    world.check()
+
+
+def test_room_is_looked_for_as_soon_as_a_report_was_refused() -> None:
+    world = World(disk_low=GIB, disk_high=GIB)
+    hand = world.hand()
+    sent_on(world, hand, NO)
+    world.free = GIB - 1
+    world.pass_time(2)
+    world.offer(incoming("anna@here.example", sender=None, notice_of=hand.notices[0].id))
+    world.free = 2 * GIB
+    world.pass_time(7)
     assert len(hand.notices) == 2
 
 
