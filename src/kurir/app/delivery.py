@@ -49,10 +49,7 @@ class DeliveryPart:
             )
         except CertificateError as e:
             raise StartError(told("net.ca_file: {why}", why=e)) from None
-        try:
-            routes = settings.delivery(config)
-        except OSError as e:
-            raise StartError(told("roads: {why}", why=e)) from None
+        routes = settings.delivery(config)
         self._bodies = StoredBodies(layout)
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="kurir-maildir")
         maildir = Maildir(Path(routes.maildir_root), clock, config.server.hostname)

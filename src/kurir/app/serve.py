@@ -23,6 +23,7 @@ from .logs import Log
 from .part import Part, Stop, run
 from .reception import Doors, ReceptionPart
 from .reporting import Reporting
+from .secrets import with_secrets
 from .setup import certificates, trial
 from .supervisor import Lifeline, Role, Supervisor
 
@@ -126,7 +127,7 @@ def _checked(path: Path) -> Config:
     mistakes = trial(config)
     if mistakes:
         raise ConfigError(str(path), mistakes)
-    return config
+    return with_secrets(config)[0]
 
 
 def _become(config: Config) -> None:

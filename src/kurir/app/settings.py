@@ -1,4 +1,7 @@
-"""From the configuration file to each room's own settings: pure translation, one function a room."""
+"""From the configuration to each room's own settings: pure translation, one function a room; no file is opened.
+
+Secrets were read before (`secrets`).
+"""
 
 import ipaddress
 from dataclasses import dataclass, replace
@@ -235,11 +238,8 @@ def _road(road: RoadSection, config: Config) -> Route:
     elif road.url == "sandbox:":
         route = _sandbox(road.name, config)
     else:
-        route = _hop(road.name, road.url, final=False)
-        if road.username and route.next_hop:
-            password = road.password_file.read_text("utf-8").strip() if road.password_file else ""
-            hop = replace(route.next_hop, username=road.username, password=password)
-            route = replace(route, next_hop=hop)
+        login = (road.username, road.password) if road.username else None
+        route = _hop(road.name, road.url, final=False, login=login)
     return replace(
         route,
         senders=tuple(road.senders),
@@ -276,8 +276,9 @@ def _hop(
     senders: tuple[str, ...] = ("*",),
     recipients: tuple[str, ...] = ("*",),
     final: bool = True,
+    login: tuple[str, str] | None = None,
 ) -> Route:
-    hop = parse_next_hop(url)
+    hop = parse_next_hop(url, login=login)
     kind = RouteKind.LMTP if hop.lmtp else RouteKind.SMARTHOST
     return Route(
         name=name, kind=kind, senders=senders, recipients=recipients, next_hop=hop, tls=hop.tls, final=final

@@ -14,6 +14,7 @@ from kurir.net import CertificateError, ServerTls
 from kurir.net.devca import ensure_ca, ensure_leaf
 
 from . import privileges, settings
+from .secrets import with_secrets
 
 
 class SetupError(Exception):
@@ -96,16 +97,7 @@ def trial(config: Config) -> list[Mistake]:
             mistakes.append(Mistake("tls.certificate", str(e)))
     if config.net.ca_file and not os.access(config.net.ca_file, os.R_OK):
         mistakes.append(Mistake("net.ca_file", told("{ca_file} cannot be read", ca_file=config.net.ca_file)))
-    for i, road in enumerate(config.roads):
-        if road.password_file and not os.access(road.password_file, os.R_OK):
-            mistakes.append(
-                Mistake(
-                    f"roads.{i}.password_file",
-                    told("{password_file} cannot be read", password_file=road.password_file),
-                )
-            )
-        if road.password_file and not road.username:
-            mistakes.append(Mistake(f"roads.{i}.username", told("is missing, but there is a password_file")))
+    mistakes += with_secrets(config)[1]
     if config.server.user:
         try:
             privileges.lookup(config.server.user)

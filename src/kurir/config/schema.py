@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from kurir.delivery import parse_next_hop
 from kurir.model import AddressError, normalise_domain, parse_address
@@ -269,6 +269,18 @@ class RoadSection(Section):
     )
     concurrency: int = Field(20, description="Connections at once.", ge=1, le=1000)
     rate: float = Field(0.0, description="Messages a second, 0 for no limit.", ge=0)
+    _password: str = PrivateAttr("")
+
+    @property
+    def password(self) -> str:
+        """What stands in `password_file`; "" until somebody has read it (`with_password`)."""
+        return self._password
+
+    def with_password(self, password: str) -> "RoadSection":
+        """Return the road with the password that was read; it shows up in no representation."""
+        road = self.model_copy()
+        road._password = password  # noqa: SLF001 - a copy of our own
+        return road
 
 
 class SubmissionSection(Section):

@@ -24,8 +24,11 @@ class SmarthostUrlError(ValueError):
     """The URL names no next hop: `str(error)` says what is wrong and what would be right."""
 
 
-def parse_next_hop(url: str) -> NextHop:
-    """Return the next hop that `url` names.  Raises `SmarthostUrlError`; the password is never in its text."""
+def parse_next_hop(url: str, *, login: tuple[str, str] | None = None) -> NextHop:
+    """Return the next hop that `url` names; `login` (user name, password) takes the place of the one in it.
+
+    Raises `SmarthostUrlError`; the password is never in its text.
+    """
     parts = urlsplit(url)
     scheme = parts.scheme.lower()
     if scheme not in _SCHEMES:
@@ -65,6 +68,7 @@ def parse_next_hop(url: str) -> NextHop:
         raise SmarthostUrlError(
             told("a login has both, a user name and a password: smtp://user:password@host")
         )
+    username, password = login or (username, password)
     hop = NextHop(
         host=parts.hostname.rstrip("."),
         port=port or (login_port if username else plain_port),

@@ -1,0 +1,52 @@
+"""Secrets that stand in files of their own: read in this one place, where the configuration is taken into use.
+
+They travel on with the configuration in memory.  What is made of it afterwards (`settings`) opens no file, and no
+role has to be able to read them again: neither after root was given up, nor when it is started anew.
+"""
+
+from pathlib import Path
+
+from kurir.config import Config, Mistake
+from kurir.config.schema import RoadSection
+from kurir.model.told import told
+
+MAX_SECRET = 4096  # octets; a larger file is no password
+
+
+def with_secrets(config: Config) -> tuple[Config, list[Mistake]]:
+    """Return the configuration with its secrets read, and what is wrong with their files."""
+    mistakes: list[Mistake] = []
+    roads = [_with_password(i, road, mistakes) for i, road in enumerate(config.roads)]
+    return config.model_copy(update={"roads": roads}), mistakes
+
+
+def _with_password(index: int, road: RoadSection, mistakes: list[Mistake]) -> RoadSection:
+    file = road.password_file
+    if file is None:
+        return road
+    password, problem = _read(file)
+    if problem:
+        mistakes.append(Mistake(f"roads.{index}.password_file", problem))
+    if not road.username:
+        mistakes.append(Mistake(f"roads.{index}.username", told("is missing, but there is a password_file")))
+    return road.with_password(password)
+
+
+def _read(file: Path) -> tuple[str, str]:
+    """Return the secret in a file, and what is wrong with it ("" where nothing is): file, cause, next step."""
+    try:
+        with file.open("rb") as f:
+            secret = f.read(MAX_SECRET + 1).decode().strip()
+    except UnicodeDecodeError:
+        return "", told("{file} is not UTF-8 text; write the password alone into it", file=file)
+    except OSError as e:
+        return "", told(
+            "{file} cannot be read: {why}; correct the path, or give the file to the server's user (chown, chmod 600)",
+            file=file,
+            why=e.strerror or e,
+        )
+    if not secret:
+        return "", told("{file} is empty; write the password into it", file=file)
+    if len(secret) > MAX_SECRET or "\n" in secret or "\0" in secret:
+        return "", told("{file} holds more than one line; write the password alone into it", file=file)
+    return secret, ""
