@@ -34,7 +34,7 @@ from .seat import Seat
 from .wire import Result
 
 LOCK_PATIENCE = 15.0
-DRAIN_SECONDS = 20.0
+DRAIN_MARGIN = 5.0  # the hands have `server.drain` seconds; then they still say what became of it
 OBSERVE_EVERY = 0.2
 MAX_OBSERVATIONS = 10_000
 FIGURES_FRESH = 20.0
@@ -124,7 +124,9 @@ class BrainPart:
         done = asyncio.Event()
         self.brain.drain(done.set)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(0.2 if self.brain.failed else DRAIN_SECONDS):
+            async with asyncio.timeout(
+                0.2 if self.brain.failed else self._config.server.drain + DRAIN_MARGIN
+            ):
                 await done.wait()
         if self._timer:
             self._timer.cancel()

@@ -22,8 +22,6 @@ from .clock import SystemClock
 from .logs import Log
 from .part import StallMeter, StartError
 
-DRAIN_SECONDS = 15.0
-
 
 class DeliveryPart:
     """Delivers what the brain leases."""
@@ -69,7 +67,7 @@ class DeliveryPart:
     async def stop(self) -> None:
         """Finish what is being sent, give the rest back."""
         self._stalls.stop()
-        await self.hand.drain(DRAIN_SECONDS)
+        await self.hand.drain(self._config.server.drain)
         self._threads.shutdown()
         self._bodies.close()
 

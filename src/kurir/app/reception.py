@@ -25,7 +25,6 @@ from .clock import SystemClock
 from .logs import Log
 from .part import StallMeter, StartError
 
-DRAIN_SECONDS = 15.0
 CERTIFICATE_EVERY = 10.0
 
 Doors = Sequence[tuple[ListenerSettings, socket.socket]]
@@ -87,7 +86,7 @@ class ReceptionPart:
         """Finish bodies in flight, say 421 to the rest."""
         self._stalls.stop()
         self._watch.cancel()
-        await self.reception.drain(DRAIN_SECONDS)
+        await self.reception.drain(self._config.server.drain)
         self._threads.shutdown(cancel_futures=True)
         self._accounts.close()
 

@@ -216,8 +216,11 @@ class _Rest:
         brain.brain.hand_connected(delivery.hand, ())
 
     async def stop(self) -> None:
-        for part in reversed(self._started):
-            await part.stop()
+        """All at once, so that one deadline holds for all of them."""
+        ends = await asyncio.gather(*(part.stop() for part in self._started), return_exceptions=True)
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
 
 
 def _brain(config: Config, listener: socket.socket, line: Lifeline) -> int:

@@ -105,6 +105,11 @@ class ServerSection(Section):
         description="The folder that everything kept lives in; relative to this file.", default=Path()
     )
     user: str = Field("", description="The user to become after binding the ports when started as root.")
+    drain: Seconds = Field(
+        10,
+        description="When the server stops or reloads: how long open deliveries and sessions may take to end.",
+        ge=0,
+    )
     language: Literal["en", "id"] = Field("en", description="Which language comes first in notices.")
     postmaster: AddressText | None = Field(
         None,
