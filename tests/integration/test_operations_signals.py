@@ -225,6 +225,31 @@ def test_a_good_file_switches_under_load(tmp_path: Path, workers: int) -> None:
         assert "Traceback" not in kurir.said()
 
 
+@WORKERS
+def test_a_reload_forgets_what_a_next_server_refused(tmp_path: Path, workers: int) -> None:
+    broken = {"on": True}
+
+    def script(verb: str, _line: str, _n: int) -> bytes | None:
+        return b"550 5.1.1 nobody here\r\n" if verb == "RCPT" and broken["on"] else None
+
+    with Sink(script) as behind:
+        toml = f'[domains."behind.test"]\nrelay_to = "smtp://127.0.0.1:{behind.port}?tls=none"\n'
+        with Kurir(tmp_path / "kurir", workers=workers, toml=toml) as kurir:
+
+            def asked() -> int:
+                with contextlib.suppress(OSError), smtplib.SMTP("127.0.0.1", kurir.smtp, timeout=10) as s:
+                    s.ehlo()
+                    s.mail("anna@far.test")
+                    return s.rcpt("bob@behind.test")[0]
+                return 0
+
+            assert asked() == 550
+            broken["on"] = False
+            assert asked() == 550  # remembered
+            reload(kurir)
+            kurir.wait("the recipient to be taken", lambda: asked() == 250, 20)
+
+
 def test_a_reload_may_change_the_number_of_processes(tmp_path: Path) -> None:
     with Sink() as sink:
         kurir = server(tmp_path / "kurir", sink, 0)
