@@ -138,5 +138,5 @@ def test_nothing_acknowledged_is_missing(tmp_path: Path, workers: int, role: str
 @pytest.mark.full
 @pytest.mark.parametrize(("workers", "role"), CASES)
 def test_nothing_acknowledged_is_missing_after_many_kills(tmp_path: Path, workers: int, role: str) -> None:
-    # Slower: a role that falls that often is started again after ten seconds, and the mail goes on coming.
+    # Slower: a role that falls that often is started again after a second, and the mail goes on coming.
     under_fire(tmp_path / "kurir", workers, role, 20, 0.1)

@@ -22,7 +22,7 @@ from kurir.storage import SqliteAccounts, SqliteFacts, SqliteObservations, State
 from kurir.web import Figures
 
 from . import settings
-from .channel import Channel
+from .channel import KEEP_SOCKET, Channel
 from .clock import SystemClock
 from .doors import LocalDoor
 from .eventlog import LoggedStore
@@ -102,7 +102,9 @@ class BrainPart:
         self._stalls.start()
         self._observing = asyncio.create_task(self._write_observations())
         if self._listener is not None:
-            self._server = await self._loop.create_unix_server(self._channel, sock=self._listener)
+            self._server = await self._loop.create_unix_server(
+                self._channel, sock=self._listener, **KEEP_SOCKET
+            )
         self._wake(0.0)
         self._log.info("queue_loaded", recipients=loaded, epoch=self.brain.epoch)
 

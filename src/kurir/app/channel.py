@@ -7,12 +7,16 @@ started from the same code, so frames are trusted but bounded.
 
 import asyncio
 import itertools
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import msgspec
 
 MAX_FRAME = 64 * 1024 * 1024
+# From Python 3.13 on a server that closes removes the file of its socket; but the brain that comes next, after a
+# reload or a failure, listens on the same one, and nobody would find it any more.
+KEEP_SOCKET: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
 _LENGTH = 4
 
 

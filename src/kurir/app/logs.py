@@ -1,10 +1,13 @@
 """Logs: one line per event on standard error, as words on a terminal, JSON in a pipe, prefixed for journald.
 
 Lines are written by a thread of their own: a log reader that is slow or gone never stops mail.  When the
-backlog is full, lines are dropped and counted, and the count is said as soon as there is room again.
+backlog is full, lines are dropped and counted, and the count is said as soon as there is room again.  A process
+that forks (the supervisor) has no threads: what its reader does not take at once is dropped.
 """
 
+import contextlib
 import os
+import select
 import sys
 import threading
 from collections import deque
@@ -97,6 +100,23 @@ class LineWriter:
         return b"\n".join(lines)
 
 
+class DirectWriter:
+    """Writes each line at once, from no thread; a line that would have to wait is dropped."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def msg(self, line: bytes) -> None:
+        """Write one line (without its end)."""
+        room = select.poll()
+        room.register(self._fd, select.POLLOUT)
+        if room.poll(0):
+            with contextlib.suppress(OSError):  # nobody reads any more
+                os.write(self._fd, line[: select.PIPE_BUF - 1] + b"\n")  # so much never waits (pipe(7))
+
+    debug = info = warning = error = critical = exception = msg
+
+
 class Format:
     """The last processor: an event dict becomes a line in the chosen format."""
 
@@ -143,14 +163,14 @@ def _logger_class(level: int) -> type:
     return Logger
 
 
-def make(kind: str, level: str, env: Mapping[str, str], role: str) -> Log:
-    """Return a logger for this process.  `kind` is auto, console, json or journald."""
+def make(kind: str, level: str, env: Mapping[str, str], role: str, *, forks: bool = False) -> Log:
+    """Return a logger for this process.  `kind` is auto, console, json or journald; one that `forks` gets no thread."""
     terminal = sys.stderr.isatty()
     if kind == "auto":
         kind = "console" if terminal else "journald" if "JOURNAL_STREAM" in env else "json"
     colour = terminal and "NO_COLOR" not in env
     return structlog.wrap_logger(
-        LineWriter(2),
+        DirectWriter(2) if forks else LineWriter(2),
         processors=[_stamp, Format(kind, colour)],
         wrapper_class=_logger_class(_LEVELS[level]),
     ).bind(role=role)

@@ -85,7 +85,7 @@ def workers(config: Config) -> int:
 def serve(path: Path) -> int:
     """Run the server until SIGTERM; return the exit code.  Raises `ConfigError`."""
     config = _checked(path)
-    log = logs.make(config.log.format, config.log.level, os.environ, "supervisor")
+    log = logs.make(config.log.format, config.log.level, os.environ, "supervisor", forks=True)
     state = config.server.state
     (state / "run").mkdir(parents=True, exist_ok=True, mode=0o750)
     certificates(config)

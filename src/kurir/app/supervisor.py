@@ -19,7 +19,9 @@ import setproctitle
 
 _SIGNALS = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 # A role that dies is started again after this many seconds, doubling to the cap while it keeps dying.
+# One that did serve comes back soon however often it falls: until then its connections wait unanswered.
 RESTART_FIRST = 0.1
+RESTART_SERVED = 1.0
 RESTART_MAX = 10.0
 HEALTHY_AFTER = 30.0
 
@@ -222,6 +224,7 @@ class Supervisor:
         self._hear(role)
         if role.ready >= 0:
             os.close(role.ready)
+        most = RESTART_SERVED if role.ready == -1 else RESTART_MAX
         role.ready = -1
         if self._stopping:
             self.roles = [r for r in self.roles if r.pid]
@@ -239,6 +242,6 @@ class Supervisor:
             return
         if now - role.started > HEALTHY_AFTER:
             role.failures = 0
-        role.due = now + min(RESTART_FIRST * 2**role.failures, RESTART_MAX)
+        role.due = now + min(RESTART_FIRST * 2**role.failures, most)
         role.failures += 1
         self.log("role_ended", process=role.name, pid=pid, code=code, restart_in=round(role.due - now, 1))

@@ -2,8 +2,10 @@
 
 import json
 import os
+import threading
 
 import msgspec
+import pytest
 
 from kurir.app import logs
 from kurir.app.eventlog import LoggedStore
@@ -82,3 +84,26 @@ def test_a_reader_that_is_gone_costs_lines_and_not_memory():
     assert writer._waiting <= MAX_BACKLOG + 100
     writer.close()
     os.close(writing)
+
+
+def test_a_process_that_forks_has_no_thread_and_never_waits_for_its_reader(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reading, writing = os.pipe()
+    monkeypatch.setattr(logs, "LineWriter", None)
+    kept = os.dup(2)
+    os.dup2(writing, 2)
+    try:
+        log = logs.make("json", "info", {}, "supervisor", forks=True)
+        before = threading.active_count()
+        for n in range(5000):  # far more than a pipe holds
+            log.info("role_ended", n=n)
+        assert threading.active_count() == before
+        first = os.read(reading, 65536).split(b"\n")[0]
+        os.close(reading)
+        log.info("nobody reads")
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(writing)
+    assert b'"role_ended"' in first

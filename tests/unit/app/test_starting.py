@@ -39,3 +39,27 @@ def test_a_user_who_cannot_read_python_is_told_so(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(os, "__file__", "/nowhere/os.py")
     with pytest.raises(privileges.PrivilegeError, match="cannot read Python itself"):
         privileges._still_runs("kurir")
+
+
+_FALLS_OFTEN = """
+import os, time, signal
+from kurir.app import supervisor as s
+count = [0]
+def falls(line):
+    os.write(line.ready, b"1")
+    time.sleep(0.05)
+    os._exit(3)
+waits = []
+def log(event, **values):
+    if event == "role_ended":
+        waits.append(values["restart_in"])
+        if len(waits) == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+s.Supervisor([s.Role("falls", falls)], lambda _: None, lambda: None, log).run()
+print(max(waits))
+"""
+
+
+def test_a_role_that_served_is_started_again_within_a_second() -> None:
+    done = subprocess.run([sys.executable, "-c", _FALLS_OFTEN], capture_output=True, text=True, timeout=30)
+    assert done.stdout.split() == ["1.0"], done.stderr
