@@ -59,7 +59,7 @@ def disk(bench: Bench, at: Path, gate: Gate) -> tuple[list[float], list[str]]:
     problems = []
     engine = bench.engine
     assert isinstance(engine, KurirEngine)
-    # No bounces here: a report that does not fit is asked for again only after `notice_timeout`.
+    # No bounces here: a report that does not fit comes once there is room, and would count as late.
     bench.load.refused = False
     gate.shut = True
     for _ in range(12):

@@ -1,4 +1,4 @@
-"""Opening a session: candidate hosts and addresses in order, banner, EHLO, TLS by policy, login (RFC 4954).
+"""Opening a session: candidate hosts and addresses in order, banner, EHLO, TLS by policy, login (RFC 4954, RFC 5929).
 
 The next host is tried after every failure of a host, whatever its reason: a refused connection, a 4xx or
 5xx banner (RFC 5321 section 5.1 asks only for the former, but one sick host of five should not cost

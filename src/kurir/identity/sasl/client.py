@@ -75,7 +75,7 @@ class LoginClient:
 
 
 class ScramClientMechanism:
-    """SCRAM-SHA-256; with `plus` bound to `endpoint` (RFC 5929 section 4).
+    """SCRAM-SHA-256 (RFC 5802, RFC 7677); with `plus` bound to `endpoint` (RFC 5929 section 4).
 
     Without `plus` a known `endpoint` says "we could have bound it" (flag "y"), by which a server notices
     that somebody took -PLUS off its list.
