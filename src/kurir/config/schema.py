@@ -45,6 +45,15 @@ def _address(text: str) -> str:
         raise ValueError(str(e)) from None
 
 
+def _ip_address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError(
+            told('{text!r} is no IP address; write "192.0.2.1" or "2001:db8::1"', text=text)
+        ) from None
+
+
 def _network(text: str) -> str:
     try:
         return str(ipaddress.ip_network(text, strict=False))
@@ -90,6 +99,7 @@ DomainName = Annotated[str, AfterValidator(_domain)]
 DomainPattern = Annotated[str, AfterValidator(_domain_pattern)]
 AddressText = Annotated[str, AfterValidator(_address)]
 Network = Annotated[str, AfterValidator(_network)]
+IpAddress = Annotated[str, AfterValidator(_ip_address)]
 Listen = Annotated[str, AfterValidator(_listen)]
 HostPort = Annotated[str, AfterValidator(_host_port)]
 RoadUrl = Annotated[str, AfterValidator(_road_url)]
@@ -109,6 +119,10 @@ class ServerSection(Section):
     postmaster: AddressText | None = Field(
         None,
         description="Who is told about the server's own troubles; default postmaster@ the first local domain.",
+    )
+    addresses: list[IpAddress] = Field(
+        [],
+        description="Public addresses of this server that it does not listen at itself (behind NAT): mail for postmaster@[address] is ours.",
     )
     playground: bool = Field(
         False, description="Keep mail for foreign domains in the sandbox; never send it."
@@ -177,12 +191,16 @@ class LimitsSection(Section):
     disk_free: Octets = Field(64 * 1024 * 1024, description="Take no mail when less is free (452).", ge=0)
 
 
+# Nobody is hurried by it: the only receiver is our own sandbox, and whoever tries it wants to see it move.
+SANDBOX_RETRY = (5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0)
+
+
 class QueueSection(Section):
     """Tries and notices."""
 
     retry: list[Seconds] = Field(
         [300, 600, 1200, 2400, 3600, 7200, 14400],
-        description="Waits between tries; the last one repeats.",
+        description="Waits between tries; the last one repeats. Where all foreign mail ends in the sandbox of a playground, seconds are the default.",
         min_length=1,
     )
     lifetime: Seconds = Field(5 * 86400, description="How long to try.", gt=0)
@@ -322,6 +340,14 @@ class Config(Section):
         {}, description="Address -> the addresses that get its mail."
     )
     roads: list[RoadSection] = Field([], description="Ways out, in order; without any: direct to the MX.")
+
+    @property
+    def retry(self) -> tuple[float, ...]:
+        """The waits between tries that hold: ``queue.retry``, and shorter ones where only the sandbox is tried."""
+        only_sandbox = self.server.playground and not self.roads
+        if only_sandbox and "retry" not in self.queue.model_fields_set:
+            return SANDBOX_RETRY
+        return tuple(self.queue.retry)
 
     @model_validator(mode="after")
     def _consistent(self) -> "Config":

@@ -49,6 +49,8 @@ class _Page:
             ("size", self._teller.size(message.size)),
             ("accepted", self._teller.moment(message.accepted_at)),
         ]
+        if message.require_tls:
+            rows.append(("demands", say("ui.trace.require_tls")))
         column = max(len(say(f"ui.trace.{key}")) for key, _ in rows) + 2
         for key, value in rows:
             label = say(f"ui.trace.{key}").ljust(column)

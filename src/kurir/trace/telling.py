@@ -84,8 +84,9 @@ class Teller:
             )
         if step.possibly_delivered:
             return self.say("step.possibly_delivered")
+        sealed = step.result is OutcomeKind.CAPTURED and step.tls and timeline.message.require_tls
         return self.say(
-            _RESULTS[step.result],
+            "step.captured_sealed" if sealed else _RESULTS[step.result],
             host=self.host(step.host),
             protection=self.protection(step.protection or Protection.NONE, step.tls),
             cause=self.label(step.cause),
