@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from kurir import __version__
-from kurir.config import Config, ConfigError, load
+from kurir.config import Config, ConfigError
 from kurir.net import BindError, bind
 from kurir.web import Figures
 
@@ -23,7 +23,7 @@ from .logs import Log
 from .part import Part, Stop, run
 from .reception import Doors, ReceptionPart
 from .reporting import Reporting
-from .setup import certificates, trial
+from .setup import certificates, examined
 from .supervisor import Lifeline, Role, Supervisor
 
 # Below this many cores one process is faster (docs/explanation/architecture.md).
@@ -83,7 +83,7 @@ def workers(config: Config) -> int:
 
 def serve(path: Path) -> int:
     """Run the server until SIGTERM; return the exit code.  Raises `ConfigError`."""
-    config = _checked(path)
+    config = examined(path)
     log = logs.make(config.log.format, config.log.level, os.environ, "supervisor")
     state = config.server.state
     (state / "run").mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -98,7 +98,7 @@ def serve(path: Path) -> int:
 
     def reload() -> list[Role] | None:
         try:
-            fresh = _checked(path)
+            fresh = examined(path)
             new = _roles(fresh, bound)
         except (ConfigError, BindError) as e:
             mistakes = [str(m) for m in getattr(e, "mistakes", [e])]
@@ -119,14 +119,6 @@ def _refuse_reload(log: Log, mistakes: list[str]) -> None:
     for mistake in mistakes:
         log.error("reload_refused", mistake=mistake)
     log.error("reload_failed", next="the old configuration stays in force; mend the file and try again")
-
-
-def _checked(path: Path) -> Config:
-    config = load(path)
-    mistakes = trial(config)
-    if mistakes:
-        raise ConfigError(str(path), mistakes)
-    return config
 
 
 def _become(config: Config) -> None:

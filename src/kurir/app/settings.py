@@ -24,6 +24,7 @@ SANDBOX_SOCKET = "run/sandbox.sock"
 SUBMIT_SOCKET = "run/submit.sock"
 CONTROL_SOCKET = "run/control.sock"
 BRAIN_SOCKET = "run/brain.sock"
+SOCKETS = (SANDBOX_SOCKET, SUBMIT_SOCKET, CONTROL_SOCKET, BRAIN_SOCKET)
 # Mail is taken again when this much more than `limits.disk_free` is free (or a quarter of it), so that it does not flutter.
 DISK_MARGIN = 256 * 1024 * 1024
 

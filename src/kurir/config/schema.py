@@ -5,6 +5,7 @@ Descriptions here are what ``docs/reference/configuration.md`` and ``kurir check
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -349,30 +350,23 @@ class Config(Section):
             return SANDBOX_RETRY
         return tuple(self.queue.retry)
 
-    @model_validator(mode="after")
-    def _consistent(self) -> "Config":
+    def contradictions(self) -> Iterator[str]:
+        """Yield what is right by itself, but not beside the rest."""
         names = [r.name for r in self.roads]
-        twice = sorted({n for n in names if names.count(n) > 1})
-        if twice:
-            raise ValueError(told("roads: the name {twice!r} is used twice", twice=twice[0]))
+        for name in sorted({n for n in names if names.count(n) > 1}):
+            yield told("roads: the name {twice!r} is used twice", twice=name)
         for i, road in enumerate(self.roads[:-1]):
             if "*" in road.senders and "*" in road.recipients:
-                raise ValueError(
-                    told(
-                        "roads: {name!r} can never be taken, because {name2!r} before it fits everything",
-                        name=self.roads[i + 1].name,
-                        name2=road.name,
-                    )
+                yield told(
+                    "roads: {name!r} can never be taken, because {name2!r} before it fits everything",
+                    name=self.roads[i + 1].name,
+                    name2=road.name,
                 )
         if isinstance(self.workers, int) and not 0 <= self.workers <= 64:
-            raise ValueError(told('workers: write 0 to 64, or "auto"'))
+            yield told('workers: write 0 to 64, or "auto"')
         local = {d for d, s in self.domains.items() if not s.relay_to}
         for alias in self.aliases:
             if alias.rpartition("@")[2] not in local:
-                raise ValueError(
-                    told(
-                        "aliases: {alias} is not in a local domain of this server (see [domains])",
-                        alias=alias,
-                    )
+                yield told(
+                    "aliases: {alias} is not in a local domain of this server (see [domains])", alias=alias
                 )
-        return self
