@@ -12,6 +12,7 @@ from pathlib import Path
 from kurir import __version__
 from kurir.config import Config, ConfigError
 from kurir.net import BindError, bind
+from kurir.net.systemd import notify
 from kurir.web import Figures
 
 from . import logs, privileges, settings
@@ -110,7 +111,7 @@ def serve(path: Path) -> int:
     def ready(supervisor: Supervisor) -> None:
         _greet(config, supervisor.pids())
         log.info("serving", version=__version__, workers=workers(config), pids=supervisor.pids())
-        _notify_systemd()
+        notify(os.environ, "READY=1")
 
     return Supervisor(roles, ready, reload, log.info).run()
 
@@ -295,12 +296,3 @@ def _greet(config: Config, pids: dict[str, int]) -> None:
             lines.append(f"  {name:<12} {', '.join(specs)}")
     hint = os.environ.get("KURIR_PLAYGROUND_HINT", "")
     print("\n".join(lines) + hint, file=sys.stdout, flush=True)
-
-
-def _notify_systemd() -> None:
-    """Tell systemd that the server is ready (sd_notify), where it asked to be told."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
-            s.connect("\0" + address[1:] if address.startswith("@") else address)
-            s.sendall(b"READY=1")

@@ -44,7 +44,6 @@ MEANT: dict[Cause, tuple[str, ...]] = {
         "501 5.5.4 Syntax: AUTH mechanism [initial-response]",
         "504 5.5.4 Mechanism not offered",
         "501 5.5.2 That is not base64",
-        "500 5.5.6 Response too long",
         "501 5.0.0 Authentication cancelled",
         "421 4.7.0 Too many errors, goodbye",
         "421 4.7.0 Too many commands without a message, goodbye",
