@@ -99,7 +99,7 @@ class _Page:
         if step.reply is None and step.decided_by is not None and step.host and step.cause is not Cause.OK:
             notes.append(say("step.no_reply"))
         if step.detail:
-            notes.append(say("step.detail", detail=step.detail))
+            notes.append(say("step.detail", detail=teller.noted(step.detail)))
         if step.next_at is not None:
             notes.append(say("step.next", time=teller.moment(step.next_at)))
         if step.reply is not None:
