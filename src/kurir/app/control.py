@@ -83,6 +83,10 @@ def call(path: Path, op: str, **args: object) -> Any:
             raise ControlError(
                 told("you may not use {path}; run this as the server's user or as root", path=path)
             ) from None
+        except OSError as e:  # a path too long for a socket, and the like
+            raise ControlError(
+                told("the server cannot be asked at {path}: {why}", path=path, why=e.strerror or str(e))
+            ) from None
         s.sendall(msgspec.json.encode({"op": op, "args": args}) + b"\n")
         data = bytearray()
         while not data.endswith(b"\n"):

@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from kurir import __version__
-from kurir.config import Config, ConfigError, load
+from kurir.config import Config, ConfigError
 from kurir.net import BindError, bind
+from kurir.net.systemd import notify
 from kurir.web import Figures
 
 from . import logs, privileges, settings
@@ -23,8 +24,7 @@ from .logs import Log
 from .part import Part, Stop, run
 from .reception import Doors, ReceptionPart
 from .reporting import Reporting
-from .secrets import with_secrets
-from .setup import certificates, trial
+from .setup import certificates, examined
 from .supervisor import Lifeline, Role, Supervisor
 
 # Below this many cores one process is faster (docs/explanation/architecture.md).
@@ -84,7 +84,7 @@ def workers(config: Config) -> int:
 
 def serve(path: Path) -> int:
     """Run the server until SIGTERM; return the exit code.  Raises `ConfigError`."""
-    config = _checked(path)
+    config = examined(path)
     log = logs.make(config.log.format, config.log.level, os.environ, "supervisor", forks=True)
     state = config.server.state
     (state / "run").mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -99,7 +99,7 @@ def serve(path: Path) -> int:
 
     def reload() -> list[Role] | None:
         try:
-            fresh = _checked(path)
+            fresh = examined(path)
             new = _roles(fresh, bound)
         except (ConfigError, BindError) as e:
             mistakes = [str(m) for m in getattr(e, "mistakes", [e])]
@@ -111,7 +111,7 @@ def serve(path: Path) -> int:
     def ready(supervisor: Supervisor) -> None:
         _greet(config, supervisor.pids())
         log.info("serving", version=__version__, workers=workers(config), pids=supervisor.pids())
-        _notify_systemd()
+        notify(os.environ, "READY=1")
 
     return Supervisor(roles, ready, reload, log.info).run()
 
@@ -120,14 +120,6 @@ def _refuse_reload(log: Log, mistakes: list[str]) -> None:
     for mistake in mistakes:
         log.error("reload_refused", mistake=mistake)
     log.error("reload_failed", next="the old configuration stays in force; mend the file and try again")
-
-
-def _checked(path: Path) -> Config:
-    config = load(path)
-    mistakes = trial(config)
-    if mistakes:
-        raise ConfigError(str(path), mistakes)
-    return with_secrets(config)[0]
 
 
 def _become(config: Config) -> None:
@@ -307,12 +299,3 @@ def _greet(config: Config, pids: dict[str, int]) -> None:
             lines.append(f"  {name:<12} {', '.join(specs)}")
     hint = os.environ.get("KURIR_PLAYGROUND_HINT", "")
     print("\n".join(lines) + hint, file=sys.stdout, flush=True)
-
-
-def _notify_systemd() -> None:
-    """Tell systemd that the server is ready (sd_notify), where it asked to be told."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
-            s.connect("\0" + address[1:] if address.startswith("@") else address)
-            s.sendall(b"READY=1")

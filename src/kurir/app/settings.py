@@ -27,6 +27,7 @@ SANDBOX_SOCKET = "run/sandbox.sock"
 SUBMIT_SOCKET = "run/submit.sock"
 CONTROL_SOCKET = "run/control.sock"
 BRAIN_SOCKET = "run/brain.sock"
+SOCKETS = (SANDBOX_SOCKET, SUBMIT_SOCKET, CONTROL_SOCKET, BRAIN_SOCKET)
 # Mail is taken again when this much more than `limits.disk_free` is free (or a quarter of it), so that it does not flutter.
 DISK_MARGIN = 256 * 1024 * 1024
 
@@ -62,12 +63,12 @@ def queue(config: Config, *, hands_here: bool = False) -> QueueSettings:
     """Return the brain's settings; `hands_here` says that delivery lives in the brain's own process."""
     q, free = config.queue, config.limits.disk_free
     return QueueSettings(
-        retry=tuple(q.retry),
+        retry=config.retry,
         lifetime=q.lifetime,
         lifetime_null=min(q.lifetime, QueueSettings().lifetime_null),
         delay_notice=tuple(sorted(set(q.delay_notice))),
         postmaster=postmaster(config),
-        recover=min(QueueSettings().recover, q.retry[0]),
+        recover=min(QueueSettings().recover, config.retry[0]),
         disk_low=free,
         disk_high=free + min(free // 4, DISK_MARGIN),
         reconnect_grace=0.0 if hands_here else QueueSettings().reconnect_grace,
@@ -119,6 +120,12 @@ def connection_brake(config: Config) -> ConnectionBrakeSettings:
     )
 
 
+def literals(addresses: list[str]) -> list[str]:
+    """Return IP addresses as domains of mailboxes (RFC 5321 section 4.1.3)."""
+    found = [ipaddress.ip_address(text) for text in addresses]
+    return [f"[{a}]" if a.version == 4 else f"[IPv6:{a.compressed}]" for a in found]
+
+
 def directory(config: Config) -> DirectorySettings:
     """Return what our domains and addresses mean."""
     local = {d for d, s in config.domains.items() if not s.relay_to}
@@ -130,10 +137,18 @@ def directory(config: Config) -> DirectorySettings:
             for alias, targets in config.aliases.items()
         },
         catch_all={d: parse_address(s.catch_all) for d, s in config.domains.items() if s.catch_all},
-        postmaster=parse_address(config.server.postmaster) if config.server.postmaster else None,
+        postmaster=_postmaster_of_directory(config, local),
+        literals=frozenset(literals(config.server.addresses)),
         separator=config.submission.plus,
         default_domain=next(iter(local), ""),
     )
+
+
+def _postmaster_of_directory(config: Config, local: set[str]) -> Address | None:
+    """Who a bare ``postmaster`` is: the named one; where nothing is local, the one of the first domain we pass on."""
+    if config.server.postmaster:
+        return parse_address(config.server.postmaster)
+    return Address("postmaster", next(iter(config.domains))) if config.domains and not local else None
 
 
 def reception(config: Config) -> ReceptionSettings:
@@ -186,7 +201,7 @@ def doors(config: Config) -> list[Door]:
 
 def delivery(config: Config) -> DeliverySettings:
     """Return the routes out, and how they are travelled."""
-    retry, t = config.queue.retry, config.delivery.timeouts
+    retry, t = config.retry, config.delivery.timeouts
     usual = DeliverySettings(hello_name="", routes=())
     return DeliverySettings(
         hello_name=config.server.hostname,

@@ -9,8 +9,8 @@ from pathlib import Path
 from kurir.config import Config, ConfigError, Mistake, load, render
 from kurir.config.template import Choices, ports
 from kurir.delivery import SmarthostUrlError, parse_next_hop
-from kurir.model.told import told
-from kurir.net import CertificateError, ServerTls
+from kurir.model.told import of_error, told
+from kurir.net import CertificateError, ServerTls, parse_bind
 from kurir.net.devca import ensure_ca, ensure_leaf
 
 from . import privileges, settings
@@ -34,6 +34,9 @@ def make(folder: Path, choices: Choices) -> Path:
             told("{folder} is not empty; name a new folder, or remove what is in it", folder=folder)
         )
     _examine(choices)
+    too_long = _too_long(folder)
+    if too_long:
+        raise SetupError(too_long)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o750)
         file = folder / "kurir.toml"
@@ -60,7 +63,7 @@ def _examine(choices: Choices) -> None:
     except SmarthostUrlError as e:
         raise SetupError(told("--smarthost: {why}", why=e)) from None
     except (ValueError, privileges.PrivilegeError) as e:
-        raise SetupError(str(e)) from None
+        raise SetupError(of_error(e)) from None
 
 
 def _write(path: Path, text: str, mode: int) -> None:
@@ -87,14 +90,60 @@ def certificates(config: Config) -> None:
         ensure_leaf(ensure_ca(folder, now=time.time()), folder, names, now=time.time())
 
 
+# Of a unix socket's path: 108 with the end mark (unix(7)).
+MAX_SOCKET_PATH = 107
+
+
+def _too_long(state: Path) -> str | None:
+    """Say why the sockets of a state folder could not be made, where its path is too long for them."""
+    longest = max((state / name for name in settings.SOCKETS), key=lambda path: len(os.fsencode(path)))
+    over = len(os.fsencode(longest)) - MAX_SOCKET_PATH
+    if over <= 0:
+        return None
+    return told(
+        "the path of the folder {state} is {over} bytes too long: the server's sockets lie in it ({longest}), and the "
+        "path of a unix socket has at most {limit} bytes; choose a folder with a shorter path",
+        state=state,
+        over=over,
+        longest=longest,
+        limit=MAX_SOCKET_PATH,
+    )
+
+
+def examined(path: Path) -> Config:
+    """Load a configuration with its secrets, and try it.
+
+    Raises `ConfigError` with the mistakes of the text and of the files it names.
+    """
+    try:
+        config = load(path)
+    except ConfigError as e:
+        known = {m.where for m in e.mistakes}
+        more = trial(e.rest) if e.rest is not None else []
+        raise ConfigError(e.source, [*e.mistakes, *(m for m in more if m.where not in known)]) from None
+    mistakes = trial(config)
+    if mistakes:
+        raise ConfigError(str(path), mistakes, config, only_files=True)
+    return with_secrets(config)[0]
+
+
 def trial(config: Config) -> list[Mistake]:
     """Return what is wrong with a configuration beyond its shape: files, keys, users.  Nothing is changed."""
     mistakes = []
+    too_long = _too_long(config.server.state)
+    if too_long:
+        mistakes.append(Mistake("server.state", too_long))
+    for name, specs in config.listen:
+        for i, spec in enumerate(specs):
+            try:
+                parse_bind(spec)
+            except ValueError as e:
+                mistakes.append(Mistake(f"listen.{name}.{i}", of_error(e)))
     if config.tls.certificate and config.tls.key:
         try:
             ServerTls(settings.server_tls(config))
         except CertificateError as e:
-            mistakes.append(Mistake("tls.certificate", str(e)))
+            mistakes.append(Mistake("tls.certificate", of_error(e)))
     if config.net.ca_file and not os.access(config.net.ca_file, os.R_OK):
         mistakes.append(Mistake("net.ca_file", told("{ca_file} cannot be read", ca_file=config.net.ca_file)))
     mistakes += with_secrets(config)[1]
@@ -102,5 +151,5 @@ def trial(config: Config) -> list[Mistake]:
         try:
             privileges.lookup(config.server.user)
         except privileges.PrivilegeError as e:
-            mistakes.append(Mistake("server.user", str(e)))
+            mistakes.append(Mistake("server.user", of_error(e)))
     return mistakes

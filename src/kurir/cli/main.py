@@ -70,7 +70,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except click.exceptions.Abort:
         code = 130
     except click.ClickException as e:
-        e.show()
+        from .usage import show_usage_error
+
+        show_usage_error(e)
         code = 2
     except BrokenPipeError:
         sys.stderr.close()

@@ -1,5 +1,6 @@
 """Reading, layering and checking of the configuration; every mistake with its place and a suggestion."""
 
+import copy
 import difflib
 import os
 import tomllib
@@ -33,12 +34,20 @@ class Mistake:
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; `mistakes` lists everything that is wrong with it."""
+    """The configuration cannot be used; `mistakes` lists everything that is wrong with it.
 
-    def __init__(self, source: str, mistakes: list[Mistake]) -> None:
+    `rest` is what stands without the mistakes, so that what it names can be looked at too; never to be run.  With
+    `only_files` nothing is wrong with the text itself, and `rest` is the whole.
+    """
+
+    def __init__(
+        self, source: str, mistakes: list[Mistake], rest: Config | None = None, *, only_files: bool = False
+    ) -> None:
         super().__init__(f"{source}: " + "; ".join(str(m) for m in mistakes))
         self.source = source
         self.mistakes = mistakes
+        self.rest = rest
+        self.only_files = only_files
 
 
 def find(explicit: str | None, env: Mapping[str, str]) -> Path:
@@ -95,15 +104,64 @@ def load(path: Path, env: Mapping[str, str] | None = None) -> Config:
     for _, layer in layers:
         _merge(data, layer)
     _merge(data, _from_environment(os.environ if env is None else env))
-    return _absolute(parse(data, str(path)), path.parent.absolute())
+    base = path.parent.absolute()
+    try:
+        return _absolute(parse(data, str(path)), base)
+    except ConfigError as e:
+        e.rest = _absolute(e.rest, base) if e.rest is not None else None
+        raise
 
 
 def parse(data: dict[str, Any], source: str) -> Config:
     """Check a configuration that is already a dict.  Raises `ConfigError` with all mistakes."""
     try:
-        return Config.model_validate(data)
+        config = Config.model_validate(data)
     except ValidationError as e:
-        raise ConfigError(source, [_mistake(dict(err)) for err in e.errors()]) from None
+        mistakes = [_mistake(dict(err)) for err in e.errors()]
+        rest = _without(data, e)
+        wrong = {m.where.partition(".")[0] for m in mistakes}
+        if rest is not None and not wrong & {"roads", "domains", "aliases"}:
+            mistakes += _contradictions(rest)
+        raise ConfigError(source, mistakes, rest) from None
+    mistakes = _contradictions(config)
+    if mistakes:
+        raise ConfigError(source, mistakes, config)
+    return config
+
+
+def _contradictions(config: Config) -> list[Mistake]:
+    return [Mistake("file", words) for words in config.contradictions()]
+
+
+def _without(data: dict[str, Any], error: ValidationError) -> Config | None:
+    """Return the configuration without what is wrong in it: the key, and where that does not help its section."""
+    rest = copy.deepcopy(data)
+    for _ in range(2):
+        for err in error.errors():
+            _cut(rest, [part for part in err["loc"] if part != "[key]"])
+        server = rest.setdefault("server", {})
+        if isinstance(server, dict):
+            server.setdefault("hostname", "unnamed.invalid")
+        try:
+            return Config.model_validate(rest)
+        except ValidationError as e:
+            error = e
+    return None
+
+
+def _cut(data: dict[str, Any], path: list[Any]) -> None:
+    """Delete the innermost key of a section that lies on the way to a mistake."""
+    inner: Any = data
+    innermost: tuple[dict[str, Any], str] | None = None
+    for part in path:
+        if isinstance(inner, dict) and part in inner:
+            innermost = inner, part
+        try:
+            inner = inner[part]
+        except (KeyError, IndexError, TypeError):
+            break
+    if innermost is not None:
+        del innermost[0][innermost[1]]
 
 
 def _merge(into: dict[str, Any], layer: Mapping[str, Any]) -> None:

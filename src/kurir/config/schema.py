@@ -5,6 +5,7 @@ Descriptions here are what ``docs/reference/configuration.md`` and ``kurir check
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -43,6 +44,15 @@ def _address(text: str) -> str:
         return str(parse_address(text))
     except AddressError as e:
         raise ValueError(str(e)) from None
+
+
+def _ip_address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError(
+            told('{text!r} is no IP address; write "192.0.2.1" or "2001:db8::1"', text=text)
+        ) from None
 
 
 def _network(text: str) -> str:
@@ -90,6 +100,7 @@ DomainName = Annotated[str, AfterValidator(_domain)]
 DomainPattern = Annotated[str, AfterValidator(_domain_pattern)]
 AddressText = Annotated[str, AfterValidator(_address)]
 Network = Annotated[str, AfterValidator(_network)]
+IpAddress = Annotated[str, AfterValidator(_ip_address)]
 Listen = Annotated[str, AfterValidator(_listen)]
 HostPort = Annotated[str, AfterValidator(_host_port)]
 RoadUrl = Annotated[str, AfterValidator(_road_url)]
@@ -114,6 +125,10 @@ class ServerSection(Section):
     postmaster: AddressText | None = Field(
         None,
         description="Who is told about the server's own troubles; default postmaster@ the first local domain.",
+    )
+    addresses: list[IpAddress] = Field(
+        [],
+        description="Public addresses of this server that it does not listen at itself (behind NAT): mail for postmaster@[address] is ours.",
     )
     playground: bool = Field(
         False, description="Keep mail for foreign domains in the sandbox; never send it."
@@ -182,12 +197,16 @@ class LimitsSection(Section):
     disk_free: Octets = Field(64 * 1024 * 1024, description="Take no mail when less is free (452).", ge=0)
 
 
+# Nobody is hurried by it: the only receiver is our own sandbox, and whoever tries it wants to see it move.
+SANDBOX_RETRY = (5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0)
+
+
 class QueueSection(Section):
     """Tries and notices."""
 
     retry: list[Seconds] = Field(
         [300, 600, 1200, 2400, 3600, 7200, 14400],
-        description="Waits between tries; the last one repeats.",
+        description="Waits between tries; the last one repeats. Where all foreign mail ends in the sandbox of a playground, seconds are the default.",
         min_length=1,
     )
     lifetime: Seconds = Field(5 * 86400, description="How long to try.", gt=0)
@@ -340,30 +359,31 @@ class Config(Section):
     )
     roads: list[RoadSection] = Field([], description="Ways out, in order; without any: direct to the MX.")
 
-    @model_validator(mode="after")
-    def _consistent(self) -> "Config":
+    @property
+    def retry(self) -> tuple[float, ...]:
+        """The waits between tries that hold: ``queue.retry``, and shorter ones where only the sandbox is tried."""
+        only_sandbox = self.server.playground and not self.roads
+        if only_sandbox and "retry" not in self.queue.model_fields_set:
+            return SANDBOX_RETRY
+        return tuple(self.queue.retry)
+
+    def contradictions(self) -> Iterator[str]:
+        """Yield what is right by itself, but not beside the rest."""
         names = [r.name for r in self.roads]
-        twice = sorted({n for n in names if names.count(n) > 1})
-        if twice:
-            raise ValueError(told("roads: the name {twice!r} is used twice", twice=twice[0]))
+        for name in sorted({n for n in names if names.count(n) > 1}):
+            yield told("roads: the name {twice!r} is used twice", twice=name)
         for i, road in enumerate(self.roads[:-1]):
             if "*" in road.senders and "*" in road.recipients:
-                raise ValueError(
-                    told(
-                        "roads: {name!r} can never be taken, because {name2!r} before it fits everything",
-                        name=self.roads[i + 1].name,
-                        name2=road.name,
-                    )
+                yield told(
+                    "roads: {name!r} can never be taken, because {name2!r} before it fits everything",
+                    name=self.roads[i + 1].name,
+                    name2=road.name,
                 )
         if isinstance(self.workers, int) and not 0 <= self.workers <= 64:
-            raise ValueError(told('workers: write 0 to 64, or "auto"'))
+            yield told('workers: write 0 to 64, or "auto"')
         local = {d for d, s in self.domains.items() if not s.relay_to}
         for alias in self.aliases:
             if alias.rpartition("@")[2] not in local:
-                raise ValueError(
-                    told(
-                        "aliases: {alias} is not in a local domain of this server (see [domains])",
-                        alias=alias,
-                    )
+                yield told(
+                    "aliases: {alias} is not in a local domain of this server (see [domains])", alias=alias
                 )
-        return self

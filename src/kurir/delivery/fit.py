@@ -25,8 +25,8 @@ class Fit:
     ascii_header: bool = False
 
 
-def fit(lease: Lease, offer: Offer, tls: TlsFacts | None, host: str) -> Fit:
-    """Return how the lease can go to a peer with that offer."""
+def fit(lease: Lease, offer: Offer, tls: TlsFacts | None, host: str, *, proven: bool) -> Fit:
+    """Return how the lease can go to a peer with that offer; `proven` as `Session.proven` says."""
     params = lease.params
     total = len(lease.trace_block) + lease.size
     if offer.size and total > offer.size:
@@ -38,7 +38,7 @@ def fit(lease: Lease, offer: Offer, tls: TlsFacts | None, host: str) -> Fit:
             f"the message has {total} octets, the server takes at most {offer.size} (5.3.4)",
         )
     if params.require_tls:
-        trouble = _require_tls(offer, tls, host)
+        trouble = _require_tls(offer, tls, host, proven=proven)
         if trouble is not None:
             return Fit((), tuple((work, trouble) for work in lease.work))
     work = lease.work
@@ -86,9 +86,9 @@ def header_needs_utf8(host: str) -> Trouble:
     )
 
 
-def _require_tls(offer: Offer, tls: TlsFacts | None, host: str) -> Trouble | None:
+def _require_tls(offer: Offer, tls: TlsFacts | None, host: str, *, proven: bool) -> Trouble | None:
     """RFC 8689 section 4.2.1: a verified certificate and a peer that promises the same, or no delivery."""
-    if tls is not None and tls.verified is None:
+    if tls is not None and not proven:
         why = tls.why_not or "its certificate proves nothing"
         return Trouble(
             stage=Stage.TLS,

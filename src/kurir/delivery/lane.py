@@ -107,7 +107,7 @@ class Lane:
         tools = self._tools
         for last_try in (False, True):
             session = self._session
-            if session is None or (lease.params.require_tls and not _proven(session)):
+            if session is None or (lease.params.require_tls and not session.proven):
                 await self.finish()
                 opened = await self._open(lease)
                 if opened is None:
@@ -170,7 +170,3 @@ class Lane:
             most = min(most, session.offer.messages)
         if session.used >= most:
             await self.finish()
-
-
-def _proven(session: Session) -> bool:
-    return session.tls is not None and session.tls.verified is not None

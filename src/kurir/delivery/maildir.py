@@ -65,7 +65,7 @@ def token(number: int, index: int, accepted_at: float, sha256: bytes) -> str:
 
 
 def front(reverse_path: Address | None, recipient: Address) -> bytes:
-    """Return the fields that final delivery puts in front (RFC 5321 section 4.4)."""
+    """Return the fields that final delivery puts in front (RFC 5321 section 4.4, RFC 9228)."""
     return_path = str(reverse_path) if reverse_path else ""
     return f"Return-Path: <{return_path}>\r\nDelivered-To: {recipient}\r\n".encode()
 

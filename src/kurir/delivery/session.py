@@ -127,10 +127,11 @@ def broken(event: PeerBroke, stage: Stage, host: str = "", tls: TlsFacts | None 
 class Session:
     """A connection that has said hello, with its client state machine.
 
-    `host` is ``"mx1.example.org[192.0.2.1]:25"``.  `used` counts the transactions so far.
+    `host` is ``"mx1.example.org[192.0.2.1]:25"``.  `used` counts the transactions so far.  `inside` says that the
+    peer is a door of this server itself, found by its path: nobody else can stand there, whatever it shows.
     """
 
-    __slots__ = ("client", "clock", "fallback", "host", "offer", "stream", "used")
+    __slots__ = ("client", "clock", "fallback", "host", "inside", "offer", "stream", "used")
 
     def __init__(self, stream: Stream, client: Client, host: str, clock: Clock) -> None:
         self.stream = stream
@@ -139,12 +140,19 @@ class Session:
         self.clock = clock
         self.offer = Offer()
         self.fallback = False
+        self.inside = False
         self.used = 0
 
     @property
     def tls(self) -> TlsFacts | None:
         """How the connection is protected."""
         return self.stream.tls
+
+    @property
+    def proven(self) -> bool:
+        """Whether the connection is encrypted to a peer that is known to be the right one (RFC 8689 section 4.2.1)."""
+        tls = self.tls
+        return tls is not None and (self.inside or tls.verified is not None)
 
     def flush(self) -> None:
         """Write what the client has queued, in one piece."""

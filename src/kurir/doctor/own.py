@@ -11,9 +11,10 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from msgspec import structs
 
 from kurir.model import Finding, Severity
-from kurir.net import DnsStatus, Resolver, parse_bind
+from kurir.net import BindSpec, DnsStatus, Resolver, parse_bind
 
 BANNER_SECONDS = 5.0
 EXPIRES_SOON_DAYS = 14
@@ -32,13 +33,27 @@ class Place:
 
 
 def ports(places: Sequence[Place], *, running: bool) -> list[Finding]:
-    """Connect to each of our own places and look for our greeting."""
-    return [_port(place, running) for place in places]
+    """Connect to each of our own places and look for our greeting: one finding for a door, where all its places agree."""
+    doors: dict[tuple[str, str], list[tuple[str, Finding]]] = {}
+    for place in places:
+        bind = parse_bind(place.spec)
+        port = bind.path or str(bind.port)
+        doors.setdefault((place.listener, port), []).append((bind.host, _port(place, bind, port, running)))
+    return [finding for found in doors.values() for finding in _of_door(found)]
 
 
-def _port(place: Place, running: bool) -> Finding:
-    bind = parse_bind(place.spec)
-    port = bind.path or str(bind.port)
+def _of_door(found: list[tuple[str, Finding]]) -> list[Finding]:
+    """Merge what holds for each address family; where they differ, name the address of each."""
+    first = found[0][1]
+    if len({(f.severity, f.key) for _, f in found}) == 1:
+        evidence = "; ".join(dict.fromkeys(f.evidence for _, f in found if f.evidence))
+        return [structs.replace(first, evidence=evidence)]
+    return [
+        structs.replace(f, values={**f.values, "port": f"{f.values['port']} ({host})"}) for host, f in found
+    ]
+
+
+def _port(place: Place, bind: BindSpec, port: str, running: bool) -> Finding:
     values = {"port": port, "listener": place.listener}
     wildcard = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
     try:
@@ -47,8 +62,10 @@ def _port(place: Place, running: bool) -> Finding:
         severity = Severity.RED if running else Severity.YELLOW
         return Finding(check="ports", severity=severity, key="port_closed", values=values, evidence=str(e))
     except OSError as e:
-        return Finding(check="ports", severity=Severity.GREY, key="untested",
-                       values={"check": f"port {port}", "detail": str(e)}, evidence=str(e))  # fmt: skip
+        values["detail"] = e.strerror or str(e)
+        return Finding(
+            check="ports", severity=Severity.GREY, key="port_untested", values=values, evidence=str(e)
+        )
     if not running or (place.banner and not said.startswith("220")):
         return Finding(check="ports", severity=Severity.RED, key="port_in_use", values=values, evidence=said)
     return Finding(check="ports", severity=Severity.GREEN, key="port_listening", values=values, evidence=said)
@@ -72,8 +89,13 @@ def _greeting(address: str | tuple[str, int], banner: bool) -> str:
         return said
 
 
-def certificate(certificate_file: Path, key_file: Path, name: str, *, own: bool, now: float) -> list[Finding]:
-    """Look at the certificate that is shown: names, dates, key; `own` marks one of our own authority."""
+def certificate(
+    certificate_file: Path, key_file: Path, name: str, *, own: bool, now: float, playground: bool = False
+) -> list[Finding]:
+    """Look at the certificate that is shown: names, dates, key.
+
+    `own` marks one of our own authority, which is what a playground should have.
+    """
     values = {"name": name, "file": str(certificate_file)}
     try:
         leaf = x509.load_pem_x509_certificates(certificate_file.read_bytes())[0]
@@ -100,6 +122,9 @@ def certificate(certificate_file: Path, key_file: Path, name: str, *, own: bool,
         ]
     if left.days < EXPIRES_SOON_DAYS:
         return [_finding("certificate", Severity.YELLOW, "certificate_expires", values)]
+    if own and playground:
+        values["file"] = str(certificate_file.with_name("ca.pem"))
+        return [_finding("certificate", Severity.GREEN, "certificate_playground", values)]
     if own:
         return [_finding("certificate", Severity.YELLOW, "certificate_self_made", values)]
     return [_finding("certificate", Severity.GREEN, "certificate_ok", values)]
@@ -135,7 +160,8 @@ def disk(folder: Path, low: int) -> list[Finding]:
     try:
         free, inodes = shutil.disk_usage(folder).free, os.statvfs(folder)
     except OSError as e:
-        return [_finding("disk", Severity.GREY, "untested", {"check": "disk", "detail": str(e)})]
+        detail = e.strerror or str(e)
+        return [_finding("disk", Severity.GREY, "disk_untested", {"folder": str(folder), "detail": detail})]
     values = {"folder": str(folder), "free": f"{free / 1e6:.0f} MB", "limit": f"{low / 1e6:.0f} MB"}
     found = []
     if free < low:
@@ -160,9 +186,7 @@ def permissions(folder: Path, secret: Sequence[Path]) -> list[Finding]:
     if os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         found.append(_finding("files", Severity.GREEN, "state_ok", values))
     else:
-        found.append(
-            _finding("files", Severity.RED, "state_forbidden", {**values, "detail": "no permission"})
-        )
+        found.append(_finding("files", Severity.RED, "state_forbidden", values))
     return found
 
 

@@ -6,7 +6,15 @@ SCRAM's own proof) -> `LoginBrake.succeeded` / ``failed``.  A recipient goes: `D
 SMTP; clocks, randomness and threads are passed in.
 """
 
-from .accounts import AccountError, MadeAccount, make_account, may_send_as, rehashed
+from .accounts import (
+    REPORTS,
+    AccountError,
+    MadeAccount,
+    make_account,
+    may_send_as,
+    may_send_reports,
+    rehashed,
+)
 from .brake import ConnectionBrake, LoginBrake, is_within, network_of, plain_address
 from .directory import ALIAS_LOOP, Directory
 from .passwords import Checked, Login, Passwords, RandomBytes, generate_password, prepare, scram_verifier
@@ -22,6 +30,7 @@ from .settings import (
 
 __all__ = [
     "ALIAS_LOOP",
+    "REPORTS",
     "Account",
     "AccountError",
     "AccountStore",
@@ -45,6 +54,7 @@ __all__ = [
     "is_within",
     "make_account",
     "may_send_as",
+    "may_send_reports",
     "network_of",
     "plain_address",
     "prepare",

@@ -17,6 +17,10 @@ MIN_PASSWORD = 8
 """Characters of a chosen password (NIST SP 800-63B section 3.1.1.2)."""
 
 
+REPORTS = "<>"
+"""Among an account's addresses: it is a mail server that hands in its reports (RFC 5321 section 4.5.5) under any From."""
+
+
 class AccountError(ValueError):
     """The account cannot be made so: `str(error)` says why, in words for a person."""
 
@@ -94,6 +98,8 @@ def _names(name: str, addresses: Iterable[str]) -> tuple[str, tuple[str, ...]]:
 
 
 def _address_text(text: str) -> str:
+    if text == REPORTS:
+        return REPORTS
     try:
         if text.startswith("*@"):
             return f"*@{normalise_domain(text[2:])}"
@@ -114,3 +120,12 @@ def may_send_as(account: Account, address: Address, *, separator: str = "+") -> 
         return True
     local, found, _ = address.local.lower().partition(separator) if separator else ("", "", "")
     return bool(found and local) and f"{local}@{address.domain}" in account.addresses
+
+
+def may_send_reports(account: Account) -> bool:
+    """Whether messages of the account with the empty reverse-path may name anybody as From.
+
+    The empty reverse-path is everybody's (a notice of a mail program has it), but the From of such a message is the
+    account's own.  A server that sends through us as its smarthost writes ``MAILER-DAEMON@`` its own name there.
+    """
+    return REPORTS in account.addresses

@@ -69,7 +69,8 @@ class Directory:
         s = self.settings
         if not address.domain or address.domain in s.literals:
             if not s.default_domain:
-                return Resolution(kind, (), "")
+                named = s.postmaster if address.local.lower() == "postmaster" else None
+                return Resolution(kind, (named,) if named else (), "postmaster" if named else "")
             address = Address(address.local, s.default_domain)
         return self._local(address)
 

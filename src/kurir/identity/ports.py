@@ -13,7 +13,7 @@ class Account:
     """Somebody who may log in.
 
     `name` is what is typed as user name, an address as a rule.  `addresses` are what it may send as:
-    full addresses or ``*@domain``.  `password_hash` is an argon2id encoded hash; `scram` the
+    full addresses or ``*@domain``, and ``<>`` for a server's reports.  `password_hash` is an argon2id encoded hash; `scram` the
     SCRAM-SHA-256 verifier (``iterations, salt, stored_key, server_key``) where one is kept.
     """
 

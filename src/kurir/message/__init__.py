@@ -10,7 +10,7 @@ that a poorer next hop needs.  `compose` writes the few messages that are Kurir'
 from . import compose
 from .addresses import AddressProblem, Mailbox, MailboxList, parse_mailboxes
 from .compose import HeaderInjection, compose_text
-from .dates import format_date, parse_date
+from .dates import format_date
 from .eightbit import (
     ConversionPlan,
     Converted,
@@ -27,7 +27,6 @@ from .mime import MimeParser, MimeProblem
 from .received import (
     HopLimits,
     count_received,
-    delivered_to,
     loop_reason,
     own_passes,
     received_field,
@@ -67,7 +66,6 @@ __all__ = [
     "convert_chunks",
     "count_received",
     "decode_text",
-    "delivered_to",
     "disarm",
     "facts_of",
     "find_header_end",
@@ -75,7 +73,6 @@ __all__ = [
     "has_long_line",
     "loop_reason",
     "own_passes",
-    "parse_date",
     "parse_mailboxes",
     "plan_conversion",
     "prepare",

@@ -1,7 +1,6 @@
 """Trace fields: what Kurir writes in front of a message, and what it reads there to see a loop.
 
-`Received:` after RFC 5321 section 4.4 with the protocol words of RFC 3848, `Return-Path:` (same section) and
-`Delivered-To:` (RFC 9228) at the final delivery.  Nothing that a peer sent gets in unwashed: no value can end the
+`Received:` after RFC 5321 section 4.4 with the protocol words of RFC 3848, and `Return-Path:` (same section).  Nothing that a peer sent gets in unwashed: no value can end the
 line, close a comment or pose as another clause.
 """
 
@@ -21,7 +20,6 @@ _FOREIGN = re.compile(r"[^A-Za-z0-9.:_+=/\[\]-]")
 _CONTROL = re.compile("[\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _BY = re.compile(rb"(?:\A|[ \t)])by[ \t]++([^ \t();]++)", re.IGNORECASE)
 _COMMENT = re.compile(rb"\([^()]*+\)")
-_ANGLES = re.compile(rb"<?([^<>]*+)>?")
 
 _MAX_NAME = 255
 
@@ -83,11 +81,6 @@ def return_path(reverse_path: Address | None) -> bytes:
     return f"Return-Path: <{_washed(str(reverse_path)) if reverse_path else ''}>\r\n".encode()
 
 
-def delivered_to(recipient: Address) -> bytes:
-    """Return the ``Delivered-To:`` field: proof, should the message come back, that it was here (RFC 9228)."""
-    return f"Delivered-To: {_washed(str(recipient))}\r\n".encode()
-
-
 def count_received(head: Headers) -> int:
     """Return how many servers the message says it has passed."""
     return len(head.named(b"Received"))
@@ -103,13 +96,8 @@ def own_passes(head: Headers, by: str) -> int:
     return passes
 
 
-def loop_reason(
-    head: Headers, by: str, *, delivering_to: Address | None = None, limits: HopLimits | None = None
-) -> str | None:
-    """Return in plain words why the message runs in a circle, or None (RFC 5321 section 6.3; answer 554 5.4.6).
-
-    `delivering_to` is the mailbox it is about to be stored in: a message that was stored there before is looping.
-    """
+def loop_reason(head: Headers, by: str, *, limits: HopLimits | None = None) -> str | None:
+    """Return in plain words why the message runs in a circle, or None (RFC 5321 section 6.3; answer 554 5.4.6)."""
     limits = limits or HopLimits()
     hops = count_received(head)
     if hops > limits.received:
@@ -117,10 +105,4 @@ def loop_reason(
     own = own_passes(head, by)
     if own > limits.own:
         return f"the message has passed this server {own} times; {limits.own} are allowed"
-    if delivering_to is not None:
-        text = _washed(str(delivering_to)).lower().encode()
-        for value in head.all(b"Delivered-To"):
-            m = _ANGLES.fullmatch(value)
-            if m and m[1].strip().lower() == text:
-                return f"the message was delivered to {delivering_to} before"
     return None

@@ -54,6 +54,7 @@ class Cause(str, Enum):
     NO_PTR = "no_ptr"
     RELAY_DENIED = "relay_denied"
     AUTH_FAILED = "auth_failed"
+    LOGIN_BRAKED = "login_braked"
     AUTH_REQUIRED = "auth_required"
     SENDER_NOT_YOURS = "sender_not_yours"
     SENDER_REJECTED = "sender_rejected"

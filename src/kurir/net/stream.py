@@ -20,7 +20,6 @@ from .ports import Endpoint, NetError
 from .tls import ClientTls, ServerTls, describe_tls_error, server_end_point, session_facts
 
 READ_HIGH = 256 * 1024  # octets buffered before reading pauses
-READ_LOW = 64 * 1024  # and below which it resumes
 WRITE_HIGH = 64 * 1024  # octets unsent before `drain` waits
 HANDSHAKE_SECONDS = 10.0
 CLOSE_SECONDS = 5.0  # flushing the last bytes

@@ -204,7 +204,13 @@ class Dialogue:
             )
             self._answer(refusal)
             return
-        self._transaction = Transaction(event, self._client, self._desk.directory, self._desk.settings)
+        self._transaction = Transaction(
+            event,
+            self._client,
+            self._desk.directory,
+            self._desk.settings,
+            literal_of(self._stream.local.host),
+        )
         self._answer(replies.SENDER_OK)
 
     def _refuse_sender(self, event: e.MailFrom) -> Reply | None:
@@ -380,6 +386,14 @@ def protocol_word(*, lmtp: bool, extended: bool, tls: bool, auth: bool) -> str:
     if not lmtp and not extended:
         return "SMTP"
     return ("LMTP" if lmtp else "ESMTP") + ("S" if tls else "") + ("A" if auth else "")
+
+
+def literal_of(host: str) -> str:
+    """Return an IP address as the domain of a mailbox (RFC 5321 section 4.1.3); "" for a unix socket."""
+    address = plain_address(host)
+    if address is None:
+        return ""
+    return f"[{address}]" if address.version == 4 else f"[IPv6:{address.compressed}]"
 
 
 def _text(event: e.MailFrom) -> str:

@@ -53,7 +53,7 @@ CAUSES: dict[Reply, Cause] = {
     WRONG_CREDENTIALS: Cause.AUTH_FAILED,
     ACCOUNT_DISABLED: Cause.DISABLED_USER,
     LOGIN_BUSY: Cause.BUSY,
-    TOO_MANY_LOGINS: Cause.RATE_LIMITED,
+    TOO_MANY_LOGINS: Cause.LOGIN_BRAKED,
     RELAY_DENIED: Cause.RELAY_DENIED,
     SENDER_ROUTING: Cause.RELAY_DENIED,
     UNKNOWN_USER: Cause.UNKNOWN_USER,
@@ -74,6 +74,7 @@ CAUSES: dict[Reply, Cause] = {
     SESSION_OVER: Cause.TIMEOUT,
     SHUTTING_DOWN: Cause.SHUTDOWN,
     TOO_BUSY: Cause.BUSY,
+    framing.TOO_MANY_LOGINS: Cause.LOGIN_BRAKED,
 }
 """What a refusal of ours means in the closed list of causes."""
 

@@ -1,6 +1,6 @@
 """What our own people hand in is completed, and leaves only under their own names (RFC 6409 sections 6 and 8)."""
 
-from kurir.identity import Account, may_send_as
+from kurir.identity import Account, may_send_as, may_send_reports
 from kurir.message.headers import scan
 from kurir.message.limits import HeaderLimits
 from kurir.message.submission import Edits, prepare
@@ -28,9 +28,10 @@ def complete(
     `account` None is a program on this machine (local door): any From is right, a missing one is the
     reverse-path.
     """
+    a_report = account is not None and reverse_path is None and may_send_reports(account)
 
     def owns(address: Address) -> bool:
-        return account is None or may_send_as(account, address, separator=separator)
+        return account is None or a_report or may_send_as(account, address, separator=separator)
 
     return prepare(
         scan(head, limits),

@@ -15,6 +15,9 @@ from . import replies
 from .relay import Client, Grant, may_relay
 from .settings import ReceptionSettings, Role
 
+BARE_POSTMASTER = Address("postmaster", "")
+"""What ``postmaster@[our address]`` means: nobody who can reach us is kept from telling us so (RFC 5321 section 4.5.1)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
@@ -31,6 +34,7 @@ class Transaction:
     __slots__ = (
         "_client",
         "_directory",
+        "_here",
         "_seen",
         "_settings",
         "params",
@@ -40,8 +44,14 @@ class Transaction:
     )
 
     def __init__(
-        self, mail: MailFrom, client: Client, directory: Directory, settings: ReceptionSettings
+        self,
+        mail: MailFrom,
+        client: Client,
+        directory: Directory,
+        settings: ReceptionSettings,
+        here: str = "",
     ) -> None:
+        """`here` is the address that the client has reached us at, as a literal."""
         self.reverse_path: Address | None = mail.reverse_path
         self.params: MailParams = mail.params
         self.typed: list[Address] = []
@@ -49,11 +59,14 @@ class Transaction:
         self._client = client
         self._directory = directory
         self._settings = settings
+        self._here = here
         self._seen: set[tuple[str, str]] = set()
 
     def rule(self, wanted: Recipient) -> Ruling:
         """Decide one forward-path."""
         address = wanted.address
+        if self._here and address.domain == self._here and address.local.lower() == "postmaster":
+            address = BARE_POSTMASTER
         kind = self._directory.kind(address.domain)
         grant = may_relay(self._client, kind)
         if not grant.allowed:

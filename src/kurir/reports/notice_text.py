@@ -12,7 +12,7 @@ from kurir.message.dates import format_date
 from kurir.message.words import disarm
 from kurir.model import Cause, OutcomeKind, encode_id
 from kurir.queue.asks import NoticeReason, NoticeWork
-from kurir.trace import Catalogue, Teller
+from kurir.trace import Catalogue, Teller, say_noted
 
 from .settings import Lang, ReportSettings
 from .statuses import ACTIONS
@@ -117,7 +117,7 @@ def _one(reason: NoticeReason, settings: ReportSettings, explain: Explain, lang:
             domain=address.domain,
             host=host,
             reply=str(said) if said else "",
-            detail=outcome.detail,
+            detail=say_noted(outcome.detail, lang),
         )
         lines += _explained(reason, sentence, explain, lang)
         if said is not None:
@@ -126,7 +126,12 @@ def _one(reason: NoticeReason, settings: ReportSettings, explain: Explain, lang:
             lines += [f"  {disarm(label)}:", f'    "{disarm(str(said)[: settings.max_reply])}"']
         elif outcome.detail:
             lines.append(
-                _wrapped(disarm(f"{_say(lang, 'word.detail')}: {outcome.detail[: settings.max_reply]}"), "  ")
+                _wrapped(
+                    disarm(
+                        f"{_say(lang, 'word.detail')}: {say_noted(outcome.detail, lang)[: settings.max_reply]}"
+                    ),
+                    "  ",
+                )
             )
         if outcome.possibly_delivered:
             lines.append(_wrapped(_say(lang, "word.twice"), "  "))

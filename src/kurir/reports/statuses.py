@@ -38,6 +38,7 @@ DETAILS: dict[Cause, str] = {
     Cause.NO_PTR: "7.25",
     Cause.RELAY_DENIED: "7.1",
     Cause.AUTH_FAILED: "7.8",  # RFC 4954
+    Cause.LOGIN_BRAKED: "7.0",
     Cause.AUTH_REQUIRED: "7.0",
     Cause.SENDER_NOT_YOURS: "7.1",
     Cause.SENDER_REJECTED: "1.8",

@@ -6,7 +6,7 @@ both languages.  Mail for the domains in `early_doors` is to be routed to socket
 """
 
 from .rolebook import roles_help
-from .roles import Part, parse_part, part_of
+from .roles import Part, near_part, parse_part, part_of
 from .server import SandboxServer, early_doors
 from .settings import SandboxSettings
 from .store import Captured, SandboxStore
@@ -18,6 +18,7 @@ __all__ = [
     "SandboxSettings",
     "SandboxStore",
     "early_doors",
+    "near_part",
     "parse_part",
     "part_of",
     "roles_help",

@@ -14,6 +14,7 @@ door of their own stands for each (`EARLY_PARTS`).  Whatever is no part captures
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import Enum
 
 from kurir.model import Address, Reply
@@ -180,3 +181,42 @@ def part_of(address: Address) -> Part | None:
     if part is None and address.domain.endswith(EARLY_SUFFIX):
         part = parse_part(address.domain.removesuffix(EARLY_SUFFIX))
     return part
+
+
+_WORDS = ("code", "defer", "hang", "drop", "garbage", "half", "slow", "bounce", "later", "notls", "brokentls",
+          *(step.value for step in Step))  # fmt: skip
+_EXAMPLES = {
+    "code": "code-550-rcpt",
+    "defer": "defer-3",
+    "slow": "slow-5s",
+}  # parts that need more than their name
+_LIKENESS = 0.7  # of two words, as difflib counts it
+_LONG_LIKENESS = 0.85  # of an address that is one word: "hank" is a name
+
+
+def near_part(address: Address) -> Address | None:
+    """Return the part that a recipient was probably meant to play where it plays none: ``defr-2`` is ``defer-2``.
+
+    None where it plays one, or looks like an ordinary address.
+    """
+    if part_of(address) is not None:
+        return None
+    local = _corrected(address.local)
+    if local is not None:
+        return Address(local, address.domain)
+    if address.domain.endswith(EARLY_SUFFIX):
+        label = address.domain.removesuffix(EARLY_SUFFIX)
+        close = get_close_matches(label, EARLY_PARTS, 1, _LIKENESS)
+        return Address(address.local, close[0] + EARLY_SUFFIX) if close else None
+    return None
+
+
+def _corrected(local: str) -> str | None:
+    text = re.sub(r"^([a-z]+)[ _.]?(?=[0-9])", r"\1-", local.lower().partition("+")[0].replace("_", "-"))
+    words = text.split("-")
+    likeness = _LIKENESS if len(words) > 1 else _LONG_LIKENESS
+    right = [(get_close_matches(w, _WORDS, 1, likeness) or [w])[0] if w.isalpha() else w for w in words]
+    corrected = "-".join(right)
+    if parse_part(corrected) is not None:
+        return corrected
+    return _EXAMPLES.get(right[0]) if len(words) > 1 or words[0] in _EXAMPLES else None

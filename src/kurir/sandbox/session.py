@@ -95,6 +95,7 @@ class Session:
                 hostname=stage.hostname,
                 max_size=stage.settings.max_size,
                 offer_starttls=offer,
+                offer_requiretls=True,
                 max_text_line=0,
             )
         )

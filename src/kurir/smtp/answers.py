@@ -1,11 +1,8 @@
 """What a `Client` tells its driver."""
 
-import re
 from dataclasses import dataclass, field
 
 from kurir.model import Reply
-
-_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,29 +14,6 @@ class PeerExtensions:
 
     def __contains__(self, keyword: str) -> bool:
         return keyword in self.keywords
-
-    @property
-    def rcpt_max(self) -> int | None:
-        """How many recipients the peer takes in one transaction, where it says so (RFC 9422 section 4)."""
-        return self._limit("RCPTMAX")
-
-    @property
-    def mail_max(self) -> int | None:
-        """How many transactions the peer takes in one session, where it says so (RFC 9422 section 4)."""
-        return self._limit("MAILMAX")
-
-    @property
-    def max_size(self) -> int | None:
-        """The largest message the peer takes, in octets, where it says so (RFC 1870 section 4)."""
-        value = self.keywords.get("SIZE", ())
-        return int(value[0]) or None if value and _NUMBER.fullmatch(value[0]) else None
-
-    def _limit(self, name: str) -> int | None:
-        for item in self.keywords.get("LIMITS", ()):
-            key, _, value = item.partition("=")
-            if key.upper() == name and _NUMBER.fullmatch(value):
-                return int(value) or None
-        return None
 
 
 def parse_extensions(reply: Reply) -> PeerExtensions:

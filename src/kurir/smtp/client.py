@@ -167,10 +167,6 @@ class Client:
         """Queue the answer to a challenge."""
         self._say(Awaits.AUTH, b2a_base64(data, newline=False) + b"\r\n")
 
-    def auth_cancel(self) -> None:
-        """Queue the end of an exchange that we do not want to finish; `AuthDone` follows."""
-        self._say(Awaits.AUTH, b"*\r\n")
-
     def transaction(self, envelope: Envelope, size: int | None) -> None:
         """Queue MAIL, RCPT... and DATA (or BDAT): pipelined where offered, one by one elsewhere.
 

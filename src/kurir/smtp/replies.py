@@ -7,7 +7,6 @@ _of = Reply.of
 # -- done ---------------------------------------------------------------------------------------------
 OK = _of(250, "2.0.0", "OK")
 RESET = _of(250, "2.0.0", "Forgotten")
-GO_AHEAD = _of(354, None, "Send the message, end with <CRLF>.<CRLF>")  # RFC 5321 section 4.1.1.4
 
 # -- framing (RFC 5321 sections 2.3.8, 4.1.1.4, 4.5.3.1) --------------------------------------------------
 LINE_TOO_LONG = _of(500, "5.5.2", "Command line too long")
@@ -62,7 +61,6 @@ AUTH_DONE = _of(503, "5.5.1", "You are already authenticated")
 AUTH_SYNTAX = _of(501, "5.5.4", "Syntax: AUTH mechanism [initial-response]")
 AUTH_MECHANISM = _of(504, "5.5.4", "Mechanism not offered")
 AUTH_BAD_BASE64 = _of(501, "5.5.2", "That is not base64")
-AUTH_LINE_TOO_LONG = _of(500, "5.5.6", "Response too long")  # RFC 4954 section 4
 AUTH_CANCELLED = _of(501, "5.0.0", "Authentication cancelled")
 
 # -- the end of patience, and of the session -------------------------------------------------------------

@@ -87,6 +87,9 @@ LAST_IN_GROUP = frozenset({b"EHLO", b"HELO", b"LHLO", b"DATA", b"STARTTLS", b"AU
 # Commands whose line may exceed RFC 5321's 512 octets: parameters, long names (answered 501), base64.
 PARAMETER_COMMANDS = frozenset({b"MAIL", b"RCPT", b"AUTH", b"XCLIENT", b"EHLO", b"HELO", b"LHLO"})
 
+# Commands that carry a message: a door that asks for a login takes them behind it only (RFC 6409 section 4.3).
+MAIL_COMMANDS = frozenset({b"MAIL", b"RCPT", b"DATA", b"BDAT"})
+
 # Commands that bring no message nearer; so many of them in a row are no mail client.
 IDLE_COMMANDS = frozenset({b"EHLO", b"HELO", b"LHLO", b"RSET", b"NOOP", b"HELP", b"VRFY"})
 

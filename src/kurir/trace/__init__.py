@@ -7,7 +7,7 @@ became a message is told by `observation_text` and `observation_json`.
 """
 
 from .bounce import Kind as WhyKind
-from .explain import Catalogue, Lang, Sentence, Side, language, say_told, side_of
+from .explain import Catalogue, Lang, Sentence, Side, language, say_noted, say_told, side_of
 from .facts import MessageFacts, RecipientFacts
 from .observations import observation_json, observation_text
 from .page import render_text
@@ -44,6 +44,7 @@ __all__ = [
     "observation_json",
     "observation_text",
     "render_text",
+    "say_noted",
     "say_told",
     "side_of",
     "summary",

@@ -10,7 +10,7 @@ from datetime import UTC, tzinfo
 
 from kurir.model import Observation
 
-from .explain import Catalogue, Lang, units
+from .explain import Catalogue, Lang, say_noted, units
 from .story_json import reply_json
 from .telling import Teller
 from .timeline import protection_of
@@ -24,7 +24,7 @@ def observation_text(observation: Observation, lang: Lang, zone: tzinfo = UTC) -
         sentence = _sentence(observation, catalogue, lang)
         parts.append(sentence[0])
     if observation.detail:
-        parts.append(catalogue.text(lang, "observed.detail", detail=observation.detail.rstrip(".")) + ".")
+        parts.append(catalogue.text(lang, "observed.detail", detail=_detail(observation, lang)) + ".")
     if observation.reply is not None:
         parts.append(
             f"{catalogue.text(lang, 'observed.we_said')} {catalogue.fill(lang, '{reply}', {'reply': observation.reply})}"
@@ -78,7 +78,11 @@ def _sentence(observation: Observation, catalogue: Catalogue, lang: Lang) -> tup
         recipient=observation.recipient,
         sender=observation.sender,
         account=observation.account,
-        detail=observation.detail.rstrip("."),
+        detail=_detail(observation, lang),
         domain=observation.recipient.rpartition("@")[2],
     )
     return sentence.what, sentence.todo
+
+
+def _detail(observation: Observation, lang: Lang) -> str:
+    return say_noted(observation.detail.rstrip("."), lang)

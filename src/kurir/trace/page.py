@@ -49,6 +49,8 @@ class _Page:
             ("size", self._teller.size(message.size)),
             ("accepted", self._teller.moment(message.accepted_at)),
         ]
+        if message.require_tls:
+            rows.append(("demands", say("ui.trace.require_tls")))
         column = max(len(say(f"ui.trace.{key}")) for key, _ in rows) + 2
         for key, value in rows:
             label = say(f"ui.trace.{key}").ljust(column)
@@ -97,7 +99,7 @@ class _Page:
         if step.reply is None and step.decided_by is not None and step.host and step.cause is not Cause.OK:
             notes.append(say("step.no_reply"))
         if step.detail:
-            notes.append(say("step.detail", detail=step.detail))
+            notes.append(say("step.detail", detail=teller.noted(step.detail)))
         if step.next_at is not None:
             notes.append(say("step.next", time=teller.moment(step.next_at)))
         if step.reply is not None:

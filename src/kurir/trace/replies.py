@@ -95,6 +95,7 @@ _ACTIONS: MappingProxyType[Cause, tuple[Action, Action]] = MappingProxyType(
         Cause.NO_PTR: (_A.FIX_DNS, _A.FIX_DNS),
         Cause.RELAY_DENIED: (_A.ASK_ADMIN, _A.ASK_ADMIN),
         Cause.AUTH_FAILED: (_A.FIX_LOGIN, _A.FIX_LOGIN),
+        Cause.LOGIN_BRAKED: (_A.FIX_LOGIN, _A.FIX_LOGIN),
         Cause.AUTH_REQUIRED: (_A.FIX_LOGIN, _A.FIX_LOGIN),
         Cause.SENDER_NOT_YOURS: (_A.FIX_SENDER, _A.FIX_SENDER),
         Cause.SENDER_REJECTED: (_A.FIX_SENDER, _A.FIX_SENDER),

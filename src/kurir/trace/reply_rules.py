@@ -72,8 +72,13 @@ PROVIDERS: tuple[Rule, ...] = (
     _rule(
         Cause.TOO_MANY_RECIPIENTS, r"multiple destination domains", codes=(451,), final=False, retry_after=60
     ),
-    _rule(Cause.RATE_LIMITED, r"too many login", codes=(454,), final=False, retry_after=3600),
-    _rule(Cause.AUTH_FAILED, r"", codes=(534, 535)),
+    _rule(Cause.RATE_LIMITED, r"too many login attempts", codes=(454,), final=False, retry_after=3600),
+    _rule(Cause.AUTH_FAILED, r"", codes=(534, 535), enhanced=r"(?!7\.13$)"),
+    # These codes speak of the command itself (RFC 5321 section 4.2.2); with 5.5.x (RFC 3463) nothing else is left
+    _rule(Cause.PROTOCOL_ERROR, r"", codes=(500, 502, 503, 504, 555), enhanced=r"5\.[01246]$"),
+    _rule(
+        Cause.PROTOCOL_ERROR, r"syntax|utf-8|argument|parameter|command", codes=(501,), enhanced=r"5\.[124]$"
+    ),
     # A well-known patch of qmail: either address is on the site's own list
     _rule(Cause.SENDER_REJECTED, r"you are sending to/from an address that has been blacklisted"),
     # cPanel's text for mail that its router could not place anywhere
@@ -169,6 +174,7 @@ FIRM: MappingProxyType[str, Cause] = MappingProxyType(
         "2.2": Cause.MAILBOX_FULL,
         "2.3": Cause.TOO_LARGE,
         "3.4": Cause.TOO_LARGE,
+        "3.5": Cause.REMOTE_FAULT,
         "4.6": Cause.LOOP,
         "5.3": Cause.TOO_MANY_RECIPIENTS,
         "6.7": Cause.NEEDS_SMTPUTF8,
@@ -210,7 +216,6 @@ WEAK: MappingProxyType[str, Cause] = MappingProxyType(
         "3.0": Cause.REMOTE_FAULT,
         "3.1": Cause.BUSY,
         "3.2": Cause.BUSY,
-        "3.5": Cause.REMOTE_FAULT,
         "4.0": Cause.UNREACHABLE,
         "4.1": Cause.UNREACHABLE,
         "4.2": Cause.CONNECTION_LOST,

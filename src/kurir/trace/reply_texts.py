@@ -85,15 +85,19 @@ TEXTS: tuple[TextRule, ...] = (
         r"too many recipients", r"recipients? (?:per message )?limit", r"too many (?:rcpt|destinat)",
     ),
     _any(
+        Cause.LOGIN_BRAKED,
+        r"too many (?:failed|unsuccessful|invalid|bad|wrong|incorrect) (?:log-?ins?|auth\w*|passwords?|credentials)", r"too many (?:log-?in|auth\w*|password) (?:fail|error)",
+    ),
+    _any(
         Cause.RATE_LIMITED,
         r"rate[- ]?limit", r"too many (?:concurrent |simultaneous |open |new )?(?:smtp )?(?:connections|messages from|e-?mails|mails|sessions|deliver)", r"frequency limit",
         r"sending too (?:fast|many|much)", r"unusual rate", r"at a rate", r"throttl", r"unexpected volume", r"too (?:fast|quickly|frequent)",
         r"exceed\w* .{0,30}(?:rate|connections?)", r"(?:connection|session)s? (?:rate|limit)", r"slow down", r"max(?:imum)? (?:number of )?(?:smtp )?connections",
-        r"too much mail", r"try (?:again )?(?:sending )?slower",
+        r"too much mail", r"(?:messages|mails|transactions) (?:for|in|per|on|over) (?:one|this|a) (?:connection|session)", r"try (?:again )?(?:sending )?slower",
     ),
     _any(
         Cause.BUSY,
-        r"insufficient (?:system|disk)", r"not enough (?:disk|system)", r"no space left", r"system (?:disk )?(?:is )?full", r"out of (?:disk|memory)",
+        r"disk of (?:this|the) (?:server|system|host)", r"no (?:space|room) to (?:store|keep|take) ", r"insufficient (?:system|disk)", r"not enough (?:disk|system)", r"no space left", r"system (?:disk )?(?:is )?full", r"out of (?:disk|memory)",
     ),
     _any(
         Cause.MAILBOX_FULL,
@@ -103,11 +107,13 @@ TEXTS: tuple[TextRule, ...] = (
         r"mailbox (?:size|storage|space|quota)", r"storage (?:limit|quota|space|allocation)", r"user is (?:over|out)", r"user has (?:exceeded|too many)", r"too (?:many|much) .{0,30}in (?:the |this |his )?(?:mail ?box|inbox)",
         r"maximum (?:allowed )?storage", r"disk quota", r"quota exceeded", r"mail ?box exceeds", r"mailbox .{0,20}(?:quota|exceeded)", r"would exceed", r"exceeds (?:the )?(?:allowed )?quota",
     ),
+    _any(Cause.REMOTE_FAULT, r"could not be (?:stored|saved|written|queued)", r"storage of \S{1,40} .{0,20}failed", r"something went wrong"),
+    _any(Cause.PROTOCOL_ERROR, r"too many (?:\w{1,20} )?(?:errors|commands)\b"),
     _any(
         Cause.MALFORMED,
         r"rfc ?-?(?:\(?2|\(?5)?[38]22", r"rfc ?5322", r"not rfc", r"headers? (?:error|too large|too long|is invalid|are invalid|syntax)", r"multiple .{0,40}(?:from|subject|sender|header)", r"duplicate .{0,20}header",
         r"(?:improper|illegal|invalid) (?:use of )?8-?bit", r"8-?bit (?:data|characters?) in", r"bare (?:lf|cr|linefeed|newline)", r"missing (?:or invalid )?.{0,20}(?:date|from|message-id|header)",
-        r"malformed(?! or unexpected name)", r"invalid header", r"line (?:is )?too long", r"mime[- ](?:error|format|structure|version)", r"badly formed", r"media error", r"message format",
+        r"malformed(?! or unexpected name)", r"invalid header", r"line (?:is )?too long", r"mime[- ](?:error|format|structure|version)", r"badly formed", r"(?<!mailbox )address cannot be (?:understood|parsed)", r"media error", r"message format",
     ),
     _any(
         Cause.TOO_LARGE,
@@ -137,7 +143,7 @@ TEXTS: tuple[TextRule, ...] = (
     ),
     _any(
         Cause.TLS_REQUIRED,
-        r"must issue a starttls", r"(?:starttls|tls|ssl|encryption|encrypted connection|secure connection) (?:is |was )?(?:required|mandatory|needed|enforced)", r"requires? (?:a |an |the )?(?:secure|encrypt|tls|starttls|ssl)", r"(?:offer|support|advertise)\w* (?:starttls|tls|encryption).{0,40}(?:require|must)",
+        r"must issue a starttls", r"starttls (?:command )?first", r"(?:starttls|tls|ssl|encryption|encrypted connection|secure connection) (?:is |was )?(?:required|mandatory|needed|enforced)", r"requires? (?:a |an |the )?(?:secure|encrypt|tls|starttls|ssl)", r"(?:offer|support|advertise)\w* (?:starttls|tls|encryption).{0,40}(?:require|must)",
         r"not (?:support|offer|advertis)\w* (?:starttls|tls)",
     ),
     _any(Cause.TLS_FAILED, r"starttls", r"\btls\b.{0,40}(?:fail|error|not available|handshake|negotiat|unavailable)", r"certificate", r"ssl (?:handshake|error)", r"handshake fail"),
@@ -145,7 +151,7 @@ TEXTS: tuple[TextRule, ...] = (
     _any(
         Cause.SENDER_NOT_YOURS,  # Postfix, Microsoft, Kurir: the login does not have this address
         r"not owned by (?:user|account|the )", r"send ?as ?denied", r"permissions? to send as", r"not (?:allowed|permitted|authori[sz]ed) to send as",
-        r"account may not send from",
+        r"(?:account|you) may not send (?:from|as)",
     ),
     _any(
         Cause.SENDER_REJECTED,
@@ -185,7 +191,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"recipient address rejected", r"invalid (?:final )?(?:delivery )?user", r"bad destination mailbox", r"does not exist", r"doesn't exist", r"no mail ?box", r"no longer (?:on|at|with|valid|works?|available|here|in use|exists?)", r"has moved", r"has left", r"not found in", r"there is no one", r"destinataire inv", r"unrout(?:e)?able address", r"undeliverable address", r"not listed in", r"can't (?:find|locate) (?:user|recipient|that)",
         r"does(?: not|n't) have an? \S{1,60} account", r"unknown or illegal", r"not known (?:here|at)", r"nosuchuser", r"to an? (?:invalid|unknown|nonexistent)", r"delivery to the following recipients? failed permanently", r"this address (?:no longer|is not|is no)", r"\bnot? (?:one|body) by that name", r"isn't (?:known|recognized|valid)", r"not our",
     ),
-    _any(Cause.TIMEOUT, r"timed? ?-?out", r"timeout", r"no (?:response|answer|reply)", r"not respond"),
+    _any(Cause.TIMEOUT, r"session has lasted", r"timed? ?-?out", r"timeout", r"no (?:response|answer|reply)", r"not respond"),
     _any(
         Cause.UNREACHABLE,
         r"connection refused", r"no route to host", r"unreachable", r"(?:could not|couldn't|unable to|cannot|can't|failed to|not) (?:be )?(?:connect|contact|reach|establish|open|make a connection)", r"did not accept our requests to connect", r"host is down", r"connect(?:ion)? (?:failed|attempt|to \S{1,80} failed)", r"network (?:is |was )?(?:down|error|problem)", r"connection (?:was )?(?:error|problem|failure)", r"failed to connect", r"(?:not|n't|unable) (?:been )?(?:able )?to (?:establish|connect|contact|reach)", r"no (?:valid )?hosts?\b", r"not (?:be )?reachable", r"network",

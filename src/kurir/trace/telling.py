@@ -7,7 +7,7 @@ import msgspec
 
 from kurir.model import Cause, EventKind, Fate, OutcomeKind, TlsFacts
 
-from .explain import Catalogue, Lang, Sentence, units
+from .explain import Catalogue, Lang, Sentence, say_noted, units
 from .timeline import Protection, RecipientStory, State, Step, Timeline
 
 _SANDBOX = re.compile(r"^unix:.*/run/sandbox\.[a-z0-9]+$")  # where a playground keeps its captured mail
@@ -34,6 +34,10 @@ class Teller:
     def say(self, key: str, **values: object) -> str:
         """Return a text of the catalogue, filled in."""
         return self._catalogue.text(self._lang, key, **values)
+
+    def noted(self, text: str) -> str:
+        """Return a detail or reason that this server has noted; the words of others stay as they are."""
+        return say_noted(text, self._lang)
 
     def moment(self, at: float) -> str:
         """Return a time in words."""
@@ -64,7 +68,7 @@ class Teller:
     def protection(self, protection: Protection, tls: TlsFacts | None = None) -> str:
         """Return how a hop was protected, in words."""
         if protection is Protection.ENCRYPTED and tls and tls.why_not:
-            return self.say("protection.encrypted_why", why=tls.why_not)
+            return self.say("protection.encrypted_why", why=self.noted(tls.why_not))
         return self.say(f"protection.{protection.value}")
 
     def arrival(self, timeline: Timeline) -> str:
@@ -80,12 +84,16 @@ class Teller:
             return self._accepted(timeline)
         if step.result is None:
             return self.say(
-                f"event.{step.kind.value}", by=step.by, reason=_bare(step.reason), to=_told(step, timeline)
+                f"event.{step.kind.value}",
+                by=step.by,
+                reason=_bare(self.noted(step.reason)),
+                to=_told(step, timeline),
             )
         if step.possibly_delivered:
             return self.say("step.possibly_delivered")
+        sealed = step.result is OutcomeKind.CAPTURED and step.tls and timeline.message.require_tls
         return self.say(
-            _RESULTS[step.result],
+            "step.captured_sealed" if sealed else _RESULTS[step.result],
             host=self.host(step.host),
             protection=self.protection(step.protection or Protection.NONE, step.tls),
             cause=self.label(step.cause),
@@ -128,9 +136,9 @@ class Teller:
             recipient=str(story.facts.address),
             domain=story.facts.address.domain,
             host=self.host(attempt.host) if attempt else "",
-            detail=_bare(step.detail) if step else "",
+            detail=_bare(self.noted(step.detail)) if step else "",
             by=step.by if step else "",
-            reason=_bare(story.facts.held or (step.reason if step else "")),
+            reason=_bare(self.noted(story.facts.held or (step.reason if step else ""))),
         )
         if story.facts.fate is Fate.EXPIRED and story.cause is not Cause.EXPIRED:
             # Time ran out, but the reason is what every attempt met: say both, and what helps now.
@@ -150,7 +158,7 @@ class Teller:
             "attempts": units.count(self._catalogue, self._lang, "attempt", attempts),
             "host": self.host(step.host) if step else "",
             "by": step.by if step else "",
-            "reason": _bare(facts.held or ""),
+            "reason": _bare(self.noted(facts.held or "")),
             "time": self.moment(step.at) if step else "",
             "protection": self.protection(
                 (step.protection if step else None) or Protection.NONE, step.tls if step else None

@@ -95,6 +95,18 @@ def test_a_stranger_carries_100_mb(tmp_path, name):
         post.assert_same(post.in_mailbox("budi", sent.message_id), sent.as_sent)
 
 
+def test_a_server_with_an_account_of_its_own_hands_in_its_reports(post):
+    """Postfix bounces what we refuse; its report goes to the sender through us, as MAILER-DAEMON@ its own name."""
+    made = post.kurir.json("user", "add", f"relay@{DOMAIN}", "--also", f"*@{DOMAIN}", "--relay")
+    route = as_account(post, user=f"relay@{DOMAIN}", password=made["password"])
+    with PostfixRelay(route) as relay:
+        sent = letter(BODIES["plain"], sender=BUDI, to=f"nobody.at.all@{DOMAIN}")
+        relay.send(BUDI, [f"nobody.at.all@{DOMAIN}"], sent.whole)
+        report = post.report_about(sent.message_id, "budi")
+    assert b"MAILER-DAEMON" in report
+    assert b"550 5.1.1 No such mailbox here" in report
+
+
 TOO_LARGE = {
     "postfix": r"status=bounced \(message size \d+ exceeds size limit \d+ of server",
     "exim": r"552 5\.3\.4 ",

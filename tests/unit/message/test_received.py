@@ -6,7 +6,6 @@ from kurir.message.headers import Problem, scan
 from kurir.message.received import (
     HopLimits,
     count_received,
-    delivered_to,
     loop_reason,
     own_passes,
     received_field,
@@ -63,15 +62,14 @@ def test_nothing_a_peer_said_breaks_the_field(helo, cipher, local):
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_delivery_fields_are_one_line(local, domain):
-    for field in (return_path(Address(local, domain)), delivered_to(Address(local, domain))):
-        assert field.endswith(b"\r\n")
-        assert not set(field[:-2]) & {0, 10, 13}
-        assert len(scan(field + b"\r\n").fields) == 1
+    field = return_path(Address(local, domain))
+    assert field.endswith(b"\r\n")
+    assert not set(field[:-2]) & {0, 10, 13}
+    assert len(scan(field + b"\r\n").fields) == 1
 
 
 def test_return_path_of_the_null_sender():
     assert return_path(None) == b"Return-Path: <>\r\n"
-    assert delivered_to(BOB) == b"Delivered-To: bob@b.example\r\n"
 
 
 def test_loops_are_seen():
@@ -84,9 +82,3 @@ def test_loops_are_seen():
     assert loop_reason(scan(hop * 8 + b"\r\n"), "MX.A.example") is None
     assert "this server 9 times" in loop_reason(scan(hop * 9 + b"\r\n"), "mx.a.example")
     assert loop_reason(scan(hop * 3 + b"\r\n"), "mx.a.example", limits=HopLimits(received=2))
-
-
-def test_a_second_delivery_to_the_same_mailbox_is_a_loop():
-    head = scan(b"Delivered-To: other@b.example\r\nDelivered-To: <BOB@b.example>\r\n\r\n")
-    assert "delivered to bob@b.example before" in loop_reason(head, "mx", delivering_to=BOB)
-    assert loop_reason(head, "mx", delivering_to=Address("bobby", "b.example")) is None

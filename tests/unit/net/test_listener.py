@@ -10,7 +10,7 @@ import pytest
 
 from kurir.net import BindError, BindSpec, Endpoint, NetError, TlsLevel, bind, connect, parse_bind, serve
 from kurir.net.addresses import endpoint_of, ip_of, is_own_host
-from kurir.net.systemd import adopt, notify
+from kurir.net.systemd import notify
 
 from .conftest import LOOPBACK, listening
 
@@ -326,16 +326,3 @@ def test_systemd_is_told(tmp_path):
         assert manager.recv(100) == b"READY=1\nSTATUS=serving"
     assert not notify({}, "READY=1")
     assert not notify({"NOTIFY_SOCKET": path + "gone"}, "READY=1")
-
-
-def test_sockets_of_systemd_are_adopted_by_name():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = server.getsockname()
-        first = os.dup(server.fileno())
-        environment = {"LISTEN_FDS": "1", "LISTEN_PID": "77", "LISTEN_FDNAMES": "mx", "PATH": "/bin"}
-        found = adopt(environment, 77, first=first)
-        assert environment == {"PATH": "/bin"}
-        assert found["mx"][0].getsockname() == address
-        found["mx"][0].close()
-    assert adopt({"LISTEN_FDS": "1", "LISTEN_PID": "78"}, 77) == {}
-    assert adopt({}, 77) == {}

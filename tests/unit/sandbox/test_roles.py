@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kurir.model import Address, parse_address
-from kurir.sandbox import parse_part, part_of, roles_help
+from kurir.sandbox import near_part, parse_part, part_of, roles_help
 from kurir.sandbox.rolebook import ROLEBOOK
 from kurir.sandbox.roles import EARLY_PARTS, MAX_SECONDS, Act, Step
 
@@ -111,3 +111,30 @@ def test_any_name_is_a_sound_part_or_none(text):
         assert part.reply.code // 100 in (4, 5)
         assert part.reply.enhanced is None or part.reply.enhanced[0] == str(part.reply.code)[0]
         assert part.reply.render().endswith(b"\r\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("defr-2@example.net", "defer-2@example.net"),
+        ("Defer2@example.net", "defer-2@example.net"),
+        ("defer@example.net", "defer-3@example.net"),
+        ("code-999@example.net", "code-550-rcpt@example.net"),
+        ("hang-rctp@example.net", "hang-rcpt@example.net"),
+        ("bounce_later@example.net", "bounce-later@example.net"),
+        ("garbge@example.net", "garbage@example.net"),
+        ("brokntls@example.net", "brokentls@example.net"),
+        ("anybody@unrelated.test", None),
+        ("anybody@conect-421.test", "anybody@connect-421.test"),
+        ("defer-2@example.net", None),
+        ("anybody@notls.test", None),
+        ("hank@example.net", None),
+        ("anna-marie@example.net", None),
+        ("info@example.net", None),
+        ("user1@example.net", None),
+        ("news-letter@example.net", None),
+    ],
+)
+def test_a_misspelt_part_is_recognised_and_a_name_is_not(typed, meant):
+    near = near_part(parse_address(typed))
+    assert (str(near) if near else None) == meant

@@ -19,6 +19,7 @@ class Yes:
 
     settings: ServerSettings = SETTINGS
     tls: bool = False
+    login: bool = False
     output: bytes = b""
     events: list = field(default_factory=list)
     messages: list = field(default_factory=list)  # (sender, [recipients], body)
@@ -84,6 +85,8 @@ class Yes:
             case e.AuthStarted() | e.AuthAnswered():
                 if self.challenges:
                     s.challenge(self.challenges.pop(0))
+                elif self.login:
+                    s.auth_succeeded(Reply.of(235, "2.7.0", "Welcome"))
                 else:
                     s.reply(Reply.of(535, "5.7.8", "No"))
             case e.StartTls():

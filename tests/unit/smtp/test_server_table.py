@@ -14,6 +14,9 @@ H = b"EHLO me\r\n"
 M = b"MAIL FROM:<a@b.example>\r\n"
 R = b"RCPT TO:<c@d.example>\r\n"
 LMTP = ServerSettings("mx.test", lmtp=True)
+SUBMISSION = ServerSettings(
+    "mx.test", offer_starttls=True, auth_mechanisms=("PLAIN", "LOGIN"), auth_required=True
+)
 FULL = ServerSettings(
     "mx.test", binarymime=True, offer_requiretls=True, auth_mechanisms=("PLAIN", "LOGIN"), offer_xclient=True
 )
@@ -407,3 +410,41 @@ def test_commands_of_a_hundred_megabytes_stay_small():
     assert peak < 1_000_000
     assert yes.codes == [250, 500]
     assert yes.closed
+
+
+@pytest.mark.parametrize(
+    ("settings", "tls", "login", "more"),
+    [
+        (ServerSettings("mx.test"), False, False, {"MAIL", "RCPT", "DATA", "BDAT"}),
+        (
+            ServerSettings("mx.test", offer_starttls=True),
+            False,
+            False,
+            {"STARTTLS", "MAIL", "RCPT", "DATA", "BDAT"},
+        ),
+        (ServerSettings("mx.test", offer_starttls=True), True, False, {"MAIL", "RCPT", "DATA", "BDAT"}),
+        (
+            ServerSettings("mx.test", offer_xclient=True),
+            False,
+            False,
+            {"XCLIENT", "MAIL", "RCPT", "DATA", "BDAT"},
+        ),
+        (SUBMISSION, False, False, {"STARTTLS"}),
+        (SUBMISSION, True, False, {"AUTH"}),
+        (SUBMISSION, True, True, {"MAIL", "RCPT", "DATA", "BDAT"}),
+    ],
+)
+def test_help_lists_what_this_session_takes(settings, tls, login, more):
+    yes = Yes(settings, tls, login).feed(H)
+    if login:
+        yes.feed(b"AUTH PLAIN AGEAYg==\r\n")
+    yes.output = b""
+    yes.feed(b"HELP\r\n")
+    listed = yes.output.splitlines()[0].partition(b"Commands: ")[2].decode().split()
+    assert set(listed) == {"EHLO", "HELO", "RSET", "NOOP", "HELP", "VRFY", "QUIT"} | more
+
+
+def test_help_of_lmtp_says_lhlo():
+    listed = Yes(ServerSettings("mx.test", lmtp=True)).feed(b"HELP\r\n").output.split()
+    assert b"LHLO" in listed
+    assert b"EHLO" not in listed

@@ -85,6 +85,7 @@ GIVEN_CONTEXT = {
     "fate.captured": "a sandbox is what the test server was made for",
     "label.fate.captured": "short word",
     "step.captured": "summary stands beside it",
+    "step.captured_sealed": "summary stands beside it",
     "summary.captured": "fate.captured stands beside it",
     "cause.sandbox.what": "explained by the sentence itself: kept, did not leave the machine",
     "notice.word.close": "the placeholder is an address",

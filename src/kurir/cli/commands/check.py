@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
-from kurir.app.setup import trial
+from kurir.app.setup import examined
 from kurir.cli.help import Command, common
 from kurir.cli.output import document, show_config_error
 from kurir.cli.words import say
-from kurir.config import ConfigError, Mistake, find, load
+from kurir.config import ConfigError, Mistake, find
 
 
 @click.command(cls=Command)
@@ -22,7 +22,7 @@ def command(file: str | None, config_file: str | None, as_json: bool) -> int:
     try:
         path: Path = find(file or config_file, os.environ)
         source = str(path)
-        mistakes = trial(load(path))
+        examined(path)
         error = ConfigError(source, mistakes)
     except ConfigError as e:
         error, mistakes = e, e.mistakes

@@ -4,20 +4,22 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Sequence
 
 import click
 
 from kurir.app import control, reading, settings
 from kurir.app.clock import SystemClock
-from kurir.app.setup import trial
+from kurir.app.setup import examined
 from kurir.cli.help import Command, common
 from kurir.cli.output import document, table
 from kurir.cli.words import current, say
-from kurir.config import Config, ConfigError, find, load
+from kurir.config import Config, ConfigError, Mistake, find
 from kurir.doctor import Place, certificate, clock, disk, permissions, ports, resolvers
 from kurir.model import Finding, Severity
+from kurir.model.told import of_error
 from kurir.net import CachingResolver
-from kurir.trace import Catalogue
+from kurir.trace import Catalogue, say_told
 
 
 @click.command(cls=Command)
@@ -40,7 +42,8 @@ def command(what: str, config_file: str | None, as_json: bool) -> int:
     else:
         columns = ["", say("label.check"), say("label.finding")]
         rows = [
-            (say(f"severity.{f.severity.value}"), f.check, t) for f, t in zip(findings, texts, strict=True)
+            (say(f"severity.{f.severity.value}"), say(f"checked.{f.check}"), t)
+            for f, t in zip(findings, texts, strict=True)
         ]
         table(columns, rows)
     return 1 if any(f.severity is Severity.RED for f in findings) else 0
@@ -49,14 +52,19 @@ def command(what: str, config_file: str | None, as_json: bool) -> int:
 def _findings(config_file: str | None) -> list[Finding]:
     try:
         path = find(config_file, os.environ)
-        config = load(path)
-        mistakes = trial(config)
+        config = examined(path)
     except ConfigError as e:
-        values = {"file": e.source, "detail": "; ".join(str(m) for m in e.mistakes)}
-        return [Finding(check="configuration", severity=Severity.RED, key="config_bad", values=values)]
-    values = {"file": str(path), "detail": "; ".join(str(m) for m in mistakes)}
+        # What is wrong with the files that it names does not keep us from looking at the rest.
+        readable = e.rest if e.rest is not None and e.only_files else None
+        return [_configuration(e.source, e.mistakes), *(_server(readable) if readable else ())]
+    return [_configuration(str(path), ()), *_server(config)]
+
+
+def _configuration(source: str, mistakes: Sequence[Mistake]) -> Finding:
+    detail = "; ".join(f"{m.where}: {say_told(m.what, current())}" for m in mistakes)
     severity, key = (Severity.RED, "config_bad") if mistakes else (Severity.GREEN, "config_ok")
-    return [Finding(check="configuration", severity=severity, key=key, values=values), *_server(config)]
+    values = {"file": source, "detail": detail}
+    return Finding(check="configuration", severity=severity, key=key, values=values)
 
 
 def _server(config: Config) -> list[Finding]:
@@ -82,7 +90,14 @@ def _server(config: Config) -> list[Finding]:
     found += ports(places, running=running)
     shown = settings.server_tls(config).certificates[0]
     own = config.tls.certificate is None
-    found += certificate(shown.certificate, shown.key, config.server.hostname, own=own, now=now)
+    found += certificate(
+        shown.certificate,
+        shown.key,
+        config.server.hostname,
+        own=own,
+        now=now,
+        playground=config.server.playground,
+    )
     found += asyncio.run(_resolver(config))
     found += disk(state, config.limits.disk_free)
     found += permissions(state, [shown.key, state / "accounts.db"])
@@ -94,7 +109,7 @@ def _running(config: Config) -> tuple[bool, str]:
     try:
         status = control.call(config.server.state / settings.CONTROL_SOCKET, "status")
     except control.ControlError as e:
-        print(f"kurir: {e}", file=sys.stderr)
+        print(f"kurir: {say_told(of_error(e), current())}", file=sys.stderr)
         return False, ""
     return True, str(status["pid"])
 

@@ -1,14 +1,18 @@
 """``kurir sandbox``: captured mail, and the addresses that play difficult recipients."""
 
+import contextlib
 import sys
 
 import click
+import msgspec
 
 from kurir.app.reading import sandbox_store
 from kurir.cli.help import Command, Group, common, option
 from kurir.cli.output import Failure, configuration, document, size, table, when
 from kurir.cli.words import current, say
-from kurir.sandbox import roles_help
+from kurir.model import AddressError, parse_address
+from kurir.sandbox import Captured, near_part, roles_help
+from kurir.trace.explain.catalogue import printable
 
 
 @click.group(cls=Group)
@@ -23,8 +27,10 @@ def list_(limit: int, config_file: str | None, as_json: bool) -> int:
     """List captured messages."""
     _, config = configuration(config_file)
     captured = sandbox_store(config).list()[:limit]
+    meant = {c.id: _meant(c) for c in captured}
     if as_json:
-        document({"messages": captured})
+        shown = [{**msgspec.to_builtins(c), "did_you_mean": list(meant[c.id].values())} for c in captured]
+        document({"messages": shown})
     elif captured:
         columns = [say(f"label.{c}") for c in ("id", "size", "accepted", "sender", "recipient", "subject")]
         rows = [
@@ -32,9 +38,23 @@ def list_(limit: int, config_file: str | None, as_json: bool) -> int:
             for c in captured
         ]
         table(columns, rows)
+        for id, near in meant.items():
+            for address, part in near.items():
+                click.echo(say("sandbox.misspelt", id=id, address=printable(address), part=printable(part)))
     else:
         click.echo(say("sandbox.empty"))
     return 0
+
+
+def _meant(captured: Captured) -> dict[str, str]:
+    """Return the recipients that were captured but look like misspelt parts, each with the part."""
+    found = {}
+    for text in captured.recipients:
+        with contextlib.suppress(AddressError):
+            near = near_part(parse_address(text))
+            if near is not None:
+                found[text] = str(near)
+    return found
 
 
 @command.command("show", cls=Command)

@@ -19,6 +19,8 @@ from kurir.storage import TraceSummary
 from kurir.trace import as_json as timeline_json
 from kurir.trace import observation_json, observation_text, render_text, summary
 
+COUNTED = 1000  # messages and observations that are counted before an erasure is confirmed
+
 
 class _Default(Group):
     """``kurir trace ID`` is ``kurir trace show ID``: whatever is no verb is looked for."""
@@ -124,12 +126,23 @@ def _since(text: str | None) -> float | None:
         raise Failure(say("error.bad_since", text=text)) from None
 
 
+def _amount(config: Config, address: str) -> str:
+    """Say how many messages and observations have to do with an address, as far as they are counted."""
+    messages = len(reading.search(config, address, limit=COUNTED))
+    observations = len(reading.observed(config, address, limit=COUNTED))
+    more = "+" if max(messages, observations) == COUNTED else ""
+    return say("trace.amount", messages=f"{messages}{more}", observations=f"{observations}{more}")
+
+
 @command.command("erase", cls=Command)
 @click.argument("address")
+@option("--yes", is_flag=True, help="opt.yes")
 @common
-def erase(address: str, config_file: str | None, as_json: bool) -> int:
+def erase(address: str, yes: bool, config_file: str | None, as_json: bool) -> int:
     """Erase a person's data."""
     _, config = configuration(config_file)
+    if sys.stdin.isatty() and not yes and not as_json:
+        click.confirm(say("trace.confirm_erase", address=address, found=_amount(config, address)), abort=True)
     done = operate(config, "trace.erase", address=address)
     if as_json:
         document(done)

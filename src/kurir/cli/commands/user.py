@@ -9,6 +9,7 @@ from kurir.app.reading import accounts
 from kurir.cli.help import Command, Group, common, option
 from kurir.cli.output import Failure, configuration, document, table, when
 from kurir.cli.words import say
+from kurir.identity import REPORTS
 
 
 @click.group(cls=Group)
@@ -27,12 +28,14 @@ def _password() -> str:
 @click.argument("address")
 @option("--password-stdin", is_flag=True, help="opt.password_stdin")
 @option("--also", multiple=True, metavar="ADDRESS", help="opt.also")
+@option("--relay", is_flag=True, help="opt.relay")
 @option("--scram", is_flag=True, help="opt.scram")
 @common
 def add(
     address: str,
     password_stdin: bool,
     also: tuple[str, ...],
+    relay: bool,
     scram: bool,
     config_file: str | None,
     as_json: bool,
@@ -40,7 +43,8 @@ def add(
     """Make an account."""
     _, config = configuration(config_file)
     password = _password() if password_stdin else None
-    made = operate(config, "user.add", address=address, password=password, also=list(also), scram=scram)
+    addresses = [*also, REPORTS] if relay else list(also)
+    made = operate(config, "user.add", address=address, password=password, also=addresses, scram=scram)
     if as_json:
         document(made)
         return 0

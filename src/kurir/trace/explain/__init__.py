@@ -1,7 +1,8 @@
 """The texts: two TOML files with the same keys, one per language, and the catalogue that reads them."""
 
 from .catalogue import Catalogue, Lang, Sentence, language
+from .noted import say_noted
 from .translations import say_told
 from .words import Side, side_of
 
-__all__ = ["Catalogue", "Lang", "Sentence", "Side", "language", "say_told", "side_of"]
+__all__ = ["Catalogue", "Lang", "Sentence", "Side", "language", "say_noted", "say_told", "side_of"]

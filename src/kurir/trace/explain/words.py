@@ -29,6 +29,7 @@ _SIDES = MappingProxyType(
             Cause.QUOTA_SPENT,
             Cause.TOO_MANY_RECIPIENTS,
             Cause.AUTH_FAILED,
+            Cause.LOGIN_BRAKED,
             Cause.AUTH_REQUIRED,
             Cause.SENDER_NOT_YOURS,
             Cause.SENDER_REJECTED,

@@ -1,0 +1,32 @@
+"""Wrong usage is told in both languages, with exit code 2."""
+
+import pytest
+
+from kurir.cli.main import main
+
+CASES = [
+    (["trace", "erase"], "ADDRESS is missing.", "ADDRESS belum disebutkan."),
+    (["queue", "list", "--limt", "3"], "There is no option --limt. Did you mean '--limit'?", "Tidak ada pilihan --limt."),
+    (["queue", "list", "--limit", "x"], "--limit takes a whole number", "--limit harus bilangan bulat"),
+    (["doctor", "everything"], "takes one of: own", "harus salah satu dari: own"),
+    (["trase"], "There is no command 'trase'. Did you mean 'trace'?", "Tidak ada perintah 'trase'. Maksud Anda 'trace'?"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "english", "indonesian"), CASES)
+@pytest.mark.parametrize("lang", ["en", "id"])
+def test_wrong_usage(
+    arguments: list[str],
+    english: str,
+    indonesian: str,
+    lang: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("KURIR_LANG", lang)
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert (english if lang == "en" else indonesian) in said
+    assert ("Lihat: kurir" if lang == "id" else "See: kurir") in said

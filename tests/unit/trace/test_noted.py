@@ -1,0 +1,68 @@
+"""What deliveries note in English is said in Indonesian where people read it; the words of others are left alone."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kurir.message.eightbit import Obstacle
+from kurir.net.tls import _REASONS
+from kurir.net.trust import _VERIFY_CODES, _WORDS
+from kurir.trace import say_noted
+from kurir.trace.explain.noted import _patterns
+
+SOURCE = Path(__file__).resolve().parents[3] / "src" / "kurir"
+CALLS = {"NetError": 1, "_trouble": 1, "_none": 4}  # the argument that is the sentence
+
+
+def sentence(node: ast.expr) -> str | None:
+    """Return a literal sentence with an X in each hole."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(v.value) if isinstance(v, ast.Constant) else "X" for v in node.values)
+    return None
+
+
+def noted() -> Iterator[str]:
+    for room in ("delivery", "net"):
+        for file in (SOURCE / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if not isinstance(node, ast.Call):
+                    continue
+                name = (
+                    node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                )
+                found = [k.value for k in node.keywords if k.arg == "detail"]
+                if name in CALLS and len(node.args) > CALLS[name]:
+                    found.append(node.args[CALLS[name]])
+                yield from (s for s in map(sentence, found) if s and s.strip("X; ") and " " in s)
+    yield from (o.value for o in Obstacle)
+    yield from (*_REASONS.values(), *_WORDS.values(), *_VERIFY_CODES.values())
+
+
+@pytest.mark.parametrize("text", sorted(set(noted())))
+def test_every_detail_of_a_delivery_is_translated(text: str) -> None:
+    text = text.replace("needs X", "needs SMTPUTF8, which the server does not offer (5.6.7)")
+    assert say_noted(text, "id") != text
+    assert say_noted(text, "en") == text
+
+
+def test_sentences_inside_sentences_and_words_of_others() -> None:
+    said = say_noted("not tried: it failed a moment ago (no answer)", "id")
+    assert said == "tidak dicoba: baru saja gagal (tidak ada jawaban)"
+    assert say_noted("the connection was lost: Broken pipe", "id") == "sambungan hilang: Broken pipe"
+    assert say_noted("550 5.1.1 No such user here", "id") == "550 5.1.1 No such user here"
+
+
+@given(st.text(max_size=700))
+def test_any_text_is_taken(text: str) -> None:
+    assert isinstance(say_noted(text, "id"), str)
+
+
+def test_no_text_takes_long() -> None:
+    for pattern, _ in _patterns():
+        pattern.fullmatch("the message has " + "octets, the server takes at most " * 18)
