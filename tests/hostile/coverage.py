@@ -65,7 +65,7 @@ ELSEWHERE: dict[int, tuple[str, ...]] = {
     101: ("later: no webhook is sent or taken",),
     102: ("later: the admin port has figures and health only, and takes no command",),
     103: (_SLOW + "test_103_a_record_has_a_deadline_however_it_trickles", _SLOW + "test_103_a_session_has_a_deadline"),
-    104: (_SLOW + "test_104_connections_per_address_and_network",),
+    104: (_SLOW + "test_104_connections_per_address_and_network", _SLOW + "test_104_messages_per_address_and_network"),
     105: (_SLOW + "test_105_a_client_that_never_reads_is_let_go",),
     106: (_TLS + "test_106_a_flood_of_handshakes_leaves_honest_clients_alone",),
     107: (_REST + "test_107_half_finished_messages_cost_disk_and_not_memory", _REST + "test_107_below_the_mark_of_free_disk_nothing_is_taken"),

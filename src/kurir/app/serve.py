@@ -18,6 +18,7 @@ from . import logs, privileges, settings
 from .brain import BrainPart
 from .controlpart import ControlPart
 from .delivery import DeliveryPart
+from .descriptors import make_room
 from .link import BrainLink
 from .logs import Log
 from .part import Part, Stop, run
@@ -88,6 +89,7 @@ def serve(path: Path) -> int:
     state = config.server.state
     (state / "run").mkdir(parents=True, exist_ok=True, mode=0o750)
     certificates(config)
+    _make_room(config, log)
     bound = Bound()
     try:
         roles = _roles(config, bound)
@@ -127,6 +129,17 @@ def _checked(path: Path) -> Config:
     if mistakes:
         raise ConfigError(str(path), mistakes)
     return config
+
+
+def _make_room(config: Config, log: Log) -> None:
+    limit = make_room(config.reception.sessions)
+    if limit is not None:
+        log.warning(
+            "few_descriptors",
+            limit=limit,
+            sessions=config.reception.sessions,
+            next="raise LimitNOFILE or ulimit -n",
+        )
 
 
 def _become(config: Config) -> None:
