@@ -26,7 +26,7 @@ ELSEWHERE: dict[int, tuple[str, ...]] = {
     26: (_TLS + "test_26_names_in_the_hello",),
     27: (_TLS + "test_27_what_is_too_old", _TLS + "test_27_no_renegotiation", _TLS + "test_27_another_protocol_by_alpn_gets_no_word_of_smtp_obeyed"),
     28: (_TLS + "test_28_a_client_certificate_grants_nothing",),
-    29: ("tests/unit/net/test_tls.py::test_a_server_that_speaks_before_the_handshake_is_refused_by_the_client", "tests/integration/test_delivery_tls.py::test_matrix"),
+    29: (HERE + "test_hostile_servers.py::test_all_of_them_at_once", "tests/unit/net/test_tls.py::test_a_server_that_speaks_before_the_handshake_is_refused_by_the_client", "tests/integration/test_delivery_tls.py::test_matrix"),
     30: ("tests/integration/test_delivery_tls.py::test_matrix", "tests/integration/test_delivery_tls.py::test_no_fallback_where_the_operator_forbids_it"),
     31: ("tests/integration/test_delivery_tls.py::test_matrix",),
     47: ("tests/unit/delivery/test_maildir.py::test_hostile_local_parts_stay_inside",),
