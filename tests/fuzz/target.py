@@ -23,7 +23,7 @@ class Target:
 
     @property
     def corpus(self) -> Path:
-        """The folder of inputs that once broke it, or nearly."""
+        """The folder of inputs that once broke it, or nearly, and of a few that reach deep (``seed-...``)."""
         return CORPUS / self.name
 
     def kept(self) -> list[Path]:

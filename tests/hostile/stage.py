@@ -14,6 +14,8 @@ _TOML = """
 connections_per_address = 20000
 connections_per_network = 20000
 connections_per_minute = 1000000
+messages_per_minute = 1000000
+network_messages_per_minute = 1000000
 message_size = "1 MB"
 """
 _FOR = re.compile(rb"^Received:.*?for <box\+([0-9a-f]{8})@example\.test>", re.DOTALL)

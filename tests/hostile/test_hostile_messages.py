@@ -84,9 +84,12 @@ class Scene:
         return {role: float(value) for role, value in found}
 
     def memory(self) -> int:
-        assert self.kurir.process is not None
-        text = Path(f"/proc/{self.kurir.process.pid}/smaps_rollup").read_text()
-        return 1024 * int(re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE)[1])  # type: ignore[index]
+        """Octets that all processes of the server account for."""
+        total = 0
+        for pid in self.kurir.pids().values():
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            total += 1024 * int(re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE)[1])  # type: ignore[index]
+        return total
 
     def send(self, message: bytes) -> tuple[bytes, bytes]:
         """Send it both ways and wait until the next hop has it (or nothing is left to wait for)."""

@@ -365,6 +365,30 @@ def test_104_connections_per_address_and_network(tmp_path: Path) -> None:
         assert said[20:] == ["421"] * 5
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_104_messages_per_address_and_network(tmp_path: Path, workers: int) -> None:
+    limits = "[limits]\nmessages_per_minute = 5\nnetwork_messages_per_minute = 8\n"
+    with Kurir(tmp_path / "k", toml=limits, workers=workers) as server:
+        server.user("box")
+
+        def mails(source: str, count: int) -> list[str]:
+            said = []
+            with Client(server.smtp, source) as client:
+                client.expect("220")
+                client.ask(b"EHLO x.test\r\n", "250")
+                for _ in range(count):
+                    client.send((b"MAIL FROM:<a@sender.test>\r\n",))
+                    said.append((client.reply() or "")[:9])
+                    client.ask(b"RSET\r\n", "250")
+            return said
+
+        assert mails("127.60.0.1", 7) == ["250 2.1.0"] * 5 + ["450 4.7.1"] * 2
+        assert mails("127.60.0.2", 5) == ["250 2.1.0"] * 3 + ["450 4.7.1"] * 2
+        assert mails("127.60.1.1", 2) == ["250 2.1.0"] * 2  # the next network is not concerned
+        seen = server.json("trace", "127.60.0.2")
+        assert "rate_limited" in str(seen)
+
+
 def _again(server: Kurir, source: str) -> bool:
     with Client(server.smtp, source) as client:
         return (client.reply() or "").startswith("220")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from kurir.identity import ConnectionBrake, LoginBrake
 from kurir.model import Observation, Reply
 from kurir.queue import Accepted, Brain, Incoming, Plan, Refused, Settlement
-from kurir.reception import Admission
+from kurir.reception import Admission, replies
 
 
 class LocalDoor:
@@ -32,7 +32,7 @@ class LocalDoor:
     def admission(self, client: str) -> Reply | None:
         """Return None where the client is welcome, else the reply that refuses it."""
         why = self._connections.admit(client)
-        return Reply.of(421, "4.7.0", f"{why[0].upper()}{why[1:]}; please come back later") if why else None
+        return replies.slow_down(421, why) if why else None
 
     def departed(self, client: str, listener: str) -> None:
         """Note that a connection has ended."""
@@ -50,8 +50,11 @@ class LocalDoor:
         """Count a login."""
         (self._logins.succeeded if success else self._logins.failed)(client, account)
 
-    def ready(self, size: int | None) -> Reply | None:
-        """Return the reply that refuses mail of that size now, or None."""
+    def ready(self, size: int | None, stranger: str = "") -> Reply | None:
+        """Return the reply that refuses mail of that size now, or one more message of a stranger's, or None."""
+        why = self._connections.message(stranger) if stranger else None
+        if why:
+            return replies.slow_down(450, why)
         return self._brain.ready(size)
 
     async def accept(self, incoming: Incoming) -> Accepted | Refused:

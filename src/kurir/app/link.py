@@ -19,7 +19,7 @@ from kurir.reception import Admission
 from kurir.web import Figures
 
 from .channel import Channel, ChannelClosed
-from .wire import ANSWERS, TO_HAND, Busy, Client, Hello, LoginTry, Operation, Result, Taken
+from .wire import ANSWERS, TO_HAND, Busy, Client, Hello, LoginTry, Message, Operation, Result, Taken
 
 RECONNECT_SECONDS = 0.05
 # Said while the brain is being restarted: the client keeps its message and tries again.
@@ -136,10 +136,10 @@ class BrainLink:
         """Report how a login ended."""
         self._note("login_result", LoginTry(client, account, success))
 
-    async def ready(self, size: int | None) -> Reply | None:
+    async def ready(self, size: int | None, stranger: str = "") -> Reply | None:
         """Return a reply where mail cannot be taken now."""
         try:
-            reply = await self._call("ready", size)
+            reply = await self._call("ready", Message(size, stranger))
         except (ChannelClosed, TimeoutError):
             return NOT_NOW
         assert reply is None or isinstance(reply, Reply)

@@ -50,7 +50,7 @@ class Seat:
             "departed": self._departed,
             "login_allowed": lambda t: door.login_wait(t.client, t.account),
             "login_result": self._login_result,
-            "ready": table.brain.ready,
+            "ready": lambda m: door.ready(m.size, m.stranger),
             "accept": self._accept,
             "observe": door.observe,
             "planned": door.planned,

@@ -19,6 +19,7 @@ from . import logs, privileges, settings
 from .brain import BrainPart
 from .controlpart import ControlPart
 from .delivery import DeliveryPart
+from .descriptors import make_room
 from .link import BrainLink
 from .logs import Log
 from .part import Part, Stop, run
@@ -89,6 +90,7 @@ def serve(path: Path) -> int:
     state = config.server.state
     (state / "run").mkdir(parents=True, exist_ok=True, mode=0o750)
     certificates(config)
+    _make_room(config, log)
     bound = Bound()
     try:
         roles = _roles(config, bound)
@@ -120,6 +122,17 @@ def _refuse_reload(log: Log, mistakes: list[str]) -> None:
     for mistake in mistakes:
         log.error("reload_refused", mistake=mistake)
     log.error("reload_failed", next="the old configuration stays in force; mend the file and try again")
+
+
+def _make_room(config: Config, log: Log) -> None:
+    limit = make_room(config.reception.sessions)
+    if limit is not None:
+        log.warning(
+            "few_descriptors",
+            limit=limit,
+            sessions=config.reception.sessions,
+            next="raise LimitNOFILE or ulimit -n",
+        )
 
 
 def _become(config: Config) -> None:

@@ -116,6 +116,8 @@ def connection_brake(config: Config) -> ConnectionBrakeSettings:
         per_network=limits.connections_per_network,
         address_rate=Window(limits.connections_per_minute, 60.0),
         network_rate=Window(limits.network_connections_per_minute, 60.0),
+        address_messages=Window(limits.messages_per_minute, 60.0),
+        network_messages=Window(limits.network_messages_per_minute, 60.0),
         trusted=networks(config.trust.networks),
     )
 

@@ -33,6 +33,13 @@ class Client(msgspec.Struct, frozen=True, array_like=True):
     listener: str
 
 
+class Message(msgspec.Struct, frozen=True, array_like=True):
+    """A message that begins: its size as announced, and the client's address where its messages are counted."""
+
+    size: int | None
+    stranger: str
+
+
 class LoginTry(msgspec.Struct, frozen=True, array_like=True):
     """A login: before it (`success` None), or how it ended."""
 
@@ -69,7 +76,7 @@ TO_BRAIN: dict[str, Any] = {
     "departed": Client,
     "login_allowed": LoginTry,
     "login_result": LoginTry,
-    "ready": int | None,
+    "ready": Message,
     "accept": Incoming,
     "observe": list[Observation],
     "planned": list[Plan],

@@ -194,6 +194,10 @@ class LimitsSection(Section):
     network_connections_per_minute: int = Field(
         1200, description="New connections a minute from one /24 or /64.", ge=1
     )
+    messages_per_minute: int = Field(
+        6000, description="Messages a minute from one address that neither logged in nor is trusted.", ge=1
+    )
+    network_messages_per_minute: int = Field(24_000, description="The same for one /24 or /64.", ge=1)
     disk_free: Octets = Field(64 * 1024 * 1024, description="Take no mail when less is free (452).", ge=0)
 
 
@@ -233,7 +237,7 @@ class PatienceSection(Section):
 class ReceptionSection(Section):
     """How mail is taken in."""
 
-    sessions: int = Field(5000, description="Connections at once in one reception process.", ge=10)
+    sessions: int = Field(20_000, description="Connections at once in one reception process.", ge=10)
     timeouts: PatienceSection = PatienceSection()
 
 

@@ -1,4 +1,4 @@
-"""The brakes at the door: against guessing passwords, and against too many connections.
+"""The brakes at the door: against guessing passwords, and against too many connections and messages.
 
 Pure arithmetic with bounded tables; the clock is passed in.  Failed logins are counted per client
 address, per network (/24, /64) and per pair of client and account; each count ends the attempts from
@@ -71,6 +71,25 @@ class _Windows(Generic[K]):
 
     def __len__(self) -> int:
         return len(self._times)
+
+
+class _Pace(Generic[K]):
+    """A burst of `limit`, then as many in each `seconds` at an even pace: one number for each key.
+
+    (The generic cell rate algorithm, ITU-T I.371: the number is when the next one would be due at that pace.)
+    """
+
+    def __init__(self, window: Window, keys: int) -> None:
+        self._every = window.seconds / max(window.limit, 1)
+        self._burst = window.seconds
+        self._due: _Table[K, float] = _Table(keys)
+
+    def free(self, key: K, now: float) -> bool:
+        """Whether one more fits now."""
+        return max(self._due.get(key, now), now) + self._every <= now + self._burst + 1e-6
+
+    def add(self, key: K, now: float) -> None:
+        self._due.touch(key, max(self._due.get(key, now), now) + self._every)
 
 
 def plain_address(client: str) -> IPv4Address | IPv6Address | None:
@@ -173,7 +192,10 @@ def _name(account: str) -> str:
 
 
 class ConnectionBrake:
-    """Counts connections.  `admit` counts the attempt itself; each admitted one is given back by `departed`."""
+    """Counts connections and the messages they bring.
+
+    `admit` counts the attempt itself; each admitted one is given back by `departed`.
+    """
 
     def __init__(self, settings: ConnectionBrakeSettings, clock: Clock) -> None:
         self._settings = settings
@@ -181,6 +203,8 @@ class ConnectionBrake:
         self._open: dict[str, int] = {}
         self._address_rate: _Windows[str] = _Windows(settings.address_rate, settings.keys)
         self._network_rate: _Windows[str] = _Windows(settings.network_rate, settings.keys)
+        self._address_messages: _Pace[str] = _Pace(settings.address_messages, settings.keys)
+        self._network_messages: _Pace[str] = _Pace(settings.network_messages, settings.keys)
 
     def admit(self, client: str) -> str | None:
         """Return None and count the connection, or the reason in words why it is one too many."""
@@ -206,6 +230,20 @@ class ConnectionBrake:
             return "too many connections in a short time from your network"
         self._address_rate.add(client, now)
         self._network_rate.add(network, now)
+        return None
+
+    def message(self, client: str) -> str | None:
+        """Return None and count a message that begins, or the reason in words why it is one too many."""
+        if plain_address(client) is None or is_within(client, self._settings.trusted):
+            return None
+        network = network_of(client)
+        now = self._clock.monotonic()
+        if not self._address_messages.free(client, now):
+            return "too many messages in a short time from your address"
+        if not self._network_messages.free(network, now):
+            return "too many messages in a short time from your network"
+        self._address_messages.add(client, now)
+        self._network_messages.add(network, now)
         return None
 
     def departed(self, client: str) -> None:

@@ -43,14 +43,21 @@ class Directory:
         return DomainKind.RELAYED if domain in s.relayed else DomainKind.FOREIGN
 
     def account(self, name: str) -> Account | None:
-        """Return the account that logs in with `name`: its own name, or one of its addresses."""
+        """Return the account that logs in with `name`: its own name, or one of its addresses.
+
+        Known or not, a name takes the same steps: SCRAM has no slow hash that would hide the difference.
+        """
+        self._refresh()
+        try:
+            key = parse_address(name).key
+        except AddressError:
+            key = name.lower()
         found = self._store.account(name)
-        if found is None and "@" in name:
-            try:
-                found = self._owner(parse_address(name).key)
-            except AddressError:
-                return None
-        return found
+        named = self._store.account(key)
+        owner = self._store.account(self._owners.get(key, key))
+        if found is not None or named is not None:
+            return found or named
+        return owner if owner is not None and key in owner.addresses else None
 
     def scram_for_all(self) -> bool:
         """Whether each account that may log in has a SCRAM verifier.

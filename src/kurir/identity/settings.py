@@ -81,11 +81,13 @@ class LoginBrakeSettings:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionBrakeSettings:
-    """How many connections one address and one network may hold, and open in a while."""
+    """How many connections one address and one network may hold and open in a while, and how many messages they may bring."""
 
     per_address: int = 50
     per_network: int = 200
     address_rate: Window = Window(300, 60.0)
     network_rate: Window = Window(1200, 60.0)
+    address_messages: Window = Window(6000, 60.0)
+    network_messages: Window = Window(24_000, 60.0)
     keys: int = 20_000
     trusted: tuple[Network, ...] = ()

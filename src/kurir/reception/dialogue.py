@@ -93,7 +93,9 @@ class Dialogue:
         if refusal is None:
             self._admitted = self._host
         else:
-            self._notebook.note(ObservationKind.REFUSED_CONNECTION, reply=refusal)
+            self._notebook.note(
+                ObservationKind.REFUSED_CONNECTION, reply=refusal, cause=replies.cause_of_brake(refusal)
+            )
         return refusal
 
     def end(self) -> None:
@@ -188,7 +190,7 @@ class Dialogue:
             self._answer(step.reply)
 
     def _mail(self, event: e.MailFrom) -> Waiting | None:
-        said = self._refuse_sender(event) or self._door.ready(event.params.size)
+        said = self._refuse_sender(event) or self._door.ready(event.params.size, self._stranger())
         if said is None or isinstance(said, Reply):
             self._mail_ruled(event, said)
             return None
@@ -200,7 +202,11 @@ class Dialogue:
     def _mail_ruled(self, event: e.MailFrom, refusal: Reply | None) -> None:
         if refusal is not None:
             self._notebook.note(
-                ObservationKind.REFUSED_SENDER, reply=refusal, sender=_text(event), account=self._name()
+                ObservationKind.REFUSED_SENDER,
+                reply=refusal,
+                cause=replies.cause_of_brake(refusal),
+                sender=_text(event),
+                account=self._name(),
             )
             self._answer(refusal)
             return
@@ -212,6 +218,10 @@ class Dialogue:
             literal_of(self._stream.local.host),
         )
         self._answer(replies.SENDER_OK)
+
+    def _stranger(self) -> str:
+        """Return whose messages are counted: the client's address, where it came from the world and did not log in."""
+        return self._host if self._account is None and self.listener.role is Role.MX else ""
 
     def _refuse_sender(self, event: e.MailFrom) -> Reply | None:
         if self.listener.require_tls and self._stream.tls is None:

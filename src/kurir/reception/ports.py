@@ -36,10 +36,12 @@ class BrainDoor(Protocol):
         """Report a login attempt, so that the brake knows of attempts seen anywhere."""
         ...
 
-    def ready(self, size: int | None) -> "Reply | Coroutine[Any, Any, Reply | None] | None":
-        """Return a reply (452, 451) where mail of that size cannot be taken now, else None.  Asked at MAIL FROM.
+    def ready(
+        self, size: int | None, stranger: str = ""
+    ) -> "Reply | Coroutine[Any, Any, Reply | None] | None":
+        """Return a reply (450, 452, 451) where mail of that size cannot be taken now, else None.  Asked at MAIL FROM.
 
-        A brain in this process answers at once, another one is awaited.
+        `stranger` is the address of a client that did not log in: its messages are counted.  A brain in this process answers at once, another one is awaited.
         """
         ...
 

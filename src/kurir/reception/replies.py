@@ -79,6 +79,21 @@ CAUSES: dict[Reply, Cause] = {
 """What a refusal of ours means in the closed list of causes."""
 
 
+def slow_down(code: int, why: str) -> Reply:
+    """Too many connections (421) or messages (450) in a while; `why` are the words of the brake."""
+    return Reply.of(
+        code, "4.7.1" if code == 450 else "4.7.0", f"{why[0].upper()}{why[1:]}; please come back later"
+    )
+
+
+def cause_of_brake(reply: Reply) -> Cause | None:
+    """Return the cause of a refusal by a brake; None for others, which `CAUSES` knows."""
+    return Cause.RATE_LIMITED if (reply.code, reply.enhanced) in _BRAKES else None
+
+
+_BRAKES = {(421, "4.7.0"), (450, "4.7.1")}
+
+
 def accepted(queue_id: str) -> Reply:
     """The promise: said only after the commit."""
     return Reply(250, "2.0.0", (f"{queue_id} accepted, safe on disk",))

@@ -81,7 +81,7 @@ class ReceptionSettings:
     max_errors: int = 20
     max_auth_failures: int = 5
     max_idle_commands: int = 100
-    max_sessions: int = 5000
+    max_sessions: int = 20_000
     null_recipients: int = 1
     hops: int = 50
     in_memory: int = 128 * 1024

@@ -163,6 +163,23 @@ def test_connections_in_a_while() -> None:
     assert b.admit("192.0.2.1") is None
 
 
+def test_messages_in_a_while() -> None:
+    clock = Clock()
+    paced = replace(CONNECTIONS, address_messages=Window(6, 60.0), network_messages=Window(9, 60.0))
+    b = ConnectionBrake(paced, clock)
+    assert [b.message("192.0.2.1") is None for _ in range(8)] == [True] * 6 + [False] * 2
+    assert "address" in (b.message("192.0.2.1") or "")
+    assert [b.message("192.0.2.2") is None for _ in range(5)] == [True] * 3 + [False] * 2
+    assert "network" in (b.message("192.0.2.3") or "")
+    assert b.message("198.51.100.1") is None  # others are not concerned
+    for client in ("10.0.0.1", ""):  # nor are those we trust, and unix sockets
+        assert [b.message(client) for _ in range(100)] == [None] * 100
+    clock.at += 10.5  # one in ten seconds from now on
+    assert [b.message("192.0.2.1") is None for _ in range(3)] == [True, False, False]
+    clock.at += 1000  # and a burst again after a rest
+    assert [b.message("192.0.2.1") is None for _ in range(7)] == [True] * 6 + [False]
+
+
 @given(st.lists(st.sampled_from(["192.0.2.1", "192.0.2.2", "10.0.0.1", "", "::1"]), max_size=60))
 def test_what_is_admitted_is_given_back(clients: list[str]) -> None:
     b = ConnectionBrake(replace(CONNECTIONS, per_network=1000), Clock())

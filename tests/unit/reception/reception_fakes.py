@@ -105,7 +105,7 @@ class Brain:
     def login_result(self, client: str, account: str, *, success: bool) -> None:
         self.logins.append((client, account, success))
 
-    async def ready(self, size: int | None) -> Reply | None:
+    async def ready(self, size: int | None, stranger: str = "") -> Reply | None:
         return self.not_ready
 
     async def accept(self, incoming: Incoming) -> Accepted | Refused:
