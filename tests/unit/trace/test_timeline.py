@@ -107,6 +107,7 @@ def test_local_delivery_says_nothing_of_encryption() -> None:
 
 
 KEYS = {
+    "checks",
     "id", "number", "lang", "accepted_at", "from", "to", "subject", "message_id", "size", "account", "client",
     "protocol", "protection", "protection_text", "tls", "summary", "history", "recipients",
 }  # fmt: skip
