@@ -10,6 +10,9 @@ The first row that fits decides:
     DMARC none, SPF fail, no valid signature     `spf_fail`
     anything else                                taken
 
+Where the DNS left open whether a domain of the author's was proven, nothing worse than a mark comes of it: the
+question may have been the one that proves the sender.
+
 Pure.  Whatever is done, the results stand in the header and the reason in the trace.
 """
 
@@ -19,6 +22,7 @@ from enum import Enum
 
 from kurir.model import Cause, Check
 from kurir.senderauth.arc import ArcVerdict
+from kurir.senderauth.dkim import DkimReason
 from kurir.senderauth.dmarc import DmarcReason, DmarcResult, DmarcVerdict, OverrideType, Policy
 from kurir.senderauth.results import parse_results
 from kurir.senderauth.spf import SpfResult
@@ -46,6 +50,7 @@ class TreatmentReason(str, Enum):
     NOT_LISTED = "not_listed"  # SPF fail
     RULE = "rule"  # the operator's own
     FORWARDER = "forwarder"
+    UNCERTAIN = "uncertain"  # would be refused or held, but the DNS did not answer everything
 
 
 _CAUSES = {
@@ -134,6 +139,15 @@ def treat(findings: Findings, settings: TreatmentSettings) -> Treatment:
 
 
 def _unproven(findings: Findings, settings: TreatmentSettings) -> Treatment:
+    treatment = _by_wish_or_rule(findings, settings)
+    if treatment.action not in (Action.HOLD, Action.REFUSE) or not _open_question(findings, settings):
+        return treatment
+    return _done(
+        Action.MARK, TreatmentReason.UNCERTAIN, findings.dmarc, treatment.domain, "a DNS answer is missing"
+    )
+
+
+def _by_wish_or_rule(findings: Findings, settings: TreatmentSettings) -> Treatment:
     dmarc = findings.dmarc
     forwarder = vouching(findings.arc, dmarc.author, settings.trusted_sealers)
     if forwarder:
@@ -158,6 +172,28 @@ def _done(
     return Treatment(action, reason, dmarc, domain, words)
 
 
+def _open_question(findings: Findings, settings: TreatmentSettings) -> bool:
+    """Whether the DNS failed for something that could have proven the author.
+
+    Only for that: a signature of a domain that has nothing to do with the author's must not buy anybody in.
+    """
+    dmarc = findings.dmarc
+    failed = [v.domain for v in findings.dkim if v.reason is DkimReason.DNS_FAILED]
+    if findings.spf.result is SpfResult.TEMPERROR:
+        failed.append(findings.spf.domain)
+    tops = {dmarc.author, dmarc.policy_domain, dmarc.organization} - {""}
+    if any(_within(domain, top) for domain in failed for top in tops):
+        return True
+    if any("." in domain and _within(dmarc.author, domain) for domain in failed):
+        return True
+    hops = findings.arc.hops
+    return findings.arc.temporary and bool(hops) and hops[-1].domain in settings.trusted_sealers
+
+
+def _within(domain: str, top: str) -> bool:
+    return domain == top or domain.endswith("." + top)
+
+
 def _rule_for(domain: str, settings: TreatmentSettings) -> SenderRule | None:
     """Return the operator's rule for the domain, else for the nearest one above it."""
     while domain and settings.rules:
@@ -179,7 +215,7 @@ def vouching(arc: ArcVerdict, author: str, trusted: frozenset[str]) -> str:
     for hop in reversed(arc.hops):
         if hop.domain not in trusted:
             return ""
-        said = parse_results(f"hop; {hop.results}".encode()).results
+        said = parse_results(hop.results.encode()).results
         if any(
             r.method == "dmarc" and r.result == "pass" and _domain(r.get("header.from")) == author
             for r in said
