@@ -5,7 +5,6 @@ microseconds where nothing is signed and the DNS is in the cache.
 """
 
 import asyncio
-from typing import TypeVar
 
 from kurir.message import Headers
 from kurir.senderauth.arc import ArcCheck, ArcReason, ArcVerdict
@@ -18,8 +17,6 @@ from kurir.senderauth.spf import SpfQuery, check_mail_from
 
 from .findings import Findings
 from .settings import ScreeningSettings
-
-T = TypeVar("T")
 
 _UNSIGNED = (DkimVerdict(DkimReason.NO_SIGNATURE),)
 _UNSEALED = ArcVerdict(ArcReason.NO_CHAIN)
@@ -78,16 +75,13 @@ class Screening:
         """Judge the message; the whole body has been fed.  Never raises for what a peer wrote or the DNS did."""
         shared, query = self._shared, self._query
         dns, settings = shared.dns, shared.settings
-        spf, reverse, dkim, arc = await asyncio.gather(
-            check_mail_from(query, dns, settings.spf),
-            check_reverse(query.client, dns, settings.reverse),
-            self._dkim.verdicts(dns, query.at) if self._dkim is not None else _known(_UNSIGNED),
-            self._arc.verdict(dns, query.at) if self._arc is not None else _known(_UNSEALED),
-        )
+        async with asyncio.TaskGroup() as group:  # all at the same time, but no task without a question
+            named = group.create_task(check_reverse(query.client, dns, settings.reverse))
+            signed = group.create_task(self._dkim.verdicts(dns, query.at)) if self._dkim is not None else None
+            sealed = group.create_task(self._arc.verdict(dns, query.at)) if self._arc is not None else None
+            spf = await check_mail_from(query, dns, settings.spf)
+        dkim = signed.result() if signed is not None else _UNSIGNED
+        arc = sealed.result() if sealed is not None else _UNSEALED
         proven = Proven.by(spf, (verdict.domain for verdict in dkim if verdict.passed))
         dmarc = await check(self._author, proven, dns, settings.dmarc, shared.suffixes)
-        return Findings(spf, dkim, arc, dmarc, reverse)
-
-
-async def _known(value: T) -> T:
-    return value
+        return Findings(spf, dkim, arc, dmarc, named.result())
