@@ -1,5 +1,7 @@
 """Puts one message to all checks: hashes while the body passes by, questions to the DNS behind it.
 
+SPF (RFC 7208 section 2.4: MAIL FROM), DKIM (RFC 6376), ARC (RFC 8617), the reverse name (RFC 8601 section 3) and DMARC (RFC 9989).
+
 Only what a message has is asked for: without a signature no key, without a seal no chain.  A message costs tens of
 microseconds where nothing is signed and the DNS is in the cache.
 """
