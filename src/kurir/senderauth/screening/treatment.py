@@ -13,7 +13,7 @@ The first row that fits decides:
 Where the DNS left open whether a domain of the author's was proven, nothing worse than a mark comes of it: the
 question may have been the one that proves the sender.
 
-Pure.  RFC 9989 section 5.3.6 leaves the last word to the receiver.  Whatever is done, the results stand in the header and the reason in the trace.
+Pure.  RFC 9989 leaves the last word to the receiver.  Whatever is done, the results stand in the header and the reason in the trace.
 """
 
 from collections.abc import Iterator

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from kurir.message import scan
 from kurir.senderauth.dkim import DkimResult
 from kurir.senderauth.dmarc import DmarcResult
+from kurir.senderauth.results import results_field
 from kurir.senderauth.screening import Action, Findings, Screener, ScreeningSettings, TreatmentSettings, treat
 from kurir.senderauth.spf import SpfQuery, SpfResult
 from tests.unit.senderauth.arc.test_chain import hop
@@ -80,6 +81,40 @@ def test_a_trusted_forwarder_that_changed_the_text() -> None:
 @given(st.integers(1, 60))
 def test_chunks_do_not_matter(step: int) -> None:
     assert screen(signed(), step=step) == screen(signed())
+
+
+HOSTILE = st.one_of(
+    st.binary(max_size=200),
+    st.sampled_from(
+        [
+            b"From: a@example.org\r\n",
+            b"From: =?utf-8?q?x?= <a@b\xff.example>\r\n",
+            b"DKIM-Signature: v=1; a=rsa-sha256; d=example.org; s=r; h=from; bh=AA==; b=AA==\r\n",
+            b"DKIM-Signature: v=1; d=\r\n",
+            b"ARC-Seal: i=1; cv=none; a=rsa-sha256; d=x.example; s=s; b=AA==\r\n",
+            b"ARC-Authentication-Results: i=1; x; dmarc=pass (\r\n",
+            b"ARC-Message-Signature: i=1; a=rsa-sha256; d=x.example; s=s; h=from; bh=AA==; b=AA==\r\n",
+            b"\r\n",
+        ]
+    ),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(HOSTILE, max_size=12).map(b"".join), st.text(max_size=40), st.sampled_from(["", "x@y.example"])
+)
+def test_nothing_a_peer_wrote_raises_or_gets_out_of_its_field(message: bytes, helo: str, sender: str) -> None:
+    findings = screen(message, SpfQuery("192.0.2.66", helo, sender, "mx.local.example", NOW))
+    treat(findings, TreatmentSettings(trusted_sealers=frozenset({"x.example"})))
+    field = results_field("mx.local.example", findings.results())
+    assert field.isascii()
+    assert field.endswith(b"\r\n")
+    for line in field[:-2].split(b"\r\n")[1:]:
+        assert line.startswith(b"\t")
+        assert b"\n" not in line and b"\r" not in line
+    assert len(findings.words()) < 512
+    tuple(findings.checks())
 
 
 def test_an_unsigned_body_is_not_hashed() -> None:
