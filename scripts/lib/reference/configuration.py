@@ -76,7 +76,8 @@ def page() -> str:
             nested = _section(own[sub])
             if nested is not None:
                 hints_of = get_type_hints(nested, include_extras=True)
-                parts.append(f"## `[{name}.{sub}]`")
+                keyed = '."example.org"' if get_origin(own[sub]) is dict else ""
+                parts.append(f"## `[{name}.{sub}{keyed}]`")
                 parts.append(field_of.description or _doc(nested))
                 parts.append(_rows([(n, hints_of[n], f) for n, f in nested.model_fields.items()]))
         if name == "roads":
@@ -143,5 +144,5 @@ def _default(field: FieldInfo) -> str:
     if value is None:
         return "(none)"
     if isinstance(value, Path):
-        return '`"."`'
+        return f'`"{value}"`'
     return f"`{json.dumps(value)}`"

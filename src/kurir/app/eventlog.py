@@ -87,6 +87,8 @@ def _values(event: Event, head: _Head | None, at: datetime) -> dict[str, object]
             values["tls"] = f"{outcome.tls.version} {outcome.tls.verified or 'unverified'}"
     if event.fate:
         values["fate"] = event.fate.value
+    if event.checks:
+        values["checks"] = " ".join(f"{check.method}={check.result}" for check in event.checks)
     if event.by:
         values["by"] = event.by
     if event.reason:

@@ -17,6 +17,8 @@ from kurir.identity import Directory, Passwords, PasswordSettings
 from kurir.model.told import told
 from kurir.net import CachingResolver, CertificateError, ClientTlsFactory, ServerTls
 from kurir.reception import BrainDoor, Desk, ListenerSettings, Reception
+from kurir.senderauth import PublicSuffixes
+from kurir.senderauth.screening import Screener
 from kurir.storage import FileBodies, SqliteAccounts
 from kurir.web import Figures
 
@@ -76,6 +78,7 @@ class ReceptionPart:
             secret=_secret(layout.folder / "tls" / "server.key"),
             tls=self._tls,
             rehashed=self._accounts.put,
+            screener=_screener(config, self._resolver),
         )
         self.reception = Reception(desk)
         self.reception.serve(self._doors)
@@ -112,6 +115,7 @@ class ReceptionPart:
                 **{f"kurir_sessions{{listener={k}}}": n for k, n in counts.sessions.items()},
                 **{f"kurir_replies{{class={k}xx}}": n for k, n in counts.replies.items()},
                 **{f"kurir_received_messages{{listener={k}}}": n for k, n in counts.accepted.items()},
+                **{f"kurir_screened_messages{{action={k}}}": n for k, n in counts.screened.items()},
                 "kurir_received_octets": counts.octets,
             },
             gauges={
@@ -120,6 +124,18 @@ class ReceptionPart:
                 "kurir_certificate_expires_seconds": round(self._tls.not_after),
             },
         )
+
+
+def _screener(config: Config, resolver: CachingResolver) -> Screener | None:
+    """Return who checks mail of strangers.  The list of public suffixes is a second opinion: it may be missing."""
+    if not config.senderauth.enabled:
+        return None
+    path = config.senderauth.suffix_list
+    suffixes = None
+    if path is not None and path.exists():
+        with path.open(encoding="utf-8") as lines:
+            suffixes = PublicSuffixes(lines)
+    return Screener(settings.screening(config), resolver, suffixes)
 
 
 def _secret(key: os.PathLike[str]) -> bytes:

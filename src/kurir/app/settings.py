@@ -21,6 +21,7 @@ from kurir.net import CertificateFiles, ClientTlsSettings, ResolverSettings, Ser
 from kurir.queue import QueueSettings
 from kurir.reception import Deadlines, ListenerSettings, ReceptionSettings, Role
 from kurir.sandbox import early_doors
+from kurir.senderauth.screening import ScreeningSettings, SenderRule, TreatmentSettings
 from kurir.storage import DaySettings, Layout, ObservationSettings
 
 SANDBOX_SOCKET = "run/sandbox.sock"
@@ -153,6 +154,25 @@ def _postmaster_of_directory(config: Config, local: set[str]) -> Address | None:
     return Address("postmaster", next(iter(config.domains))) if config.domains and not local else None
 
 
+def screening(config: Config) -> ScreeningSettings:
+    """Return the bounds of checking a stranger's mail, and our name in what they find."""
+    hostname = config.server.hostname
+    authserv_id = config.senderauth.authserv_id or hostname
+    return ScreeningSettings.limits_of(authserv_id, config.senderauth.deadline, hostname)
+
+
+def treatment(config: Config) -> TreatmentSettings:
+    """Return what is done with mail of strangers that is not proven."""
+    s = config.senderauth
+    return TreatmentSettings(
+        reject=s.dmarc_reject,
+        quarantine=s.dmarc_quarantine,
+        spf_fail=s.spf_fail,
+        rules={domain: SenderRule(rule.unproven, rule.reason) for domain, rule in s.domains.items()},
+        trusted_sealers=frozenset(s.trusted_sealers),
+    )
+
+
 def reception(config: Config) -> ReceptionSettings:
     """Return what holds for all listeners."""
     t = config.reception.timeouts
@@ -163,6 +183,9 @@ def reception(config: Config) -> ReceptionSettings:
         max_recipients=config.limits.recipients,
         hide_client=config.submission.hide_client,
         max_sessions=config.reception.sessions,
+        results_ids=screening(config).ids,
+        unscreened=networks(config.senderauth.exempt),
+        treatment=treatment(config),
         deadlines=Deadlines(
             command=t.command,
             session=t.session,

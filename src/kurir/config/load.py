@@ -277,6 +277,9 @@ def _absolute(config: Config, base: Path) -> Config:
             "tls": config.tls.model_copy(
                 update={"certificate": place(config.tls.certificate), "key": place(config.tls.key)}
             ),
+            "senderauth": config.senderauth.model_copy(
+                update={"suffix_list": place(config.senderauth.suffix_list)}
+            ),
             "roads": [r.model_copy(update={"password_file": place(r.password_file)}) for r in config.roads],
         }
     )

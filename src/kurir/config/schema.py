@@ -318,6 +318,49 @@ class SubmissionSection(Section):
     plus: str = Field("+", description='Separator of details in local parts ("" for none).', max_length=1)
 
 
+class SenderRuleSection(Section):
+    """Your own rule for mail that names this domain (or one below it) as its author and fails DMARC."""
+
+    unproven: Literal["accept", "mark", "hold", "refuse"] = Field(description="What is done with it.")
+    reason: str = Field(description="Why, in words: the trace says it.", min_length=3, max_length=200)
+
+
+class SenderAuthSection(Section):
+    """Is the sender of mail from strangers genuine? SPF, DKIM, DMARC, ARC and the reverse name, on the smtp doors.
+
+    Accounts, `trust.networks` and `exempt` networks are not checked. A name service that does not answer never refuses mail.
+    """
+
+    enabled: bool = Field(True, description="Check mail from strangers.")
+    exempt: list[Network] = Field(
+        ["127.0.0.0/8", "::1/128"], description="Networks whose mail is not checked; it gets no more rights."
+    )
+    authserv_id: DomainName | None = Field(
+        None, description="Our name in Authentication-Results; default server.hostname."
+    )
+    deadline: Seconds = Field(20, description="For all checks of one message together.", ge=1, le=300)
+    dmarc_reject: Literal["accept", "mark", "hold", "refuse"] = Field(
+        "refuse", description="Where the domain's owner asks to reject (DMARC)."
+    )
+    dmarc_quarantine: Literal["accept", "mark", "hold", "refuse"] = Field(
+        "mark", description="Where the owner asks for quarantine; mark adds X-Spam-Flag: YES."
+    )
+    spf_fail: Literal["note", "mark", "hold", "refuse"] = Field(
+        "mark",
+        description="Where SPF fails, no signature is valid and there is no DMARC rule; note: only the result.",
+    )
+    trusted_sealers: list[DomainName] = Field(
+        [], description="Forwarders whose ARC seals are believed when they broke a signature."
+    )
+    suffix_list: Path | None = Field(
+        Path("/usr/share/publicsuffix/public_suffix_list.dat"),
+        description="Public suffix list, for domains whose owner cannot be found in DNS; may be missing.",
+    )
+    domains: dict[DomainName, SenderRuleSection] = Field(
+        {}, description="Your own rule for mail that names this domain (or one below it) and fails DMARC."
+    )
+
+
 class TraceSection(Section):
     """How long what happened is remembered."""
 
@@ -353,6 +396,7 @@ class Config(Section):
     queue: QueueSection = QueueSection()
     delivery: DeliverySection = DeliverySection()
     submission: SubmissionSection = SubmissionSection()
+    senderauth: SenderAuthSection = SenderAuthSection()
     trace: TraceSection = TraceSection()
     log: LogSection = LogSection()
     domains: dict[DomainName, DomainSection] = Field(

@@ -12,7 +12,7 @@ boundary or are stored are frozen ``msgspec.Struct``s: cheap to make, typed, and
 from .address import Address, AddressError, normalise_domain, parse_address
 from .clock import Clock
 from .envelope import Body, Envelope, MailParams, Notify, Origin, Recipient, Ret, TlsFacts
-from .event import Event, EventKind, Observation, ObservationKind
+from .event import Check, Event, EventKind, Observation, ObservationKind
 from .fate import Cause, Fate
 from .finding import Finding, Severity
 from .ids import decode_id, encode_id
@@ -24,6 +24,7 @@ __all__ = [
     "AddressError",
     "Body",
     "Cause",
+    "Check",
     "Clock",
     "Envelope",
     "Event",

@@ -31,12 +31,26 @@ class EventKind(str, Enum):
     ERASED = "erased"  # personal data removed on request
 
 
+class Check(msgspec.Struct, frozen=True, array_like=True):
+    """One thing that was found out about a sender before the message was taken.
+
+    `method` and `result` in the words of RFC 8601 (``spf``, ``pass``; ``policy`` for what was decided); `key` is
+    the key of its sentence, whose placeholders `values` fill, as pairs of name and text.
+    """
+
+    method: str
+    result: str
+    key: str
+    values: tuple[tuple[str, str], ...] = ()
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of a message's trace.
 
     `recipient` is the index within the message, -1 for the message as a whole.  `fate` is set on the
     event that ends the recipient; `next_at` (epoch seconds) where it waits on.  `by` names the person
-    or rule; `reason` is their words.  `other` is the accept number of a related message.
+    or rule; `reason` is their words.  `other` is the accept number of a related message.  `checks` stand on the
+    first event of mail from strangers: what was found out about the sender.
     """
 
     number: int
@@ -51,6 +65,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     by: str = ""
     reason: str = ""
     other: int | None = None
+    checks: tuple[Check, ...] = ()
 
 
 class ObservationKind(str, Enum):

@@ -58,6 +58,11 @@ class Cause(str, Enum):
     AUTH_REQUIRED = "auth_required"
     SENDER_NOT_YOURS = "sender_not_yours"
     SENDER_REJECTED = "sender_rejected"
+    SENDER_UNPROVEN = (
+        "sender_unproven"  # here, by DMARC or a rule of ours; DMARC_FAIL is what others say of our mail
+    )
+    SENDER_NOT_LISTED = "sender_not_listed"  # likewise, by SPF
+    AUTHOR_UNCLEAR = "author_unclear"
     # content
     CONTENT_SPAM = "content_spam"
     CONTENT_FORBIDDEN = "content_forbidden"

@@ -20,7 +20,6 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 import dns.resolver
-import dns.reversename
 
 from kurir.model import AddressError, normalise_domain
 
@@ -74,10 +73,12 @@ class CachingResolver:
     async def ptr(self, ip: str) -> DnsAnswer:
         """Records: host names as ``str``, for an address given as text."""
         try:
-            name = dns.reversename.from_address(ip.partition("%")[0]).to_text(omit_final_dot=True)
-        except (dns.exception.SyntaxError, ValueError):
+            address = ipaddress.ip_address(ip.partition("%")[0])
+        except ValueError:
             return DnsAnswer(DnsStatus.NXDOMAIN)
-        return await self._lookup(name, "PTR")
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        return await self._lookup(address.reverse_pointer, "PTR")
 
     async def tlsa(self, name: str) -> DnsAnswer:
         """Records: ``(usage, selector, matching type, data)`` (RFC 6698); worthless unless `authentic`."""

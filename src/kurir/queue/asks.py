@@ -5,7 +5,7 @@ They are encoded with msgpack when they cross a process boundary and passed as t
 
 import msgspec
 
-from kurir.model import Address, Envelope, MailParams, Origin, Outcome, Recipient, Reply
+from kurir.model import Address, Cause, Check, Envelope, MailParams, Origin, Outcome, Recipient, Reply
 
 ID_MARK = b"kurir-id-comes-here"
 """Stands in `Incoming.trace_block` where the queue id belongs: it is known only when the number is given."""
@@ -17,7 +17,8 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     `trace_block` are the header lines put in front of the immutable body (Received and what submission
     adds), as bytes ending in CRLF.  The body is either `body` (small) or `body_file`, the name of a file in
     the body folder that is already synced together with its directory entry.  `size` counts body octets;
-    `sha256` is over the body octets (not the trace block).  `hold` is the reason to hold it at once.
+    `sha256` is over the body octets (not the trace block).  `hold` is the reason to hold it at once, `hold_cause` its cause.
+    `checks` are what was found out about a stranger who sent it: facts for the first event.
     `notice_of` is the id of the obligation that this message (a DSN) fulfils: accepting it closes the
     obligation in the same transaction, and a second one with the same id is answered with the first's number.
     `header_end` is the offset of the body proper (after the empty line), for RET=HDRS.
@@ -38,6 +39,8 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     hold: str | None = None
     notice_of: str | None = None
     proven_sender: bool = False  # an account sent it, or SPF/DMARC proved the reverse-path: DSNs may go back
+    hold_cause: Cause | None = None
+    checks: tuple[Check, ...] = ()
 
 
 class Accepted(msgspec.Struct, frozen=True, array_like=True):

@@ -150,9 +150,15 @@ class _Arrival:
             notice_of=incoming.notice_of,
         )
         hold = incoming.hold
-        events = [Event(number=number, kind=EventKind.ACCEPTED, at=now, origin=incoming.origin)]
+        events = [
+            Event(
+                number=number, kind=EventKind.ACCEPTED, at=now, origin=incoming.origin, checks=incoming.checks
+            )
+        ]
         if hold is not None:
-            events.append(Event(number=number, kind=EventKind.HELD, at=now, reason=hold))
+            events.append(
+                Event(number=number, kind=EventKind.HELD, at=now, cause=incoming.hold_cause, reason=hold)
+            )
         met: tuple[str, ...] = ()
         if claim is not None:
             notice = claim.notice

@@ -1,7 +1,8 @@
 """Collects a body: in memory up to a threshold, then in a file, with its checksum on the way.
 
 The beginning is held until the header is surely in it and is then *settled* once: the function passed in
-looks at it and may return it changed (a Bcc field cut out).  Everything behind goes by as it came.
+looks at it and may return it changed (a Bcc field cut out).  Everything behind goes by as it came, past
+`listener` too where one was set: that is how signatures are hashed without a second look at the body.
 A 100 MB body holds its beginning, then at most one chunk, in memory.
 """
 
@@ -36,6 +37,7 @@ class BodyCollector:
         "_pending",
         "_settle",
         "_settled",
+        "listener",
         "size",
     )
 
@@ -49,6 +51,7 @@ class BodyCollector:
         self._pending = 0
         self._settled = False
         self._file: BodyFile | None = None
+        self.listener: Callable[[bytes], None] | None = None
         self.size = 0
 
     def add(self, data: bytes) -> None:
@@ -75,6 +78,8 @@ class BodyCollector:
         if not self._settled:
             self._settled = True
             data = self._settle(data)
+        elif self.listener is not None:
+            self.listener(data)
         if len(data) > HASH_PIECE * 8:
             self._hash.update(data)
         else:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from kurir.identity import Account, Directory, Passwords, RandomBytes, is_within
 from kurir.model import Clock
 from kurir.net.tls import ServerTls
+from kurir.senderauth.screening import Screener
 from kurir.smtp.server import ServerSettings
 
 from .ports import BodyFiles, BrainDoor, RecipientVerifier
@@ -22,6 +23,7 @@ class Counts:
     replies: Counter[int] = field(default_factory=Counter)  # by class of the code, of decided commands
     accepted: Counter[str] = field(default_factory=Counter)  # messages, by listener
     octets: int = 0  # of accepted bodies
+    screened: Counter[str] = field(default_factory=Counter)  # messages of strangers, by what was done
 
 
 @dataclass(slots=True)
@@ -29,7 +31,8 @@ class Desk:
     """Shared by all sessions.
 
     `secret` (32 octets, the same on all workers) makes SCRAM salts of unknown users stable.  `rehashed` is told
-    an account whose password hash was renewed with today's cost; it stores it.
+    an account whose password hash was renewed with today's cost; it stores it.  `screener` puts mail of strangers to
+    the checks of senders; None checks nothing.
     """
 
     settings: ReceptionSettings
@@ -43,6 +46,7 @@ class Desk:
     secret: bytes
     tls: ServerTls | None = None
     rehashed: Callable[[Account], None] | None = None
+    screener: Screener | None = None
     counts: Counts = field(default_factory=Counts)
     _offers: dict[tuple[ListenerSettings, bool, bool], ServerSettings] = field(default_factory=dict)
 

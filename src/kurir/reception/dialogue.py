@@ -12,6 +12,7 @@ from kurir.identity import Account, is_within, plain_address
 from kurir.identity.sasl import Challenge
 from kurir.model import Cause, ObservationKind, Origin, Recipient, Reply
 from kurir.net.ports import NetError
+from kurir.senderauth.screening import Screener
 from kurir.smtp import events as e
 from kurir.smtp.server import Server
 
@@ -48,6 +49,7 @@ class Dialogue:
         "_notebook",
         "_origin",
         "_port",
+        "_screener",
         "_server",
         "_stream",
         "_transaction",
@@ -82,6 +84,7 @@ class Dialogue:
         self.intake: Intake | None = None
         self.over = False
         self._client = self._ask_client()
+        self._screener = self._ask_screener()
 
     def answer(self, event: e.ServerEvent) -> Waiting | None:
         """Decide an event; what is returned must be awaited."""
@@ -117,8 +120,15 @@ class Dialogue:
         trusted = is_within(self._host, self._desk.settings.trusted)
         return Client(self.listener.role, self._account.name if self._account else None, trusted)
 
+    def _ask_screener(self) -> Screener | None:
+        """Who checks what this client sends: nobody where it is one of ours, or exempt."""
+        stranger = self.listener.role is Role.MX and not standing(self._client).insider
+        exempt = self._desk.screener is None or is_within(self._host, self._desk.settings.unscreened)
+        return self._desk.screener if stranger and not exempt else None
+
     def _who_changed(self) -> None:
         self._client = self._ask_client()
+        self._screener = self._ask_screener()
         self._origin = None
 
     def _current_origin(self) -> Origin:
@@ -277,7 +287,7 @@ class Dialogue:
     def _body_started(self, event: e.BodyStarted) -> None:
         assert self._transaction is not None
         insider = standing(self._client).insider
-        sender = Sender(self._current_origin(), self.listener.role, self._account, insider)
+        sender = Sender(self._current_origin(), self.listener.role, self._account, insider, self._screener)
         self.intake = Intake(self._desk, self._transaction, sender)
         if event.chunking:
             self._server.go_on()
@@ -308,7 +318,7 @@ class Dialogue:
                 sender=str(transaction.reverse_path or ""),
                 recipient=str(transaction.typed[0]) if transaction.typed else "",
                 account=self._name(),
-                detail=f"{intake.octets} octets" if intake.octets else "",
+                detail=intake.detail or (f"{intake.octets} octets" if intake.octets else ""),
             )
         # The server gives an LMTP client one such reply for each recipient (RFC 2033 section 4.2).
         self._answer(reply)

@@ -1,4 +1,4 @@
-"""One message from its first octet to the promise: body in, header looked at once, handed to the brain.
+"""One message from its first octet to the promise: body in, header looked at once, sender checked, handed to the brain.
 
 The header decides while the body still streams: too large, a loop, or (from our own people) not theirs.
 What failed is remembered, the rest of the body is read and dropped, and the reply goes out at its end.
@@ -14,10 +14,12 @@ from kurir.message.limits import HeaderLimits
 from kurir.message.received import HopLimits, loop_reason, received_field
 from kurir.model import Cause, Origin, Reply
 from kurir.queue.asks import ID_MARK, Accepted, Incoming
+from kurir.senderauth.screening import Screener
 
 from . import replies
 from .body import BodyCollector
 from .desk import Desk
+from .screening import Screened, StrangersMail, without_posing
 from .settings import Role
 from .submission import complete
 from .transaction import Transaction
@@ -25,12 +27,13 @@ from .transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who hands the message in: facts for its origin, and whether it is one of ours (`insider`)."""
+    """Who hands the message in: facts for its origin, whether it is one of ours (`insider`), and who checks strangers."""
 
     origin: Origin
     role: Role
     account: Account | None
     insider: bool
+    screener: Screener | None = None
 
 
 class Intake:
@@ -44,8 +47,10 @@ class Intake:
         "_message_id",
         "_prefix",
         "_sender",
+        "_stranger",
         "_transaction",
         "cause",
+        "detail",
         "octets",
         "refusal",
     )
@@ -59,10 +64,12 @@ class Intake:
         self._facts: MessageFacts | None = None
         self._prefix = b""
         self._message_id = ""
+        self._stranger: StrangersMail | None = None
         self._handed_over = False
         self.octets = 0
         self.refusal: Reply | None = None
         self.cause: Cause | None = None  # of the refusal, where the reply alone does not say it
+        self.detail = ""  # likewise, in few words
 
     def add(self, data: bytes) -> None:
         """Take a piece of the body.  Never waits."""
@@ -117,7 +124,25 @@ class Intake:
         if self._sender.account is not None or self._sender.role is Role.LOCAL:
             return self._complete(data, limits)
         self._message_id = facts.message_id
-        return data
+        if self._sender.screener is not None:
+            self._stranger = StrangersMail(
+                self._sender.screener,
+                scan(data, limits),
+                self._sender.origin,
+                self._transaction.reverse_path,
+                self._desk.clock.now(),
+            )
+            self._body.listener = self._stranger.listener
+        ours = self._sender.insider or self._sender.role is Role.LMTP
+        return data if ours else self._cleaned(data, limits)
+
+    def _cleaned(self, data: bytes, limits: HeaderLimits) -> bytes:
+        """Cut out results that pose as ours: from here on the body never changes."""
+        assert self._facts is not None
+        clean = without_posing(data, self._desk.settings.results_ids, self._facts.header_end)
+        if clean is not data:
+            self._facts = facts_of(clean, limits)
+        return clean
 
     def _complete(self, data: bytes, limits: HeaderLimits) -> bytes:
         desk = self._desk
@@ -142,7 +167,7 @@ class Intake:
         if edits.cuts:
             data = edits.apply(data)
             self._facts = facts_of(data, limits)
-        return data
+        return data if self._sender.account is None else self._cleaned(data, limits)
 
     async def accept(self) -> Reply:
         """Hand the message to the brain; return the reply to the end of data."""
@@ -154,7 +179,11 @@ class Intake:
             self._body.discard()
             return self.refusal
         desk = self._desk
-        incoming = self._incoming(body, body_file)
+        screened = await self._screen()
+        if screened is not None and screened.refusal is not None:
+            self.refuse(screened.refusal)
+            return screened.refusal
+        incoming = self._incoming(body, body_file, screened)
         self._handed_over = True
         try:
             answer = await desk.door.accept(incoming)
@@ -173,7 +202,18 @@ class Intake:
         self.refuse(answer.reply)
         return answer.reply
 
-    def _incoming(self, body: bytes | None, body_file: str | None) -> Incoming:
+    async def _screen(self) -> Screened | None:
+        """Put mail of a stranger to the checks of senders."""
+        if self._stranger is None:
+            return None
+        screened = await self._stranger.judge(
+            self._desk.settings.treatment, smtputf8=self._transaction.params.smtputf8
+        )
+        self._desk.counts.screened[screened.action.value] += 1
+        self.cause, self.detail = screened.cause, screened.detail
+        return screened
+
+    def _incoming(self, body: bytes | None, body_file: str | None, screened: Screened | None) -> Incoming:
         desk, transaction, facts = self._desk, self._transaction, self._facts
         assert facts is not None
         now = desk.clock.now()
@@ -184,12 +224,14 @@ class Intake:
             at=now,
             recipients=transaction.typed if len(transaction.typed) == 1 else (),
             hide_client=desk.settings.hide_client and self._sender.account is not None,
+            client_name=screened.client_name if screened else "",
         )
+        above = screened.fields if screened else b""
         return Incoming(
             envelope=transaction.envelope(),
             received_at=now,
             origin=self._sender.origin,
-            trace_block=field + self._prefix,
+            trace_block=above + field + self._prefix,
             size=self._body.size,
             sha256=self._body.sha256,
             body=body,
@@ -198,7 +240,10 @@ class Intake:
             message_id=self._message_id,
             subject=facts.subject,
             header_from=facts.header_from,
-            proven_sender=self._sender.insider,
+            proven_sender=screened.proven if screened else self._sender.insider,
+            hold=screened.hold if screened else None,
+            hold_cause=screened.cause if screened else None,
+            checks=screened.checks if screened else (),
         )
 
 

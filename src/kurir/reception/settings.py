@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from kurir.identity import Network
+from kurir.senderauth.screening import TreatmentSettings
 
 STRONGEST_FIRST = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN")
 
@@ -69,7 +70,9 @@ class ReceptionSettings:
     loop (RFC 5321 section 6.3).  `null_recipients` bounds recipients of a message from ``<>`` on MX doors: a bounce
     has one.  `in_memory` is up to where a body stays in memory and in the row; `head` how much of its
     beginning may be header.  `max_errors` ends a session (also unknown recipients).  `hide_client` keeps the
-    address and name of clients that logged in out of the Received field.
+    address and name of clients that logged in out of the Received field.  `results_ids` are our names in
+    Authentication-Results (lower case): fields of strangers and accounts that bear one are cut out.  `unscreened`
+    are networks whose mail is not put to the checks of senders, `treatment` is what these lead to.
     """
 
     hostname: str
@@ -89,4 +92,7 @@ class ReceptionSettings:
     hide_client: bool = True
     offer_requiretls: bool = True
     binarymime: bool = False
+    results_ids: frozenset[str] = frozenset()
+    unscreened: tuple[Network, ...] = ()
+    treatment: TreatmentSettings = field(default_factory=TreatmentSettings)
     deadlines: Deadlines = field(default_factory=Deadlines)

@@ -42,6 +42,9 @@ DETAILS: dict[Cause, str] = {
     Cause.AUTH_REQUIRED: "7.0",
     Cause.SENDER_NOT_YOURS: "7.1",
     Cause.SENDER_REJECTED: "1.8",
+    Cause.SENDER_UNPROVEN: "7.1",
+    Cause.SENDER_NOT_LISTED: "7.23",  # RFC 7372
+    Cause.AUTHOR_UNCLEAR: "7.1",
     Cause.CONTENT_SPAM: "7.1",
     Cause.CONTENT_FORBIDDEN: "7.0",
     Cause.MALFORMED: "6.0",

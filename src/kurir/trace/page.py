@@ -91,6 +91,8 @@ class _Page:
         yield from self._wrap(
             day + teller.step(step, self._timeline), first=f"  {teller.clock(step.at)}  ", rest=indent
         )
+        for check in step.checks:
+            yield from self._wrap(f"- {teller.check(check)}", first=indent, rest=indent + "  ")
         if step.result is None:
             return
         notes: list[str] = []

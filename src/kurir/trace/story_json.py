@@ -4,6 +4,7 @@ A timeline::
 
     {"id", "number", "lang", "accepted_at", "from", "to": [..], "subject", "message_id", "size",
      "account", "client", "protocol", "protection", "protection_text", "tls", "summary": [..],
+     "checks": [{"method", "result", "text"}, ..],              # what was found out about a stranger who sent it
      "history": [step, ..],                                     # what concerns the whole message
      "recipients": [{"index", "address", "wanted", "state", "fate", "cause", "what", "side", "side_text",
                      "next", "todo", "summary", "next_at", "held", "attempts", "possibly_delivered",
@@ -46,6 +47,11 @@ def as_json(timeline: Timeline, lang: Lang) -> dict[str, object]:
         "protection_text": teller.arrival(timeline),
         "tls": _tls_json(origin.tls),
         "summary": [teller.summary(story) for story in timeline.recipients],
+        "checks": [
+            {"method": check.method, "result": check.result, "text": teller.check(check)}
+            for step in timeline.common
+            for check in step.checks
+        ],
         "history": [_step_json(teller, step, timeline) for step in timeline.common],
         "recipients": [_story_json(teller, story, timeline) for story in timeline.recipients],
     }

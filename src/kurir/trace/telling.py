@@ -5,7 +5,7 @@ from datetime import UTC, tzinfo
 
 import msgspec
 
-from kurir.model import Cause, EventKind, Fate, OutcomeKind, TlsFacts
+from kurir.model import Cause, Check, EventKind, Fate, OutcomeKind, TlsFacts
 
 from .explain import Catalogue, Lang, Sentence, say_noted, units
 from .timeline import Protection, RecipientStory, State, Step, Timeline
@@ -19,6 +19,9 @@ _RESULTS = {
     OutcomeKind.DEFERRED: "step.deferred",
     OutcomeKind.FAILED: "step.failed",
 }
+
+# Holds that this server decided by itself when the mail came in: their words are the cause's.
+_OWN_HOLDS = frozenset({Cause.SENDER_UNPROVEN, Cause.SENDER_NOT_LISTED, Cause.AUTHOR_UNCLEAR})
 
 
 class Teller:
@@ -82,6 +85,8 @@ class Teller:
         """Return what happened in one step, in one sentence."""
         if step.kind is EventKind.ACCEPTED:
             return self._accepted(timeline)
+        if step.kind is EventKind.HELD and step.cause in _OWN_HOLDS:
+            return self.say("event.held_rule", cause=self.label(step.cause))
         if step.result is None:
             return self.say(
                 f"event.{step.kind.value}",
@@ -114,6 +119,10 @@ class Teller:
             account=origin.account,
             protection=self.arrival(timeline),
         )
+
+    def check(self, check: Check) -> str:
+        """Return what was found out about the sender, in one sentence."""
+        return self.say(check.key, **dict(check.values))
 
     def decided(self, step: Step) -> str:
         """Return who decided, in words; "" where nothing was to decide."""

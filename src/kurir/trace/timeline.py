@@ -9,7 +9,7 @@ from enum import Enum
 
 import msgspec
 
-from kurir.model import Cause, Event, EventKind, Fate, OutcomeKind, Reply, Stage, TlsFacts
+from kurir.model import Cause, Check, Event, EventKind, Fate, OutcomeKind, Reply, Stage, TlsFacts
 
 from .facts import MessageFacts, RecipientFacts
 
@@ -68,6 +68,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     by: str = ""
     reason: str = ""
     other: int | None = None
+    checks: tuple[Check, ...] = ()
 
 
 class RecipientStory(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,6 +150,7 @@ def _step(event: Event) -> Step:
             by=event.by,
             reason=event.reason,
             other=event.other,
+            checks=event.checks,
         )
     connected = outcome.host != "" and outcome.road not in _SAFE_ROADS and outcome.stage is not Stage.PLAN
     return Step(

@@ -46,6 +46,7 @@ HELP = {
     "kurir_reception_loop_lag_max_seconds": "Longest time a reception's event loop was blocked since the last reading",
     "kurir_refused_full": "Messages refused because the disk was nearly full",
     "kurir_replies": "SMTP replies given, by class",
+    "kurir_screened_messages": "Messages of strangers whose sender was checked, by what was done",
     "kurir_sessions": "Sessions since the start, by listener",
     "kurir_waiting_messages": "Messages with a recipient that waits or is held",
     "kurir_waiting_recipients": "Recipients that wait for their next attempt or are held",

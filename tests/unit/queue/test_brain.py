@@ -2,7 +2,7 @@
 
 import pytest
 
-from kurir.model import Cause, EventKind, Fate, Notify, OutcomeKind, Reply, Stage
+from kurir.model import Cause, Check, EventKind, Fate, Notify, OutcomeKind, Reply, Stage
 from kurir.queue import Accepted, Plan, Refused, Road, Settlement
 from kurir.queue.ports import StoreError
 
@@ -344,6 +344,15 @@ def test_a_message_held_at_the_door_waits_for_a_person() -> None:
     world.plan(hand)
     world.settle(hand.take()[0], SENT)
     world.check()
+
+
+def test_what_was_found_out_at_the_door_stands_on_the_first_event() -> None:
+    world = World()
+    found = (Check("dmarc", "fail", "dmarc.nothing_proven", (("domain", "a.example"),)),)
+    number = world.accept(checks=found, hold="not proven", hold_cause=Cause.SENDER_UNPROVEN)
+    accepted, held = (e for e in world.store.events if e.number == number)
+    assert accepted.checks == found
+    assert (held.cause, held.reason, held.checks) == (Cause.SENDER_UNPROVEN, "not proven", ())
 
 
 def test_fresh_letters_are_bounded_and_the_rest_is_read_back() -> None:

@@ -24,6 +24,7 @@ from kurir.reception import (
     ReceptionSettings,
     Role,
 )
+from kurir.senderauth.screening import Screener
 
 CHEAP = PasswordSettings(time_cost=1, memory_kib=64, parallelism=1)
 LOOPBACK = (ip_network("127.0.0.0/8"),)
@@ -195,7 +196,13 @@ def directory_settings() -> DirectorySettings:
 class House:
     """A reception with everything around it made up."""
 
-    def __init__(self, *, settings: ReceptionSettings | None = None, tls: ServerTls | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        settings: ReceptionSettings | None = None,
+        tls: ServerTls | None = None,
+        screener: Screener | None = None,
+    ) -> None:
         self.brain = Brain()
         self.files = Files()
         self.verifier = Verifier({"known@relayed.example": Reply.of(250, "2.1.5", "ok")})
@@ -215,6 +222,7 @@ class House:
             random=random_bytes,
             secret=b"s" * 32,
             tls=tls,
+            screener=screener,
         )
         self.reception = Reception(self.desk)
 

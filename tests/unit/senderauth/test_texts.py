@@ -6,6 +6,7 @@ import pytest
 
 from kurir.senderauth.dmarc import AuthorProblem, DmarcReason, DmarcVerdict, Policy
 from kurir.senderauth.iprev import ReverseReason, ReverseVerdict
+from kurir.senderauth.screening import Action, TreatmentReason
 from kurir.senderauth.spf import SpfIdentity, SpfReason, SpfVerdict
 from kurir.trace.explain import Catalogue
 from kurir.trace.explain.catalogue import LANGUAGES, placeholders
@@ -45,6 +46,15 @@ def test_every_sentence_has_its_reason() -> None:
 
 
 _ROOMS: dict[str, type[Enum]] = {"spf": SpfReason, "dmarc": DmarcReason, "iprev": ReverseReason}
+
+
+def test_every_treatment_has_its_sentences() -> None:
+    wanted = {f"screening.{r.value}" for r in TreatmentReason if r is not TreatmentReason.ORDINARY}
+    wanted |= {f"screening.action.{action.value}" for action in Action}
+    for lang in LANGUAGES:
+        assert {key for key in CATALOGUE.keys(lang) if key.startswith("screening.")} == wanted
+        for key in wanted:
+            assert placeholders(CATALOGUE._texts[lang][key]) <= {"domain", "reason"}
 
 
 def test_problems_of_authors_are_reasons() -> None:

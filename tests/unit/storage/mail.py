@@ -8,6 +8,7 @@ from kurir.model import (
     Address,
     Body,
     Cause,
+    Check,
     Event,
     EventKind,
     Fate,
@@ -73,6 +74,7 @@ def accept(
     notice_of: str | None = None,
     held: str | None = None,
     origin: Origin = ORIGIN,
+    checks: tuple[Check, ...] = (),
 ) -> Change:
     data = body_of(number) if body is None else body
     recipients = tuple(
@@ -100,7 +102,7 @@ def accept(
         notice_of=notice_of,
     )
     return Change(
-        events=(Event(number=number, kind=EventKind.ACCEPTED, at=at, origin=origin),),
+        events=(Event(number=number, kind=EventKind.ACCEPTED, at=at, origin=origin, checks=checks),),
         message=message,
         recipients=tuple(RecipientState(number, i, None, at, 0, held) for i in range(len(recipients))),
         notices_met=(notice_of,) if notice_of else (),

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from kurir.model import Address, EventKind, Fate, Observation, ObservationKind, Reply
+from kurir.model import Address, Check, EventKind, Fate, Observation, ObservationKind, Reply
 from kurir.storage import SqliteObservations, TraceQuery, TraceReader, erase
 from kurir.storage.layout import Layout
 
 from .mail import NOON, StandingClock, State, accept, end, wait
 
 PERSON = "Bob.Secret@example.org"
+CHECKS = (Check("spf", "pass", "spf.listed", (("client", "192.0.2.1"),)),)
 MIDNIGHT = NOON + 43200
 
 
@@ -19,8 +20,8 @@ def history(tmp_path: Path) -> tuple[State, SqliteObservations]:
     state.facts.commit(
         [
             accept(1, PERSON, "carol@example.org", subject="for Bob.Secret@example.org only"),
-            accept(2, "carol@example.org", sender=bob, subject="secret plans"),
-            accept(3, "carol@example.org", subject="nothing to hide"),
+            accept(2, "carol@example.org", sender=bob, subject="secret plans", checks=CHECKS),
+            accept(3, "carol@example.org", subject="nothing to hide", checks=CHECKS),
             accept(4, PERSON),
             accept(5, PERSON),
         ]
@@ -71,10 +72,12 @@ def test_a_person_is_erased_and_the_books_balance(tmp_path: Path) -> None:
     two = reader.trace(2)
     assert two is not None
     assert str(two.letter.reverse_path) == "erased@erased.invalid"
+    assert two.events[0].checks == ()
     assert (two.origin.client, two.origin.account, two.letter.trace_block) == ("", None, b"")
     three = reader.trace(3)
     assert three is not None
     assert three.letter.subject == "nothing to hide"
+    assert three.events[0].checks == CHECKS
     observations.close()
     state.close()
 

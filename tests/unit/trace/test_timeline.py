@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kurir.model import (
     Address,
     Cause,
+    Check,
     Event,
     EventKind,
     Fate,
@@ -107,6 +108,7 @@ def test_local_delivery_says_nothing_of_encryption() -> None:
 
 
 KEYS = {
+    "checks",
     "id", "number", "lang", "accepted_at", "from", "to", "subject", "message_id", "size", "account", "client",
     "protocol", "protection", "protection_text", "tls", "summary", "history", "recipients",
 }  # fmt: skip
@@ -138,6 +140,24 @@ def test_json_keeps_the_peers_words_untouched() -> None:
         "enhanced": "5.1.1",
         "lines": ["No such user", "see https://example.org/\x1b[31mhelp"],
     }
+
+
+def test_what_was_found_out_about_a_stranger_is_told() -> None:
+    facts, events = handed_over()
+    checks = (
+        Check("spf", "pass", "spf.listed", (("domain", "a.example"), ("client", "192.0.2.1"))),
+        Check("policy", "hold", "screening.action.hold"),
+    )
+    held = Event(number=29, kind=EventKind.HELD, at=T0, cause=Cause.SENDER_UNPROVEN, reason="dmarc=fail")
+    events = [msgspec.structs.replace(events[0], checks=checks), held, *events[1:]]
+    story = timeline(facts, events)
+    assert [c["result"] for c in as_json(story, "en")["checks"]] == ["pass", "hold"]  # type: ignore[union-attr, index, call-overload]
+    english, indonesian = (" ".join(render_text(story, lang, 200).split()) for lang in LANGUAGES)
+    assert "- The domain a.example names 192.0.2.1 as one of its servers" in english
+    assert "- So the message is held for a person to look at. " in english
+    assert "Held by a rule of this server: sender not proven." in english
+    assert "- Domain a.example menyebut 192.0.2.1 sebagai salah satu servernya" in indonesian
+    assert "Ditahan oleh aturan server ini: pengirim tidak terbukti." in indonesian
 
 
 def test_colour_only_where_asked() -> None:

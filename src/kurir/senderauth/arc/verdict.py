@@ -38,7 +38,7 @@ RESULTS: dict[ArcReason, ArcResult] = {
 
 @dataclass(frozen=True, slots=True)
 class ArcHop:
-    """One set: who sealed it, when, and what it says it found (``spf=pass …``, unfolded, foreign text).
+    """One set: who sealed it, when, and what it says it found (``mx.b.example; spf=pass …``, unfolded, foreign text).
 
     Proven only in a chain that passes, and then only as far as `domain` is trusted.
     """

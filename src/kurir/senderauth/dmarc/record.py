@@ -9,11 +9,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from urllib.parse import unquote
 
 from kurir.model import Address, AddressError, parse_address
 
 MAX_RECORD = 16 * 1024  # octets; one that is longer is no record
+REMEMBERED = 512  # records read lately: the same few senders write most mail, and reading costs more than asking the cache
 MAX_URIS = 20  # of one list that are kept
 
 _VERSION = re.compile(rb"[vV][ \t]*+=[ \t]*+DMARC1[ \t]*+(?:;|\Z)")
@@ -75,6 +77,7 @@ def dmarc_texts(records: Iterable[object]) -> list[bytes]:
     return [r for r in records if isinstance(r, bytes) and len(r) <= MAX_RECORD and _VERSION.match(r)]
 
 
+@lru_cache(REMEMBERED)
 def parse_record(record: bytes) -> DmarcRecord:
     """Parse a record that `dmarc_texts` chose.  Never raises."""
     text = record.decode("latin-1")
