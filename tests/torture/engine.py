@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from http.client import HTTPException
 from pathlib import Path
@@ -38,6 +38,9 @@ class Engine(Protocol):
     def kill_all(self) -> None:
         """SIGKILL every process of it, and wait until they are gone."""
 
+    def freeze(self) -> None:
+        """SIGSTOP every process of it: from now on none of them says anything."""
+
     def victims(self) -> dict[str, int]:
         """Return its processes by role; a role whose end ends everything is `supervisor`."""
 
@@ -58,6 +61,16 @@ class Engine(Protocol):
 
     def open_deliveries(self, ledger: Ledger) -> int:
         """Return how many deliveries were under way; asked when nothing runs (-1: cannot be told)."""
+
+
+def freeze(living: Callable[[], Iterable[int]]) -> None:
+    """SIGSTOP processes until no new ones are found."""
+    stopped: set[int] = set()
+    while new := set(living()) - stopped:
+        for pid in new:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        stopped |= new
 
 
 def wait_gone(pids: list[int], seconds: float = 10.0) -> None:
@@ -132,6 +145,10 @@ class KurirEngine:
         except ProcessLookupError:  # it had ended by itself, as it may without a disk
             self.kurir.process = None
         wait_gone(pids)
+
+    def freeze(self) -> None:
+        """SIGSTOP all of it."""
+        freeze(lambda: self.victims().values())
 
     def kill(self, role: str) -> None:
         """SIGKILL one process."""

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.harness.kurir import free_offset
 
-from .engine import wait_gone
+from .engine import freeze, wait_gone
 from .ledger import Ledger
 
 ROOT = Path(os.environ.get("KURIR_PEERS", Path.home() / ".cache/kurir-peers")) / "root"
@@ -277,6 +277,10 @@ class PeerEngine:
             wait_gone(pids)
         while self.mounts:
             subprocess.run(["umount", str(self.mounts.pop())], check=True)
+
+    def freeze(self) -> None:
+        """SIGSTOP all of it."""
+        freeze(self._tree)
 
     def _tree(self) -> list[int]:
         assert self._process is not None
