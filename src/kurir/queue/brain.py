@@ -8,17 +8,19 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from kurir.limits import LONGEST, Budgets
 from kurir.model import Cause, Clock, Fate, Outcome, OutcomeKind, Reply, Stage
 
 from .asks import Incoming, Plan, Settlement
 from .book import Book
 from .commit import Committer, Post
+from .debits import Debits
 from .intake import BROKEN, DRAINING, Done, Intake
 from .leasing import Leasing
 from .milestones import Milestones
 from .notices import Notices
-from .operate import Operated, Operator, SiteState, Waiting
-from .ports import Change, Hand, Store
+from .operate import LimitState, Operated, Operator, SiteState, Waiting
+from .ports import Change, Debit, Hand, Store
 from .restore import restore
 from .schedule import Schedule
 from .settings import QueueSettings
@@ -83,7 +85,8 @@ class Brain:
         self._wake = wake
         self._report_failure = on_failure
         self._book = book = Book(settings, Steady(clock))
-        self._schedule = Schedule(settings)
+        self._budgets = Budgets(book.steady.now())
+        self._schedule = Schedule(settings, self._budgets)
         self._committer = Committer(
             store,
             post,
@@ -104,7 +107,7 @@ class Brain:
         self._open_at: float | None = 0.0  # from when on calendars are looked at; None: no hand yet
         self._grace = False
         self._stalled_at = 0.0
-        self._swept_at = book.steady.now()
+        self._swept_at = self._forgot_at = book.steady.now()
         self._drained: list[Callable[[], None]] = []
         self.failed = False
         self.draining = False
@@ -113,12 +116,31 @@ class Brain:
 
     def load(self) -> int:
         """Read back what waits (before anything else is called); return how many recipients that is."""
+        self._load_debits()
         count = restore(self._store, self._book, self._settings)
         self._notices.owe(list(self._store.open_notices()))
         if count:
             self._open_at = None
             self._grace = True
         return count
+
+    def _load_debits(self) -> None:
+        """Read what is used of budgets; what an earlier brain had in the air may still be sent by its hands."""
+        now = self._book.steady.now()
+        stored = self._store.debits(int(now * 1000) - LONGEST)
+        landed = int((now + self._settings.air_grace) * 1000)
+        moved = self._budgets.load([(d.key, d.at, d.units) for d in stored], landed)
+        Debits(self._committer).write([Debit(*entry) for entry in moved])
+
+    def _forget_debits(self, now: float) -> None:
+        """Let the store forget what has left every window."""
+        store, since = self._store, int(now * 1000) - LONGEST
+
+        def forget() -> Callable[[], None]:
+            store.debits(since)
+            return lambda: None
+
+        self._committer.ask(forget)
 
     def drain(self, done: Callable[[], None]) -> None:
         """Take nothing new and lease nothing; call `done` when no lease is out and all is committed."""
@@ -282,6 +304,10 @@ class Brain:
         """Return every known site, busiest first."""
         return self._operator.sites()
 
+    def limits(self) -> list[LimitState]:
+        """Return what is used of the limits of others, and what waits for them."""
+        return self._operator.limits()
+
     @property
     def counters(self) -> Counters:
         """What was counted since the start."""
@@ -329,6 +355,10 @@ class Brain:
         if now - self._swept_at >= IDLE_SITES_EVERY:
             self._swept_at = now
             self._schedule.forget_idle_sites()
+        if now - self._forgot_at >= self._settings.forget_debits:
+            self._forgot_at = now
+            if any(budget.lasting for budget in self._budgets):
+                self._forget_debits(now)
         self._armed = None
         self._round(now)
         self._armed = self._next_at()

@@ -140,10 +140,9 @@ def test_what_never_fits_is_a_mistake(tmp_path: Path) -> None:
     )
     assert found == ["receivers.mine: can never be found: google fit everything before it"]
     found = mistakes(tmp_path, '[receivers.mine]\nlabel = "x"\nhosts = ["aspmx.l.google.com"]\n')
-    assert found == [
-        "receivers.google: fits aspmx.l.google.com and so does 'mine': nobody knows which one counts"
-        ' (say in one of them: after = ["the other"])'
-    ]
+    (only,) = found
+    assert only.startswith("receivers.google: fits aspmx.l.google.com and so does 'mine': nobody knows which")
+    assert only.endswith('(say in one of them: after = ["the other"])')
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

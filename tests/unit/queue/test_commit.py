@@ -124,6 +124,7 @@ def test_what_waits_for_its_letter_is_not_told_durable_before() -> None:
         store,
         loop.posted.put,
         threaded=True,
+        before_batch=lambda: None,
         after_batch=lambda: None,
         on_failure=lambda e: order.append(repr(e)),
     )
