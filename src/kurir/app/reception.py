@@ -69,6 +69,7 @@ class ReceptionPart:
             random=os.urandom,
             secret=_secret(layout.folder / "tls" / "server.key"),
             tls=self._tls,
+            roads=settings.road_sizes(config),
             rehashed=self._accounts.put,
         )
         self.reception = Reception(desk)

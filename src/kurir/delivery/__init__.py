@@ -6,6 +6,7 @@ message and peer match, `attempt` sends, `classify` says what a refusal means.  
 `storing` and `maildir`.  Nothing here writes queue facts or decides when to try again.
 """
 
+from .allowed import RoadSizes
 from .dialing import NetDialer
 from .hand import DeliveryHand
 from .maildir import Maildir
@@ -46,6 +47,7 @@ __all__ = [
     "NextHop",
     "NextHopVerifier",
     "NoticeWriter",
+    "RoadSizes",
     "Route",
     "RouteKind",
     "SmarthostUrlError",

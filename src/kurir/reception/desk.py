@@ -9,7 +9,7 @@ from kurir.model import Clock
 from kurir.net.tls import ServerTls
 from kurir.smtp.server import ServerSettings
 
-from .ports import BodyFiles, BrainDoor, RecipientVerifier
+from .ports import BodyFiles, BrainDoor, NoRoadTable, RecipientVerifier, RoadTable
 from .settings import ListenerSettings, ReceptionSettings, Role
 
 
@@ -42,6 +42,7 @@ class Desk:
     random: RandomBytes
     secret: bytes
     tls: ServerTls | None = None
+    roads: RoadTable = field(default_factory=NoRoadTable)
     rehashed: Callable[[Account], None] | None = None
     counts: Counts = field(default_factory=Counts)
     _offers: dict[tuple[ListenerSettings, bool, bool], ServerSettings] = field(default_factory=dict)

@@ -204,7 +204,9 @@ class Dialogue:
             )
             self._answer(refusal)
             return
-        self._transaction = Transaction(event, self._client, self._desk.directory, self._desk.settings)
+        self._transaction = Transaction(
+            event, self._client, self._desk.directory, self._desk.settings, self._desk.roads
+        )
         self._answer(replies.SENDER_OK)
 
     def _refuse_sender(self, event: e.MailFrom) -> Reply | None:
@@ -288,7 +290,7 @@ class Dialogue:
             self._notebook.note(
                 ObservationKind.REFUSED_MESSAGE,
                 reply=reply,
-                cause=replies.CAUSES.get(reply) or intake.cause or Cause.UNKNOWN,
+                cause=replies.cause_of(reply) or intake.cause or Cause.UNKNOWN,
                 sender=str(transaction.reverse_path or ""),
                 recipient=str(transaction.typed[0]) if transaction.typed else "",
                 account=self._name(),
