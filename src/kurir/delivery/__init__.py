@@ -6,7 +6,7 @@ message and peer match, `attempt` sends, `classify` says what a refusal means.  
 `storing` and `maildir`.  Nothing here writes queue facts or decides when to try again.
 """
 
-from .allowed import RoadSizes
+from .allowed import RoadSizes, known_limits
 from .dialing import NetDialer
 from .hand import DeliveryHand
 from .maildir import Maildir
@@ -54,5 +54,6 @@ __all__ = [
     "Timeouts",
     "TlsLevel",
     "Untrusted",
+    "known_limits",
     "parse_next_hop",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from kurir.limits import LONGEST, Budgets
+from kurir.limits import LONGEST, Budgets, Quota
 from kurir.model import Cause, Clock, Fate, Outcome, OutcomeKind, Reply, Stage
 
 from .asks import Incoming, Plan, Settlement
@@ -304,8 +304,10 @@ class Brain:
         """Return every known site, busiest first."""
         return self._operator.sites()
 
-    def limits(self) -> list[LimitState]:
-        """Return what is used of the limits of others, and what waits for them."""
+    def limits(self, quotas: Sequence[Quota] = ()) -> list[LimitState]:
+        """Return what is used of the limits of others (`quotas`: also of these), and what waits for them."""
+        for quota in quotas:
+            self._budgets.of(quota)
         return self._operator.limits()
 
     @property
