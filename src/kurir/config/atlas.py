@@ -93,15 +93,16 @@ class EntryPart(_Part):
     """What both kinds of entries have."""
 
     label: str
-    hosts: list[HostPattern] = Field(min_length=1)
+    hosts: list[HostPattern]
     after: list[str] = []
     note: str = ""
     limits: dict[str, LimitPart] = {}
 
 
 class SmarthostPart(EntryPart):
-    """A service."""
+    """A service; without hosts it is found only where a road names it."""
 
+    hosts: list[HostPattern] = []
     logins: list[HostPattern] = []
     access: list[AccessPart] = []
     plans: list[str] = []
@@ -125,6 +126,7 @@ class SmarthostPart(EntryPart):
 class ReceiverPart(EntryPart):
     """A receiver."""
 
+    hosts: list[HostPattern] = Field(min_length=1)
     tls: Literal["", "require"] = ""
 
 

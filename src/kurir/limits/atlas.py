@@ -232,7 +232,11 @@ def contradictions(entries: Sequence[Smarthost | Receiver]) -> list[Contradictio
                 )
     for entry in entries:
         earlier = [by_name[n] for n in before[entry.name] if n in by_name and n != entry.name]
-        if earlier and all(any(_swallows(e, entry, pattern) for e in earlier) for pattern in entry.hosts):
+        if (
+            earlier
+            and entry.hosts
+            and all(any(_swallows(e, entry, pattern) for e in earlier) for pattern in entry.hosts)
+        ):
             names = ", ".join(sorted(e.name for e in earlier))
             found.append(
                 Contradiction(

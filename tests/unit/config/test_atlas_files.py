@@ -171,3 +171,12 @@ def test_roads_name_providers_and_plans_of_the_atlas(tmp_path: Path) -> None:
     assert (
         str(e.value.mistakes[0]) == "roads.0.provider: the atlas has no such provider (did you mean 'brevo'?)"
     )
+
+
+def test_the_files_of_the_manual_are_right(tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "how-to" / "limits.md").read_text("utf-8")
+    (text,) = [b for b in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if b.startswith("# limits.toml")]
+    atlas = load_atlas([own(tmp_path, text)])
+    mine = atlas.smarthost("mail.hoster.example")
+    assert mine is not None
+    assert [q.stop for q in atlas.by_smarthost(mine, "me").quotas] == [80]
