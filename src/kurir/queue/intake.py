@@ -211,14 +211,9 @@ class _Arrival:
         self._done(Refused(reply, denial is Denial.IN_DOUBT))
 
 
-def owner_of(account: str | None, reverse_path: Address | None) -> str:
-    """Return who shares limits as one: the account, or the sender's domain."""
-    return shared(account) if account else sender_domain(reverse_path)
-
-
 def is_urgent(urgent: frozenset[str], account: str | None, reverse_path: Address | None) -> bool:
     """Whether mail of this account or sender may use the reserve of a limit."""
-    return bool(urgent) and (account in urgent or (reverse_path is not None and str(reverse_path) in urgent))
+    return account in urgent or (reverse_path is not None and str(reverse_path) in urgent)
 
 
 def mail_of(message: NewMessage, born: float, urgent: frozenset[str]) -> Mail:
@@ -231,8 +226,8 @@ def mail_of(message: NewMessage, born: float, urgent: frozenset[str]) -> Mail:
         null=message.reverse_path is None,
         proven=message.proven_sender,
         account=account is not None,
-        owner=owner_of(account, message.reverse_path),
-        urgent=is_urgent(urgent, account, message.reverse_path),
+        owner=shared(account) if account else "",
+        urgent=bool(urgent) and is_urgent(urgent, account, message.reverse_path),
     )
     mail.errands = tuple(errand_of(mail, i, r) for i, r in enumerate(message.recipients))
     mail.open = len(mail.errands)

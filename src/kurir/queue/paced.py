@@ -10,6 +10,7 @@ Rules
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal
 
 from kurir.limits import NEVER, Budget, Unit
 
@@ -23,17 +24,21 @@ Taken = tuple[tuple[Budget, int], ...]
 class FairQueue:
     """Bundles by owner, taken in turns; urgent ones first."""
 
-    __slots__ = ("_lanes", "_urgent", "newest")
+    __slots__ = ("_lanes", "_newest", "_urgent")
 
     def __init__(self, bundles: Iterable[Bundle] = ()) -> None:
         self._urgent: deque[Bundle] = deque()
         self._lanes: OrderedDict[str, deque[Bundle]] = OrderedDict()
-        self.newest: Bundle | None = None  # the last one that was added, while it is here
+        self._newest: Bundle | None = None  # while it is here
         for bundle in bundles:
             self.append(bundle)
 
     def __bool__(self) -> bool:
         return bool(self._urgent or self._lanes)
+
+    def __getitem__(self, last: Literal[-1]) -> Bundle | None:
+        """Return the bundle that was added last, if it is here."""
+        return self._newest
 
     def __iter__(self) -> Iterator[Bundle]:
         yield from self._urgent
@@ -48,7 +53,7 @@ class FairQueue:
     def append(self, bundle: Bundle) -> None:
         """Put a bundle behind those of its owner."""
         self._lane(bundle).append(bundle)
-        self.newest = bundle
+        self._newest = bundle
 
     def appendleft(self, bundle: Bundle) -> None:
         """Put a bundle first: before those of its owner, and its owner before the others."""
@@ -72,8 +77,8 @@ class FairQueue:
             bundle = lane.popleft()
             if lane:
                 self._lanes[owner] = lane  # at the end: the others come first
-        if bundle is self.newest:
-            self.newest = None
+        if bundle is self._newest:
+            self._newest = None
         return bundle
 
 

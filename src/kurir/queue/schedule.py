@@ -40,6 +40,7 @@ class Site:
         "alternatives",
         "failed_at",
         "failures",
+        "most",
         "open",
         "paced",
         "paused_until",
@@ -55,10 +56,11 @@ class Site:
         "why",
     )
 
-    def __init__(self, road: Road) -> None:
+    def __init__(self, road: Road, most: int) -> None:
         self.road = road
         self.queue: deque[list[Errand]] | FairQueue = deque()  # bundles: errands of one message
         self.paced: Paced | None = None  # where its road has limits
+        self.most = most  # recipients in a lease
         self.waiting = 0  # errands in state READY here
         self.open = 0  # leases
         self.queued = False  # stands in the round
@@ -87,13 +89,6 @@ class Site:
         if self.road.rate > 0:
             return self._token_time(now)
         return now
-
-    def newest(self) -> list[Errand] | None:
-        """Return the bundle that was added last, if it is here."""
-        queue = self.queue
-        if isinstance(queue, deque):
-            return queue[-1] if queue else None
-        return queue.newest
 
     def _token_time(self, now: float) -> float:
         rate = self.road.rate
@@ -211,9 +206,10 @@ class Schedule:
             queue.appendleft([errand])
             site.paused_until = min(site.paused_until, now)
         elif (
-            (last := site.newest()) is not None
+            queue
+            and (last := queue[-1]) is not None
             and last[0].mail is errand.mail
-            and len(last) < (site.road.recipients or self._settings.lease_recipients)
+            and len(last) < site.most
         ):
             last.append(errand)
         else:
@@ -225,14 +221,19 @@ class Schedule:
         key = (road.name, road.site)
         site = self.sites.get(key)
         if site is None:
-            site = self.sites[key] = Site(road)
+            site = self.sites[key] = Site(road, self._most(road))
             if road.quotas:
                 self._pace(site)
         elif road is not site.road:
-            site.road = road  # newest limits
+            site.road, site.most = road, self._most(road)  # newest limits
             if road.quotas or site.paced is not None:
                 self._pace(site)
         return site
+
+    def _most(self, road: Road) -> int:
+        """Return how many recipients a lease may have: what is counted as one message has to be one."""
+        usual = self._settings.lease_recipients
+        return min(usual, road.recipients) if road.recipients else usual
 
     def _pace(self, site: Site) -> None:
         """Let the budgets of its road decide over `site`, or no longer."""

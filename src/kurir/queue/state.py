@@ -106,7 +106,7 @@ class Mail:
         self.null = null
         self.proven = proven
         self.account = account
-        self.owner = owner  # who takes turns with others where a road has limits
+        self.owner = owner or sender  # who takes turns with others where a road has limits
         self.urgent = urgent
         self.errands: tuple[Errand, ...] = ()
         self.open = 0  # errands that have not ended
