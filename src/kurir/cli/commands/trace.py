@@ -67,7 +67,9 @@ def show(
         document(
             {
                 "query": text,
-                "messages": [timeline_json(s, lang) for s in stories if s is not None],
+                "messages": [
+                    {**timeline_json(s, lang), "limits": _limits(config, s)} for s in stories if s is not None
+                ],
                 "observations": [observation_json(o, lang) for o in seen],
             }
         )
@@ -100,16 +102,22 @@ def _print(config: Config, found: list[TraceSummary], seen: list[Observation], *
             click.echo(f"  {when(o.at)}  {observation_text(o, current(), zone)}")
 
 
-def _print_limits(config: Config, story: Timeline) -> None:
-    """Name the limits that recipients wait for; only the running server knows them."""
+def _limits(config: Config, story: Timeline) -> list[dict[str, Any]]:
+    """Return the limits that recipients wait for; only the running server knows them."""
     if all(r.facts.fate is not None for r in story.recipients):
-        return
+        return []
     id = encode_id(story.message.number)
     try:
-        waits = control.call(config.server.state / settings.CONTROL_SOCKET, "limits.waits", id=id)
+        waits: list[dict[str, Any]] = control.call(
+            config.server.state / settings.CONTROL_SOCKET, "limits.waits", id=id
+        )
     except ControlError:
-        return
-    for w in waits:
+        return []
+    return waits
+
+
+def _print_limits(config: Config, story: Timeline) -> None:
+    for w in _limits(config, story):
         recipient = story.message.recipients[w["recipient"]].address
         limit, source = words(w["limit"]), say("limits.source", **_source(w["limit"]))
         until = when(w["free_at"]) if w["free_at"] else say("limits.on_landing")
