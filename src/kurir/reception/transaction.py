@@ -86,7 +86,7 @@ class Transaction:
         return Ruling(replies.RECIPIENT_OK, targets, self._to_ask(found.targets, grant))
 
     def too_large(self, octets: int, targets: Iterable[Address]) -> Reply | None:
-        """Return the refusal where no road to any of `targets` carries so much, else None."""
+        """Return the refusal where no road to any of `targets` carries so much, else None (RFC 1870 section 6.1)."""
         sender = self.reverse_path.domain if self.reverse_path is not None else ""
         biggest: RoadSize | None = None
         for target in targets:
