@@ -1,5 +1,8 @@
 """Limits through the whole server: kept, told in words, and not forgotten by a kill."""
 
+import json
+import os
+import signal
 from pathlib import Path
 
 from tests.harness import Kurir, Sink
@@ -23,12 +26,12 @@ beyond = "refuse"
 """
 
 
-def server(folder: Path, sink: Sink) -> Kurir:
+def server(folder: Path, sink: Sink, workers: int = 0) -> Kurir:
     folder.mkdir()
     atlas = folder / "atlas.toml"
     atlas.write_text(ATLAS)
     road = f'[[roads]]\nname = "out"\nurl = "smtp://127.0.0.1:{sink.port}?tls=none"\nprovider = "tiny"\n'
-    return Kurir(folder / "play", toml=f'\n[atlas]\nfiles = ["{atlas}"]\n\n{road}')
+    return Kurir(folder / "play", workers=workers, toml=f'\n[atlas]\nfiles = ["{atlas}"]\n\n{road}')
 
 
 def send(kurir: Kurir, to: str) -> str:
@@ -70,6 +73,25 @@ def test_a_limit_is_kept_told_and_not_forgotten(tmp_path: Path) -> None:
         kurir.wait("three that wait", lambda: kurir.json("limits")["roads"][0]["limits"][0]["waiting"] == 3)
         assert len(sink.messages) == 2
         assert kurir.audit()["balanced"]
+
+
+def test_a_killed_brain_forgets_nothing_while_its_hands_live_on(tmp_path: Path) -> None:
+    with Sink() as sink, server(tmp_path / "c", sink, workers=1) as kurir:
+        kurir.user("you")
+        for i in range(4):
+            send(kurir, f"b{i}@far.example")
+        kurir.wait("two deliveries", lambda: len(sink.messages) == 2)
+        os.kill(kurir.pids()["brain"], signal.SIGKILL)
+
+        def counted() -> bool:
+            done = kurir.cli("limits", "--json", check=None)
+            if done.returncode:
+                return False
+            day = json.loads(done.stdout)["roads"][0]["limits"][0]
+            return (day["used"], day["waiting"]) == (2, 2)
+
+        kurir.wait("the count of a new brain", counted)
+        assert len(sink.messages) == 2
 
 
 def test_a_message_too_large_for_the_road_is_refused_before_its_data(tmp_path: Path) -> None:
