@@ -57,6 +57,8 @@ def test_a_limit_is_kept_told_and_not_forgotten(tmp_path: Path) -> None:
         waiting = day["mails"][0]
         words = words_of(kurir, "limits")
         assert "3 messages a day" in words
+        forecast = words_of(kurir, "limits", "--for", "250")
+        assert "A message to 250 recipients: 200 at " in forecast
         assert "2 of 2" in words
         assert f"2 recipient(s) wait for 3 messages a day: {' '.join(day['mails'])}" in words
         assert "jalan" in words_of(kurir, "limits", "--lang", "id").lower()

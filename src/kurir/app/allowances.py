@@ -10,10 +10,13 @@ import msgspec
 
 from kurir.config import Config
 from kurir.delivery import Route, known_limits
-from kurir.limits import Atlas, Known, Limit, Smarthost, is_counted, quota_key
-from kurir.queue import Brain, LimitState
+from kurir.limits import Atlas, Known, Limit, Per, Smarthost, Unit, is_counted, quota_key
+from kurir.queue import Brain, LimitState, QueueSettings
 
 from . import settings
+
+RECIPIENTS = QueueSettings().lease_recipients
+"""In one message at most."""
 
 
 class Allowances:
@@ -29,8 +32,8 @@ class Allowances:
             if route.next_hop is not None and (known := known_limits(delivery.atlas, route, ())) is not None
         ]
 
-    def show(self) -> dict[str, Any]:
-        """Return every limit with what is used of it, as plain data."""
+    def show(self, recipients: int = 0) -> dict[str, Any]:
+        """Return every limit with what is used of it, and when a message to `recipients` would have gone, as plain data."""
         states = self._states()
         roads = [
             {
@@ -41,6 +44,7 @@ class Allowances:
                 "plan": route.plan or (known.entry.assumed if isinstance(known.entry, Smarthost) else ""),
                 "plans": list(known.entry.plans) if isinstance(known.entry, Smarthost) else [],
                 "limits": [self._line(known, x, _account(route), states) for x in known.limits],
+                "forecast": self._forecast(known, recipients),
             }
             for route, known in self._roads
         ]
@@ -69,6 +73,11 @@ class Allowances:
                     }
                 )
         return found
+
+    def _forecast(self, known: Known, recipients: int) -> list[dict[str, Any]]:
+        together = min(known.most(Unit.RECIPIENTS, Per.MESSAGE) or RECIPIENTS, RECIPIENTS)
+        steps = self._brain.forecast(known.quotas, recipients, together)
+        return [{"at": step.at, "recipients": step.recipients} for step in steps]
 
     def _states(self) -> dict[str, LimitState]:
         quotas = [quota for _, known in self._roads for quota in known.quotas]

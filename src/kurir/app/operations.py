@@ -95,8 +95,8 @@ class Operations:
             "sites": [msgspec.to_builtins(s) for s in self._brain.sites()],
         }
 
-    async def _limits(self, by: str = "") -> dict[str, Any]:
-        return self._allowances.show()
+    async def _limits(self, recipients: int = 0, by: str = "") -> dict[str, Any]:
+        return self._allowances.show(recipients)
 
     async def _waits(self, id: str, by: str = "") -> list[dict[str, Any]]:
         number = decode_id(id)

@@ -19,6 +19,7 @@ from .atlas import (
     road_size,
 )
 from .budget import AIR, LONGEST, NEVER, Budget, Budgets
+from .forecast import Step, forecast
 from .limit import Beyond, Confidence, Limit, Margins, Per, Quota, Scope, Unit
 from .size import RoadSize, encoded, unencoded
 from .window import RollingWindow
@@ -44,9 +45,11 @@ __all__ = [
     "RollingWindow",
     "Scope",
     "Smarthost",
+    "Step",
     "Unit",
     "contradictions",
     "encoded",
+    "forecast",
     "in_order",
     "is_counted",
     "quota_key",

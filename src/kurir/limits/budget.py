@@ -78,6 +78,14 @@ class Budget:
         self._window.add(units, at)
         return self._window.stamp(at)
 
+    def copy(self, now: float) -> "Budget":
+        """Return a budget of which the same is used, what is in the air as if it landed now."""
+        other = Budget(self.quota)
+        if self._window is not None:
+            other._window = self._window.copy()
+            other.count(self.air, _ms(now) + 1)
+        return other
+
     def relimit(self, quota: Quota) -> None:
         """Go on with newer figures of the same limit."""
         assert quota.window == self.quota.window, "a limit of another window has another key"

@@ -26,6 +26,13 @@ class RollingWindow:
         self._log: deque[list[int]] = deque()  # [bucket, used], oldest first
         self._used = 0
 
+    def copy(self) -> "RollingWindow":
+        """Return a window that holds the same."""
+        other = RollingWindow(self._span)
+        other._log = deque([bucket, used] for bucket, used in self._log)
+        other._used = self._used
+        return other
+
     @property
     def span(self) -> int:
         """The length of the window."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from kurir.limits import LONGEST, Budgets, Quota
+from kurir.limits import LONGEST, Budgets, Quota, Step
 from kurir.model import Cause, Clock, Fate, Outcome, OutcomeKind, Reply, Stage
 
 from .asks import Incoming, Plan, Settlement
@@ -309,6 +309,10 @@ class Brain:
         for quota in quotas:
             self._budgets.of(quota)
         return self._operator.limits()
+
+    def forecast(self, quotas: Sequence[Quota], recipients: int, together: int) -> list[Step]:
+        """Return when how many recipients of one message could go under `quotas`, if nobody else sends."""
+        return self._operator.forecast(quotas, recipients, together)
 
     @property
     def counters(self) -> Counters:

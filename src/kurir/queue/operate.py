@@ -4,11 +4,11 @@ Every verb names who and why, leaves an event, and says for each recipient what 
 A recipient that is with a hand right now is not touched: nobody can call back what is being sent.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from kurir.limits import NEVER, Budget
+from kurir.limits import NEVER, Budget, Quota, Step, forecast
 from kurir.model import Cause, EventKind, Fate, Outcome, encode_id
 
 from .book import Book
@@ -296,6 +296,13 @@ class Operator:
             site=site.road.site if site is not None else "",
             limit=limit,
         )
+
+    def forecast(self, quotas: Sequence[Quota], recipients: int, together: int) -> list[Step]:
+        """Return when how many recipients of one message could go under `quotas`; times are wall times."""
+        now, wall = self._book.steady.now(), self._book.steady.wall()
+        budgets = [self._schedule.budgets.of(quota) for quota in quotas]
+        steps = forecast(budgets, recipients, now, together=together)
+        return [Step(wall + step.at - now, step.recipients) for step in steps]
 
     def limits(self) -> list[LimitState]:
         """Return every limit that was asked for since the start, with what waits for it."""

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from kurir.app.operate import operate
-from kurir.cli.help import Command, common
+from kurir.cli.help import Command, common, option
 from kurir.cli.output import configuration, document, size, table, when
 from kurir.cli.words import say
 
@@ -13,11 +13,12 @@ COLUMNS = ("limit", "used", "free", "waiting", "beyond", "source")
 
 
 @click.command(cls=Command)
+@option("--for", "recipients", type=click.IntRange(1), default=None, metavar="N", help="opt.forecast")
 @common
-def command(config_file: str | None, as_json: bool) -> int:
+def command(recipients: int | None, config_file: str | None, as_json: bool) -> int:
     """Show the limits of others."""
     _, config = configuration(config_file)
-    found = operate(config, "limits")
+    found = operate(config, "limits", recipients=recipients or 0)
     if as_json:
         document(found)
         return 0
@@ -29,6 +30,8 @@ def command(config_file: str | None, as_json: bool) -> int:
             ("\n" if i else "") + say("limits.road", **{k: road[k] for k in ("road", "label", "account")})
         )
         _show(road)
+        if recipients:
+            click.echo(_forecast(road["forecast"], recipients))
         if road["plan"]:
             click.echo(say("limits.plan", plan=road["plan"], plans=", ".join(road["plans"])))
         elif road["plans"]:
@@ -48,6 +51,27 @@ def _show(entry: dict[str, Any]) -> None:
     for x in entry["limits"]:
         if x["waiting"]:
             click.echo(say("limits.waiting", count=x["waiting"], limit=words(x), mails=" ".join(x["mails"])))
+
+
+def _forecast(steps: list[dict[str, Any]], recipients: int) -> str:
+    """Say when a message to so many recipients would have gone."""
+    first = steps[0]["recipients"] if steps else 0
+    if first == recipients:
+        return say("limits.forecast_now", recipients=recipients)
+    if sum(s["recipients"] for s in steps) < recipients:
+        return say(
+            "limits.forecast_long",
+            recipients=recipients,
+            first=first,
+            at=when(steps[0]["at"] if steps else None),
+        )
+    values = {
+        "first": first,
+        "at": when(steps[0]["at"]),
+        "rest": recipients - first,
+        "done": when(steps[-1]["at"]),
+    }
+    return say("limits.forecast", recipients=recipients, **values)
 
 
 def _row(x: dict[str, Any]) -> list[str]:
