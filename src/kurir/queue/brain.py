@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from kurir.limits import LONGEST, Budgets, Quota, Step
+from kurir.limits import Budgets, Quota, Step
 from kurir.model import Cause, Clock, Fate, Outcome, OutcomeKind, Reply, Stage
 
 from .asks import Incoming, Plan, Settlement
 from .book import Book
 from .commit import Committer, Post
-from .debits import Debits
+from .debits import forget_debits, load_debits
 from .intake import BROKEN, DRAINING, Done, Intake
 from .leasing import Leasing
 from .milestones import Milestones
 from .notices import Notices
 from .operate import LimitState, Operated, Operator, SiteState, Waiting
-from .ports import Change, Debit, Hand, Store
+from .ports import Change, Hand, Store
 from .restore import restore
 from .schedule import Schedule
 from .settings import QueueSettings
@@ -116,31 +116,15 @@ class Brain:
 
     def load(self) -> int:
         """Read back what waits (before anything else is called); return how many recipients that is."""
-        self._load_debits()
+        load_debits(
+            self._store, self._budgets, self._committer, self._book.steady.now(), self._settings.air_grace
+        )
         count = restore(self._store, self._book, self._settings)
         self._notices.owe(list(self._store.open_notices()))
         if count:
             self._open_at = None
             self._grace = True
         return count
-
-    def _load_debits(self) -> None:
-        """Read what is used of budgets; what an earlier brain had in the air may still be sent by its hands."""
-        now = self._book.steady.now()
-        stored = self._store.debits(int(now * 1000) - LONGEST)
-        landed = int((now + self._settings.air_grace) * 1000)
-        moved = self._budgets.load([(d.key, d.at, d.units) for d in stored], landed)
-        Debits(self._committer).write([Debit(*entry) for entry in moved])
-
-    def _forget_debits(self, now: float) -> None:
-        """Let the store forget what has left every window."""
-        store, since = self._store, int(now * 1000) - LONGEST
-
-        def forget() -> Callable[[], None]:
-            store.debits(since)
-            return lambda: None
-
-        self._committer.ask(forget)
 
     def drain(self, done: Callable[[], None]) -> None:
         """Take nothing new and lease nothing; call `done` when no lease is out and all is committed."""
@@ -364,7 +348,7 @@ class Brain:
         if now - self._forgot_at >= self._settings.forget_debits:
             self._forgot_at = now
             if any(budget.lasting for budget in self._budgets):
-                self._forget_debits(now)
+                forget_debits(self._store, self._committer, now)
         self._armed = None
         self._round(now)
         self._armed = self._next_at()

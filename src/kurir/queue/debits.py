@@ -10,12 +10,12 @@ Rules
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from kurir.limits import AIR
+from kurir.limits import AIR, LONGEST, Budgets
 from kurir.model import Outcome, Stage
 
 from .commit import Committer
 from .paced import Taken
-from .ports import Change, Debit
+from .ports import Change, Debit, Store
 
 # Attempts that ended here have not offered a message to anybody.
 _BEFORE_MAIL = frozenset(
@@ -69,3 +69,21 @@ class Debits:
         """Put debits in line for the next commit."""
         if debits:
             self._committer.submit(Change(events=(), debits=tuple(debits)), done)
+
+
+def load_debits(store: Store, budgets: Budgets, committer: Committer, now: float, grace: float) -> None:
+    """Read what is used at a start; what was in the air may still be sent by hands that live on, for `grace` seconds."""
+    stored = [(d.key, d.at, d.units) for d in store.debits(int(now * 1000) - LONGEST)]
+    moved = budgets.load(stored, int((now + grace) * 1000))
+    Debits(committer).write([Debit(*entry) for entry in moved])
+
+
+def forget_debits(store: Store, committer: Committer, now: float) -> None:
+    """Let the store forget what has left every window, in the commit thread."""
+    since = int(now * 1000) - LONGEST
+
+    def forget() -> Callable[[], None]:
+        store.debits(since)
+        return lambda: None
+
+    committer.ask(forget)
