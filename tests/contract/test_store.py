@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from kurir.model import Event, EventKind, Fate
-from kurir.queue.ports import Change, Notice, RecipientState, Store, StoreError
+from kurir.queue.ports import Change, Debit, Notice, RecipientState, Store, StoreError
 from kurir.storage.facts import SqliteFacts
 from kurir.storage.layout import Layout
 from kurir.storage.memory import MemoryFacts
@@ -39,6 +39,28 @@ def test_gaps_are_kept_in_order(store: Store) -> None:
     store.note_gap(7, 86400.0, NOON)
     store.note_gap(9, 3600.5, NOON + 1)
     assert [tuple(gap) for gap in store.gaps()] == [(7, 86400.0, NOON), (9, 3600.5, NOON + 1)]
+
+
+def test_debits_add_up_by_moment_and_are_forgotten_when_old(store: Store) -> None:
+    def write(*debits: Debit) -> None:
+        store.commit([Change(events=(), debits=debits)])
+
+    assert list(store.debits(0)) == []
+    write(Debit("a", -1, 3), Debit("a", 1000, 2), Debit("b", 1000, 7))
+    write(Debit("a", -1, -1), Debit("a", 1000, 1), Debit("b", 2000, 1))
+    assert sorted(store.debits(0), key=lambda d: (d.key, d.at)) == [
+        Debit("a", -1, 2), Debit("a", 1000, 3), Debit("b", 1000, 7), Debit("b", 2000, 1),
+    ]  # fmt: skip
+    write(Debit("a", -1, -2))
+    assert list(store.debits(1001)) == [Debit("b", 2000, 1)]
+    assert list(store.debits(0)) == [Debit("b", 2000, 1)]  # what was forgotten is gone
+
+
+def test_a_change_of_mail_without_an_event_cannot_be_made() -> None:
+    with pytest.raises(ValueError, match="event"):
+        Change(events=())
+    with pytest.raises(ValueError, match="event"):
+        Change(events=(), recipients=(RecipientState(1, 0, None, 0.0, 0),), debits=(Debit("a", 1, 1),))
 
 
 @pytest.mark.parametrize("numbers", [(2,), (1, 3), (0,), (1, 1)])

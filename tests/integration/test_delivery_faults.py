@@ -1,7 +1,9 @@
 """Every step of a session times every fault: the outcome's kind, cause, stage, and whether it may have arrived."""
 
+import msgspec
 import pytest
 
+from kurir.limits import Quota, Unit
 from kurir.model import Address, Body, Cause, OutcomeKind, Stage
 from tests.integration.scripted_peer import CLOSE, HANG, RESET, ehlo, peer
 from tests.unit.delivery.doubles import QUICK, Harness, MemoryBodies, lease_for, smarthost_settings
@@ -137,6 +139,27 @@ async def test_limits_rcptmax_divides():
     script = {"EHLO": ehlo("PIPELINING", "LIMITS RCPTMAX=2")}
     outcomes, p = await one(script, recipients=[f"{x}@example.org" for x in "abcde"])
     assert [len(e) for e in p.envelopes] == [2, 2, 1] and len(outcomes) == 5
+
+
+async def test_on_a_counted_road_a_lease_is_one_message():
+    """What is debited as one message is one: the other recipients go back to the queue untried."""
+    for script, envelope in (
+        ({"EHLO": ehlo("PIPELINING", "LIMITS RCPTMAX=2")}, ["a@example.org", "b@example.org"]),
+        (
+            {"RCPT:b@example.org": [b"452 4.5.3 too many recipients\r\n", b"250 ok\r\n"]},
+            ["a@example.org", "c@example.org"],
+        ),
+    ):
+        async with peer(script) as p:
+            s = smarthost_settings(p.port, timeouts=QUICK)
+            lease = lease_for(s, 1, [f"{x}@example.org" for x in "abc"])
+            quota = Quota("k", Unit.MESSAGES, 9, 60.0, 9)
+            lease = msgspec.structs.replace(lease, road=msgspec.structs.replace(lease.road, quotas=(quota,)))
+            harness = Harness(s)
+            outcomes = await harness.deliver([lease])
+            await harness.hand.drain(1)
+        assert p.envelopes == [envelope]
+        assert len(outcomes) == 2
 
 
 async def test_lock_step_peer():

@@ -86,6 +86,7 @@ def documents(kurir: Kurir) -> dict[str, Any]:
     run("why", "550 5.1.1 no such user")
     run("check")
     run("status")
+    run("limits")
     run("audit")
     got, said, _ = kurir.inside("doctor", "--json")
     assert got in (0, 1)  # the machine that runs the tests may have a red finding

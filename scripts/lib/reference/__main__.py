@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import atlas
 import commands
 import configuration
 import decisions
@@ -29,6 +30,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/sandbox-roles.id.md": partial(texts.roles, "id"),
     "docs/reference/metrics.md": texts.metrics,
     "docs/reference/limits.md": limits.page,
+    "docs/reference/atlas.md": atlas.whole,
     "docs/reference/rfc.md": partial(rfcs.page, ROOT),
     "docs/decisions/README.md": partial(decisions.page, ROOT),
 }

@@ -21,6 +21,7 @@ class LoggedStore:
         self.notice_number = store.notice_number
         self.note_gap = store.note_gap
         self.gaps = store.gaps
+        self.debits = store.debits
         self.last_outcomes = store.last_outcomes
 
     def commit(self, changes: Sequence[Change]) -> None:

@@ -19,6 +19,7 @@ from kurir.model.told import of_error, pack, told
 from kurir.queue import Brain, Operated
 from kurir.storage import EraseReport, Layout, TraceReader
 
+from .allowances import Allowances
 from .wire import Result
 
 
@@ -45,12 +46,15 @@ class Operations:
         self._layout = layout
         self._clock = clock
         self._started = clock.now()
+        self._allowances = Allowances(config, brain)
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="kurir-operate")
         self._passwords = Passwords(
             PasswordSettings(), executor=self._threads, clock=clock, random=os.urandom
         )
         self._verbs: dict[str, Callable[..., Awaitable[Any]]] = {
             "status": self._status,
+            "limits": self._limits,
+            "limits.waits": self._waits,
             "queue.hold": lambda **a: self._queue(brain.hold, **a),
             "queue.release": lambda **a: self._queue(brain.release, **a),
             "queue.retry": lambda **a: self._queue(brain.retry_now, **a),
@@ -90,6 +94,13 @@ class Operations:
             "figures": msgspec.to_builtins(figures),
             "sites": [msgspec.to_builtins(s) for s in self._brain.sites()],
         }
+
+    async def _limits(self, recipients: int = 0, by: str = "") -> dict[str, Any]:
+        return self._allowances.show(recipients)
+
+    async def _waits(self, id: str, by: str = "") -> list[dict[str, Any]]:
+        number = decode_id(id)
+        return self._allowances.waits(number) if number is not None else []
 
     # -- queue --------------------------------------------------------------------
 

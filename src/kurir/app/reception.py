@@ -77,6 +77,7 @@ class ReceptionPart:
             random=os.urandom,
             secret=_secret(layout.folder / "tls" / "server.key"),
             tls=self._tls,
+            roads=settings.road_sizes(config),
             rehashed=self._accounts.put,
             screener=_screener(config, self._resolver),
         )

@@ -6,9 +6,18 @@ Secrets were read before (`secrets`).
 import ipaddress
 from dataclasses import dataclass, replace
 
-from kurir.config import Config
+from kurir.config import Config, load_atlas
 from kurir.config.schema import RoadSection
-from kurir.delivery import DeliverySettings, NextHop, Route, RouteKind, Timeouts, TlsLevel, parse_next_hop
+from kurir.delivery import (
+    DeliverySettings,
+    NextHop,
+    RoadSizes,
+    Route,
+    RouteKind,
+    Timeouts,
+    TlsLevel,
+    parse_next_hop,
+)
 from kurir.identity import (
     ConnectionBrakeSettings,
     DirectorySettings,
@@ -16,6 +25,7 @@ from kurir.identity import (
     Network,
     Window,
 )
+from kurir.limits import Atlas, Margins
 from kurir.model import Address, parse_address
 from kurir.net import CertificateFiles, ClientTlsSettings, ResolverSettings, ServerTlsSettings
 from kurir.queue import QueueSettings
@@ -72,6 +82,7 @@ def queue(config: Config, *, hands_here: bool = False) -> QueueSettings:
         recover=min(QueueSettings().recover, config.retry[0]),
         disk_low=free,
         disk_high=free + min(free // 4, DISK_MARGIN),
+        urgent=frozenset(config.limits.urgent),
         reconnect_grace=0.0 if hands_here else QueueSettings().reconnect_grace,
     )
 
@@ -173,13 +184,27 @@ def treatment(config: Config) -> TreatmentSettings:
     )
 
 
+def atlas(config: Config) -> Atlas:
+    """Return what is known of the limits of others, with the margins that are kept."""
+    limits = config.limits
+    reserve = limits.reserve if limits.urgent else 0.0
+    return load_atlas(config.atlas.files, Margins(limits.margin, limits.margin_discard, reserve))
+
+
+def road_sizes(config: Config) -> RoadSizes:
+    """Return how large a message may be on each road."""
+    return RoadSizes(_routes(config), atlas(config))
+
+
 def reception(config: Config) -> ReceptionSettings:
     """Return what holds for all listeners."""
     t = config.reception.timeouts
+    largest = road_sizes(config).largest
+    size = config.limits.message_size
     return ReceptionSettings(
         hostname=config.server.hostname,
         trusted=networks(config.trust.networks),
-        message_size=config.limits.message_size,
+        message_size=size if largest is None else min(size, largest),
         max_recipients=config.limits.recipients,
         hide_client=config.submission.hide_client,
         max_sessions=config.reception.sessions,
@@ -231,6 +256,7 @@ def delivery(config: Config) -> DeliverySettings:
     return DeliverySettings(
         hello_name=config.server.hostname,
         routes=tuple(_routes(config)),
+        atlas=atlas(config),
         own_names=(config.server.hostname,),
         timeouts=Timeouts(
             connect=t.connect,
@@ -286,6 +312,8 @@ def _road(road: RoadSection, config: Config) -> Route:
         recipients=tuple(road.recipients),
         concurrency=road.concurrency,
         rate=road.rate,
+        provider=road.provider,
+        plan=road.plan,
     )
 
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "audit": "audit",
     "doctor": "doctor",
     "status": "status",
+    "limits": "limits",
 }
 
 

@@ -5,8 +5,10 @@
 composition root turns it into each room's own settings, so no room ever sees this one.
 """
 
-from .load import ConfigError, Mistake, find, load, parse
+from .atlas import load_atlas
+from .load import find, load, parse
+from .mistakes import ConfigError, Mistake
 from .schema import Config
 from .template import render
 
-__all__ = ["Config", "ConfigError", "Mistake", "find", "load", "parse", "render"]
+__all__ = ["Config", "ConfigError", "Mistake", "find", "load", "load_atlas", "parse", "render"]

@@ -1,53 +1,25 @@
 """Reading, layering and checking of the configuration; every mistake with its place and a suggestion."""
 
 import copy
-import difflib
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from kurir.model.told import of_error, told
+from kurir.delivery import parse_next_hop
+from kurir.model.told import told
 
+from .atlas import load_atlas
+from .mistakes import ConfigError, Mistake, did_you_mean, mistake_of
 from .schema import Config
 
 _PREFIX = "KURIR_"
 # Variables with the prefix that are not configuration.
 _OTHER = {"KURIR_CONFIG", "KURIR_LANG"}
 _PLACES = (Path("kurir.toml"), Path("/etc/kurir/kurir.toml"))
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """One thing that is wrong: where (``queue.retry``), what, and a hint ("" where there is none)."""
-
-    where: str
-    what: str
-    hint: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.what}" + (f" ({self.hint})" if self.hint else "")
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used; `mistakes` lists everything that is wrong with it.
-
-    `rest` is what stands without the mistakes, so that what it names can be looked at too; never to be run.  With
-    `only_files` nothing is wrong with the text itself, and `rest` is the whole.
-    """
-
-    def __init__(
-        self, source: str, mistakes: list[Mistake], rest: Config | None = None, *, only_files: bool = False
-    ) -> None:
-        super().__init__(f"{source}: " + "; ".join(str(m) for m in mistakes))
-        self.source = source
-        self.mistakes = mistakes
-        self.rest = rest
-        self.only_files = only_files
 
 
 def find(explicit: str | None, env: Mapping[str, str]) -> Path:
@@ -106,10 +78,44 @@ def load(path: Path, env: Mapping[str, str] | None = None) -> Config:
     _merge(data, _from_environment(os.environ if env is None else env))
     base = path.parent.absolute()
     try:
-        return _absolute(parse(data, str(path)), base)
+        config = _absolute(parse(data, str(path)), base)
     except ConfigError as e:
-        e.rest = _absolute(e.rest, base) if e.rest is not None else None
-        raise
+        if e.rest is not None:
+            e.rest = _absolute(e.rest, base)
+            if not {m.where.partition(".")[0] for m in e.mistakes} & {"roads", "atlas"}:
+                e = ConfigError(e.source, [*e.mistakes, *_wrong_roads(e.rest)], e.rest)
+        raise e from None
+    mistakes = _wrong_roads(config)
+    if mistakes:
+        raise ConfigError(str(path), mistakes, config)
+    return config
+
+
+def _wrong_roads(config: Config) -> list[Mistake]:
+    """Read the atlas where the configuration says anything of it, and check the names used."""
+    if not (config.atlas.files or any(r.provider or r.plan for r in config.roads)):
+        return []
+    try:
+        atlas = load_atlas(config.atlas.files)
+    except ConfigError as e:
+        return e.mistakes
+    by_name = {s.name: s for s in atlas.smarthosts}
+    mistakes = []
+    for i, road in enumerate(config.roads):
+        if road.provider and road.provider not in by_name:
+            hint = did_you_mean(road.provider, by_name)
+            mistakes.append(Mistake(f"roads.{i}.provider", told("the atlas has no such provider"), hint))
+            continue
+        hop = parse_next_hop(road.url) if road.url not in ("mx:", "sandbox:") else None
+        login = road.username or (hop.username if hop else "")
+        service = atlas.smarthost(hop.host, login, road.provider) if hop else None
+        if road.plan and (service is None or road.plan not in service.plans):
+            plans = service.plans if service else ()
+            hint = did_you_mean(road.plan, plans)
+            mistakes.append(
+                Mistake(f"roads.{i}.plan", told("the atlas has no such plan of this provider"), hint)
+            )
+    return mistakes
 
 
 def parse(data: dict[str, Any], source: str) -> Config:
@@ -117,7 +123,7 @@ def parse(data: dict[str, Any], source: str) -> Config:
     try:
         config = Config.model_validate(data)
     except ValidationError as e:
-        mistakes = [_mistake(dict(err)) for err in e.errors()]
+        mistakes = [mistake_of(dict(err), Config) for err in e.errors()]
         rest = _without(data, e)
         wrong = {m.where.partition(".")[0] for m in mistakes}
         if rest is not None and not wrong & {"roads", "domains", "aliases"}:
@@ -192,78 +198,6 @@ def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
     return out
 
 
-def _mistake(error: dict[str, Any]) -> Mistake:
-    loc = [p for p in error["loc"] if p != "[key]"]
-    where = ".".join(str(p) for p in loc) or "file"
-    kind = error["type"]
-    if kind == "extra_forbidden":
-        known = _known_keys(loc[:-1])
-        close = difflib.get_close_matches(str(loc[-1]), known, 1)
-        hint = (
-            told("did you mean {key!r}?", key=close[0])
-            if close
-            else told("known here: {keys}", keys=", ".join(sorted(known)))
-        )
-        return Mistake(where, told("there is no such key"), hint)
-    if kind == "missing":
-        return Mistake(where, told("is missing"))
-    context = error.get("ctx", {})
-    if isinstance(context.get("error"), ValueError):
-        return Mistake(where, of_error(context["error"]))
-    if kind in _SHAPES:
-        return Mistake(where, told(_SHAPES[kind], **{k: str(v) for k, v in context.items()}))
-    message = str(error["msg"])
-    return Mistake(where, message[0].lower() + message[1:])
-
-
-# pydantic's names of what is wrong with a value's shape -> our words
-_SHAPES = {
-    "bool_parsing": "must be true or false",
-    "bool_type": "must be true or false",
-    "dict_type": "must be a section of its own",
-    "float_parsing": "must be a number",
-    "float_type": "must be a number",
-    "greater_than": "must be above {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "int_from_float": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_type": "must be a whole number",
-    "less_than": "must be below {lt}",
-    "less_than_equal": "must be at most {le}",
-    "list_type": 'must be a list, such as ["a", "b"]',
-    "literal_error": "must be one of {expected}",
-    "model_type": "must be a section of its own",
-    "path_type": "must be the path of a file",
-    "string_pattern_mismatch": "must look like {pattern}",
-    "string_too_long": "must have at most {max_length} characters",
-    "string_type": "must be text in quotes",
-    "too_short": "must have at least {min_length} entry",
-}
-
-
-def _known_keys(path: list[Any]) -> list[str]:
-    """Return the keys that may stand in the section at `path`."""
-    model: Any = Config
-    for part in path:
-        if isinstance(part, int):
-            continue
-        fields = getattr(model, "model_fields", {})
-        if part not in fields:
-            continue
-        model = _section_of(fields[part].annotation)
-    return list(getattr(model, "model_fields", {}))
-
-
-def _section_of(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for inner in getattr(annotation, "__args__", ()):
-        found = _section_of(inner)
-        if found is not None:
-            return found
-    return None
-
-
 def _absolute(config: Config, base: Path) -> Config:
     """Make relative paths relative to the file they stand in."""
 
@@ -280,6 +214,7 @@ def _absolute(config: Config, base: Path) -> Config:
             "senderauth": config.senderauth.model_copy(
                 update={"suffix_list": place(config.senderauth.suffix_list)}
             ),
+            "atlas": config.atlas.model_copy(update={"files": [place(f) for f in config.atlas.files]}),
             "roads": [r.model_copy(update={"password_file": place(r.password_file)}) for r in config.roads],
         }
     )

@@ -198,6 +198,19 @@ class LimitsSection(Section):
         6000, description="Messages a minute from one address that neither logged in nor is trusted.", ge=1
     )
     network_messages_per_minute: int = Field(24_000, description="The same for one /24 or /64.", ge=1)
+    margin: float = Field(
+        0.9, description="Part of a provider's limit that is used; the rest is the safety margin.", gt=0, le=1
+    )
+    margin_discard: float = Field(
+        0.8, description="The same where the provider throws away what is too much.", gt=0, le=1
+    )
+    urgent: list[AddressText] = Field(
+        [],
+        description="Accounts and senders whose mail may use the reserve and goes first (password resets).",
+    )
+    reserve: float = Field(
+        0.1, description="Part of each limit kept for urgent mail, where any is named.", ge=0, lt=1
+    )
     disk_free: Octets = Field(64 * 1024 * 1024, description="Take no mail when less is free (452).", ge=0)
 
 
@@ -295,6 +308,10 @@ class RoadSection(Section):
     password_file: Path | None = Field(
         None, description="File with the password, so that it is not in this file."
     )
+    provider: str = Field(
+        "", description="The provider in the atlas, where its host name does not tell (kurir limits --known)."
+    )
+    plan: str = Field("", description="What was booked there: decides which of its limits hold.")
     concurrency: int = Field(20, description="Connections at once.", ge=1, le=1000)
     rate: float = Field(0.0, description="Messages a second, 0 for no limit.", ge=0)
     _password: str = PrivateAttr("")
@@ -309,6 +326,14 @@ class RoadSection(Section):
         road = self.model_copy()
         road._password = password  # noqa: SLF001 - a copy of our own
         return road
+
+
+class AtlasSection(Section):
+    """What is known of the limits of providers and receivers."""
+
+    files: list[Path] = Field(
+        [], description="Own files, read after the shipped ones; each field there overrides what is known."
+    )
 
 
 class SubmissionSection(Section):
@@ -397,6 +422,7 @@ class Config(Section):
     delivery: DeliverySection = DeliverySection()
     submission: SubmissionSection = SubmissionSection()
     senderauth: SenderAuthSection = SenderAuthSection()
+    atlas: AtlasSection = AtlasSection()
     trace: TraceSection = TraceSection()
     log: LogSection = LogSection()
     domains: dict[DomainName, DomainSection] = Field(

@@ -6,6 +6,7 @@ message and peer match, `attempt` sends, `classify` says what a refusal means.  
 `storing` and `maildir`.  Nothing here writes queue facts or decides when to try again.
 """
 
+from .allowed import RoadSizes, known_limits
 from .dialing import NetDialer
 from .hand import DeliveryHand
 from .maildir import Maildir
@@ -46,11 +47,13 @@ __all__ = [
     "NextHop",
     "NextHopVerifier",
     "NoticeWriter",
+    "RoadSizes",
     "Route",
     "RouteKind",
     "SmarthostUrlError",
     "Timeouts",
     "TlsLevel",
     "Untrusted",
+    "known_limits",
     "parse_next_hop",
 ]

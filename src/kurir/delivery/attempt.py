@@ -97,6 +97,8 @@ class Attempt:
             group, waiting = waiting[:most], waiting[most:]
             again = await self._transaction(group, payload)
             waiting = again + waiting
+            if lease.road.quotas:
+                break  # one debit is one message: the others go back to the queue, and are counted anew
         # What is left when the connection broke was not tried: it goes back to the queue without a result.
 
     # -- one transaction ----------------------------------------------------------------------

@@ -166,6 +166,8 @@ class Lane:
         if session is None:
             return
         most = self._tools.settings.max_messages_per_connection
+        if self._pool.destination.messages:
+            most = min(most, self._pool.destination.messages)
         if session.offer.messages:
             most = min(most, session.offer.messages)
         if session.used >= most:

@@ -12,6 +12,7 @@ from kurir.model import Address, Cause, Clock, Outcome, OutcomeKind, Stage
 from kurir.net.ports import Resolver
 from kurir.queue.asks import Lease, Plan, PlanRequest, Road
 
+from .allowed import at_once, known_limits, of_one_connection, of_one_message
 from .mx import MailHost, MailHosts, NoHosts, find_mail_hosts, in_order
 from .route import choose_route
 from .settings import DeliverySettings, Route, RouteKind
@@ -24,11 +25,15 @@ _LOCAL_SITES = {RouteKind.MAILDIR: "maildir", RouteKind.SANDBOX: "sandbox"}
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a lease goes: the route, and the hosts of its site (none for a store on this machine)."""
+    """Where a lease goes: the route, and the hosts of its site (none for a store on this machine).
+
+    `messages` is how many of them one connection may carry there (0: nobody says).
+    """
 
     route: Route
     site: str
     hosts: tuple[MailHost, ...] = ()
+    messages: int = 0
 
 
 class Planner:
@@ -64,8 +69,16 @@ class Planner:
         if isinstance(found, NoHosts):
             return self._failed(request, found, route.name)
         destination, ttl = found
+        known = known_limits(s.atlas, route, destination.hosts)
         self._remember(destination, ttl)
-        road = Road(route.name, destination.site, route.concurrency, route.rate)
+        road = Road(
+            route.name,
+            destination.site,
+            at_once(known, route.concurrency),
+            route.rate,
+            known.quotas if known is not None else (),
+            of_one_message(known),
+        )
         return Plan(request, (road,), self._bounded(ttl))
 
     async def destination(self, lease: Lease) -> Destination | Outcome:
@@ -111,7 +124,7 @@ class Planner:
             return self._outcome(found, route.name)
         destination, ttl = found
         # The lease goes by the key it was given even where DNS has changed since.
-        destination = Destination(route, road.site, destination.hosts)
+        destination = Destination(route, road.site, destination.hosts, destination.messages)
         self._remember(destination, ttl)
         return destination
 
@@ -121,7 +134,7 @@ class Planner:
         if route.next_hop is not None:
             hop = route.next_hop
             site = hop.path or f"{hop.host}:{hop.port}"
-            return Destination(route, site, (MailHost(hop.host),)), _FIXED_TTL
+            return self._to(route, site, (MailHost(hop.host),)), _FIXED_TTL
         s = self._settings
         found = await find_mail_hosts(self._resolver, domain, self._own_names, s.max_mx_hosts)
         if isinstance(found, NoHosts):
@@ -129,7 +142,11 @@ class Planner:
         return self._by_mx(route, found)
 
     def _by_mx(self, route: Route, found: MailHosts) -> tuple[Destination, float]:
-        return Destination(route, site_key(host.name for host in found.hosts), found.hosts), found.ttl
+        return self._to(route, site_key(host.name for host in found.hosts), found.hosts), found.ttl
+
+    def _to(self, route: Route, site: str, hosts: tuple[MailHost, ...]) -> Destination:
+        known = known_limits(self._settings.atlas, route, hosts)
+        return Destination(route, site, hosts, of_one_connection(known))
 
     def _remember(self, destination: Destination, ttl: float) -> None:
         key = (destination.route.name, destination.site)

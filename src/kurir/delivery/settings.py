@@ -6,6 +6,8 @@ Plain frozen values; the configuration makes them.  All times are seconds.
 from dataclasses import dataclass, field
 from enum import Enum
 
+from kurir.limits import Atlas
+
 
 class RouteKind(str, Enum):
     """How mail travels on a route."""
@@ -59,6 +61,7 @@ class Route:
     Patterns are matched against domains: ``*`` any, ``example.org`` itself, ``*.example.org`` everything
     below it, ``<>`` (senders only) the null sender.  `concurrency` connections at once per site; `rate`
     messages per second (0 = no limit).  `final` marks an LMTP store that is ours: its 250 is a delivery.
+    `provider` and `plan` say which entry of the atlas it is, where its host does not tell, and what was booked there.
     """
 
     name: str
@@ -71,6 +74,8 @@ class Route:
     rate: float = 0.0
     family: Family = Family.ANY
     final: bool = True
+    provider: str = ""
+    plan: str = ""
 
     def __post_init__(self) -> None:
         if self.next_hop is None and self.kind in (RouteKind.SMARTHOST, RouteKind.LMTP):
@@ -115,6 +120,7 @@ class DeliverySettings:
 
     hello_name: str
     routes: tuple[Route, ...]
+    atlas: Atlas = field(default_factory=Atlas)
     own_names: tuple[str, ...] = ()
     timeouts: Timeouts = Timeouts()
     mx_port: int = 25

@@ -21,7 +21,7 @@ from .asks import (
     Work,
 )
 from .brain import Brain, Figures
-from .operate import Operated, SiteState, Waiting
+from .operate import LimitState, Operated, SiteState, Waiting
 from .ports import Hand, Store, StoreError, StoreFull
 from .settings import QueueSettings
 
@@ -32,6 +32,7 @@ __all__ = [
     "Hand",
     "Incoming",
     "Lease",
+    "LimitState",
     "NoticeReason",
     "NoticeWork",
     "Operated",

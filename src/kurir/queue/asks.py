@@ -5,6 +5,7 @@ They are encoded with msgpack when they cross a process boundary and passed as t
 
 import msgspec
 
+from kurir.limits import Quota
 from kurir.model import Address, Cause, Check, Envelope, MailParams, Origin, Outcome, Recipient, Reply
 
 ID_MARK = b"kurir-id-comes-here"
@@ -72,13 +73,16 @@ class Road(msgspec.Struct, frozen=True, array_like=True):
 
     `name` is the route's name (``local``, ``mx``, a smarthost's name, ``sandbox``).  `site` is the key that
     limits and connection reuse belong to: the same site means the same set of hosts.  `concurrency` is the
-    number of connections allowed at once; `rate` messages per second (0 = no limit).
+    number of connections allowed at once; `rate` messages per second (0 = no limit).  `quotas` are the limits of
+    others that are counted here; `recipients` is how many one message may have there (0 = no limit).
     """
 
     name: str
     site: str
     concurrency: int = 20
     rate: float = 0.0
+    quotas: tuple[Quota, ...] = ()
+    recipients: int = 0
 
 
 class Plan(msgspec.Struct, frozen=True, array_like=True):

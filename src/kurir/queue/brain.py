@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from kurir.limits import Budgets, Quota, Step
 from kurir.model import Cause, Clock, Fate, Outcome, OutcomeKind, Reply, Stage
 
 from .asks import Incoming, Plan, Settlement
 from .book import Book
 from .commit import Committer, Post
+from .debits import forget_debits, load_debits
 from .intake import BROKEN, DRAINING, Done, Intake
 from .leasing import Leasing
 from .milestones import Milestones
 from .notices import Notices
-from .operate import Operated, Operator, SiteState, Waiting
+from .operate import LimitState, Operated, Operator, SiteState, Waiting
 from .ports import Change, Hand, Store
 from .restore import restore
 from .schedule import Schedule
@@ -83,7 +85,8 @@ class Brain:
         self._wake = wake
         self._report_failure = on_failure
         self._book = book = Book(settings, Steady(clock))
-        self._schedule = Schedule(settings)
+        self._budgets = Budgets(book.steady.now())
+        self._schedule = Schedule(settings, self._budgets)
         self._committer = Committer(
             store,
             post,
@@ -104,7 +107,7 @@ class Brain:
         self._open_at: float | None = 0.0  # from when on calendars are looked at; None: no hand yet
         self._grace = False
         self._stalled_at = 0.0
-        self._swept_at = book.steady.now()
+        self._swept_at = self._forgot_at = book.steady.now()
         self._drained: list[Callable[[], None]] = []
         self.failed = False
         self.draining = False
@@ -113,6 +116,9 @@ class Brain:
 
     def load(self) -> int:
         """Read back what waits (before anything else is called); return how many recipients that is."""
+        load_debits(
+            self._store, self._budgets, self._committer, self._book.steady.now(), self._settings.air_grace
+        )
         count = restore(self._store, self._book, self._settings)
         self._notices.owe(list(self._store.open_notices()))
         if count:
@@ -283,6 +289,16 @@ class Brain:
         """Return every known site, busiest first."""
         return self._operator.sites()
 
+    def limits(self, quotas: Sequence[Quota] = ()) -> list[LimitState]:
+        """Return what is used of the limits of others (`quotas`: also of these), and what waits for them."""
+        for quota in quotas:
+            self._budgets.of(quota)
+        return self._operator.limits()
+
+    def forecast(self, quotas: Sequence[Quota], recipients: int, together: int) -> list[Step]:
+        """Return when how many recipients of one message could go under `quotas`, if nobody else sends."""
+        return self._operator.forecast(quotas, recipients, together)
+
     @property
     def counters(self) -> Counters:
         """What was counted since the start."""
@@ -330,6 +346,10 @@ class Brain:
         if now - self._swept_at >= IDLE_SITES_EVERY:
             self._swept_at = now
             self._schedule.forget_idle_sites()
+        if now - self._forgot_at >= self._settings.forget_debits:
+            self._forgot_at = now
+            if any(budget.lasting for budget in self._budgets):
+                forget_debits(self._store, self._committer, now)
         self._armed = None
         self._round(now)
         self._armed = self._next_at()

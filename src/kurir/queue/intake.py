@@ -89,7 +89,9 @@ class Intake:
                 notice.failed(refusal)
             done(Refused(refusal))
             return
-        self._committer.accept(_Arrival(self._book, incoming, done, notice, self._arrived))
+        self._committer.accept(
+            _Arrival(self._book, incoming, done, notice, self._arrived, self._settings.urgent)
+        )
 
 
 class NoticeClaim:
@@ -106,7 +108,7 @@ class NoticeClaim:
 class _Arrival:
     """One message on its way into the store."""
 
-    __slots__ = ("_arrived", "_book", "_done", "_id", "_incoming", "_message", "_notice")
+    __slots__ = ("_arrived", "_book", "_done", "_id", "_incoming", "_message", "_notice", "_urgent")
 
     def __init__(
         self,
@@ -115,6 +117,7 @@ class _Arrival:
         done: Done,
         notice: NoticeClaim | None,
         arrived: Callable[[Mail], None],
+        urgent: frozenset[str],
     ) -> None:
         self._book = book
         self._incoming = incoming
@@ -123,6 +126,7 @@ class _Arrival:
         self._arrived = arrived
         self._message: NewMessage | None = None
         self._id = ""
+        self._urgent = urgent
 
     def change(self, number: int) -> Change:
         incoming = self._incoming
@@ -192,7 +196,7 @@ class _Arrival:
         counters = book.counters
         counters.accepted_messages += 1
         counters.accepted_recipients += len(message.recipients)
-        mail = mail_of(message, now)
+        mail = mail_of(message, now, self._urgent)
         book.mails[number] = mail
         hold = self._incoming.hold
         if hold is None:
@@ -218,15 +222,23 @@ class _Arrival:
         self._done(Refused(reply, denial is Denial.IN_DOUBT))
 
 
-def mail_of(message: NewMessage, born: float) -> Mail:
+def is_urgent(urgent: frozenset[str], account: str | None, reverse_path: Address | None) -> bool:
+    """Whether mail of this account or sender may use the reserve of a limit."""
+    return account in urgent or (reverse_path is not None and str(reverse_path) in urgent)
+
+
+def mail_of(message: NewMessage, born: float, urgent: frozenset[str]) -> Mail:
     """Return the record of a message that was just accepted."""
+    account = message.origin.account
     mail = Mail(
         message.number,
         born,
         sender_domain(message.reverse_path),
         null=message.reverse_path is None,
         proven=message.proven_sender,
-        account=message.origin.account is not None,
+        account=account is not None,
+        owner=shared(account) if account else "",
+        urgent=bool(urgent) and is_urgent(urgent, account, message.reverse_path),
     )
     mail.errands = tuple(errand_of(mail, i, r) for i, r in enumerate(message.recipients))
     mail.open = len(mail.errands)

@@ -17,6 +17,8 @@ from kurir.model import EventKind, Outcome, OutcomeKind, Stage
 from .asks import Lease, Settlement, Work
 from .book import Book
 from .commit import Committer
+from .debits import Debits, was_offered
+from .paced import Taken
 from .ports import Change, Hand, StoredLetter
 from .schedule import Schedule, Site
 from .settings import QueueSettings
@@ -44,7 +46,7 @@ class Worker:
 class OpenLease:
     """Errands of one message that a hand works on.  `site` is None for what an earlier brain leased."""
 
-    __slots__ = ("errands", "id", "letter", "mail", "probe", "sent", "since", "site", "worker")
+    __slots__ = ("errands", "id", "letter", "mail", "probe", "sent", "since", "site", "taken", "worker")
 
     def __init__(
         self,
@@ -64,6 +66,7 @@ class OpenLease:
         self.probe = site is not None and site.probe
         self.letter: Letter | None = None
         self.sent = False
+        self.taken: Taken = ()
 
 
 class Leasing:
@@ -88,6 +91,7 @@ class Leasing:
         self._epoch = epoch
         self._roll = roll
         self._commit = commit
+        self._debits = Debits(committer)
         self._next_id = 1
         self._leases: dict[int, OpenLease] = {}
         self._adopted: dict[int, list[OpenLease]] = {}  # by message number
@@ -134,7 +138,7 @@ class Leasing:
         self.workers.remove(worker)
         now = self._book.steady.now()
         for lease in list(worker.leases.values()):
-            errands = self._close(lease, [], now)
+            errands = self._close(lease, [], now, lost=True)
             if not lease.sent:
                 self._give_back(lease.mail, errands, now)
                 continue
@@ -174,6 +178,7 @@ class Leasing:
         schedule = self._schedule
         schedule.uncrowd()
         unread: list[OpenLease] = []
+        owed: list[OpenLease] = []
         workers = self.workers
         while free > 0:
             got = schedule.next_bundle(now, free)
@@ -188,16 +193,39 @@ class Leasing:
                 errand.lease = lease
             worker.leases[lease.id] = self._leases[lease.id] = lease
             free -= 1
+            if site.paced is not None:
+                lease.taken = site.paced.take(len(errands))
+                if self._debits.owes(lease.taken):
+                    owed.append(lease)
+                    continue
             letter = mail.fresh
             if letter is None:
                 unread.append(lease)
             else:
                 self._address(lease, letter, letter.body)
-        if unread:
-            self._committer.fetch(
-                [x.mail.number for x in unread], lambda letters: self._read(unread, letters)
-            )
+        if owed:
+            self._debits.take([x.taken for x in owed], lambda: self._send(owed))
+        self._read_letters(unread)
         self.flush()
+
+    def _send(self, leases: list[OpenLease]) -> None:
+        """Hand out leases whose debits are durable, as far as their hands are still there."""
+        unread: list[OpenLease] = []
+        for lease in leases:
+            if lease.id in self._leases:
+                letter = lease.mail.fresh
+                if letter is None:
+                    unread.append(lease)
+                else:
+                    self._address(lease, letter, letter.body)
+        self._read_letters(unread)
+        self.flush()
+
+    def _read_letters(self, leases: list[OpenLease]) -> None:
+        if leases:
+            self._committer.fetch(
+                [x.mail.number for x in leases], lambda letters: self._read(leases, letters)
+            )
 
     def flush(self) -> None:
         """Hand over what was leased since the last call."""
@@ -292,8 +320,13 @@ class Leasing:
                 self._book.counters.ignored_results += 1
         return pairs, list(by_index.values())
 
-    def _close(self, lease: OpenLease, outcomes: list[Outcome], now: float) -> list[Errand]:
-        """End a lease; return the errands that were still its own."""
+    def _close(
+        self, lease: OpenLease, outcomes: list[Outcome], now: float, *, lost: bool = False
+    ) -> list[Errand]:
+        """End a lease (`lost`: nobody knows how); return the errands that were still its own."""
+        if lease.taken:
+            offered = lease.sent and (lost or was_offered(outcomes))
+            self._debits.land(lease.taken, now, offered=offered)
         self._leases.pop(lease.id, None)
         lease.worker.leases.pop(lease.id, None)
         if lease.site is None:

@@ -4,15 +4,16 @@ Every verb names who and why, leaves an event, and says for each recipient what 
 A recipient that is with a hand right now is not touched: nobody can call back what is being sent.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from kurir.limits import NEVER, Budget, Quota, Step, forecast
 from kurir.model import Cause, EventKind, Fate, Outcome, encode_id
 
 from .book import Book
 from .commit import Committer
-from .schedule import Schedule
+from .schedule import Schedule, Site
 from .settle import Settler, Sheet
 from .state import Errand, Mail, State
 
@@ -48,6 +49,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     cause: Cause | None
     road: str
     site: str
+    limit: str = ""  # the key of the limit that it waits for
 
 
 class SiteState(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +64,55 @@ class SiteState(msgspec.Struct, frozen=True, kw_only=True):
     failures: int
     paused_until: float | None
     why: Outcome | None
+
+
+class LimitState(msgspec.Struct, frozen=True, kw_only=True):
+    """One limit of others as it is counted: fields as in `kurir.limits.Quota`.
+
+    `free_at` is when one more ordinary message may go (epoch seconds; None where only the end of an attempt can
+    tell), `waiting` how many recipients wait for that, `mails` the first of their messages.
+    """
+
+    key: str
+    unit: str
+    value: int
+    window: float
+    stop: int
+    reserve: int
+    used: int
+    in_air: int
+    free_at: float | None
+    waiting: int
+    mails: tuple[str, ...]
+
+
+_MAILS_NAMED = 5
+
+
+def _binding(site: Site, now: float) -> Budget | None:
+    return site.paced.binding(now) if site.paced is not None else None
+
+
+def _limit_state(budget: Budget, sites: list[Site], now: float, wall: float) -> LimitState:
+    quota, at = budget.quota, budget.ready_at(now)
+    numbers: dict[int, None] = {}
+    for site in sites:
+        for bundle in site.queue:
+            if len(numbers) < _MAILS_NAMED:
+                numbers |= {e.mail.number: None for e in bundle if e.state is State.READY}
+    return LimitState(
+        key=quota.key,
+        unit=quota.unit.value,
+        value=quota.value,
+        window=quota.window,
+        stop=quota.stop,
+        reserve=quota.reserve,
+        used=budget.used(now),
+        in_air=budget.air,
+        free_at=None if at == NEVER else wall + max(0.0, at - now),
+        waiting=sum(site.waiting for site in sites),
+        mails=tuple(encode_id(n) for n in numbers),
+    )
 
 
 _WORDS = {
@@ -217,12 +268,18 @@ class Operator:
     def _show(self, errand: Errand, now: float, wall: float) -> Waiting:
         mail, site = errand.mail, errand.site
         next_at: float | None = wall
+        limit = ""
         if errand.state is State.HELD:
             next_at = None
         elif errand.state is State.WAITING:
             next_at = wall + max(0.0, errand.due - now)
         elif errand.state is State.READY and site is not None and site.failures:
             next_at = wall + max(0.0, site.paused_until - now)
+        elif (
+            errand.state is State.READY and site is not None and (binding := _binding(site, now)) is not None
+        ):
+            limit, at = binding.quota.key, binding.ready_at(now, urgent=mail.urgent)
+            next_at = None if at == NEVER else wall + max(0.0, at - now)
         return Waiting(
             number=mail.number,
             id=encode_id(mail.number),
@@ -237,7 +294,27 @@ class Operator:
             cause=errand.cause,
             road=site.road.name if site is not None else "",
             site=site.road.site if site is not None else "",
+            limit=limit,
         )
+
+    def forecast(self, quotas: Sequence[Quota], recipients: int, together: int) -> list[Step]:
+        """Return when how many recipients of one message could go under `quotas`; times are wall times."""
+        now, wall = self._book.steady.now(), self._book.steady.wall()
+        budgets = [self._schedule.budgets.of(quota) for quota in quotas]
+        steps = forecast(budgets, recipients, now, together=together)
+        return [Step(wall + step.at - now, step.recipients) for step in steps]
+
+    def limits(self) -> list[LimitState]:
+        """Return every limit that was asked for since the start, with what waits for it."""
+        now, wall = self._book.steady.now(), self._book.steady.wall()
+        waiting: dict[str, list[Site]] = {}
+        for site in self._schedule.sites.values():
+            if site.waiting and (binding := _binding(site, now)) is not None:
+                waiting.setdefault(binding.quota.key, []).append(site)
+        return [
+            _limit_state(budget, waiting.get(budget.quota.key, []), now, wall)
+            for budget in self._schedule.budgets
+        ]
 
     def sites(self) -> list[SiteState]:
         """Return every site that has work or a record, busiest first."""

@@ -68,8 +68,19 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
         return str(self.to) if self.held else ""
 
 
+class Debit(msgspec.Struct, frozen=True, array_like=True):
+    """`units` more (or less) of the budget `key` at the moment `at` (milliseconds; `kurir.limits.AIR`: in the air)."""
+
+    key: str
+    at: int
+    units: int
+
+
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One decision, all or nothing.  `finished` says that the message's last recipient ended with it."""
+    """One decision, all or nothing.  `finished` says that the message's last recipient ended with it.
+
+    `debits` are no state of any message; what is only debits leaves no event.
+    """
 
     events: tuple[Event, ...]
     message: NewMessage | None = None
@@ -77,9 +88,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     notices: tuple[Notice, ...] = ()
     notices_met: tuple[str, ...] = ()
     finished: bool = False
+    debits: tuple[Debit, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.events:
+        if not self.events and not (self.debits and not self.recipients and self.message is None):
             raise ValueError("a change of state leaves an event")
 
 
@@ -145,6 +157,13 @@ class Store(Protocol):
         """Return (below, seconds, wall time of the note) of the gaps noted so far, oldest first (start-up only)."""
         ...
 
+    def debits(self, since: int) -> Sequence[Debit]:
+        """Return what is used of all budgets since that moment (milliseconds), and what is in the air; forget the rest.
+
+        At the start, and now and then in the commit thread.
+        """
+        ...
+
     def commit(self, changes: Sequence[Change]) -> None:
         """Make all changes durable in one transaction, one sync.  Raises `StoreFull` or `StoreError`."""
         ...
@@ -193,6 +212,7 @@ class Hand(Protocol):
 
 __all__ = [
     "Change",
+    "Debit",
     "Hand",
     "NewMessage",
     "Notice",

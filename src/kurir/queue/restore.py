@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from .book import Book
-from .intake import errand_of, sender_domain
+from .intake import errand_of, is_urgent, sender_domain
 from .ports import Store, StoreFull
 from .settings import QueueSettings
-from .state import Mail, State
+from .state import Mail, State, shared
 
 
 def restore(store: Store, book: Book, settings: QueueSettings) -> int:
@@ -38,6 +38,8 @@ def restore(store: Store, book: Book, settings: QueueSettings) -> int:
             null=stored.reverse_path is None,
             proven=stored.proven_sender,
             account=stored.account is not None,
+            owner=shared(stored.account or ""),
+            urgent=is_urgent(settings.urgent, stored.account, stored.reverse_path),
         )
         errands = []
         latest = max(latest, accepted)

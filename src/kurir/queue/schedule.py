@@ -11,15 +11,18 @@ site with 50,000 waiting costs a site with one waiting no more than one turn.  R
    success opens the site again.
 4. Recipients of a message share a lease, but for those that are to go alone or in smaller company
    (`Errand.together`): a peer that hangs at one of them must not starve the others.
-5. Everything is O(1), or O(log sites) for a site that waits for a time.
+5. A road with limits has budgets on top (`paced`): its sites run while those have room.
+6. Everything is O(1), or O(log sites) for a site that waits for a time.
 """
 
 from collections import deque
 from heapq import heappop, heappush
 
+from kurir.limits import Budgets
 from kurir.model import Outcome, OutcomeKind, Stage
 
 from .asks import Plan, PlanRequest, Road
+from .paced import FairQueue, Paced
 from .retry import site_pause
 from .settings import QueueSettings
 from .state import Errand, State
@@ -39,7 +42,9 @@ class Site:
         "alternatives",
         "failed_at",
         "failures",
+        "most",
         "open",
+        "paced",
         "paused_until",
         "probe",
         "queue",
@@ -53,9 +58,11 @@ class Site:
         "why",
     )
 
-    def __init__(self, road: Road) -> None:
+    def __init__(self, road: Road, most: int) -> None:
         self.road = road
-        self.queue: deque[list[Errand]] = deque()  # bundles: errands of one message
+        self.queue: deque[list[Errand]] | FairQueue = deque()  # bundles: errands of one message
+        self.paced: Paced | None = None  # where its road has limits
+        self.most = most  # recipients in a lease
         self.waiting = 0  # errands in state READY here
         self.open = 0  # leases
         self.queued = False  # stands in the round
@@ -79,6 +86,8 @@ class Site:
                 return _NEVER
             if self.paused_until > now:
                 return self.paused_until
+        if self.paced is not None and (at := self.paced.ready_at(now)) > now:
+            return at
         if self.road.rate > 0:
             return self._token_time(now)
         return now
@@ -95,8 +104,9 @@ class Site:
 class Schedule:
     """Errands that are due, up to the moment they are leased."""
 
-    def __init__(self, settings: QueueSettings) -> None:
+    def __init__(self, settings: QueueSettings, budgets: Budgets) -> None:
         self._settings = settings
+        self.budgets = budgets
         self.sites: dict[tuple[str, str], Site] = {}
         self._round: deque[Site] = deque()
         self._crowded: list[Site] = []
@@ -197,14 +207,12 @@ class Schedule:
             errand.urgent = False
             queue.appendleft([errand])
             site.paused_until = min(site.paused_until, now)
-        elif not (queue and (last := queue[-1])[0].mail is errand.mail):
+        elif not queue or (last := queue[-1]) is None or last[0].mail is not errand.mail:
             queue.append([errand])
         elif errand.together == 1:  # before the last bundle, which stays open for the others
             queue[-1] = [errand]
             queue.append(last)
-        elif last[0].together == errand.together and len(last) < (
-            errand.together or self._settings.lease_recipients
-        ):
+        elif last[0].together == errand.together and len(last) < min(errand.together or site.most, site.most):
             last.append(errand)
         else:
             queue.append([errand])
@@ -215,10 +223,29 @@ class Schedule:
         key = (road.name, road.site)
         site = self.sites.get(key)
         if site is None:
-            site = self.sites[key] = Site(road)
-        else:
-            site.road = road  # newest limits
+            site = self.sites[key] = Site(road, self._most(road))
+            if road.quotas:
+                self._pace(site)
+        elif road is not site.road:
+            site.road, site.most = road, self._most(road)  # newest limits
+            if road.quotas or site.paced is not None:
+                self._pace(site)
         return site
+
+    def _most(self, road: Road) -> int:
+        """Return how many recipients a lease may have: what is counted as one message has to be one."""
+        usual = self._settings.lease_recipients
+        return min(usual, road.recipients) if road.recipients else usual
+
+    def _pace(self, site: Site) -> None:
+        """Let the budgets of its road decide over `site`, or no longer."""
+        if not site.road.quotas:
+            site.paced, site.queue = None, deque(site.queue)
+            return
+        if site.paced is None:
+            site.queue = queue = FairQueue(site.queue)
+            site.paced = Paced(queue, lambda now: self.consider(site, now))
+        site.paced.budgets = [self.budgets.of(quota) for quota in site.road.quotas]
 
     # the round
 
@@ -268,9 +295,11 @@ class Schedule:
             if site.open >= limit:
                 self._crowded.append(site)
                 continue
-            errands = self._take(site)
+            errands = self._take(site, now)
             if not errands:
                 site.queued = False
+                if site.paced is not None:
+                    self.consider(site, now)  # only what was urgent is gone
                 continue
             site.open += 1
             if site.road.rate > 0:
@@ -281,14 +310,28 @@ class Schedule:
             return site, errands
         return None
 
-    def _take(self, site: Site) -> list[Errand]:
+    def _take(self, site: Site, now: float) -> list[Errand]:
+        paced = site.paced
         while site.queue:
-            bundle = site.queue.popleft()
+            bundle = site.queue.popleft() if paced is None else paced.next(now)
+            if bundle is None:
+                break
             errands = [e for e in dict.fromkeys(bundle) if e.state is State.READY and e.site is site]
             if errands:
+                if paced is not None:
+                    errands = self._divided(site, paced, errands, now)
                 self.left(errands)
                 return errands
         return []
+
+    @staticmethod
+    def _divided(site: Site, paced: Paced, errands: list[Errand], now: float) -> list[Errand]:
+        """Return as many as there is room for; the others stay first in line."""
+        room = paced.room(now, urgent=errands[0].mail.urgent)
+        if room is None or room >= len(errands):
+            return errands
+        site.queue.appendleft(errands[room:])
+        return errands[:room]
 
     def left(self, errands: list[Errand]) -> None:
         """Errands leave their site's queue: leased, held, dropped or expired."""
@@ -335,7 +378,10 @@ class Schedule:
 
     def _reroute(self, site: Site, now: float) -> None:
         """A road was closed: let those waiting on it ask their plan again."""
-        bundles, site.queue = site.queue, deque()
+        bundles, site.queue = list(site.queue), deque()
+        if site.paced is not None:
+            site.paced = None
+            self._pace(site)
         site.alternatives = False
         for bundle in bundles:
             for errand in bundle:

@@ -88,12 +88,23 @@ class Mail:
         "null",
         "number",
         "open",
+        "owner",
         "proven",
         "sender",
+        "urgent",
     )
 
     def __init__(
-        self, number: int, born: float, sender: str, *, null: bool, proven: bool, account: bool
+        self,
+        number: int,
+        born: float,
+        sender: str,
+        *,
+        null: bool,
+        proven: bool,
+        account: bool,
+        owner: str = "",
+        urgent: bool = False,
     ) -> None:
         self.number = number
         self.born = born
@@ -101,6 +112,8 @@ class Mail:
         self.null = null
         self.proven = proven
         self.account = account
+        self.owner = owner or sender  # who takes turns with others where a road has limits
+        self.urgent = urgent
         self.errands: tuple[Errand, ...] = ()
         self.open = 0  # errands that have not ended
         self.fresh: NewMessage | None = None

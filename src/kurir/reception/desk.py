@@ -10,7 +10,7 @@ from kurir.net.tls import ServerTls
 from kurir.senderauth.screening import Screener
 from kurir.smtp.server import ServerSettings
 
-from .ports import BodyFiles, BrainDoor, RecipientVerifier
+from .ports import BodyFiles, BrainDoor, NoRoadTable, RecipientVerifier, RoadTable
 from .settings import ListenerSettings, ReceptionSettings, Role
 
 
@@ -45,6 +45,7 @@ class Desk:
     random: RandomBytes
     secret: bytes
     tls: ServerTls | None = None
+    roads: RoadTable = field(default_factory=NoRoadTable)
     rehashed: Callable[[Account], None] | None = None
     screener: Screener | None = None
     counts: Counts = field(default_factory=Counts)

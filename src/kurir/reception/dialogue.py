@@ -225,6 +225,7 @@ class Dialogue:
             self._client,
             self._desk.directory,
             self._desk.settings,
+            self._desk.roads,
             literal_of(self._stream.local.host),
         )
         self._answer(replies.SENDER_OK)
@@ -314,7 +315,7 @@ class Dialogue:
             self._notebook.note(
                 ObservationKind.REFUSED_MESSAGE,
                 reply=reply,
-                cause=replies.CAUSES.get(reply) or intake.cause or Cause.UNKNOWN,
+                cause=replies.cause_of(reply) or intake.cause or Cause.UNKNOWN,
                 sender=str(transaction.reverse_path or ""),
                 recipient=str(transaction.typed[0]) if transaction.typed else "",
                 account=self._name(),

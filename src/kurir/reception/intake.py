@@ -175,6 +175,9 @@ class Intake:
             body, body_file = await self._body.finish() if self.refusal is None else (None, None)
         except OSError as e:
             self.refuse(_disk_reply(e))
+        if self.refusal is None:  # the size was not announced, or not truly
+            targets = (recipient.address for recipient in self._transaction.recipients)
+            self.refusal = self._transaction.too_large(self._body.size, targets)
         if self.refusal is not None:
             self._body.discard()
             return self.refusal

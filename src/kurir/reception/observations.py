@@ -10,7 +10,7 @@ from collections import Counter
 from kurir.model import Cause, Clock, Observation, ObservationKind, Reply, TlsFacts
 
 from .ports import BrainDoor
-from .replies import CAUSES
+from .replies import cause_of
 
 KEPT = 50
 BATCH = 16
@@ -82,7 +82,7 @@ class Notebook:
             return
         self._kept += 1
         if cause is None and reply is not None:
-            cause = CAUSES.get(reply)
+            cause = cause_of(reply)
         self._batch.append(
             Observation(
                 kind=kind,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from kurir.limits import RoadSize
 from kurir.model import Address, Observation, Reply, TlsFacts
 from kurir.net.ports import Stream
 from kurir.net.tls import ServerTls
@@ -85,6 +86,22 @@ class RecipientVerifier(Protocol):
     async def verify(self, sender: Address | None, recipient: Address) -> Reply:
         """Return the next hop's reply to RCPT: 2xx known, 5xx refused, 4xx try later (also when it cannot be asked)."""
         ...
+
+
+class RoadTable(Protocol):
+    """Knows how large a message may be on the road that it would take."""
+
+    def towards(self, sender: str, domain: str) -> RoadSize | None:
+        """Return the limit of the road from the domain `sender` ("" for the null sender) to `domain`, if it is known."""
+        ...
+
+
+class NoRoadTable:
+    """Nothing is known of roads."""
+
+    def towards(self, sender: str, domain: str) -> RoadSize | None:
+        """Return None."""
+        return None
 
 
 class BodyFiles(Protocol):

@@ -1,5 +1,6 @@
 """Every reply that reception gives by itself, once, with its enhanced code (RFC 3463, RFC 5248)."""
 
+from kurir.limits import RoadSize, unencoded
 from kurir.model import Cause, Reply
 from kurir.smtp import replies as framing
 
@@ -97,6 +98,29 @@ _BRAKES = {(421, "4.7.0"), (450, "4.7.1")}
 def accepted(queue_id: str) -> Reply:
     """The promise: said only after the commit."""
     return Reply(250, "2.0.0", (f"{queue_id} accepted, safe on disk",))
+
+
+def too_large_for_road(octets: int, road: RoadSize) -> Reply:
+    """The road that this recipient's mail takes does not carry so much: both sizes, whose limit it is, and what to do instead.
+
+    RFC 1870 section 6.1 allows it after RCPT, where the size was announced with MAIL.
+    """
+    whose = road.provider or road.road
+    attachments = unencoded(road.octets) // 100_000 / 10
+    return _of(
+        552,
+        "5.3.4",
+        f"The message has {octets} octets; mail to this recipient goes by {whose}, which takes at most {road.octets};"
+        f" attachments grow by 37 % on the way, so that about {attachments} MB of them fit: send less at once, or a link",
+    )
+
+
+def cause_of(reply: Reply) -> Cause | None:
+    """Return what a refusal of ours means, or None where it is not one of these."""
+    cause = CAUSES.get(reply)
+    if cause is None and reply.code == 552 and reply.enhanced == "5.3.4":
+        return Cause.TOO_LARGE
+    return cause
 
 
 def looping(why: str) -> Reply:

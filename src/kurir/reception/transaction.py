@@ -5,13 +5,16 @@ ruling names the address to ask about.  So whatever is taken from a stranger is 
 to go, and nothing has to be bounced later.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kurir.identity import ALIAS_LOOP, Directory, DomainKind
+from kurir.limits import RoadSize
 from kurir.model import Address, Envelope, MailParams, Recipient, Reply
 from kurir.smtp.events import MailFrom
 
 from . import replies
+from .ports import NoRoadTable, RoadTable
 from .relay import Client, Grant, may_relay
 from .settings import ReceptionSettings, Role
 
@@ -35,6 +38,7 @@ class Transaction:
         "_client",
         "_directory",
         "_here",
+        "_roads",
         "_seen",
         "_settings",
         "params",
@@ -49,6 +53,7 @@ class Transaction:
         client: Client,
         directory: Directory,
         settings: ReceptionSettings,
+        roads: RoadTable | None = None,
         here: str = "",
     ) -> None:
         """`here` is the address that the client has reached us at, as a literal."""
@@ -60,6 +65,7 @@ class Transaction:
         self._directory = directory
         self._settings = settings
         self._here = here
+        self._roads: RoadTable = roads or NoRoadTable()
         self._seen: set[tuple[str, str]] = set()
 
     def rule(self, wanted: Recipient) -> Ruling:
@@ -82,8 +88,23 @@ class Transaction:
             self._settings.max_expanded, self._settings.max_recipients
         ):
             return Ruling(replies.TOO_MANY_TARGETS)
+        refusal = self.too_large(self.params.size or 0, found.targets)
+        if refusal is not None:
+            return Ruling(refusal)
         targets = tuple(_turned(wanted, target) for target in found.targets)
         return Ruling(replies.RECIPIENT_OK, targets, self._to_ask(found.targets, grant))
+
+    def too_large(self, octets: int, targets: Iterable[Address]) -> Reply | None:
+        """Return the refusal where no road to any of `targets` carries so much, else None (RFC 1870 section 6.1)."""
+        sender = self.reverse_path.domain if self.reverse_path is not None else ""
+        biggest: RoadSize | None = None
+        for target in targets:
+            road = self._roads.towards(sender, target.domain)
+            if road is None or road.octets >= octets:
+                return None
+            if biggest is None or road.octets > biggest.octets:
+                biggest = road
+        return replies.too_large_for_road(octets, biggest) if biggest is not None else None
 
     def _is_bounce_from_outside(self, grant: Grant) -> bool:
         return self.reverse_path is None and self._client.role is Role.MX and not grant.insider

@@ -211,7 +211,7 @@ def _parameters(text: bytes, known: Mapping[bytes, _Reader]) -> dict[str, Any]:
 def _mail_params(text: bytes, settings: ServerSettings, tls: bool) -> MailParams:
     params = MailParams(**_parameters(text, _MAIL_PARAMETERS))
     if params.size is not None and 0 < settings.max_size < params.size:
-        raise Malformed(replies.TOO_LARGE)
+        raise Malformed(replies.too_large(params.size, settings.max_size))
     unoffered = (
         "BODY=BINARYMIME"
         if params.body is Body.BINARY and not settings.binarymime

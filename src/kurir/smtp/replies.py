@@ -81,3 +81,14 @@ def wire(reply: Reply) -> bytes:
     if len(lines) == 1 and lines[0].isascii() and lines[0].isprintable():
         return f"{code} {enhanced} {lines[0]}\r\n".encode()
     return Reply(code, enhanced, lines).render()
+
+
+def too_large(octets: int, most: int) -> Reply:
+    """Refuse a message by its announced size (RFC 1870 section 6.1): both sizes, and what fits after base64 (57 octets become 78)."""
+    attachments = most // 78 * 57 // 100_000 / 10
+    return _of(
+        552,
+        "5.3.4",
+        f"The message has {octets} octets, this server takes at most {most}; attachments grow by 37 % on the way,"
+        f" so that about {attachments} MB of them fit: send less at once, or a link",
+    )

@@ -18,6 +18,7 @@ from kurir.model import Clock, EventKind, Outcome, Recipient
 from kurir.model.told import told
 from kurir.queue.ports import (
     Change,
+    Debit,
     Notice,
     RecipientState,
     StoredLetter,
@@ -54,7 +55,7 @@ from .rows import (
 )
 from .settings import FactsSettings
 
-FACTS: Final = Schema.of("facts", "facts", "facts-2")
+FACTS: Final = Schema.of("facts", "facts", "facts-2", "facts-3")
 
 _ADD_MESSAGE = f"INSERT INTO message ({MESSAGE_COLUMNS}) VALUES ({marks(MESSAGE_COLUMNS)})"
 _ADD_BODY = "INSERT INTO body (number, data) VALUES (?, ?)"
@@ -67,6 +68,10 @@ _ADD_EVENT = f"INSERT INTO event ({EVENT_COLUMNS}) VALUES ({marks(EVENT_COLUMNS)
 _ADD_NOTICE = f"INSERT OR IGNORE INTO notice ({NOTICE_COLUMNS}) VALUES ({marks(NOTICE_COLUMNS)})"
 _MEET_NOTICE = "UPDATE notice SET open=0, met_by=? WHERE id=? AND open=1"
 _ADD_SETTLED = "INSERT OR IGNORE INTO settled (number, at) VALUES (?, ?)"
+_ADD_DEBIT = (
+    "INSERT INTO debit (key, at, units) VALUES (?, ?, ?)"
+    " ON CONFLICT (key, at) DO UPDATE SET units = units + excluded.units"
+)
 _COUNT = "UPDATE ledger SET messages=messages+?, recipients=recipients+?, events=events+?"
 
 _WAITING = """
@@ -159,6 +164,18 @@ class SqliteFacts:
             rows = self._writer.execute("SELECT below, seconds, noted_at FROM gap ORDER BY rowid").fetchall()
         return cast("list[tuple[int, float, float]]", rows)
 
+    # budgets
+
+    def debits(self, since: int) -> Sequence[Debit]:
+        """Return what is used of budgets since that moment, and what is in the air; forget the rest."""
+        with self.writing, translated(self._writer, "reading debits"), transaction(self._writer):
+            self._writer.execute("DELETE FROM debit WHERE units = 0 OR at BETWEEN 0 AND ?", (since - 1,))
+            rows = self._writer.execute("SELECT key, at, units FROM debit ORDER BY key, at").fetchall()
+        return [
+            Debit(str(key), int(at), int(units))
+            for key, at, units in cast("list[tuple[str, int, int]]", rows)
+        ]
+
     # writing
 
     def commit(self, changes: Sequence[Change]) -> None:
@@ -217,6 +234,8 @@ class SqliteFacts:
             write(_MEET_NOTICE, batch.notices_met)
         if batch.ended:
             write(_ADD_SETTLED, batch.ended)
+        if batch.debits:
+            write(_ADD_DEBIT, batch.debits)
         self._writer.execute(_COUNT, (len(batch.messages), len(batch.recipients), len(batch.events)))
 
     def _set_states(self, batch: Batch) -> None:

@@ -10,6 +10,7 @@ from kurir.model import Event, EventKind, Fate, Outcome, encode_id
 from kurir.queue.asks import Lease, NoticeWork
 from kurir.queue.ports import (
     Change,
+    Debit,
     NewMessage,
     Notice,
     RecipientState,
@@ -36,6 +37,7 @@ class MemoryFacts:
     events: dict[int, list[Event]] = field(default_factory=dict)
     finished: dict[int, float] = field(default_factory=dict)
     notices: dict[str, _Notice] = field(default_factory=dict)
+    used: dict[tuple[str, int], int] = field(default_factory=dict)
     noted_gaps: list[tuple[int, float, float]] = field(default_factory=list)
     epoch: int = 0
     commits: int = 0
@@ -56,6 +58,11 @@ class MemoryFacts:
         if self.full:
             raise StoreFull("no space left")
         self.noted_gaps.append((below, seconds, at))
+
+    def debits(self, since: int) -> Sequence[Debit]:
+        """Return what is used of budgets since that moment, and what is in the air; forget the rest."""
+        self.used = {(k, at): n for (k, at), n in self.used.items() if n and (at >= since or at < 0)}
+        return [Debit(key, at, units) for (key, at), units in sorted(self.used.items())]
 
     def gaps(self) -> Sequence[tuple[int, float, float]]:
         """Return the gaps noted so far, oldest first."""
@@ -96,6 +103,8 @@ class MemoryFacts:
                     ended.add(key)
 
     def _apply(self, change: Change) -> None:
+        for d in change.debits:
+            self.used[d.key, d.at] = self.used.get((d.key, d.at), 0) + d.units
         m = change.message
         if m is not None:
             self.messages[m.number] = m

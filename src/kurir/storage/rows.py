@@ -191,6 +191,7 @@ class Batch:
 
     __slots__ = (
         "bodies",
+        "debits",
         "ended",
         "events",
         "messages",
@@ -211,6 +212,7 @@ class Batch:
         self.notices: list[Row] = []
         self.notices_met: list[Row] = []
         self.ended: list[Row] = []
+        self.debits: list[Row] = []
         for change in changes:
             message = change.message
             if message is None:
@@ -221,6 +223,8 @@ class Batch:
             for event in change.events:
                 event_id += 1
                 self.events.append(event_row(event, event_id))
+            if change.debits:
+                self.debits += [(d.key, d.at, d.units) for d in change.debits]
             if change.notices or change.notices_met or change.finished:
                 self._close(change)
 

@@ -35,7 +35,7 @@ class MemoryLog:
 
 
 class NoStore:
-    next_number = begin_epoch = notice_number = last_outcomes = note_gap = gaps = None
+    next_number = begin_epoch = notice_number = last_outcomes = note_gap = gaps = debits = None
 
     def commit(self, changes):
         pass

@@ -8,6 +8,7 @@ import pytest
 from kurir.delivery import (
     DeliverySettings,
     NextHop,
+    RoadSizes,
     Route,
     RouteKind,
     SmarthostUrlError,
@@ -16,6 +17,7 @@ from kurir.delivery import (
 )
 from kurir.delivery.plan import Planner
 from kurir.delivery.route import choose_route
+from kurir.limits import Atlas, Beyond, Confidence, Limit, Per, Receiver, Scope, Smarthost, Unit
 from kurir.model import Cause, OutcomeKind, Stage
 from kurir.queue.asks import PlanRequest
 
@@ -168,3 +170,84 @@ async def test_a_slow_lookup_is_answered_though_others_were_answered_meanwhile()
     await asyncio.wait_for(harness.brain.done.wait(), 2)
     assert [p.request.domain for p in harness.brain.plans] == ["quick.example", "slow.example"]
     await harness.hand.drain(1)
+
+
+def atlas():
+    def limit(id, unit, value, per, **more):
+        values = {
+            "scope": Scope.ACCOUNT, "beyond": Beyond.REFUSE, "source": "s", "seen": "2026-11-23", "confidence": Confidence.READ,
+        }  # fmt: skip
+        return Limit(id=id, unit=unit, value=value, per=per, **(values | more))
+
+    return Atlas(
+        (
+            Smarthost(
+                name="tiny",
+                label="Tiny Mail",
+                hosts=("smtp.tiny.example",),
+                plans=("free",),
+                limits=(
+                    limit("day", Unit.MESSAGES, 100, Per.DAY, plan="free"),
+                    limit("each", Unit.RECIPIENTS, 50, Per.MESSAGE),
+                    limit("size", Unit.OCTETS, 1000, Per.MESSAGE),
+                ),
+            ),
+        ),
+        (
+            Receiver(
+                name="big",
+                label="Big",
+                hosts=("*.big.example",),
+                limits=(
+                    limit("connections", Unit.CONNECTIONS, 5, Per.ONCE, scope=Scope.PROVIDER),
+                    limit("each", Unit.MESSAGES, 20, Per.CONNECTION),
+                ),
+            ),
+        ),
+    )
+
+
+def atlas_planner(resolver, *routes):
+    settings = DeliverySettings(hello_name="me.example", routes=routes, atlas=atlas())
+    return Planner(settings, resolver, FakeClock(), Random(1))
+
+
+async def test_a_receiver_is_known_by_all_its_mail_hosts():
+    resolver = FakeResolver(
+        mx={
+            "a.example": ok((10, "mx1.big.example"), (20, "mx2.big.example")),
+            "b.example": ok((10, "mx1.big.example"), (20, "mx.other.example")),
+        }
+    )
+    planner = atlas_planner(resolver, mx("mx"))
+    (known,) = (await planner.plan(PlanRequest("me.example", "a.example"))).roads
+    assert (known.concurrency, [q.key for q in known.quotas]) == (5, ["at-big/connections/once"])
+    found = planner.known(known)
+    assert found is not None
+    assert found.messages == 20
+    (unknown,) = (await planner.plan(PlanRequest("me.example", "b.example"))).roads
+    assert (unknown.concurrency, unknown.quotas, unknown.recipients) == (20, (), 0)
+
+
+async def test_a_smarthost_is_known_by_its_host_and_its_plan_by_the_operator():
+    for plan, keys in (("", []), ("free", ["to-tiny/day/day/anna"])):
+        hop = parse_next_hop("smtp://anna:secret@smtp.tiny.example")
+        route = Route(name="out", kind=RouteKind.SMARTHOST, next_hop=hop, plan=plan)
+        (road,) = (
+            await atlas_planner(FakeResolver(), route).plan(PlanRequest("me.example", "a.example"))
+        ).roads
+        assert ([q.key for q in road.quotas], road.recipients) == (keys, 50)
+
+
+def test_sizes_of_roads():
+    tiny = Route(name="out", kind=RouteKind.SMARTHOST, next_hop=parse_next_hop("smtp://smtp.tiny.example"))
+    sizes = RoadSizes((tiny,), atlas())
+    assert sizes.largest == 1000
+    size = sizes.towards("me.example", "a.example")
+    assert size is not None
+    assert (size.octets, size.provider) == (1000, "Tiny Mail")
+    home = Route(name="local", kind=RouteKind.MAILDIR, recipients=("home.example",))
+    both = RoadSizes((home, tiny), atlas())
+    assert both.largest is None  # one road has no limit that is known
+    assert both.towards("me.example", "home.example") is None
+    assert RoadSizes((), atlas()).towards("a", "b") is None

@@ -53,6 +53,7 @@ def test_every_document_has_the_keys_of_its_row(kurir: Kurir) -> None:
         "audit": kurir.audit(),
         "doctor": kurir.json("doctor", check=None),
         "status": kurir.json("status"),
+        "limits": kurir.json("limits"),
         "trace erase": kurir.json("trace", "erase", "friend@example.net"),
         "sandbox clear": kurir.json("sandbox", "clear"),
     }

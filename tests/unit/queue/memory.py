@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from kurir.model import Event, EventKind, Fate, Outcome
 from kurir.queue.ports import (
     Change,
+    Debit,
     NewMessage,
     Notice,
     RecipientState,
@@ -25,6 +26,7 @@ class MemoryStore:
         self.notices: dict[str, Notice] = {}
         self.met: dict[str, int] = {}
         self.epoch = 0
+        self.used: dict[tuple[str, int], int] = {}
         self.noted_gaps: list[tuple[int, float, float]] = []
         self.broken: Exception | None = None
         self.room: int | None = None  # how many new messages still fit
@@ -46,6 +48,10 @@ class MemoryStore:
             raise StoreFull("no space left")
         self.noted_gaps.append((below, seconds, at))
 
+    def debits(self, since: int) -> Sequence[Debit]:
+        self.used = {(k, at): n for (k, at), n in self.used.items() if n and (at >= since or at < 0)}
+        return [Debit(key, at, units) for (key, at), units in sorted(self.used.items())]
+
     def gaps(self) -> Sequence[tuple[int, float, float]]:
         return self.noted_gaps
 
@@ -64,6 +70,8 @@ class MemoryStore:
             self._apply(change)
 
     def _apply(self, change: Change) -> None:
+        for d in change.debits:
+            self.used[d.key, d.at] = self.used.get((d.key, d.at), 0) + d.units
         if change.message is not None:
             self.messages[change.message.number] = change.message
         numbers = set()

@@ -9,6 +9,7 @@ import pytest
 import uvloop
 from reception_fakes import LOOPBACK, MESSAGE, MX, House, Raw, settings
 
+from kurir.limits import RoadSize
 from kurir.model import Cause, ObservationKind, Reply
 from kurir.reception import Deadlines, ListenerSettings, Role
 
@@ -333,3 +334,52 @@ async def test_xclient_from_a_trusted_front() -> None:
     (got,) = house.brain.incoming
     assert (got.origin.client, got.origin.port) == ("192.0.2.7", 4711)
     assert house.brain.present == 0
+
+
+class SmallRoads:
+    """Mail to far.example goes by a provider that takes a kilobyte."""
+
+    def towards(self, sender: str, domain: str) -> RoadSize | None:
+        return RoadSize(1000, "road", "Tiny Mail", "a page") if domain == "far.example" else None
+
+
+def test_a_message_no_road_carries_is_refused_before_its_data(run: Callable[[Case], None]) -> None:
+    async def case() -> None:
+        house = House(settings=settings(trusted=LOOPBACK))
+        house.desk.roads = SmallRoads()
+        house.people()
+        async with house.open(MX) as port:
+            client = await Raw.dial(port)
+            await client.hello()
+            await client.say("MAIL FROM:<a@local.example> SIZE=1001")
+            said = await client.say("RCPT TO:<b@far.example>")
+            assert said.startswith(
+                "552 5.3.4 The message has 1001 octets; mail to this recipient goes by Tiny Mail"
+            )
+            assert "at most 1000" in said
+            assert (await client.say("RCPT TO:<alice@local.example>")).startswith("250")
+            await client.say("RSET")
+            await client.say("MAIL FROM:<a@local.example> SIZE=1000")
+            assert (await client.say("RCPT TO:<b@far.example>")).startswith("250")
+        (seen,) = [o for o in house.brain.observations if o.kind is ObservationKind.REFUSED_RECIPIENT]
+        assert seen.cause is Cause.TOO_LARGE
+
+    run(case)
+
+
+def test_a_size_that_was_not_announced_is_seen_at_the_end(run: Callable[[Case], None]) -> None:
+    async def case() -> None:
+        house = House(settings=settings(trusted=LOOPBACK))
+        house.desk.roads = SmallRoads()
+        house.people()
+        async with house.open(MX) as port:
+            client = await Raw.dial(port)
+            await client.hello()
+            for others, code in (((), "552 5.3.4"), (("alice@local.example",), "250")):
+                await client.say("MAIL FROM:<a@local.example>")
+                for to in ("b@far.example", *others):
+                    assert (await client.say(f"RCPT TO:<{to}>")).startswith("250")
+                await client.say("DATA")
+                assert (await client.say("Subject: x\r\n\r\n" + "y" * 990 + "\r\n.")).startswith(code)
+
+    run(case)

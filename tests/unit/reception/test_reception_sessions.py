@@ -60,6 +60,15 @@ DIALOGUES = {
         MX,
         [("MAIL FROM:<a@far.example> SIZE=999999999", "552 5.3.4")],
     ),
+    "both sizes are named, and what to do instead": (
+        MX,
+        [
+            (
+                "MAIL FROM:<a@far.example> SIZE=999999999",
+                "552 5.3.4 The message has 999999999 octets, this server takes at most 52428800; attachments grow by 37 %",
+            )
+        ],
+    ),
     "probing": (
         MX,
         [("VRFY alice@local.example", "252 2.5.0"), ("EXPN team", "502"), ("HELP", "214"), ("NOOP", "250")],

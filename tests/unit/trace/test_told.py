@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kurir.config.load import _SHAPES
+from kurir.config.mistakes import _SHAPES
 from kurir.model.told import Told, of_error, pack, told, unpack
 from kurir.trace import say_told
 from kurir.trace.explain.translations import translations

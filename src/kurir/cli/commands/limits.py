@@ -1,0 +1,101 @@
+"""``kurir limits``: what providers and receivers allow, how much of it is used, and what waits for it."""
+
+from typing import Any
+
+import click
+
+from kurir.app.operate import operate
+from kurir.cli.help import Command, common, option
+from kurir.cli.output import configuration, document, size, table, when
+from kurir.cli.words import say
+
+COLUMNS = ("limit", "used", "free", "waiting", "beyond", "source")
+
+
+@click.command(cls=Command)
+@option("--for", "recipients", type=click.IntRange(1), default=None, metavar="N", help="opt.forecast")
+@common
+def command(recipients: int | None, config_file: str | None, as_json: bool) -> int:
+    """Show the limits of others."""
+    _, config = configuration(config_file)
+    found = operate(config, "limits", recipients=recipients or 0)
+    if as_json:
+        document(found)
+        return 0
+    if not found["roads"] and not found["receivers"]:
+        click.echo(say("limits.none"))
+        return 0
+    for i, road in enumerate(found["roads"]):
+        click.echo(
+            ("\n" if i else "") + say("limits.road", **{k: road[k] for k in ("road", "label", "account")})
+        )
+        _show(road)
+        if recipients:
+            click.echo(_forecast(road["forecast"], recipients))
+        if road["plan"]:
+            click.echo(say("limits.plan", plan=road["plan"], plans=", ".join(road["plans"])))
+        elif road["plans"]:
+            click.echo(say("limits.which_plan", road=road["road"], plans=", ".join(road["plans"])))
+    for receiver in found["receivers"]:
+        click.echo("\n" + say("limits.receiver", label=receiver["label"]))
+        _show(receiver)
+    click.echo("\n" + say("limits.override"))
+    return 0
+
+
+def _show(entry: dict[str, Any]) -> None:
+    if not entry["limits"]:
+        click.echo("  " + say("limits.unknown"))
+        return
+    table([say(f"label.{c}") for c in COLUMNS], [_row(x) for x in entry["limits"]])
+    for x in entry["limits"]:
+        if x["waiting"]:
+            click.echo(say("limits.waiting", count=x["waiting"], limit=words(x), mails=" ".join(x["mails"])))
+
+
+def _forecast(steps: list[dict[str, Any]], recipients: int) -> str:
+    """Say when a message to so many recipients would have gone."""
+    first = steps[0]["recipients"] if steps else 0
+    if first == recipients:
+        return say("limits.forecast_now", recipients=recipients)
+    if sum(s["recipients"] for s in steps) < recipients:
+        return say(
+            "limits.forecast_long",
+            recipients=recipients,
+            first=first,
+            at=when(steps[0]["at"] if steps else None),
+        )
+    values = {
+        "first": first,
+        "at": when(steps[0]["at"]),
+        "rest": recipients - first,
+        "done": when(steps[-1]["at"]),
+    }
+    return say("limits.forecast", recipients=recipients, **values)
+
+
+def _row(x: dict[str, Any]) -> list[str]:
+    return [
+        words(x),
+        say("limits.used", used=x["used"], stop=x["stop"]) if x["counted"] else "-",
+        _free(x),
+        str(x["waiting"]) if x["waiting"] else "-",
+        say(f"beyond.{x['beyond']}"),
+        say("limits.source", source=x["source"], seen=x["seen"], sure=say(f"sure.{x['confidence']}")),
+    ]
+
+
+def _free(x: dict[str, Any]) -> str:
+    if not x["counted"]:
+        return "-"
+    if x["used"] < x["stop"] - x["reserve"]:
+        return say("limits.now")
+    return when(x["free_at"]) if x["free_at"] else say("limits.on_landing")
+
+
+def words(x: dict[str, Any]) -> str:
+    """Return a limit as people say it: ``2000 messages a day``."""
+    if x["unit"] == "octets":
+        key = "limits.size" if x["encoded"] else "limits.size_attachments"
+        return say(key, size=size(x["value"]), per=say(f"per.{x['per']}"))
+    return say("limits.what", value=x["value"], unit=say(f"unit.{x['unit']}"), per=say(f"per.{x['per']}"))

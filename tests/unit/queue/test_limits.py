@@ -1,0 +1,266 @@
+"""Limits at the lease: paced, fair, durable before anything is sent, and exact after a crash."""
+
+import random
+
+import pytest
+
+from kurir.limits import AIR, Quota, Unit
+from kurir.model import Cause, OutcomeKind, Stage
+from kurir.queue import Plan, Road, Settlement
+
+from .memory import MemoryStore
+from .world import DOWN, LATER, NO, SENT, FakeHand, World, outcome
+
+DAY, MINUTE = 86400.0, 60.0
+KEY = "to-x/messages/day/me"
+
+
+def per_day(
+    stop: int, *, reserve: int = 0, unit: Unit = Unit.MESSAGES, window: float = DAY, key: str = KEY
+) -> Quota:
+    return Quota(key, unit, stop, window, stop, reserve)
+
+
+def plan(world: World, hand: FakeHand, *quotas: Quota, site: str = "smart", recipients: int = 0) -> None:
+    requests, hand.plans = hand.plans, []
+    road = Road("smart", site, 50, 0.0, quotas, recipients)
+    world.brain.planned([Plan(r, (road,), 1e9) for r in requests])
+    world.run()
+
+
+def used(store: MemoryStore) -> int:
+    return sum(store.used.values())
+
+
+def test_no_more_than_fits_and_the_rest_when_the_window_frees() -> None:
+    world = World(lifetime=10 * DAY)
+    hand = world.hand()
+    for i in range(5):
+        world.accept(f"b{i}@far.example")
+    plan(world, hand, per_day(2))
+    first = hand.take()
+    assert len(first) == 2
+    world.pass_time(3600)
+    assert hand.take() == []
+    for lease in first:
+        world.settle(lease, SENT)
+    world.pass_time(DAY - 3600)
+    assert hand.take() == []  # it counts from the time it came back
+    world.pass_time(3600 + 61)
+    assert len(hand.take()) == 2
+    world.check()
+
+
+def test_the_debit_is_durable_before_the_lease_is_handed_over() -> None:
+    world = World()
+    hand = world.hand()
+    world.accept("b@far.example")
+    requests, hand.plans = hand.plans, []
+    world.brain.planned([Plan(r, (Road("s", "s", 5, 0.0, (per_day(5),)),), 1e9) for r in requests])
+    assert hand.leases == []
+    assert used(world.store) == 0
+    world.run()
+    assert len(hand.leases) == 1
+    assert world.store.used == {(KEY, AIR): 1}
+
+
+def test_nothing_is_sent_while_the_debit_cannot_be_written() -> None:
+    world = World()
+    hand = world.hand()
+    world.accept("b@far.example")
+    world.store.full = True
+    plan(world, hand, per_day(5))
+    assert hand.leases == []
+    world.store.full = False
+    world.pass_time(10)
+    assert len(hand.take()) == 1
+
+
+def test_a_round_is_one_commit_and_a_short_window_none() -> None:
+    world = World()
+    hand = world.hand()
+    for i in range(10):
+        world.accept(f"b{i}@far.example")
+    before = world.store.commits
+    plan(world, hand, per_day(100))
+    assert (len(hand.take()), world.store.commits - before) == (10, 1)
+    other = World()
+    hand = other.hand()
+    for i in range(10):
+        other.accept(f"b{i}@far.example")
+    other.pass_time(5)
+    before = other.store.commits
+    plan(other, hand, per_day(100, window=1.0))
+    assert (len(hand.take()), other.store.commits - before) == (10, 0)
+
+
+@pytest.mark.parametrize(
+    ("result", "counts"),
+    [
+        (SENT, 1),
+        (NO, 1),
+        (LATER, 1),
+        (DOWN, 0),
+        (outcome(OutcomeKind.DEFERRED, Cause.AUTH_FAILED, Stage.AUTH), 0),
+    ],
+)
+def test_only_what_reached_mail_counts(result, counts: int) -> None:  # type: ignore[no-untyped-def]
+    world = World()
+    hand = world.hand()
+    world.accept("b@far.example")
+    plan(world, hand, per_day(5))
+    world.settle(hand.take()[0], result)
+    assert used(world.store) == counts
+    assert world.store.used.get((KEY, AIR), 0) == 0
+
+
+def test_what_is_given_back_untried_counts_not() -> None:
+    world = World()
+    hand = world.hand()
+    world.accept("b@far.example")
+    plan(world, hand, per_day(1))
+    (lease,) = hand.take()
+    world.brain.settle([Settlement(lease.epoch, lease.id, lease.number, ())])
+    world.run()
+    assert used(world.store) == 0
+    world.pass_time(5)
+    assert len(hand.take()) == 1
+
+
+def test_a_lost_hand_may_have_sent_it() -> None:
+    world = World()
+    hand = world.hand()
+    world.accept("b@far.example")
+    plan(world, hand, per_day(5))
+    world.brain.hand_gone(hand)
+    world.run()
+    assert used(world.store) == 1
+    assert world.store.used[KEY, AIR] == 0
+
+
+def test_recipients_are_divided() -> None:
+    world = World(lifetime=10 * DAY)
+    hand = world.hand()
+    world.accept(*(f"b{i}@far.example" for i in range(12)))
+    plan(world, hand, per_day(5, unit=Unit.RECIPIENTS))
+    (lease,) = hand.take()
+    assert [w.index for w in lease.work] == [0, 1, 2, 3, 4]
+    world.settle(lease, SENT)
+    world.pass_time(DAY + 61)
+    (lease,) = hand.take()
+    assert [w.index for w in lease.work] == [5, 6, 7, 8, 9]
+    world.check()
+
+
+def test_no_message_has_more_recipients_than_the_road_takes() -> None:
+    world = World()
+    hand = world.hand()
+    world.accept(*(f"b{i}@far.example" for i in range(12)))
+    plan(world, hand, per_day(50), recipients=5)
+    assert [len(x.work) for x in hand.take()] == [5, 5, 2]
+
+
+def test_accounts_take_turns() -> None:
+    world = World(lifetime=10 * DAY)
+    hand = world.hand()
+    for i in range(20):
+        world.accept(f"b{i}@far.example", account="news@here.example")
+    world.accept("c@far.example", account="anna@here.example")
+    world.accept("d@far.example", account="budi@here.example")
+    plan(world, hand, per_day(4))
+    assert sorted(x.account or "" for x in hand.take()) == [
+        "anna@here.example", "budi@here.example", "news@here.example", "news@here.example",
+    ]  # fmt: skip
+
+
+def test_urgent_mail_goes_first_and_has_a_reserve() -> None:
+    world = World(urgent=frozenset({"reset@here.example"}), lifetime=10 * DAY)
+    hand = world.hand()
+    for i in range(20):
+        world.accept(f"b{i}@far.example", account="news@here.example")
+    plan(world, hand, per_day(10, reserve=3))
+    assert len(hand.take()) == 7
+    world.accept("c@far.example", account="reset@here.example")
+    world.accept("d@far.example", sender="reset@here.example", account=None)
+    assert sorted(x.work[0].recipient.address.local for x in hand.take()) == ["c", "d"]
+    world.check()
+
+
+def test_sites_share_what_belongs_to_a_provider_and_are_woken_by_it() -> None:
+    once = Quota("at-g/connections/once", Unit.CONNECTIONS, 2, 0.0, 2)
+    world = World()
+    hand = world.hand()
+    for domain in ("a.example", "b.example", "c.example"):
+        world.accept(f"x@{domain}")
+        plan(world, hand, once, site=domain)
+    leases = hand.take()
+    assert len(leases) == 2
+    world.settle(leases[0], SENT)
+    assert len(hand.take()) == 1
+    assert used(world.store) == 0  # nothing of it has to outlive anything
+
+
+def test_limits_that_come_and_go_with_new_plans() -> None:
+    world = World()
+    hand = world.hand(slots=3)
+    for i in range(9):
+        world.accept(f"b{i}@far.example")
+    world.plan(hand, site="smart", ttl=1.0)
+    assert len(hand.take()) == 3
+    world.pass_time(2)
+    world.accept("late@far.example")
+    plan(world, hand, per_day(1), site="smart")  # of a road of another name
+    world.plan(hand)
+    world.check()
+
+
+def test_after_a_crash_exactly_what_was_in_the_air_counts_on_top() -> None:
+    store = MemoryStore()
+    world = World(store, lifetime=10 * DAY)
+    hand = world.hand()
+    for i in range(6):
+        world.accept(f"b{i}@far.example")
+    plan(world, hand, per_day(100))
+    leases = hand.take()
+    for lease in leases[:4]:
+        world.settle(lease, SENT)
+    clock = world.clock
+    again = World(store, load=True, clock=clock)  # kill -9: nothing was said good-bye to
+    again.run()
+    hand = again.hand()
+    again.pass_time(60)
+    plan(again, hand, per_day(100))
+    assert used(store) == 6 + len(hand.take())
+    limit = again.brain.limits()[0]
+    assert limit.used == used(store)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_provider_never_counts_more_than_its_limit(seed: int) -> None:
+    """Some simulated days: hands that take their time, fail, die; a brain that is killed; the provider counts what it sees."""
+    dice = random.Random(seed)
+    store, limit = MemoryStore(), 30
+    world = World(store, lifetime=30 * DAY)
+    hand = world.hand(slots=8)
+    seen: list[float] = []  # when the provider counted
+    flying: list = []  # type: ignore[type-arg]
+    for i in range(150):
+        world.accept(f"b{i}@far.example")
+    for _ in range(400):
+        plan(world, hand, per_day(limit))
+        flying += [(lease, dice.random() < 0.9) for lease in hand.take()]
+        for _, offered in flying[:2]:
+            if offered:
+                seen.append(world.clock.wall)
+        landing, flying = flying[:2], flying[2:]
+        if dice.random() < 0.03:  # all of it dies; what was counted stays counted, what flew may have been
+            world = World(store, load=True, clock=world.clock, lifetime=30 * DAY)
+            hand, flying = world.hand(slots=8), []
+        else:
+            for lease, offered in landing:
+                world.settle(lease, dice.choice((SENT, LATER)) if offered else DOWN)
+        world.pass_time(dice.choice((1, 60, 1800)))
+        now = world.clock.wall
+        assert sum(1 for at in seen if at > now - DAY) <= limit
+    world.check()
+    assert len(seen) >= 2 * limit
