@@ -5,7 +5,6 @@ says why that matters).  Below are `filesystem`'s rules, above them the rules of
 real store and the real body files stand on the same image.
 """
 
-import asyncio
 import os
 import time
 from collections import Counter
@@ -13,11 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
-import apsw
 import pytest
 
-from kurir.storage.bodies import FileBodies
-from kurir.storage.layout import Layout
 from tests.torture import powercut
 
 from .filesystem import FileSystem, Step, program
