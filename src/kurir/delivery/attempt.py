@@ -186,6 +186,7 @@ class Attempt:
                 road=self._lease.road.name,
                 host=session.host,
                 reply=reply,
+                detail=session.note,
                 tls=session.tls,
                 plaintext_fallback=session.fallback,
                 dsn_relayed=session.offer.dsn,

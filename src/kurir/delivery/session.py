@@ -60,6 +60,8 @@ class Trouble:
     tls: TlsFacts | None = None
     plaintext_fallback: bool = False
     retry_after: float | None = None
+    tls_result: str = ""  # for TLS-RPT: a result type of RFC 8460 section 4.3
+    policy: bool = False  # the demands of this mail failed: other mail may well be taken
 
     def outcome(self, at: float, road: str, seconds: float = 0.0) -> Outcome:
         """Return the outcome of one recipient."""
@@ -127,10 +129,23 @@ def broken(event: PeerBroke, stage: Stage, host: str = "", tls: TlsFacts | None 
 class Session:
     """A connection that has said hello, with its client state machine.
 
-    `host` is ``"mx1.example.org[192.0.2.1]:25"``.  `used` counts the transactions so far.
+    `host` is ``"mx1.example.org[192.0.2.1]:25"``.  `used` counts the transactions so far.  `cleared` are the
+    recipients' domains whose TLS policy it is known to meet; `note` what the trace has to say about its protection.
     """
 
-    __slots__ = ("client", "clock", "fallback", "host", "offer", "stream", "used")
+    __slots__ = (
+        "cleared",
+        "client",
+        "clock",
+        "fallback",
+        "host",
+        "mail_host",
+        "note",
+        "offer",
+        "proof",
+        "stream",
+        "used",
+    )
 
     def __init__(self, stream: Stream, client: Client, host: str, clock: Clock) -> None:
         self.stream = stream
@@ -140,11 +155,15 @@ class Session:
         self.offer = Offer()
         self.fallback = False
         self.used = 0
+        self.cleared: set[str] = set()
+        self.mail_host = ""
+        self.note = ""
+        self.proof: TlsFacts | None = None
 
     @property
     def tls(self) -> TlsFacts | None:
-        """How the connection is protected."""
-        return self.stream.tls
+        """How the connection is protected, and what its certificate was found to prove."""
+        return self.proof or self.stream.tls
 
     def flush(self) -> None:
         """Write what the client has queued, in one piece."""
