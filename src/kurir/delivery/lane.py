@@ -219,11 +219,10 @@ class Lane:
 
 def _cleared(session: Session, lease: Lease) -> bool:
     """Whether it is known that the session meets the policy of every recipient's domain."""
-    cleared = session.cleared
-    for work in lease.work:
-        if work.recipient.address.domain not in cleared:
-            return False
-    return True
+    cleared, works = session.cleared, lease.work
+    if len(works) == 1:
+        return works[0].recipient.address.domain in cleared
+    return all(work.recipient.address.domain in cleared for work in works)
 
 
 def _wish(lease: Lease) -> Wish:
