@@ -28,7 +28,7 @@ class Validation(str, Enum):
     UNTRUSTED = "untrusted"  # no resolver on loopback, and none that the operator vouches for
     NO_PROOF = "no_proof"  # the good name came without proof: it does not validate
     NO_REFUSAL = "no_refusal"  # the bogus name was answered: it does not refuse
-    UNREACHABLE = "unreachable"  # neither could be looked up
+    INCONCLUSIVE = "inconclusive"  # one of the names could not be looked up, or is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,13 @@ async def validates(resolver: Resolver, settings: DaneSettings, *, trusted: bool
         return Validation.UNTRUSTED
     good, bogus = await asyncio.gather(resolver.addresses(settings.good), resolver.addresses(settings.bogus))
     if all(answer.status in _UNSURE for answer in good):
-        return Validation.UNREACHABLE
+        return Validation.INCONCLUSIVE
     if not any(answer.status is DnsStatus.OK and answer.authentic for answer in good):
         return Validation.NO_PROOF
-    if any(answer.status is not DnsStatus.SERVFAIL for answer in bogus):
-        refused = any(answer.status is DnsStatus.TIMEOUT for answer in bogus)
-        return Validation.UNREACHABLE if refused else Validation.NO_REFUSAL
-    return Validation.WORKS
+    if any(answer.status is DnsStatus.OK for answer in bogus):
+        return Validation.NO_REFUSAL
+    refused = any(answer.status is DnsStatus.SERVFAIL for answer in bogus)
+    return Validation.WORKS if refused else Validation.INCONCLUSIVE
 
 
 class DaneLookup:
