@@ -79,7 +79,7 @@ class Opener:
         rest: list[Trouble] = []
         tried = 0
         for host in self._planner.order(destination):
-            found = await self._endpoints(host, destination.route)
+            found = await self.endpoints(host, destination.route)
             if isinstance(found, Trouble):
                 troubles.append(found)
                 continue
@@ -90,7 +90,7 @@ class Opener:
                     fresh.append(endpoint)
                 else:
                     rest.append(_rests(display(host, endpoint), *resting))
-            asked = self._question(destination.route, host, wish)
+            asked = self.question(destination.route, host, wish)
             facts = await self._desk.facts(asked)
             demand = self._desk.decide(facts)
             if demand.refuse:
@@ -120,7 +120,7 @@ class Opener:
 
     async def carries(self, session: Session, route: Route, wish: Wish) -> bool:
         """Whether an open session may carry this mail; remembers a yes, so that it is asked once a domain."""
-        asked = self._question(route, MailHost(session.mail_host), wish)
+        asked = self.question(route, MailHost(session.mail_host), wish)
         facts = await self._desk.facts(asked)
         demand = self._desk.decide(facts)
         tls = session.tls
@@ -132,7 +132,8 @@ class Opener:
 
     # -- the desk -----------------------------------------------------------------------------
 
-    def _question(self, route: Route, host: MailHost, wish: Wish) -> Question:
+    def question(self, route: Route, host: MailHost, wish: Wish) -> Question:
+        """Return what the desk is asked about a host."""
         hop = route.next_hop
         outside = hop is None or (not hop.path and not hop.lmtp)
         local = host.name in ("", "localhost") or (is_address(host.name) and is_own_machine(host.name))
@@ -183,7 +184,8 @@ class Opener:
 
     # -- addresses ----------------------------------------------------------------------------
 
-    async def _endpoints(self, host: MailHost, route: Route) -> list[Endpoint] | Trouble:
+    async def endpoints(self, host: MailHost, route: Route) -> list[Endpoint] | Trouble:
+        """Return where a host can be reached, or why it cannot."""
         hop = route.next_hop
         if hop is not None and hop.path:
             return [Endpoint(hop.path, 0)]
