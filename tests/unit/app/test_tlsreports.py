@@ -5,7 +5,6 @@ import gzip
 import json
 
 import pytest
-from tests.unit.delivery.doubles import FakeClock, FakeResolver, status
 
 from kurir.app.submit import SubmitError
 from kurir.app.tlsreports import TlsReports
@@ -22,6 +21,7 @@ from kurir.delivery.tlspolicy import (
 from kurir.net import HttpsAnswer
 from kurir.net.ports import DnsAnswer, DnsStatus
 from kurir.storage import Layout, SqliteTls
+from tests.unit.delivery.doubles import FakeClock, FakeResolver, status
 
 DAY = 1_795_392_000.0  # 2026-11-23T00:00:00Z
 

@@ -545,3 +545,13 @@ def test_rules_by_domain():
     }
     assert {d: s.rule_for(d, Rule.OPPORTUNISTIC) for d in wanted} == wanted
     assert strength_of(False, "name") is Strength.CLEAR
+
+
+@pytest.mark.parametrize("host", ["", "localhost", "127.0.0.1", "192.0.2.1"])
+async def test_this_machine_and_bare_addresses_wait_for_no_name_service(host):
+    resolver = FakeResolver()
+    settings = TlsSettings(dane=DaneSettings(), memory=True, trusted_resolver=True)
+    desk = TlsDesk(settings, resolver, None, FakeClock(NOW))
+    local = not host.startswith("192")
+    found = await desk.facts(replace(QUESTION, host=host, published=False, chosen=True, remembers=not local))
+    assert found.dane.state is DaneState.OFF and resolver.asked == []

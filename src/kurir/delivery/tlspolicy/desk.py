@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from kurir.delivery.mx import is_address
 from kurir.model import Clock, TlsFacts
 from kurir.net.ports import DnsStatus, Resolver
 
@@ -101,7 +102,8 @@ class TlsDesk:
         dane, sts, mx_proven = DaneFacts(), StsFacts(), q.chosen
         rule = self._settings.rule_for(q.domain, q.rule)
         if rule is not Rule.NONE:
-            dane = await self.dane.facts(q.host, q.port)
+            if q.remembers and not is_address(q.host):  # this machine and bare addresses have no place in DNS
+                dane = await self.dane.facts(q.host, q.port)
             if q.published:
                 sts = await self.sts.facts(q.domain)
                 mx_proven = dane.state is not DaneState.OFF and await self._mx_proven(q.domain)
