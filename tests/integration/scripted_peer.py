@@ -142,10 +142,10 @@ class Peer:
 
 
 @asynccontextmanager
-async def peer(script=None, *, tls=None, lmtp=False, implicit=False, kind=Peer):
+async def peer(script=None, *, tls=None, lmtp=False, implicit=False, kind=Peer, host="127.0.0.1", port=0):
     """Serve; yields the peer with its port."""
     p = kind(script or {}, tls=tls, lmtp=lmtp)
-    server = await asyncio.start_server(p.serve, "127.0.0.1", 0, ssl=tls if implicit else None, limit=2**20)
+    server = await asyncio.start_server(p.serve, host, port, ssl=tls if implicit else None, limit=2**20)
     p.port = server.sockets[0].getsockname()[1]
     try:
         yield p

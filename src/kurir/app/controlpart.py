@@ -11,7 +11,9 @@ import uvicorn
 
 from kurir.config import Config
 from kurir.model.told import unpack
+from kurir.net import CachingResolver, ClientTlsFactory, HttpsClient, TlsLevel
 from kurir.sandbox import SandboxServer
+from kurir.storage import SqliteTls
 from kurir.web import Figures, Health, make_application
 
 from . import control, settings
@@ -19,6 +21,7 @@ from .clock import SystemClock
 from .control import ControlError
 from .logs import Log
 from .submit import SubmitError, submit
+from .tlsreports import TlsReports
 from .wire import Result
 
 Operate = Callable[[str, dict[str, Any]], Awaitable[Result]]
@@ -40,6 +43,7 @@ class ControlPart:
         self._admin = admin
         self._web: uvicorn.Server | None = None
         self._sandbox: SandboxServer | None = None
+        self._reports: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open the sandbox, the admin port, and last the control socket."""
@@ -57,11 +61,15 @@ class ControlPart:
             )
             self._web = _Web(config)
             self._serving = asyncio.create_task(self._web.serve(sockets=list(self._admin)))
+        if self._config.tls_out.reports and not self._config.server.playground:
+            self._reports = asyncio.create_task(self._tls_reports().run())
         self._server = await control.serve(state / settings.CONTROL_SOCKET, self._ask)
 
     async def stop(self) -> None:
         """Close everything."""
         self._server.close()
+        if self._reports:
+            self._reports.cancel()
         with suppress(FileNotFoundError):
             (self._config.server.state / settings.CONTROL_SOCKET).unlink()
         if self._web:
@@ -77,6 +85,19 @@ class ControlPart:
         if result.error is not None:
             raise ControlError(unpack(result.error))
         return result.value
+
+    def _tls_reports(self) -> TlsReports:
+        config, clock = self._config, SystemClock()
+        resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)
+        tls = ClientTlsFactory(settings.client_tls(config), now=clock.now).level(TlsLevel.VERIFIED)
+
+        def send(to: str, message: bytes) -> None:
+            submit(config.server.state, str(settings.postmaster(config)), [to], message)
+
+        return TlsReports(
+            config, resolver, HttpsClient(resolver, tls, settings.https(config)), clock, self._log,
+            open_store=lambda: SqliteTls(settings.layout(config), clock), send=send,
+        )  # fmt: skip
 
     async def _health(self) -> Health:
         result = await self._operate("status", {})

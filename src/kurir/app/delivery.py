@@ -21,6 +21,7 @@ from . import settings
 from .clock import SystemClock
 from .logs import Log
 from .part import StallMeter, StartError
+from .tlsdesk import DeskPart
 
 
 class DeliveryPart:
@@ -41,8 +42,9 @@ class DeliveryPart:
         config, clock = self._config, self._clock
         layout = settings.layout(config)
         try:
+            tls = ClientTlsFactory(settings.client_tls(config), now=clock.now)
             dialer = NetDialer(
-                ClientTlsFactory(settings.client_tls(config), now=clock.now),
+                tls,
                 source=(config.net.source,) if config.net.source else (),
             )
         except CertificateError as e:
@@ -51,23 +53,28 @@ class DeliveryPart:
         self._bodies = StoredBodies(layout)
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="kurir-maildir")
         maildir = Maildir(Path(routes.maildir_root), clock, config.server.hostname)
+        resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)
+        self._tls = DeskPart(config, resolver, tls, clock, self._log)
         self.hand = DeliveryHand(
             routes,
             brain=self._brain,
             bodies=self._bodies,
-            resolver=CachingResolver(settings.resolver(config), clock=clock.monotonic),
+            resolver=resolver,
             dialer=dialer,
             clock=clock,
             random=random.Random(),  # noqa: S311 - order of equal MX hosts
             writer=_Writer(config),
             stores={RouteKind.MAILDIR: MaildirStore(maildir, self._bodies, clock, self._threads)},
+            desk=self._tls.desk,
         )
+        self._tls.start()
         self._stalls.start()
 
     async def stop(self) -> None:
         """Finish what is being sent, give the rest back."""
         self._stalls.stop()
         await self.hand.drain(self._config.server.drain)
+        await self._tls.stop()
         self._threads.shutdown()
         self._bodies.close()
 
@@ -76,7 +83,9 @@ class DeliveryPart:
         return Figures(
             role="delivery",
             pid=os.getpid(),
+            counters=self._tls.counters(),
             gauges={
+                **self._tls.gauges(),
                 "kurir_deliveries_in_work": float(len(self.hand.busy())),
                 "kurir_delivery_loop_lag_max_seconds": round(self._stalls.take(), 4),
             },

@@ -13,11 +13,12 @@ import msgspec
 
 from kurir import __version__
 from kurir.config import Config
+from kurir.delivery.tlspolicy import Acceptance
 from kurir.identity import Account, AccountError, AccountStore, Passwords, PasswordSettings, make_account
-from kurir.model import AddressError, Clock, decode_id, encode_id, parse_address
+from kurir.model import AddressError, Clock, decode_id, encode_id, normalise_domain, parse_address
 from kurir.model.told import of_error, pack, told
 from kurir.queue import Brain, Operated
-from kurir.storage import EraseReport, Layout, TraceReader
+from kurir.storage import EraseReport, Layout, SqliteTls, TraceReader
 
 from .allowances import Allowances
 from .wire import Result
@@ -63,6 +64,7 @@ class Operations:
             "user.password": self._user_password,
             "user.remove": self._user_remove,
             "trace.erase": self._erase,
+            "tls.accept": self._tls_accept,
         }
 
     async def run(self, op: str, args: dict[str, Any]) -> Result:
@@ -220,6 +222,28 @@ class Operations:
     def _shown(account: Account, password: str | None) -> dict[str, Any]:
         shown: dict[str, Any] = {"name": account.name, "addresses": list(account.addresses)}
         return {**shown, "password": password} if password is not None else shown
+
+    # -- TLS towards others -------------------------------------------------------------
+
+    async def _tls_accept(self, *, name: str, until: float, by: str = "") -> dict[str, Any]:
+        """Accept that a domain or a mail host protects mail worse than before."""
+        try:
+            domain = normalise_domain(name)
+        except AddressError as e:
+            raise Wrong(told("{name}: {why}", name=name, why=e)) from None
+        now = self._clock.now()
+        if not now < until:
+            raise Wrong(told("the time until when it is accepted lies in the past"))
+
+        def write() -> None:
+            store = SqliteTls(self._layout, self._clock)
+            try:
+                store.accept(Acceptance(domain, until, by, now))
+            finally:
+                store.close()
+
+        await asyncio.to_thread(write)
+        return {"name": domain, "until": until, "by": by}
 
     # -- trace ------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from kurir.delivery import (
     TlsLevel,
     parse_next_hop,
 )
+from kurir.delivery.tlspolicy import AfterLoss, DaneSettings, Rule, StsSettings, TlsSettings
 from kurir.identity import (
     ConnectionBrakeSettings,
     DirectorySettings,
@@ -27,7 +28,14 @@ from kurir.identity import (
 )
 from kurir.limits import Atlas, Margins
 from kurir.model import Address, parse_address
-from kurir.net import CertificateFiles, ClientTlsSettings, ResolverSettings, ServerTlsSettings
+from kurir.net import (
+    CertificateFiles,
+    ClientTlsSettings,
+    HttpsSettings,
+    PeerPolicy,
+    ResolverSettings,
+    ServerTlsSettings,
+)
 from kurir.queue import QueueSettings
 from kurir.reception import Deadlines, ListenerSettings, ReceptionSettings, Role
 from kurir.sandbox import early_doors
@@ -105,6 +113,29 @@ def resolver(config: Config) -> ResolverSettings:
 def client_tls(config: Config) -> ClientTlsSettings:
     """Return whom outgoing TLS trusts."""
     return ClientTlsSettings(extra_ca=config.net.ca_file)
+
+
+def https(config: Config) -> HttpsSettings:
+    """Return how web servers of others are asked."""
+    return HttpsSettings(
+        port=config.net.https_port,
+        source=(config.net.source,) if config.net.source else (),
+        peers=PeerPolicy(allow_loopback=config.net.allow_loopback_peers),
+    )
+
+
+def tls_out(config: Config, *, trusted_resolver: bool) -> TlsSettings:
+    """Return what is demanded of other servers; `trusted_resolver` says that its AD bit may count."""
+    t = config.tls_out
+    return TlsSettings(
+        domains={domain: Rule(rule) for domain, rule in t.domains.items()},
+        dane=DaneSettings(on=t.dane, good=config.net.dnssec_good, bogus=config.net.dnssec_bogus),
+        sts=StsSettings(on=t.mta_sts),
+        memory=t.memory,
+        loss_delay=t.loss_delay,
+        after_loss=AfterLoss(t.after_loss),
+        trusted_resolver=trusted_resolver,
+    )
 
 
 def server_tls(config: Config) -> ServerTlsSettings:
@@ -294,13 +325,13 @@ def _routes(config: Config) -> list[Route]:
     if config.server.playground and not config.roads:
         routes += [*_early_doors(config, ["*"]), _sandbox("sandbox", config)]
     elif not any("*" in r.recipients and "*" in r.senders for r in routes):
-        routes.append(Route(name="mx", kind=RouteKind.MX))
+        routes.append(Route(name="mx", kind=RouteKind.MX, rule=Rule(config.tls_out.rule)))
     return routes
 
 
 def _road(road: RoadSection, config: Config) -> Route:
     if road.url == "mx:":
-        route = Route(name=road.name, kind=RouteKind.MX)
+        route = Route(name=road.name, kind=RouteKind.MX, rule=Rule(config.tls_out.rule))
     elif road.url == "sandbox:":
         route = _sandbox(road.name, config)
     else:
@@ -310,6 +341,7 @@ def _road(road: RoadSection, config: Config) -> Route:
         route,
         senders=tuple(road.senders),
         recipients=tuple(road.recipients),
+        rule=Rule(road.tls) if road.tls else route.rule,
         concurrency=road.concurrency,
         rate=road.rate,
         provider=road.provider,

@@ -22,6 +22,7 @@ COMMANDS = {
     "trace": "trace",
     "why": "why",
     "queue": "queue",
+    "tls": "tls",
     "sandbox": "sandbox",
     "audit": "audit",
     "doctor": "doctor",

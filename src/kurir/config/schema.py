@@ -24,6 +24,7 @@ from .values import (
     NextHopUrl,
     Port,
     RoadUrl,
+    TlsRule,
 )
 
 
@@ -72,9 +73,18 @@ class NetSection(Section):
     resolvers: list[HostPort] = Field([], description="DNS resolvers; empty means those of the system.")
     trust_ad: bool = Field(False, description="Believe the AD bit of resolvers that are not on loopback.")
     ca_file: Path | None = Field(None, description="Extra certificate authorities for outgoing TLS.")
-    allow_loopback_peers: bool = Field(False, description="Let MX hosts be on loopback (for tests).")
+    allow_loopback_peers: bool = Field(
+        False, description="Let MX hosts and web servers of others be on loopback (for tests)."
+    )
     mx_port: Port = Field(25, description="The port of other servers.")
+    https_port: Port = Field(443, description="The HTTPS port of other servers (MTA-STS policies, reports).")
     source: str | None = Field(None, description="Local address for outgoing connections.")
+    dnssec_good: DomainName = Field(
+        "iana.org", description="A signed name with an address, to test whether the resolver validates."
+    )
+    dnssec_bogus: DomainName = Field(
+        "dnssec-failed.org", description="A name with a broken signature, which the resolver must refuse."
+    )
 
 
 class TlsSection(Section):
@@ -88,6 +98,34 @@ class TlsSection(Section):
         if (self.certificate is None) != (self.key is None):
             raise ValueError(told("certificate and key belong together: name both or none"))
         return self
+
+
+class TlsOutSection(Section):
+    """TLS towards other servers: what is demanded, and what happens when protection that was there is gone."""
+
+    rule: TlsRule = Field(
+        "opportunistic",
+        description="For mail straight to MX hosts: none, opportunistic (what the other side publishes, else what it offers), "
+        "required (any certificate), verified (the right name), dane-only.",
+    )
+    domains: dict[DomainPattern, TlsRule] = Field(
+        {}, description="Rules for domains of recipients (example.org, *.example.org); they win over roads."
+    )
+    dane: bool = Field(
+        True, description="Keep to TLSA records in signed DNS; needs a validating resolver on loopback."
+    )
+    mta_sts: bool = Field(True, description="Keep to the MTA-STS policies of recipients' domains.")
+    memory: bool = Field(
+        True,
+        description="Remember the best protection ever proven with a server, and notice when it is gone.",
+    )
+    loss_delay: Seconds = Field(
+        4 * 3600, description="How long mail waits for encryption that was there before.", ge=0
+    )
+    after_loss: Literal["send", "wait"] = Field(
+        "send", description="What happens then: send without encryption, marked and alarmed; or wait on."
+    )
+    reports: bool = Field(True, description="Send daily TLS reports to domains that ask for them (TLS-RPT).")
 
 
 class TrustSection(Section):
@@ -231,6 +269,10 @@ class RoadSection(Section):
         "", description="The provider in the atlas, where its host name does not tell (kurir limits --known)."
     )
     plan: str = Field("", description="What was booked there: decides which of its limits hold.")
+    tls: TlsRule | None = Field(
+        None,
+        description="What its connections must prove, as in [tls_out]; default that rule, or what the URL says.",
+    )
     concurrency: int = Field(20, description="Connections at once.", ge=1, le=1000)
     rate: float = Field(0.0, description="Messages a second, 0 for no limit.", ge=0)
     _password: str = PrivateAttr("")
@@ -334,6 +376,7 @@ class Config(Section):
     listen: ListenSection = ListenSection()
     net: NetSection = NetSection()
     tls: TlsSection = TlsSection()
+    tls_out: TlsOutSection = TlsOutSection()
     trust: TrustSection = TrustSection()
     limits: LimitsSection = LimitsSection()
     reception: ReceptionSection = ReceptionSection()

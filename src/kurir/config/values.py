@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -92,4 +92,5 @@ Listen = Annotated[str, AfterValidator(_listen)]
 HostPort = Annotated[str, AfterValidator(_host_port)]
 RoadUrl = Annotated[str, AfterValidator(_road_url)]
 NextHopUrl = Annotated[str, AfterValidator(_next_hop_url)]
+TlsRule = Literal["none", "opportunistic", "required", "verified", "dane-only"]
 Port = Annotated[int, Field(ge=1, le=65535)]

@@ -1,13 +1,14 @@
 """Outbound: from a lease of the queue to an outcome for every recipient.
 
 The brain asks `DeliveryHand` for plans (`route` -> `mx` -> `site` -> `plan`) and gives it leases.  A lease goes to
-the `pool` of its site, there to a `lane` (one connection, one coroutine); `opening` makes the session, `fit` asks whether
+the `pool` of its site, there to a `lane` (one connection, one coroutine); `opening` makes the session (`visit` to one host, as `tlspolicy` demands), `fit` asks whether
 message and peer match, `attempt` sends, `classify` says what a refusal means.  Mail for this machine goes to
 `storing` and `maildir`.  Nothing here writes queue facts or decides when to try again.
 """
 
 from .allowed import RoadSizes, known_limits
 from .dialing import NetDialer
+from .examine import DomainExam, Examiner, HostExam
 from .hand import DeliveryHand
 from .maildir import Maildir
 from .ports import (
@@ -39,7 +40,10 @@ __all__ = [
     "DeliveryHand",
     "DeliverySettings",
     "Dialer",
+    "DomainExam",
+    "Examiner",
     "Family",
+    "HostExam",
     "LocalStore",
     "Maildir",
     "MaildirStore",

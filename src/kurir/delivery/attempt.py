@@ -193,6 +193,7 @@ class Attempt:
                 road=self._lease.road.name,
                 host=session.host,
                 reply=reply,
+                detail=session.note,
                 tls=session.tls,
                 plaintext_fallback=session.fallback,
                 dsn_relayed=session.offer.dsn,

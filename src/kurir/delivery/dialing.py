@@ -9,6 +9,14 @@ from kurir.net.ports import Endpoint, NetError, Stream
 
 from .ports import Untrusted
 
+# X509_V_ERR_* -> result type of RFC 8460 section 4.3
+_RESULTS = {
+    9: "certificate-expired",
+    10: "certificate-expired",
+    62: "certificate-host-mismatch",
+    64: "certificate-host-mismatch",
+}
+
 
 class NetDialer:
     """Implements `Dialer`.
@@ -34,5 +42,11 @@ class NetDialer:
             return await stream.upgrade_client(self._tls.level(level), name, timeout=timeout)
         except NetError as error:
             if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-                raise Untrusted(str(error)) from error
+                result = _RESULTS.get(error.__cause__.verify_code, "certificate-not-trusted")
+                raise Untrusted(str(error), result) from error
             raise
+
+    def chain(self, stream: Stream) -> tuple[bytes, ...]:
+        """Return the certificates that the other side showed."""
+        assert isinstance(stream, SocketStream)
+        return stream.peer_certificates

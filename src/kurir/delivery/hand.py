@@ -21,6 +21,7 @@ from .pool import SitePool
 from .ports import Bodies, BrainSide, Dialer, LocalStore, NoticeWriter
 from .settings import DeliverySettings, RouteKind
 from .storing import StoreLane
+from .tlspolicy import TlsDesk
 
 _MAX_PLANS_AT_ONCE = 200
 _GRACE = 5.0  # seconds for lanes to end after they were told to
@@ -30,7 +31,7 @@ class DeliveryHand:
     """Implements `kurir.queue.ports.Hand`.
 
     `stores` take the leases of routes of their kind (maildir, sandbox); `writer` makes the report that an
-    obligation asks for.
+    obligation asks for.  `desk` knows the TLS policies; without one only the routes' own rules hold.
     """
 
     def __init__(
@@ -45,12 +46,13 @@ class DeliveryHand:
         random: Random,
         writer: NoticeWriter,
         stores: Mapping[RouteKind, LocalStore] | None = None,
+        desk: TlsDesk | None = None,
     ) -> None:
         self._settings = settings
         self._brain = brain
         self._clock = clock
         self.planner = Planner(settings, resolver, clock, random)
-        self.opener = Opener(settings, self.planner, resolver, dialer, clock)
+        self.opener = Opener(settings, self.planner, resolver, dialer, clock, desk=desk)
         self._tools = LaneTools(settings, self.opener, bodies, clock, self._settled)
         self._desk = NoticeDesk(bodies, brain, writer, settings.notice_head_limit)
         self._stores = {

@@ -5,15 +5,19 @@ A lane is one coroutine and lives as long as its connection is useful; a message
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from kurir.message import tls_not_required
 from kurir.model import Cause, Clock, OutcomeKind, Stage
 from kurir.queue.asks import Lease
 
 from .attempt import Attempt, Results
-from .opening import Opener
+from .opening import Opener, Wish
 from .plan import Destination
-from .ports import Bodies
+from .ports import Bodies, BodyDamaged
 from .session import Session, Trouble
 from .settings import DeliverySettings, RouteKind
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from .pool import SitePool
 
 Settle = Callable[[Lease, Results], None]
+HEADER_LIMIT = 256 * 1024  # octets of a header that are searched for TLS-Required
 
 
 # What a 250 after the body means on a route, by (kind, final); elsewhere the mail is handed over.
@@ -106,16 +111,19 @@ class Lane:
         """Try one lease and settle it; False where no connection could be had."""
         tools = self._tools
         for last_try in (False, True):
-            session = self._session
-            if session is None or (lease.params.require_tls and not session.proven):
-                await self.finish()
-                opened = await self._open(lease)
-                if opened is None:
-                    return False
-                session = opened
+            session, part = self._session, lease
+            if session is None or lease.params.require_tls or not _cleared(session, lease):
+                try:
+                    session = await self._session_for(lease)
+                    if session is None:
+                        return False
+                    part = await self._part(session, lease)
+                except asyncio.CancelledError:
+                    tools.settle(lease, [])
+                    raise
             attempt = Attempt(
                 session,
-                lease,
+                part,
                 tools.bodies,
                 tools.settings,
                 tools.clock,
@@ -137,28 +145,65 @@ class Lane:
         await self._retire()
         return True
 
-    async def _open(self, lease: Lease) -> Session | None:
+    async def _session_for(self, lease: Lease) -> Session | None:
+        """Return a session that may carry the lease's first recipient: the open one, or a new one."""
+        tools, session = self._tools, self._session
+        wish = _wish(lease)
+        if session is not None:
+            if await tools.opener.carries(session, self._pool.destination.route, wish):
+                return session
+            await self.finish()
+        return await self._open(lease, wish)
+
+    async def _part(self, session: Session, lease: Lease) -> Lease:
+        """Return the lease with those recipients whose domains let this session carry their mail.
+
+        The others go back to the queue: domains of one provider can have policies of their own.
+        """
+        opener, route, wish = self._tools.opener, self._pool.destination.route, _wish(lease)
+        fit = {wish.domain} if wish.require_tls else session.cleared | {wish.domain}
+        for domain in dict.fromkeys(work.recipient.address.domain for work in lease.work):
+            if domain not in fit and await opener.carries(session, route, replace(wish, domain=domain)):
+                fit.add(domain)
+        work = tuple(w for w in lease.work if w.recipient.address.domain in fit)
+        return lease if len(work) == len(lease.work) else msgspec.structs.replace(lease, work=work)
+
+    async def _open(self, lease: Lease, wish: Wish) -> Session | None:
         tools = self._tools
         started = tools.clock.monotonic()
-        try:
-            opened = await tools.opener.open(self._pool.destination, require_tls=lease.params.require_tls)
-        except asyncio.CancelledError:
-            tools.settle(lease, [])
-            raise
+        destination = self._pool.destination
+        opened = await tools.opener.open(destination, wish)
+        demanded = isinstance(opened, Trouble) and (opened.policy or opened.stage is Stage.TLS)
+        if demanded and not wish.require_tls and await self._optional(lease):
+            # RFC 8689 section 5: the sender would rather have it delivered than protected.
+            opened = await tools.opener.open(destination, replace(wish, tls_optional=True))
         if isinstance(opened, Session):
             self._session = opened
             self._pool.connected += 1
             return opened
-        if self._pool.give_back(lease):
+        if not demanded and self._pool.give_back(lease):
             return None  # other connections to this site work: they will take it
-        self._fail(lease, opened, started)
+        self._fail(lease, opened, started, only=wish.domain if demanded else None)
         return None
 
-    def _fail(self, lease: Lease, trouble: Trouble, started: float | None) -> None:
+    async def _optional(self, lease: Lease) -> bool:
+        """Whether the message's header says ``TLS-Required: No``; looked at only where that makes a difference."""
+        if lease.body is not None:
+            return tls_not_required(lease.body[:HEADER_LIMIT])
+        try:
+            return tls_not_required(await self._tools.bodies.head(lease, HEADER_LIMIT))
+        except BodyDamaged:
+            return False
+
+    def _fail(
+        self, lease: Lease, trouble: Trouble, started: float | None, *, only: str | None = None
+    ) -> None:
+        """Settle a lease without a session; with `only`, recipients of other domains go back untried."""
         clock = self._tools.clock
         seconds = 0.0 if started is None else clock.monotonic() - started
         outcome = trouble.outcome(clock.now(), lease.road.name, seconds)
-        self._tools.settle(lease, [(work.index, outcome) for work in lease.work])
+        works = (w for w in lease.work if only is None or w.recipient.address.domain == only)
+        self._tools.settle(lease, [(work.index, outcome) for work in works])
 
     async def _retire(self) -> None:
         """Close a connection that has carried as much as it may."""
@@ -172,3 +217,15 @@ class Lane:
             most = min(most, session.offer.messages)
         if session.used >= most:
             await self.finish()
+
+
+def _cleared(session: Session, lease: Lease) -> bool:
+    """Whether it is known that the session meets the policy of every recipient's domain."""
+    cleared, works = session.cleared, lease.work
+    if len(works) == 1:
+        return works[0].recipient.address.domain in cleared
+    return all(work.recipient.address.domain in cleared for work in works)
+
+
+def _wish(lease: Lease) -> Wish:
+    return Wish(domain=lease.work[0].recipient.address.domain, require_tls=lease.params.require_tls)

@@ -1,29 +1,56 @@
-"""Opening a session: candidate hosts and addresses in order, banner, EHLO, TLS by policy, login (RFC 4954, RFC 5929).
+"""Opening a session: candidate hosts and addresses in order, each asked for what the TLS policy demands of it.
 
 The next host is tried after every failure of a host, whatever its reason: a refused connection, a 4xx or
 5xx banner (RFC 5321 section 5.1 asks only for the former, but one sick host of five should not cost
-the mail).  A password or a message that demands TLS never goes on in the clear.
+the mail).
 """
 
-import ipaddress
 import secrets
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from kurir.identity import RandomBytes
-from kurir.identity.sasl.client import ServerUnproven, choose
 from kurir.model import Cause, Clock, OutcomeKind, Stage
-from kurir.net.ports import DnsStatus, Endpoint, NetError, Resolver, Stream
-from kurir.smtp.client import AuthChallenged, AuthDone, Client, Greeted, HelloAnswered, PeerBroke, TlsAnswered
+from kurir.net.ports import DnsStatus, Endpoint, Resolver
 
 from .backoff import HostMemory
 from .mx import MailHost, is_address, is_own_machine
 from .plan import Destination, Planner
-from .ports import Dialer, Untrusted
-from .session import Session, Trouble, broken, net_trouble, read_offer, refusal
-from .settings import DeliverySettings, Family, NextHop, Route, RouteKind, TlsLevel
+from .ports import Dialer
+from .session import Session, Trouble
+from .settings import DeliverySettings, Family, Route, RouteKind
+from .tlspolicy import (
+    Demand,
+    Need,
+    PolicyFacts,
+    Question,
+    Reason,
+    SessionEnd,
+    Strength,
+    TlsDesk,
+    TlsSettings,
+    met,
+    strength_of,
+)
+from .visit import Visit, display
 
-_NO_HOP = NextHop()
+# Decisions against a host before it was tried -> what they mean; the rest: its certificate cannot be trusted
+_REFUSALS = {
+    Reason.DANE_BOGUS: (Cause.DNS_FAILURE, OutcomeKind.DEFERRED, "dnssec-invalid"),
+    Reason.DANE_MISSING: (Cause.TLS_REQUIRED, OutcomeKind.DEFERRED, "dane-required"),
+    Reason.STS_MX: (Cause.TLS_UNTRUSTED, OutcomeKind.DEFERRED, "validation-failure"),
+    Reason.MX_UNPROVEN: (Cause.TLS_UNTRUSTED, OutcomeKind.FAILED, ""),
+    Reason.RULE: (Cause.TLS_REQUIRED, OutcomeKind.FAILED, ""),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """Whose mail it is, and what it says itself about TLS (RFC 8689): REQUIRETLS, or ``TLS-Required: No``."""
+
+    domain: str = ""
+    require_tls: bool = False
+    tls_optional: bool = False
 
 
 class Opener:
@@ -34,7 +61,7 @@ class Opener:
 
     def __init__(
         self, settings: DeliverySettings, planner: Planner, resolver: Resolver, dialer: Dialer, clock: Clock,
-        *, random: RandomBytes = secrets.token_bytes,
+        *, random: RandomBytes = secrets.token_bytes, desk: TlsDesk | None = None,
     ) -> None:  # fmt: skip
         self._settings = settings
         self._planner = planner
@@ -42,50 +69,125 @@ class Opener:
         self._dialer = dialer
         self._clock = clock
         self._random = random
+        self._desk = desk or TlsDesk(TlsSettings(), resolver, None, clock)
         self._memory = HostMemory(
             clock, settings.host_backoff, settings.host_backoff_max, settings.host_memory
         )
 
-    async def open(self, destination: Destination, *, require_tls: bool = False) -> Session | Trouble:
+    async def open(self, destination: Destination, wish: Wish = Wish()) -> Session | Trouble:
         """Return a session with the first host that takes us, or what went wrong on the way."""
         troubles: list[Trouble] = []
         rest: list[Trouble] = []
         tried = 0
         for host in self._planner.order(destination):
-            found = await self._endpoints(host, destination.route)
+            found = await self.endpoints(host, destination.route)
             if isinstance(found, Trouble):
                 troubles.append(found)
                 continue
             fresh: list[Endpoint] = []
             for endpoint in found:
-                resting = self._memory.resting(_display(host, endpoint))
+                resting = self._memory.resting(display(host, endpoint))
                 if resting is None:
                     fresh.append(endpoint)
                 else:
-                    rest.append(_rests(_display(host, endpoint), *resting))
+                    rest.append(_rests(display(host, endpoint), *resting))
+            asked = self.question(destination.route, host, wish)
+            facts = await self._desk.facts(asked)
+            demand = self._desk.decide(facts)
+            if demand.refuse:
+                troubles.append(self._refused(asked, facts, demand))
+                continue
             while fresh and tried < self._settings.max_addresses:
-                visit = _Visit(
-                    self._settings, self._dialer, self._clock, destination.route, host, self._random
+                visit = Visit(
+                    self._settings, self._dialer, self._clock, destination.route, host, self._random, demand
                 )
-                result = await visit.open(fresh, require_tls=require_tls)
+                result = await visit.open(fresh)
                 if isinstance(result, Session):
                     self._memory.worked(result.host)
+                    self._note(asked, facts, demand, visit, result)
                     return result
+                self._note_trouble(asked, facts, demand, visit, result)
                 troubles.append(result)
                 reached = fresh if visit.endpoint is None else [visit.endpoint]
                 tried += len(reached)
-                # What only this message demands says nothing about the host: other mail need not wait.
-                if not (require_tls and result.stage is Stage.TLS):
+                # What only some mail demands says nothing about the host: other mail need not wait.
+                if not (result.stage is Stage.TLS and _only_this_mail(demand, asked)):
                     for endpoint in reached:
-                        self._memory.failed(
-                            _display(host, endpoint), result.detail or str(result.reply or "")
-                        )
+                        self._memory.failed(display(host, endpoint), result.detail or str(result.reply or ""))
                 fresh = [endpoint for endpoint in fresh if endpoint not in reached]
         if tried == 0 and rest:
             return min(rest, key=lambda trouble: trouble.retry_after or 0.0)
         return _most_telling(troubles)
 
-    async def _endpoints(self, host: MailHost, route: Route) -> list[Endpoint] | Trouble:
+    async def carries(self, session: Session, route: Route, wish: Wish) -> bool:
+        """Whether an open session may carry this mail; remembers a yes, so that it is asked once a domain."""
+        asked = self.question(route, MailHost(session.mail_host), wish)
+        facts = await self._desk.facts(asked)
+        demand = self._desk.decide(facts)
+        tls = session.tls
+        strength = strength_of(tls is not None, tls.verified if tls else None)
+        if not met(demand, max(strength, Strength.NAME) if session.proven else strength):
+            return False
+        if not wish.require_tls and not wish.tls_optional:
+            session.cleared.add(wish.domain)
+        return True
+
+    # -- the desk -----------------------------------------------------------------------------
+
+    def question(self, route: Route, host: MailHost, wish: Wish) -> Question:
+        """Return what the desk is asked about a host."""
+        hop = route.next_hop
+        outside = hop is None or (not hop.path and not hop.lmtp)
+        local = host.name in ("", "localhost") or (is_address(host.name) and is_own_machine(host.name))
+        return Question(
+            domain=wish.domain,
+            host=host.name.lower(),
+            port=hop.port if hop is not None else self._settings.mx_port,
+            rule=route.tls_rule,
+            published=hop is None and route.kind is RouteKind.MX and not is_address(host.name),
+            chosen=hop is not None,
+            remembers=outside and not local and route.kind is not RouteKind.SANDBOX,
+            require_tls=wish.require_tls,
+            tls_optional=wish.tls_optional,
+        )
+
+    def _refused(self, asked: Question, facts: PolicyFacts, demand: Demand) -> Trouble:
+        cause, kind, result = _REFUSALS[demand.reason]
+        if result:
+            self._desk.failed(asked, facts, SessionEnd(result, demand.refuse), lost=False)
+        return Trouble(
+            stage=Stage.PLAN, cause=cause, kind=kind, host=asked.host, detail=demand.refuse, policy=True
+        )
+
+    def _note(
+        self, asked: Question, facts: PolicyFacts, demand: Demand, visit: Visit, session: Session
+    ) -> None:
+        if not asked.tls_optional:
+            session.cleared.add(asked.domain)
+        tls = session.tls
+        weak = visit.weak if tls is None else SessionEnd()
+        end = SessionEnd(weak.result, weak.reason, session.stream.local.host, session.stream.peer.host)
+        self._desk.connected(asked, facts, tls, demand, end)
+        memory = facts.memory
+        if tls is None and memory is not None and demand.reason is Reason.LOST:
+            session.fallback = True
+            session.note = (
+                f"{asked.host} has not encrypted since {_day(memory.lost_since or facts.now)}, as it did before; "
+                "after the waiting time the operator's rule sends without"
+            )
+
+    def _note_trouble(
+        self, asked: Question, facts: PolicyFacts, demand: Demand, visit: Visit, trouble: Trouble
+    ) -> None:
+        if trouble.tls_result:
+            receiving = visit.endpoint.host if visit.endpoint else ""
+            end = SessionEnd(trouble.tls_result, trouble.detail, "", receiving)
+            self._desk.failed(asked, facts, end, lost=visit.lost and not demand.clear)
+
+    # -- addresses ----------------------------------------------------------------------------
+
+    async def endpoints(self, host: MailHost, route: Route) -> list[Endpoint] | Trouble:
+        """Return where a host can be reached, or why it cannot."""
         hop = route.next_hop
         if hop is not None and hop.path:
             return [Endpoint(hop.path, 0)]
@@ -144,231 +246,6 @@ class Opener:
         )
 
 
-class _Visit:
-    """One host: straight through the set-up of a session.  `endpoint` is the address that answered."""
-
-    def __init__(
-        self, settings: DeliverySettings, dialer: Dialer, clock: Clock, route: Route, host: MailHost,
-        random: RandomBytes,
-    ) -> None:  # fmt: skip
-        self.endpoint: Endpoint | None = None
-        self._settings = settings
-        self._times = settings.timeouts
-        self._dialer = dialer
-        self._clock = clock
-        self._route = route
-        self._hop = route.next_hop or _NO_HOP
-        self._host = host
-        self._random = random
-        self._display = host.name
-        self._inside = route.kind is RouteKind.SANDBOX and bool(self._hop.path)
-        self._stage = Stage.CONNECT
-        self._handshake_failed = False
-
-    async def open(self, endpoints: list[Endpoint], *, require_tls: bool) -> Session | Trouble:
-        level = TlsLevel.REQUIRE if require_tls else self._level()
-        result = await self._open(endpoints, level)
-        if not isinstance(result, Trouble) or self._stage is not Stage.TLS or self.endpoint is None:
-            return result
-        if level is not TlsLevel.OPPORTUNISTIC or not self._may_fall_back() or not self._handshake_failed:
-            return result
-        # RFC 7435: some protection where possible, none rather than no mail.  The outcome says so.
-        second = await self._open([self.endpoint], TlsLevel.NONE)
-        if isinstance(second, Trouble):
-            return replace(second, plaintext_fallback=True)
-        second.fallback = True
-        return second
-
-    def _level(self) -> TlsLevel:
-        return self._hop.tls if self._route.next_hop is not None else self._route.tls
-
-    def _may_fall_back(self) -> bool:
-        return self._settings.plaintext_fallback and not self._hop.username and not self._hop.implicit_tls
-
-    async def _open(self, endpoints: list[Endpoint], level: TlsLevel) -> Session | Trouble:
-        self._stage = Stage.CONNECT
-        self._handshake_failed = False
-        self._display = _display(self._host, endpoints[0])
-        stream: Stream | None = None
-        try:
-            stream = await self._dialer.connect(endpoints, self._times.connect)
-            self.endpoint = next((e for e in endpoints if e == stream.peer), endpoints[0])
-            self._display = _display(self._host, self.endpoint)
-            client = Client(self._settings.hello_name, lmtp=self._hop.lmtp)
-            session = Session(stream, client, self._display, self._clock)
-            session.inside = self._inside
-            trouble = await self._set_up(session, level)
-        except NetError as error:
-            trouble = net_trouble(error, self._stage, self._display)
-        except BaseException:
-            if stream is not None:
-                stream.abort()
-            raise
-        if trouble is None:
-            return session
-        if stream is not None:
-            stream.abort()
-        return trouble
-
-    async def _set_up(self, session: Session, level: TlsLevel) -> Trouble | None:
-        if self._hop.implicit_tls:
-            trouble = await self._handshake(session, level)
-            if trouble is not None:
-                return trouble
-        return (
-            await self._banner(session)
-            or await self._hello(session)
-            or await self._start_tls(session, level)
-            or await self._login(session)
-        )
-
-    async def _banner(self, session: Session) -> Trouble | None:
-        self._stage = Stage.BANNER
-        event = await session.event(self._times.banner)
-        if isinstance(event, Greeted) and event.reply.klass == 2:
-            return None
-        return self._unwelcome(session, event)
-
-    async def _hello(self, session: Session) -> Trouble | None:
-        self._stage = Stage.HELO
-        session.client.hello()
-        event = await session.event(self._times.hello)
-        if isinstance(event, HelloAnswered) and event.reply.klass == 2:
-            session.offer = read_offer(event.extensions)
-            return None
-        return self._unwelcome(session, event)
-
-    async def _start_tls(self, session: Session, level: TlsLevel) -> Trouble | None:
-        extensions = session.client.extensions
-        if level is TlsLevel.NONE or session.tls is not None:
-            return None
-        self._stage = Stage.TLS
-        if extensions is None or "STARTTLS" not in extensions:
-            if level is TlsLevel.REQUIRE:
-                return self._trouble(
-                    Cause.TLS_REQUIRED, "the server offers no TLS, which this mail needs (4.7.10)"
-                )
-            return None
-        session.client.start_tls_command()
-        event = await session.event(self._times.hello)
-        if isinstance(event, PeerBroke):
-            return broken(event, Stage.TLS, self._display)
-        if not isinstance(event, TlsAnswered) or event.reply.klass != 2:
-            if isinstance(event, TlsAnswered) and level is TlsLevel.OPPORTUNISTIC and self._may_fall_back():
-                session.fallback = True
-                return None
-            trouble = self._unwelcome(session, event)
-            return replace(
-                trouble, cause=Cause.TLS_REQUIRED if level is TlsLevel.REQUIRE else Cause.TLS_FAILED
-            )
-        trouble_or_none = await self._handshake(session, level)
-        if trouble_or_none is not None:
-            return trouble_or_none
-        session.client.tls_started()
-        return await self._hello(session)
-
-    async def _handshake(self, session: Session, level: TlsLevel) -> Trouble | None:
-        self._stage = Stage.TLS
-        name = self._host.name or "localhost"
-        # A door of our own is known by its path; its certificate is made for other names.
-        verify = level is TlsLevel.REQUIRE and not self._inside
-        try:
-            facts = await self._dialer.start_tls(session.stream, name, verify=verify, timeout=self._times.tls)
-        except Untrusted as error:
-            return self._trouble(
-                Cause.TLS_UNTRUSTED, f"the server did not prove that it is {name}: {error} (4.7.5)"
-            )
-        except NetError as error:
-            self._handshake_failed = True
-            return self._trouble(Cause.TLS_FAILED, f"the TLS handshake failed: {error} (4.7.0)")
-        if verify and facts.verified is None:
-            why = facts.why_not or "its certificate proves nothing"
-            trouble = self._trouble(
-                Cause.TLS_UNTRUSTED, f"the server did not prove that it is {name}: {why} (4.7.5)"
-            )
-            return replace(trouble, tls=facts)
-        return None
-
-    async def _login(self, session: Session) -> Trouble | None:
-        hop = self._hop
-        if not hop.username:
-            return None
-        self._stage = Stage.AUTH
-        chosen_plain = hop.tls is TlsLevel.NONE and hop.tls_chosen
-        if session.tls is None and not chosen_plain and not _is_loopback(session.stream.peer):
-            return self._trouble(Cause.TLS_REQUIRED, "a password is not sent without TLS (4.7.11)")
-        extensions = session.client.extensions
-        offered = extensions.keywords.get("AUTH", ()) if extensions is not None else ()
-        binding = session.stream.channel_binding("tls-server-end-point") if session.tls is not None else None
-        login = _Login(offered, hop, self._random, binding)
-        trouble = await self._authenticate(session, login)
-        proven = session.tls is not None and session.tls.verified is not None
-        if trouble is not None and login.binding_refused and proven and session.client.idle:
-            # It binds by other means than we have (RFC 9266 section 2).  Its certificate is proven, so that there is
-            # nobody in between whom the binding would betray: log in without.
-            return await self._authenticate(session, _Login(offered, hop, self._random, None))
-        return trouble
-
-    async def _authenticate(self, session: Session, login: "_Login") -> Trouble | None:
-        mechanism = login.mechanism
-        if mechanism is None:
-            what = ", ".join(login.offered) or "none"
-            return self._trouble(
-                Cause.AUTH_FAILED, f"the server offers no way to log in that we know: {what} (4.7.9)"
-            )
-        session.client.auth(mechanism.name, mechanism.start())
-        try:
-            while True:
-                event = await session.event(self._times.auth)
-                if isinstance(event, AuthChallenged):
-                    login.challenged = True
-                    session.client.auth_response(mechanism.answer(event.data))
-                elif isinstance(event, AuthDone) and event.reply.klass == 2:
-                    if not mechanism.satisfied:
-                        raise ServerUnproven("the server did not prove that it knows the password")
-                    return None
-                else:
-                    return self._unwelcome(session, event)
-        except ServerUnproven as error:
-            return self._trouble(Cause.AUTH_FAILED, str(error))
-
-    def _unwelcome(self, session: Session, event: object) -> Trouble:
-        if isinstance(event, PeerBroke):
-            return broken(event, self._stage, self._display, session.tls)
-        if isinstance(event, Greeted | HelloAnswered | TlsAnswered | AuthDone):
-            return refusal(event.reply, self._stage, self._display, session.tls)
-        return self._trouble(Cause.PROTOCOL_ERROR, f"unexpected {type(event).__name__} from the server")
-
-    def _trouble(self, cause: Cause, detail: str) -> Trouble:
-        return Trouble(stage=self._stage, cause=cause, host=self._display, detail=detail)
-
-
-class _Login:
-    """One try to log in with the strongest mechanism on offer; `challenged` once the server went along with it."""
-
-    def __init__(
-        self, offered: Sequence[str], hop: NextHop, random: RandomBytes, binding: bytes | None
-    ) -> None:
-        self.offered = offered
-        self.mechanism = choose(offered, hop.username, hop.password, random=random, endpoint=binding)
-        self.challenged = False
-
-    @property
-    def binding_refused(self) -> bool:
-        """Whether a bound login ended before it began: not the password was wrong."""
-        return self.mechanism is not None and self.mechanism.name.endswith("-PLUS") and not self.challenged
-
-
-def _display(host: MailHost, endpoint: Endpoint) -> str:
-    if endpoint.port == 0:
-        return f"unix:{endpoint.host}"
-    return f"{host.name or endpoint.host}[{endpoint.host}]:{endpoint.port}"
-
-
-def _is_loopback(peer: Endpoint) -> bool:
-    return peer.port == 0 or ipaddress.ip_address(peer.host).is_loopback  # port 0: a unix socket
-
-
 def _rests(name: str, left: float, text: str) -> Trouble:
     return Trouble(
         stage=Stage.CONNECT,
@@ -377,6 +254,14 @@ def _rests(name: str, left: float, text: str) -> Trouble:
         detail=f"not tried: it failed a moment ago ({text})",
         retry_after=left,
     )
+
+
+def _only_this_mail(demand: Demand, asked: Question) -> bool:
+    return asked.require_tls or (asked.published and demand.need is not Need.OPPORTUNISTIC)
+
+
+def _day(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _most_telling(troubles: list[Trouble]) -> Trouble:

@@ -45,10 +45,14 @@ class Bodies(Protocol):
 
 
 class Untrusted(NetError):
-    """The handshake worked, but the certificate does not prove the name.  `kind` is "tls"."""
+    """The handshake worked, but the certificate does not prove the name.  `kind` is "tls".
 
-    def __init__(self, text: str) -> None:
+    `result` is the result type of RFC 8460 section 4.3.
+    """
+
+    def __init__(self, text: str, result: str = "certificate-not-trusted") -> None:
         super().__init__("tls", text)
+        self.result = result
 
 
 class Dialer(Protocol):
@@ -64,6 +68,10 @@ class Dialer(Protocol):
         With `verify` a certificate that does not prove the name raises `Untrusted`; without it the
         facts say what the certificate proved.
         """
+        ...
+
+    def chain(self, stream: Stream) -> tuple[bytes, ...]:
+        """Return the certificates that the other side showed (DER, its own first), whatever they are worth."""
         ...
 
 

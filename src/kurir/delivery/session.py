@@ -60,6 +60,8 @@ class Trouble:
     tls: TlsFacts | None = None
     plaintext_fallback: bool = False
     retry_after: float | None = None
+    tls_result: str = ""  # for TLS-RPT: a result type of RFC 8460 section 4.3
+    policy: bool = False  # the demands of this mail failed: other mail may well be taken
 
     def outcome(self, at: float, road: str, seconds: float = 0.0) -> Outcome:
         """Return the outcome of one recipient."""
@@ -129,9 +131,24 @@ class Session:
 
     `host` is ``"mx1.example.org[192.0.2.1]:25"``.  `used` counts the transactions so far.  `inside` says that the
     peer is a door of this server itself, found by its path: nobody else can stand there, whatever it shows.
+    `cleared` are the recipients' domains whose TLS policy it is known to meet; `note` what the trace has to say
+    about its protection.
     """
 
-    __slots__ = ("client", "clock", "fallback", "host", "inside", "offer", "stream", "used")
+    __slots__ = (
+        "cleared",
+        "client",
+        "clock",
+        "fallback",
+        "host",
+        "inside",
+        "mail_host",
+        "note",
+        "offer",
+        "proof",
+        "stream",
+        "used",
+    )
 
     def __init__(self, stream: Stream, client: Client, host: str, clock: Clock) -> None:
         self.stream = stream
@@ -142,11 +159,15 @@ class Session:
         self.fallback = False
         self.inside = False
         self.used = 0
+        self.cleared: set[str] = set()
+        self.mail_host = ""
+        self.note = ""
+        self.proof: TlsFacts | None = None
 
     @property
     def tls(self) -> TlsFacts | None:
-        """How the connection is protected."""
-        return self.stream.tls
+        """How the connection is protected, and what its certificate was found to prove."""
+        return self.proof or self.stream.tls
 
     @property
     def proven(self) -> bool:

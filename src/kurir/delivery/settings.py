@@ -8,6 +8,8 @@ from enum import Enum
 
 from kurir.limits import Atlas
 
+from .tlspolicy import Rule
+
 
 class RouteKind(str, Enum):
     """How mail travels on a route."""
@@ -62,6 +64,7 @@ class Route:
     below it, ``<>`` (senders only) the null sender.  `concurrency` connections at once per site; `rate`
     messages per second (0 = no limit).  `final` marks an LMTP store that is ours: its 250 is a delivery.
     `provider` and `plan` say which entry of the atlas it is, where its host does not tell, and what was booked there.
+    `rule` says more exactly than `tls` what a connection must prove; None where nobody wrote it down.
     """
 
     name: str
@@ -76,12 +79,27 @@ class Route:
     final: bool = True
     provider: str = ""
     plan: str = ""
+    rule: Rule | None = None
+
+    @property
+    def tls_rule(self) -> Rule:
+        """What the operator demands of this route."""
+        if self.rule is not None:
+            return self.rule
+        return _RULES[self.next_hop.tls if self.next_hop is not None else self.tls]
 
     def __post_init__(self) -> None:
         if self.next_hop is None and self.kind in (RouteKind.SMARTHOST, RouteKind.LMTP):
             raise ValueError(f"route {self.name!r}: a smarthost or LMTP route has a URL")
         if self.next_hop is not None and self.kind in (RouteKind.MX, RouteKind.MAILDIR):
             raise ValueError(f"route {self.name!r}: a route by MX or to a Maildir has no URL")
+
+
+_RULES = {
+    TlsLevel.NONE: Rule.NONE,
+    TlsLevel.OPPORTUNISTIC: Rule.OPPORTUNISTIC,
+    TlsLevel.REQUIRE: Rule.VERIFIED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from kurir.model import Address, Cause, Clock, Outcome, OutcomeKind, Reply
 from kurir.net.ports import NetError
 from kurir.smtp.reply_reader import Garbage, ReplyReader
 
-from .opening import Opener
+from .opening import Opener, Wish
 from .plan import Planner
 from .session import Session, Trouble
 from .settings import DeliverySettings
@@ -61,7 +61,7 @@ class NextHopVerifier:
             return _as_reply(found.kind, found.cause, found.detail)
         if not found.hosts:
             return Reply.of(250, "2.1.5", "A store on this machine takes it")
-        opened = await self._opener.open(found)
+        opened = await self._opener.open(found, Wish(domain=recipient.domain))
         if isinstance(opened, Trouble):
             return _as_reply(opened.kind, opened.cause, opened.detail)
         try:

@@ -6,5 +6,6 @@ line and on a schedule.
 """
 
 from .own import Place, certificate, clock, disk, permissions, ports, resolvers
+from .tlsout import dnssec, kept
 
-__all__ = ["Place", "certificate", "clock", "disk", "permissions", "ports", "resolvers"]
+__all__ = ["Place", "certificate", "clock", "disk", "dnssec", "kept", "permissions", "ports", "resolvers"]

@@ -21,7 +21,7 @@ from .eightbit import (
     plan_conversion,
 )
 from .facts import MessageFacts, facts_of
-from .headers import Field, Headers, Problem, find_header_end, has_long_line, scan, unfold
+from .headers import Field, Headers, Problem, find_header_end, has_long_line, scan, tls_not_required, unfold
 from .limits import AddressLimits, HeaderLimits, MimeLimits
 from .mime import MimeParser, MimeProblem
 from .received import (
@@ -80,5 +80,6 @@ __all__ = [
     "return_path",
     "scan",
     "survey",
+    "tls_not_required",
     "unfold",
 ]

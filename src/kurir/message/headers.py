@@ -202,3 +202,9 @@ def has_long_line(data: bytes, limit: int = MAX_LINE) -> bool:
             line_end = earlier
         at = line_end + 1
     return False
+
+
+def tls_not_required(head: bytes) -> bool:
+    """Whether a header says ``TLS-Required: No`` (RFC 8689 section 4.3); `head` may end anywhere behind it."""
+    found = scan(head).get(b"tls-required")
+    return found is not None and found.strip().lower() == b"no"

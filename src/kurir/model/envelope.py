@@ -70,7 +70,7 @@ class TlsFacts(msgspec.Struct, frozen=True, array_like=True):
 
     `verified` is None where the certificate proved nothing, else what it proved: ``"name"`` (public or
     own CA, name fits), ``"dane"``, ``"client"`` (a client certificate).  `why_not` says in plain words
-    why it proved nothing.
+    why it proved nothing.  `policy` names what decided how much had to be proven, on connections that we made.
     """
 
     version: str
@@ -78,6 +78,7 @@ class TlsFacts(msgspec.Struct, frozen=True, array_like=True):
     verified: str | None = None
     why_not: str | None = None
     peer_name: str | None = None
+    policy: str | None = None
 
 
 class Origin(msgspec.Struct, frozen=True, array_like=True):

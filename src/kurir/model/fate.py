@@ -36,6 +36,7 @@ class Cause(str, Enum):
     TLS_FAILED = "tls_failed"
     TLS_REQUIRED = "tls_required"
     TLS_UNTRUSTED = "tls_untrusted"
+    TLS_LOST = "tls_lost"
     LOOP = "loop"
     # what the other side allows
     GREYLISTED = "greylisted"

@@ -2,7 +2,8 @@
 
 `bind` makes listening sockets, `serve` calls a handler with a `SocketStream` per connection, `connect`
 dials one host at its addresses.  A stream is upgraded in place (`upgrade_server`, `upgrade_client`) with the
-contexts of `ServerTls` and `ClientTlsFactory`.  `CachingResolver` looks up names and never raises.
+contexts of `ServerTls` and `ClientTlsFactory`.  `CachingResolver` looks up names and never raises; `HttpsClient` asks web servers;
+`tlsa` judges certificates by DANE.
 What others are written against stands in `ports`.
 """
 
@@ -10,6 +11,7 @@ from .addresses import BindSpec, parse_bind
 from .bind import BindError, bind
 from .connect import connect
 from .dns import CachingResolver
+from .https import HttpsAnswer, HttpsClient, HttpsError, HttpsSettings
 from .listener import Listener, Trouble, serve
 from .ports import DnsAnswer, DnsStatus, Endpoint, NetError, Resolver, Stream
 from .proxyproto import ProxyError, ProxyHeader, parse_proxy
@@ -36,6 +38,10 @@ __all__ = [
     "DnsAnswer",
     "DnsStatus",
     "Endpoint",
+    "HttpsAnswer",
+    "HttpsClient",
+    "HttpsError",
+    "HttpsSettings",
     "Listener",
     "NetError",
     "PeerPolicy",

@@ -108,3 +108,7 @@ class Resolver(Protocol):
     async def ptr(self, ip: str) -> DnsAnswer:
         """Records: host names as ``str``."""
         ...
+
+    async def tlsa(self, name: str) -> DnsAnswer:
+        """Records: ``(usage, selector, matching type, data)`` (RFC 6698); worth something only where `authentic`."""
+        ...

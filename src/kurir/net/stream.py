@@ -17,7 +17,7 @@ from kurir.model import TlsFacts
 
 from .addresses import endpoint_of
 from .ports import Endpoint, NetError
-from .tls import ClientTls, ServerTls, describe_tls_error, server_end_point, session_facts
+from .tls import ClientTls, ServerTls, describe_tls_error, peer_chain, server_end_point, session_facts
 
 READ_HIGH = 256 * 1024  # octets buffered before reading pauses
 WRITE_HIGH = 64 * 1024  # octets unsent before `drain` waits
@@ -124,6 +124,12 @@ class SocketStream(asyncio.Protocol):
         if kind == "tls-server-end-point":
             return server_end_point(session, self._secure)
         return None
+
+    @property
+    def peer_certificates(self) -> tuple[bytes, ...]:
+        """What the other side showed in the handshake (DER, its own first), verified or not."""
+        session = self._extra("ssl_object")
+        return peer_chain(session) if session is not None else ()
 
     def _extra(self, name: str) -> Any:
         return self._transport.get_extra_info(name) if self._transport is not None else None

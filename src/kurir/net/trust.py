@@ -5,10 +5,13 @@ the chain the peer sent, with the verifier of `cryptography`, and kept for a whi
 and name, since the same few mail servers come again and again.
 """
 
+import contextlib
 import hashlib
 import ipaddress
+import re
 import ssl
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +19,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.verification import (
     Criticality,
     ExtensionPolicy,
@@ -30,6 +34,7 @@ JUDGEMENT_SECONDS = 3600.0
 MAX_JUDGEMENTS = 2000
 MAX_CHAIN = 10  # certificates looked at; more is abuse
 
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _BUNDLES = (
     Path("/etc/ssl/certs/ca-certificates.crt"),  # Debian, Ubuntu, Arch, Alpine
     Path("/etc/pki/tls/certs/ca-bundle.crt"),  # Fedora, RHEL
@@ -115,14 +120,19 @@ class Trust:
 
     def _load(self) -> tuple[dict[bytes, x509.Certificate], Store | None]:
         if self._roots is None:
-            found = (
-                x509.load_pem_x509_certificates(self._pem.encode("ascii", "replace"))
-                if self._pem.strip()
-                else []
-            )
+            found = list(_authorities(self._pem))
             self._roots = {_der(root): root for root in found}
             self._store = Store(found) if found else None
         return self._roots, self._store
+
+
+def _authorities(pem: str) -> Iterator[x509.Certificate]:
+    """Yield the certificates of a bundle; one that cannot be read (a serial number of 0) must not cost the others."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        for block in _PEM.findall(pem):
+            with contextlib.suppress(ValueError):
+                yield x509.load_pem_x509_certificate(block.encode("ascii", "replace"))
 
 
 def system_bundle() -> Path | None:

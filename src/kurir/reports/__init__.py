@@ -4,7 +4,7 @@ The queue leaves an obligation (`kurir.queue.asks.NoticeWork`); a hand reads as 
 says, calls `render`, and hands `Report.incoming` in like any mail, which closes the obligation.
 
 What others report is read by `read_aggregate` (DMARC) and `read_tls_report` (TLS-RPT), bounded by `ReportLimits`;
-`write_aggregate` writes ours.
+`write_aggregate` and `write_tls_report` write ours.
 """
 
 from .dmarc_aggregate import AggregateReport
@@ -15,6 +15,7 @@ from .notice_text import Explain, Sentence
 from .settings import Lang, ReportSettings
 from .statuses import DETAILS, status_of
 from .tlsrpt import TlsReport, read_tls_report
+from .tlsrpt_write import Reporter, TlsCount, mail_tls_report, pack_tls_report, read_rua, write_tls_report
 from .unpacking import ReportError, ReportLimits
 
 __all__ = [
@@ -26,13 +27,19 @@ __all__ = [
     "ReportError",
     "ReportLimits",
     "ReportSettings",
+    "Reporter",
     "Sentence",
+    "TlsCount",
     "TlsReport",
+    "mail_tls_report",
     "pack_aggregate",
+    "pack_tls_report",
     "read_aggregate",
+    "read_rua",
     "read_tls_report",
     "render",
     "status_of",
     "wants_full",
     "write_aggregate",
+    "write_tls_report",
 ]

@@ -22,6 +22,7 @@ DETAILS: dict[Cause, str] = {
     Cause.TLS_FAILED: "7.5",
     Cause.TLS_REQUIRED: "7.10",  # "encryption needed"
     Cause.TLS_UNTRUSTED: "7.5",
+    Cause.TLS_LOST: "7.10",
     Cause.LOOP: "4.6",
     Cause.GREYLISTED: "7.1",
     Cause.RATE_LIMITED: "7.28",

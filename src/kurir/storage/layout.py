@@ -8,6 +8,7 @@
     DIR/bodies/NAME           bodies too large for a row
     DIR/observations.db       what was seen at the door
     DIR/accounts.db           who may log in
+    DIR/tls.db                what is known about the encryption of other servers
 """
 
 import re
@@ -52,6 +53,11 @@ class Layout:
     def accounts(self) -> Path:
         """The database of accounts."""
         return self.folder / "accounts.db"
+
+    @property
+    def tls(self) -> Path:
+        """The database of what is known about the encryption of other servers."""
+        return self.folder / "tls.db"
 
     def day(self, day: str) -> Path:
         """Return the file of one day, ``"YYYY-MM-DD"``."""

@@ -12,6 +12,8 @@ from .telling import Teller
 from .timeline import RecipientStory, Step, Timeline
 
 _BOLD, _DIM, _GREEN, _YELLOW, _RED, _OFF = "\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"
+# Reasons for the protection of a connection that are worth a line; the others are the ordinary case.
+_SAID = frozenset({"rule", "dane", "dane_unusable", "sts", "requiretls", "tls_optional"})
 _GOOD = frozenset({Fate.DELIVERED, Fate.HANDED_OVER, Fate.CAPTURED})
 
 
@@ -100,6 +102,8 @@ class _Page:
             notes.append(say("step.plaintext_fallback", host=teller.host(step.host)))
         if step.reply is None and step.decided_by is not None and step.host and step.cause is not Cause.OK:
             notes.append(say("step.no_reply"))
+        if step.tls and step.tls.policy in _SAID:
+            notes.append(say(f"policy.{step.tls.policy}"))
         if step.detail:
             notes.append(say("step.detail", detail=teller.noted(step.detail)))
         if step.next_at is not None:

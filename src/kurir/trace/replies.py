@@ -79,6 +79,7 @@ _ACTIONS: MappingProxyType[Cause, tuple[Action, Action]] = MappingProxyType(
         Cause.TLS_FAILED: (_A.FIX_TLS, _A.RETRY),
         Cause.TLS_REQUIRED: (_A.FIX_TLS, _A.FIX_TLS),
         Cause.TLS_UNTRUSTED: (_A.FIX_TLS, _A.FIX_TLS),
+        Cause.TLS_LOST: (_A.FIX_TLS, _A.FIX_TLS),
         Cause.LOOP: (_A.FIX_FORWARDING, _A.FIX_FORWARDING),
         Cause.GREYLISTED: (_A.RETRY, _A.RETRY),
         Cause.RATE_LIMITED: (_A.SLOW_DOWN, _A.SLOW_DOWN),

@@ -85,7 +85,13 @@ def _story_json(teller: Teller, story: RecipientStory, timeline: Timeline) -> di
 def _tls_json(tls: TlsFacts | None) -> dict[str, str | None] | None:
     if tls is None:
         return None
-    return {"version": tls.version, "cipher": tls.cipher, "verified": tls.verified, "why_not": tls.why_not}
+    return {
+        "version": tls.version,
+        "cipher": tls.cipher,
+        "verified": tls.verified,
+        "why_not": tls.why_not,
+        "policy": tls.policy,
+    }
 
 
 def _step_json(teller: Teller, step: Step, timeline: Timeline) -> dict[str, object]:

@@ -32,6 +32,7 @@ HELP = {
     "kurir_brain_loop_lag_max_seconds": "Longest time the queue's event loop was blocked since the last reading",
     "kurir_certificate_expires_seconds": "When our certificate expires, in seconds since 1970",
     "kurir_commits": "Transactions made durable",
+    "kurir_dane_in_use": "1 where the resolver validates, so that TLSA records count",
     "kurir_deliveries_in_work": "Leases that delivery processes hold now",
     "kurir_delivery_loop_lag_max_seconds": "Longest time a delivery's event loop was blocked since the last reading",
     "kurir_disk_full": "1 while no mail is taken because the disk is nearly full",
@@ -48,6 +49,7 @@ HELP = {
     "kurir_replies": "SMTP replies given, by class",
     "kurir_screened_messages": "Messages of strangers whose sender was checked, by what was done",
     "kurir_sessions": "Sessions since the start, by listener",
+    "kurir_tls_alarms": "Servers that protected mail better before, by kind",
     "kurir_waiting_messages": "Messages with a recipient that waits or is held",
     "kurir_waiting_recipients": "Recipients that wait for their next attempt or are held",
 }
@@ -55,6 +57,7 @@ HELP = {
 # Gauges that several processes report and that are no amounts: how their values become one.
 _JOINED: dict[str, Callable[[Iterable[float]], float]] = {
     "kurir_certificate_expires_seconds": min,
+    "kurir_dane_in_use": min,
     "kurir_delivery_loop_lag_max_seconds": max,
     "kurir_reception_loop_lag_max_seconds": max,
 }

@@ -77,6 +77,9 @@ class FakeResolver:
     async def ptr(self, ip):
         return NODATA
 
+    async def tlsa(self, name):
+        return NODATA
+
 
 class MemoryBodies:
     """Bodies by number; `damaged` numbers raise where the real ones would."""
@@ -147,6 +150,7 @@ class Harness:
         clock=None,
         stores=None,
         writer=None,
+        desk=None,
     ):
         self.brain = Brain()
         self.clock = clock or RealClock()
@@ -161,6 +165,7 @@ class Harness:
             random=random or Random(7),
             writer=writer,
             stores=stores,
+            desk=desk,
         )
 
     async def deliver(self, leases):

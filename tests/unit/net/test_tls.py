@@ -10,7 +10,7 @@ import time
 import pytest
 import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -29,6 +29,7 @@ from kurir.net import (
     serve,
 )
 from kurir.net.devca import ensure_ca, ensure_leaf, issue
+from kurir.net.trust import _authorities
 
 from .conftest import LOOPBACK, listening, pair
 
@@ -564,3 +565,11 @@ def test_a_server_certificate_cannot_issue_others(ca, client_tls):
     judgement = client_tls.level(TlsLevel.OPPORTUNISTIC).trust.judge(chain, "bank.example")
     assert judgement.why_not is not None
     assert "chain of certificates does not hold" in judgement.why_not
+
+
+def test_one_authority_that_cannot_be_read_does_not_cost_the_others(tmp_path):
+    from tests.certs import make
+
+    good = make("a root", ca=True).certificate.public_bytes(serialization.Encoding.PEM)
+    broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    assert [c.subject.rfc4514_string() for c in _authorities((broken + good).decode())] == ["CN=a root"]

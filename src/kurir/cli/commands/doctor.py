@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 import click
 
-from kurir.app import control, reading, settings
+from kurir.app import control, reading, settings, tlslook
 from kurir.app.clock import SystemClock
 from kurir.app.setup import examined
 from kurir.cli.help import Command, common
 from kurir.cli.output import document, table
 from kurir.cli.words import current, say
 from kurir.config import Config, ConfigError, Mistake, find
-from kurir.doctor import Place, certificate, clock, disk, permissions, ports, resolvers
+from kurir.doctor import Place, certificate, clock, disk, dnssec, kept, permissions, ports, resolvers
 from kurir.model import Finding, Severity
 from kurir.model.told import of_error
 from kurir.net import CachingResolver
@@ -99,10 +99,20 @@ def _server(config: Config) -> list[Finding]:
         playground=config.server.playground,
     )
     found += asyncio.run(_resolver(config))
+    found += dnssec(asyncio.run(tlslook.validation(config)))
+    found += _lost(config)
     found += disk(state, config.limits.disk_free)
     found += permissions(state, [shown.key, state / "accounts.db"])
     found += clock(reading.newest(config), now)
     return found
+
+
+def _lost(config: Config) -> list[Finding]:
+    try:
+        return kept(tlslook.lost(config))
+    except control.ControlError as e:
+        values = {"detail": say_told(str(e), current())}
+        return [Finding(check="tls", severity=Severity.GREY, key="tls_untested", values=values)]
 
 
 def _running(config: Config) -> tuple[bool, str]:

@@ -55,6 +55,7 @@ _SIDES = MappingProxyType(
             Cause.TLS_FAILED,
             Cause.TLS_REQUIRED,
             Cause.TLS_UNTRUSTED,
+            Cause.TLS_LOST,
             Cause.GREYLISTED,
             Cause.RATE_LIMITED,
             Cause.BUSY,

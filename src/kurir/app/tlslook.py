@@ -1,0 +1,95 @@
+"""What the command line knows about TLS towards others: a look at a domain, what was lost, and accepting it."""
+
+from collections.abc import Iterable
+from random import Random
+
+from kurir.config import Config
+from kurir.delivery import DomainExam, Examiner, NetDialer
+from kurir.delivery.tlspolicy import Acceptance, Remembered, TlsDesk, Validation
+from kurir.delivery.tlspolicy.dane import validates
+from kurir.model.told import told
+from kurir.net import CachingResolver, CertificateError, ClientTlsFactory, HttpsClient, TlsLevel
+from kurir.queue import StoreError
+from kurir.storage import NoDatabase, SqliteTls
+
+from . import settings
+from .clock import SystemClock
+from .control import ControlError
+
+
+async def look(config: Config, domain: str) -> DomainExam:
+    """Have a conversation with the mail hosts of `domain`.  Raises `ControlError`."""
+    clock = SystemClock()
+    resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)
+    try:
+        tls = ClientTlsFactory(settings.client_tls(config), now=clock.now)
+        routes = settings.delivery(config)
+    except (CertificateError, OSError) as e:
+        raise ControlError(told("net.ca_file: {why}", why=e)) from None
+    https = HttpsClient(resolver, tls.level(TlsLevel.VERIFIED), settings.https(config))
+    policy = settings.tls_out(config, trusted_resolver=resolver.vouched)
+    store = _opened(config)
+    try:
+        desk = TlsDesk(policy, resolver, https, clock, store=_Reading(store) if store else None)
+        desk.load()
+        source = (config.net.source,) if config.net.source else ()
+        dialer = NetDialer(tls, source=source)
+        return await Examiner(routes, resolver, dialer, clock, desk, Random()).domain(domain)  # noqa: S311
+    finally:
+        if store is not None:
+            store.close()
+
+
+class _Reading:
+    """A store that is only read: a look changes nothing."""
+
+    def __init__(self, store: SqliteTls) -> None:
+        self.changes = store.changes
+
+    def remember(self, memories: object) -> None:
+        """Keep nothing."""
+
+    def keep(self, policy: object) -> None:
+        """Keep nothing."""
+
+    def count(self, results: object) -> None:
+        """Count nothing."""
+
+
+def _opened(config: Config) -> SqliteTls | None:
+    try:
+        return SqliteTls(settings.layout(config), SystemClock(), writable=False)
+    except NoDatabase:
+        return None
+    except StoreError as e:
+        raise ControlError(
+            told(
+                "what is known about TLS cannot be read: {why}; run this as the server's user or as root",
+                why=e,
+            )
+        ) from None
+
+
+def lost(config: Config) -> list[Remembered]:
+    """Return the hosts that protected mail better before, without those that the operator has accepted."""
+    store = _opened(config)
+    if store is None:
+        return []
+    try:
+        shelf = store.changes(0)
+    finally:
+        store.close()
+    now = SystemClock().now()
+    accepted = _names(shelf.acceptances, now)
+    return [m for m in shelf.memories if m.lost and m.host not in accepted]
+
+
+def _names(acceptances: Iterable[Acceptance], now: float) -> set[str]:
+    return {a.name for a in acceptances if a.until > now}
+
+
+async def validation(config: Config) -> Validation:
+    """Test whether the resolver validates."""
+    resolver = CachingResolver(settings.resolver(config), clock=SystemClock().monotonic)
+    policy = settings.tls_out(config, trusted_resolver=resolver.vouched)
+    return await validates(resolver, policy.dane, trusted=resolver.vouched)

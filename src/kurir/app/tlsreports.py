@@ -1,0 +1,123 @@
+"""Sends yesterday's TLS reports to the domains that ask for them (RFC 8460), by mail through our own queue or HTTPS.
+
+A report goes out some time in the first hours of the next day (UTC), each domain at a time of its own.  What
+cannot be sent is tried again for two days; what nobody wants is noted and forgotten.
+"""
+
+import asyncio
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote, urlsplit
+
+from kurir.config import Config
+from kurir.delivery.tlspolicy import ResultKey
+from kurir.model import Clock
+from kurir.net import DnsStatus, HttpsClient, HttpsError, Resolver
+from kurir.queue import StoreError
+from kurir.reports import Reporter, TlsCount, mail_tls_report, pack_tls_report, read_rua, write_tls_report
+from kurir.storage import SqliteTls
+
+from . import settings
+from .logs import Log
+from .submit import SubmitError
+
+EVERY = 900.0
+SPREAD = 4 * 3600  # seconds after midnight by which all reports of the day before have been sent
+GIVE_UP_DAYS = 2
+KEEP_DAYS = 30
+
+Send = Callable[[str, bytes], None]
+"""Hands in a report for an address (blocks); raises `SubmitError`."""
+
+
+class TlsReports:
+    """One per server.  `open_store` opens the counts; `send` hands mail in."""
+
+    def __init__(
+        self,
+        config: Config,
+        resolver: Resolver,
+        https: HttpsClient,
+        clock: Clock,
+        log: Log,
+        *,
+        open_store: Callable[[], SqliteTls],
+        send: Send,
+    ) -> None:
+        postmaster = settings.postmaster(config)
+        self._reporter = Reporter(config.server.hostname, str(postmaster), postmaster.domain)
+        self._resolver = resolver
+        self._https = https
+        self._clock = clock
+        self._log = log
+        self._open = open_store
+        self._send = send
+
+    async def run(self) -> None:
+        """Send what is due, again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY)
+            try:
+                await self.round()
+            except StoreError as e:
+                self._log.warning("tls_reports_failed", why=str(e))
+
+    async def round(self) -> None:
+        """Send what is due now.  Raises `StoreError`."""
+        now = datetime.fromtimestamp(self._clock.now(), UTC)
+        store = await asyncio.to_thread(self._open)
+        try:
+            for day, domain in await asyncio.to_thread(store.unreported, f"{now:%Y-%m-%d}"):
+                ended = datetime.fromisoformat(f"{day}T00:00:00+00:00") + timedelta(days=1)
+                if now < ended + timedelta(seconds=zlib.crc32(domain.encode()) % SPREAD):
+                    continue
+                outcome = await self._report(store, day, domain)
+                if outcome is None and now < ended + timedelta(days=GIVE_UP_DAYS):
+                    continue
+                oldest = f"{now - timedelta(days=KEEP_DAYS):%Y-%m-%d}"
+                await asyncio.to_thread(store.reported, day, domain, outcome or "failed", oldest)
+        finally:
+            await asyncio.to_thread(store.close)
+
+    async def _report(self, store: SqliteTls, day: str, domain: str) -> str | None:
+        """Return what became of one report; None where it should be tried again."""
+        answer = await self._resolver.txt(f"_smtp._tls.{domain}")
+        if answer.status in (DnsStatus.SERVFAIL, DnsStatus.TIMEOUT):
+            return None
+        wanted = read_rua(t for t in answer.records if isinstance(t, bytes))
+        if not wanted:
+            return "not wanted"
+        counts = [_count(key, n) for key, n in await asyncio.to_thread(store.results, day, domain)]
+        report = write_tls_report(day, domain, counts, self._reporter)
+        sent = [uri for uri in wanted if await self._deliver(uri, day, domain, report)]
+        if not sent:
+            return None
+        self._log.info("tls_report_sent", domain=domain, day=day, to=", ".join(sent))
+        return "sent"
+
+    async def _deliver(self, uri: str, day: str, domain: str, report: bytes) -> bool:
+        now = self._clock.now()
+        try:
+            if uri.startswith("mailto:"):
+                to = unquote(uri.removeprefix("mailto:").partition("?")[0])
+                message = mail_tls_report(day, domain, to, report, self._reporter, at=now)
+                await asyncio.to_thread(self._send, to, message)
+                return True
+            parts = urlsplit(uri)
+            path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            packed = pack_tls_report(report, now)
+            answer = await self._https.post(
+                parts.hostname or "", path, packed, "application/tlsrpt+gzip", port=parts.port
+            )
+        except (SubmitError, HttpsError, ValueError) as e:
+            self._log.warning("tls_report_failed", domain=domain, day=day, to=uri, why=str(e))
+            return False
+        return 200 <= answer.status < 300
+
+
+def _count(key: ResultKey, count: int) -> TlsCount:
+    return TlsCount(
+        key.policy, count, key.strings, key.patterns, key.result, key.sending_ip, key.mx_host, key.receiving_ip,
+        key.reason,
+    )  # fmt: skip

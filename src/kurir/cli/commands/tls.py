@@ -1,0 +1,189 @@
+"""``kurir tls``: how well mail to a domain is protected, and accepting that it is protected worse than before."""
+
+import asyncio
+import re
+import time
+from datetime import datetime
+from typing import Any
+
+import click
+
+from kurir.app import tlslook
+from kurir.app.operate import operate
+from kurir.cli.help import Command, Group, common, option
+from kurir.cli.output import Failure, configuration, document, when
+from kurir.cli.words import current, say
+from kurir.delivery import DomainExam, HostExam
+from kurir.delivery.tlspolicy import DaneState, StsMode
+from kurir.model import AddressError, normalise_domain
+from kurir.trace import Catalogue, say_told
+
+STRENGTHS = {-1: "unreached", 0: "clear", 1: "encrypted", 2: "name", 3: "dane"}
+_SPAN = re.compile(r"(\d{1,4})([hdw])")
+_SECONDS = {"h": 3600, "d": 86_400, "w": 604_800}
+
+
+class _Default(Group):
+    """``kurir tls DOMAIN`` is ``kurir tls show DOMAIN``."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Take an unknown first word as a domain."""
+        if args and args[0] not in self.commands:
+            args = ["show", *args]
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Let options stand before the domain."""
+        if args and args[0].startswith("-") and args[0] not in ("-h", "--help"):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Default)
+def command() -> None:
+    """TLS towards other servers."""
+
+
+@command.command("show", cls=Command)
+@click.argument("domain")
+@common
+def show(domain: str, config_file: str | None, as_json: bool) -> int:
+    """Look at a domain; exit 1 where mail to it would travel without encryption, or not at all."""
+    _, config = configuration(config_file)
+    try:
+        domain = normalise_domain(domain.rpartition("@")[2])
+    except AddressError as e:
+        raise Failure(say_told(str(e), current())) from None
+    exam = asyncio.run(tlslook.look(config, domain))
+    if as_json:
+        document(_json(exam))
+    else:
+        click.echo("\n".join(_lines(exam)))
+    return 0 if exam.weakest > 0 and any(h.sent for h in exam.hosts) else 1
+
+
+@command.command("accept", cls=Command)
+@click.argument("domain")
+@option("--until", metavar="WHEN", default="30d", help="opt.until")
+@common
+def accept(domain: str, until: str, config_file: str | None, as_json: bool) -> int:
+    """Accept that a domain or a mail host is protected worse than before."""
+    _, config = configuration(config_file)
+    done = operate(config, "tls.accept", name=domain, until=_until(until))
+    if as_json:
+        document(done)
+    else:
+        click.echo(say("tls.accepted", name=done["name"], time=when(done["until"])))
+    return 0
+
+
+def _until(text: str) -> float:
+    m = _SPAN.fullmatch(text.strip().lower())
+    if m:
+        return time.time() + int(m[1]) * _SECONDS[m[2]]
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except ValueError:
+        raise Failure(say("error.bad_until", text=text)) from None
+
+
+# -- words --------------------------------------------------------------------
+
+
+def _lines(exam: DomainExam) -> list[str]:
+    if exam.failure:
+        return [say("tls.failure", domain=exam.domain, why=exam.failure)]
+    lines = [say(f"tls.verdict_{STRENGTHS[exam.weakest]}", domain=exam.domain)]
+    if exam.kind != "mx":
+        lines.append(say("tls.road", road=exam.road))
+    if not exam.hosts:
+        return [say("tls.stays", domain=exam.domain, road=exam.road)]
+    lines += ["", _sts(exam), Catalogue.load().text(current(), f"dnssec.{exam.validation.value}")]
+    for host in exam.hosts:
+        lines += ["", f"{host.host} [{host.address}]" if host.address else host.host]
+        lines += [f"  {line}" for line in _host(exam, host)]
+    return lines
+
+
+def _sts(exam: DomainExam) -> str:
+    sts = exam.sts
+    if sts.error:
+        return say("tls.sts_error", domain=exam.domain, why=sts.why)
+    if sts.mode is StsMode.NONE:
+        return say("tls.sts_none", domain=exam.domain)
+    return say(f"tls.sts_{sts.mode.value}", domain=exam.domain, hosts=", ".join(sts.mx))
+
+
+def _host(exam: DomainExam, host: HostExam) -> list[str]:
+    lines = []
+    if host.strength < 0:
+        lines.append(say("tls.unreached", why=host.trouble))
+    elif host.tls is None:
+        lines.append(say("tls.clear", why=host.trouble) if host.trouble else say("tls.no_starttls"))
+    else:
+        lines.append(say("tls.encrypted", version=host.tls.version, cipher=host.tls.cipher))
+        if host.tls.verified == "name":
+            lines.append(say("tls.name", host=host.host))
+        elif host.tls.verified is None:
+            lines.append(say("tls.no_name", host=host.host, why=host.tls.why_not or ""))
+    dane = host.facts.dane
+    if dane.state is DaneState.USABLE and host.strength >= 0:
+        key = "dane_bad" if host.dane_why else "dane_good"
+        lines.append(say(f"tls.{key}", count=len(dane.records), why=host.dane_why))
+    elif dane.state in (DaneState.UNUSABLE, DaneState.BOGUS):
+        lines.append(say(f"tls.dane_{dane.state.value}"))
+    elif dane.state is DaneState.NONE:
+        lines.append(say("tls.dane_none"))
+    if host.sts_named is not None:
+        lines.append(say("tls.sts_named" if host.sts_named else "tls.sts_stranger"))
+    if host.requiretls:
+        lines.append(say("tls.requiretls"))
+    memory = host.facts.memory
+    if memory is not None:
+        strength = say(f"tls.strength_{STRENGTHS[int(memory.best)]}")
+        lines.append(say("tls.memory", strength=strength, time=when(memory.seen)))
+        if memory.lost and not host.facts.accepted:
+            lines.append(say(f"tls.lost_{memory.lost}", time=when(memory.lost_since), domain=exam.domain))
+    reason = Catalogue.load().text(current(), f"policy.{host.demand.reason.value}")
+    lines.append(f"{say('tls.sent' if host.sent else 'tls.not_sent')} {reason}")
+    return lines
+
+
+def _json(exam: DomainExam) -> dict[str, Any]:
+    return {
+        "domain": exam.domain,
+        "road": exam.road,
+        "failure": exam.failure,
+        "strength": STRENGTHS[exam.weakest],
+        "dnssec": exam.validation.value,
+        "mta_sts": {
+            "mode": exam.sts.mode.value, "id": exam.sts.id, "mx": list(exam.sts.mx), "max_age": exam.sts.max_age,
+            "error": exam.sts.error, "why": exam.sts.why,
+        },
+        "hosts": [_host_json(host) for host in exam.hosts],
+    }  # fmt: skip
+
+
+def _host_json(host: HostExam) -> dict[str, Any]:
+    tls, memory, dane = host.tls, host.facts.memory, host.facts.dane
+    return {
+        "host": host.host,
+        "address": host.address,
+        "strength": STRENGTHS[host.strength],
+        "version": tls.version if tls else None,
+        "cipher": tls.cipher if tls else None,
+        "verified": tls.verified if tls else None,
+        "why_not": tls.why_not if tls else None,
+        "trouble": host.trouble,
+        "requiretls": host.requiretls,
+        "tlsa": {"state": dane.state.value, "records": [str(r) for r in dane.records], "why_not": host.dane_why},
+        "mta_sts_named": host.sts_named,
+        "demand": {"need": host.demand.need.value, "reason": host.demand.reason.value},
+        "sent": host.sent,
+        "memory": {
+            "best": STRENGTHS[int(memory.best)], "since": memory.since, "seen": memory.seen, "lost": memory.lost,
+            "lost_since": memory.lost_since,
+        } if memory else None,
+    }  # fmt: skip

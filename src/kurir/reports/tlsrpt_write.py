@@ -1,0 +1,157 @@
+"""Writes TLS-RPT reports: how our sessions with a domain's mail hosts fared (RFC 8460 sections 4 and 5).  Pure.
+
+One report a domain and day (UTC), as JSON, packed with gzip; by mail as ``multipart/report; report-type=tlsrpt``.
+"""
+
+import base64
+import gzip
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kurir.message import format_date
+
+MAX_FAILURES = 1000  # failure details in one report; more are summed up
+_ADDRESS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.!#$%&'*+/=?^_`{|}~-@:")
+
+
+@dataclass(frozen=True, slots=True)
+class TlsCount:
+    """Sessions that ended alike.  `policy` is ``tlsa``, ``sts`` or ``no-policy-found``; `result` "" is a success."""
+
+    policy: str
+    count: int
+    strings: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    result: str = ""
+    sending_ip: str = ""
+    mx_host: str = ""
+    receiving_ip: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Who reports: `org` in words, `contact` an address, `domain` that of the ids, all of this server."""
+
+    org: str
+    contact: str
+    domain: str
+
+
+def report_id(day: str, domain: str, reporter: Reporter) -> str:
+    """Return the id of the report about `domain` for a day: always the same, so that a repetition is seen as one."""
+    return f"{day}.{domain}@{reporter.domain}"
+
+
+def write_tls_report(day: str, domain: str, counts: Iterable[TlsCount], reporter: Reporter) -> bytes:
+    """Return the JSON of a report (not packed).  `day` is ``2026-11-23``."""
+    policies: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[TlsCount]] = {}
+    for count in counts:
+        policies.setdefault((count.policy, count.strings, count.patterns), []).append(count)
+    document = {
+        "organization-name": reporter.org,
+        "date-range": {"start-datetime": f"{day}T00:00:00Z", "end-datetime": f"{day}T23:59:59Z"},
+        "contact-info": reporter.contact,
+        "report-id": report_id(day, domain, reporter),
+        "policies": [
+            _policy(domain, kind, strings, patterns, found)
+            for (kind, strings, patterns), found in sorted(policies.items())
+        ],
+    }
+    return json.dumps(document, ensure_ascii=False, indent=1).encode()
+
+
+def _policy(
+    domain: str, kind: str, strings: tuple[str, ...], patterns: tuple[str, ...], counts: list[TlsCount]
+) -> dict[str, object]:
+    failures = sorted((c for c in counts if c.result), key=lambda c: (-c.count, c.result, c.mx_host))
+    policy: dict[str, object] = {"policy-type": kind, "policy-domain": domain}
+    if strings:
+        policy["policy-string"] = list(strings)
+    if patterns:
+        policy["mx-host"] = list(patterns)
+    return {
+        "policy": policy,
+        "summary": {
+            "total-successful-session-count": sum(c.count for c in counts if not c.result),
+            "total-failure-session-count": sum(c.count for c in failures),
+        },
+        **({"failure-details": [_failure(c) for c in failures[:MAX_FAILURES]]} if failures else {}),
+    }
+
+
+def _failure(count: TlsCount) -> dict[str, object]:
+    details = {
+        "result-type": count.result,
+        "sending-mta-ip": count.sending_ip,
+        "receiving-mx-hostname": count.mx_host,
+        "receiving-ip": count.receiving_ip,
+        "failure-reason-code": count.reason,
+    }
+    return {**{k: v for k, v in details.items() if v}, "failed-session-count": count.count}
+
+
+def read_rua(texts: Iterable[bytes]) -> tuple[str, ...]:
+    """Return where a domain wants its reports: ``mailto:`` and ``https:`` URIs of its TLSRPT record (section 3).
+
+    Nothing where there is no record, more than one, or a broken one.
+    """
+    found = [
+        fields
+        for text in texts
+        if (fields := [f.strip() for f in text.decode("ascii", "replace").split(";")])[0] == "v=TLSRPTv1"
+    ]
+    if len(found) != 1:
+        return ()
+    rua = next((f[4:] for f in found[0][1:] if f.startswith("rua=")), "")
+    uris = [u.strip() for u in rua.split(",")]
+    return tuple(u for u in uris if _is_good(u))[:5]
+
+
+def _is_good(uri: str) -> bool:
+    scheme, _, rest = uri.partition(":")
+    if scheme == "https":
+        return rest.startswith("//") and uri.isprintable() and " " not in uri and len(uri) < 1000
+    address = rest.partition("?")[0].lower()
+    return scheme == "mailto" and 0 < address.find("@") == address.rfind("@") and set(address) <= _ADDRESS
+
+
+def pack_tls_report(report: bytes, at: float) -> bytes:
+    """Return the report packed with gzip (``application/tlsrpt+gzip``)."""
+    return gzip.compress(report, mtime=int(at))
+
+
+def mail_tls_report(day: str, domain: str, to: str, report: bytes, reporter: Reporter, *, at: float) -> bytes:
+    """Return the report as mail (section 5.3), lines ending in CRLF.  It must be signed with DKIM on its way."""
+    name = f"{reporter.domain}!{domain}!{day}!{day}.json.gz"
+    boundary = f"=_tlsrpt_{day}"
+    packed = base64.encodebytes(pack_tls_report(report, at)).decode().rstrip("\n")
+    lines = [
+        f"From: {reporter.org} <{reporter.contact}>",
+        f"To: <{to}>",
+        f"Date: {format_date(at)}",
+        f"Subject: Report Domain: {domain} Submitter: {reporter.domain} Report-ID: <{report_id(day, domain, reporter)}>",
+        f"Message-ID: <tlsrpt.{report_id(day, domain, reporter)}>",
+        f"TLS-Report-Domain: {domain}",
+        f"TLS-Report-Submitter: {reporter.domain}",
+        "TLS-Required: No",  # a report about broken TLS must not fail by it (RFC 8460 section 3)
+        "Auto-Submitted: auto-generated",
+        "MIME-Version: 1.0",
+        f'Content-Type: multipart/report; report-type="tlsrpt"; boundary="{boundary}"',
+        "",
+        f"--{boundary}",
+        "Content-Type: text/plain; charset=us-ascii",
+        "",
+        f"This is an aggregate report on TLS sessions with {domain} on {day} (UTC), sent by {reporter.domain}.",
+        "",
+        f"--{boundary}",
+        "Content-Type: application/tlsrpt+gzip",
+        "Content-Transfer-Encoding: base64",
+        f'Content-Disposition: attachment; filename="{name}"',
+        "",
+        packed,
+        f"--{boundary}--",
+        "",
+    ]
+    return "\n".join(lines).replace("\n", "\r\n").encode()

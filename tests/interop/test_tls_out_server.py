@@ -1,0 +1,168 @@
+"""The whole server with TLS on the way out: configuration, trace, memory over restarts, ``kurir tls``, the doctor."""
+
+import asyncio
+import smtplib
+import threading
+import time
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from kurir.net.tlsa import association
+from tests.certs import make
+from tests.harness import Kurir, text
+from tests.integration.scripted_peer import Peer, ehlo
+
+from .servers.peer import free_port
+from .servers.signeddns import SignedDns
+
+pytestmark = pytest.mark.interop
+EHLO, NO_TLS = ehlo("PIPELINING", "STARTTLS"), ehlo("PIPELINING")
+
+
+class Threaded:
+    """Scripted peers in a thread of their own, so that a server in another process can talk to them."""
+
+    def __init__(self):
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        async def end():
+            for task in asyncio.all_tasks():
+                if task is not asyncio.current_task():
+                    task.cancel()
+            await asyncio.sleep(0)
+
+        asyncio.run_coroutine_threadsafe(end(), self.loop).result(5)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(5)
+        self.loop.close()
+
+    def serve(self, script, host, port, tls):
+        peer = Peer(script, tls=tls)
+        start = asyncio.start_server(peer.serve, host, port, limit=2**20)
+        asyncio.run_coroutine_threadsafe(start, self.loop).result(5)
+        return peer
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("world")
+    port = free_port()
+    public = make("public root", ca=True)
+    (folder / "ca.pem").write_bytes(public.certificate.public_bytes(Encoding.PEM))
+    good, other, plain = make("mx.good.test"), make("mx.bad.test"), make("mx.plain.test", public)
+    right, wrong = (f"3 1 1 {association(m.certificate, 1, 1).hex()}" for m in (good, make("x")))
+    zones = {
+        "good.test": {"@": {"MX": ["10 mx"], "A": ["127.0.3.9"]}, "mx": {"A": ["127.0.3.1"]}, f"_{port}._tcp.mx": {"TLSA": [right]}},
+        "wrong.test": {"@": {"MX": ["10 mx"]}, "mx": {"A": ["127.0.3.2"]}, f"_{port}._tcp.mx": {"TLSA": [wrong]}},
+        "plain.test": {"@": {"MX": ["10 mx"]}, "mx": {"A": ["127.0.3.3"]}},
+        "bogus.test": {"@": {"A": ["127.0.3.9"]}},
+    }  # fmt: skip
+    with (
+        SignedDns(folder / "dns", zones, unsigned=["plain.test"], broken={"bogus.test": "A"}) as dns,
+        Threaded() as peers,
+    ):
+        shown = {"good": good, "wrong": other, "plain": plain}
+        hosts = {
+            name: peers.serve({"EHLO": EHLO}, f"127.0.3.{i + 1}", port, made.context(folder))
+            for i, (name, made) in enumerate(shown.items())
+        }
+        toml = f"""
+[net]
+resolvers = ["{dns.address}"]
+mx_port = {port}
+allow_loopback_peers = true
+ca_file = "{folder / "ca.pem"}"
+dnssec_good = "good.test"
+dnssec_bogus = "bogus.test"
+
+[queue]
+retry = [1, 2]
+
+[tls_out]
+loss_delay = "1h"
+"""
+        server = Kurir(folder / "kurir", playground=False, trust=("127.0.0.0/8",))
+        text = server.config.read_text()
+        lines, skip = [], False
+        for line in text.splitlines():  # the sections that we set ourselves
+            if line.startswith("["):
+                skip = line in ("[net]", "[queue]", "[tls_out]")
+            if not skip:
+                lines.append(line)
+        server.config.write_text("\n".join(lines) + "\n" + toml)
+        with server:
+            yield server, hosts
+
+
+def hand_in(server, sender, recipients):
+    with smtplib.SMTP("127.0.0.1", server.smtp, local_hostname="client.test", timeout=20) as s:
+        s.sendmail(sender, recipients, text(sender, recipients[0], "x"))
+
+
+def history(server, recipient, count=1):
+    """Wait for `count` attempts, return them."""
+    end = time.monotonic() + 15
+    while time.monotonic() < end:
+        found = server.ask("trace", recipient)
+        steps = [
+            s for m in found["messages"] for r in m["recipients"] if r["address"] == recipient
+            for s in r["history"] if s["result"]
+        ]  # fmt: skip
+        if len(steps) >= count:
+            return steps
+        time.sleep(0.1)
+    raise AssertionError(found)
+
+
+def test_dane_in_a_running_server(world):
+    server, hosts = world
+    hand_in(server, "a@example.test", ["x@good.test"])
+    hand_in(server, "a@example.test", ["x@wrong.test"])
+    good, wrong = history(server, "x@good.test")[0], history(server, "x@wrong.test")[0]
+    assert (good["protection"], good["tls"]["policy"]) == ("dane", "dane")
+    assert (wrong["result"], wrong["cause"]) == ("deferred", "tls_untrusted")
+    assert hosts["wrong"].messages == []
+    shown = server.cli("trace", "x@good.test", "--full").stdout.decode()
+    assert "demands this certificate in signed DNS" in shown
+
+
+def test_kurir_tls_says_so_in_words(world):
+    server, _ = world
+    said = server.cli("tls", "good.test").stdout.decode()
+    assert "proven through signed DNS (DANE)" in said and "Mail would be sent to it now." in said
+    said = server.cli("tls", "wrong.test", "--lang", "id", check=1).stdout.decode()
+    assert "DNS bertanda tangan menyebut sertifikat lain" in said and "TIDAK akan dikirim" in said
+    found = server.ask("tls", "good.test")
+    assert (found["strength"], found["dnssec"], found["hosts"][0]["sent"]) == ("dane", "works", True)
+    assert server.ask("tls", "plain.test")["strength"] == "name"
+    assert server.ask("tls", "nowhere.test")["failure"]
+
+
+def test_memory_over_a_restart_and_accepting(world):
+    server, hosts = world
+    hand_in(server, "a@example.test", ["x@plain.test"])
+    assert history(server, "x@plain.test")[0]["protection"] == "name"
+    server.stop()
+    hosts["plain"].script["EHLO"] = NO_TLS
+    server.start()
+    hand_in(server, "a@example.test", ["y@plain.test"])
+    first = history(server, "y@plain.test")[0]
+    assert (first["result"], first["cause"]) == ("deferred", "tls_lost"), first
+    found = server.ask("doctor")["findings"]
+    assert any(f["key"] == "tls_lost_encryption" for f in found) and any(
+        f["key"] == "dnssec_works" for f in found
+    )
+    assert '"tls_alarm"' in server.said()
+    done = server.ask("tls", "accept", "plain.test", "--until", "2d")
+    assert done["name"] == "plain.test"
+    end = time.monotonic() + 20
+    while time.monotonic() < end and len(hosts["plain"].messages) < 2:
+        time.sleep(0.2)
+    assert len(hosts["plain"].messages) == 2
