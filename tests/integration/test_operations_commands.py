@@ -20,6 +20,7 @@ GROUPS = {
     "user": ("add", "list", "remove", "password"),
     "trace": ("show", "erase"),
     "queue": ("list", "show", "hold", "release", "retry", "drop"),
+    "tls": ("show", "accept"),
     "sandbox": ("list", "show", "clear", "roles"),
 }
 ALL = [(c,) for c in COMMANDS] + [(group, verb) for group, verbs in GROUPS.items() for verb in verbs]
@@ -87,6 +88,8 @@ def documents(kurir: Kurir) -> dict[str, Any]:
     run("check")
     run("status")
     run("limits")
+    run("tls show", "far.test")
+    run("tls accept", "far.test")
     run("audit")
     got, said, _ = kurir.inside("doctor", "--json")
     assert got in (0, 1)  # the machine that runs the tests may have a red finding

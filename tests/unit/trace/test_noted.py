@@ -15,7 +15,14 @@ from kurir.trace import say_noted
 from kurir.trace.explain.noted import _patterns
 
 SOURCE = Path(__file__).resolve().parents[3] / "src" / "kurir"
-CALLS = {"NetError": 1, "_trouble": 1, "_none": 4}  # the argument that is the sentence
+CALLS = {
+    "NetError": 1,
+    "_trouble": 1,
+    "_none": 4,
+    "_no_encryption": 1,
+    "StsError": 0,
+    "HttpsError": 1,
+}  # the argument that is the sentence
 
 
 def sentence(node: ast.expr) -> str | None:
@@ -36,7 +43,7 @@ def noted() -> Iterator[str]:
                 name = (
                     node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
                 )
-                found = [k.value for k in node.keywords if k.arg == "detail"]
+                found = [k.value for k in node.keywords if k.arg in ("detail", "refuse", "why_not", "why")]
                 if name in CALLS and len(node.args) > CALLS[name]:
                     found.append(node.args[CALLS[name]])
                 yield from (s for s in map(sentence, found) if s and s.strip("X; ") and " " in s)

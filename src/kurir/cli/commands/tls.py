@@ -16,7 +16,7 @@ from kurir.cli.words import current, say
 from kurir.delivery import DomainExam, HostExam
 from kurir.delivery.tlspolicy import DaneState, StsMode
 from kurir.model import AddressError, normalise_domain
-from kurir.trace import Catalogue, say_told
+from kurir.trace import Catalogue, say_noted, say_told
 
 STRENGTHS = {-1: "unreached", 0: "clear", 1: "encrypted", 2: "name", 3: "dane"}
 _SPAN = re.compile(r"(\d{1,4})([hdw])")
@@ -89,12 +89,16 @@ def _until(text: str) -> float:
         raise Failure(say("error.bad_until", text=text)) from None
 
 
+def _said(detail: str) -> str:
+    return say_noted(detail, current())
+
+
 # -- words --------------------------------------------------------------------
 
 
 def _lines(exam: DomainExam) -> list[str]:
     if exam.failure:
-        return [say("tls.failure", domain=exam.domain, why=exam.failure)]
+        return [say("tls.failure", domain=exam.domain, why=_said(exam.failure))]
     lines = [say(f"tls.verdict_{STRENGTHS[exam.weakest]}", domain=exam.domain)]
     if exam.kind != "mx":
         lines.append(say("tls.road", road=exam.road))
@@ -110,7 +114,7 @@ def _lines(exam: DomainExam) -> list[str]:
 def _sts(exam: DomainExam) -> str:
     sts = exam.sts
     if sts.error:
-        return say("tls.sts_error", domain=exam.domain, why=sts.why)
+        return say("tls.sts_error", domain=exam.domain, why=_said(sts.why))
     if sts.mode is StsMode.NONE:
         return say("tls.sts_none", domain=exam.domain)
     return say(f"tls.sts_{sts.mode.value}", domain=exam.domain, hosts=", ".join(sts.mx))
@@ -119,19 +123,19 @@ def _sts(exam: DomainExam) -> str:
 def _host(exam: DomainExam, host: HostExam) -> list[str]:
     lines = []
     if host.strength < 0:
-        lines.append(say("tls.unreached", why=host.trouble))
+        lines.append(say("tls.unreached", why=_said(host.trouble)))
     elif host.tls is None:
-        lines.append(say("tls.clear", why=host.trouble) if host.trouble else say("tls.no_starttls"))
+        lines.append(say("tls.clear", why=_said(host.trouble)) if host.trouble else say("tls.no_starttls"))
     else:
         lines.append(say("tls.encrypted", version=host.tls.version, cipher=host.tls.cipher))
         if host.tls.verified == "name":
             lines.append(say("tls.name", host=host.host))
         elif host.tls.verified is None:
-            lines.append(say("tls.no_name", host=host.host, why=host.tls.why_not or ""))
+            lines.append(say("tls.no_name", host=host.host, why=_said(host.tls.why_not or "")))
     dane = host.facts.dane
     if dane.state is DaneState.USABLE and host.strength >= 0:
         key = "dane_bad" if host.dane_why else "dane_good"
-        lines.append(say(f"tls.{key}", count=len(dane.records), why=host.dane_why))
+        lines.append(say(f"tls.{key}", count=len(dane.records), why=_said(host.dane_why)))
     elif dane.state in (DaneState.UNUSABLE, DaneState.BOGUS):
         lines.append(say(f"tls.dane_{dane.state.value}"))
     elif dane.state is DaneState.NONE:
