@@ -14,11 +14,14 @@ import msgspec
 from kurir import __version__
 from kurir.config import Config
 from kurir.identity import Account, AccountError, AccountStore, Passwords, PasswordSettings, make_account
-from kurir.model import AddressError, Clock, decode_id, encode_id, parse_address
+from kurir.model import AddressError, Clock, decode_id, encode_id, normalise_domain, parse_address
 from kurir.model.told import of_error, pack, told
 from kurir.queue import Brain, Operated
+from kurir.senderauth.dkim import Selector, Sighting
 from kurir.storage import EraseReport, Layout, TraceReader
 
+from . import settings
+from .keys import KeyDesk, KeyDeskError, shown
 from .wire import Result
 
 
@@ -37,8 +40,10 @@ class Operations:
         layout: Layout,
         clock: Clock,
         forget: Callable[[str, str], EraseReport],
+        keys: KeyDesk,
     ) -> None:
         self._forget = forget
+        self._keys = keys
         self._config = config
         self._brain = brain
         self._accounts = accounts
@@ -59,6 +64,9 @@ class Operations:
             "user.password": self._user_password,
             "user.remove": self._user_remove,
             "trace.erase": self._erase,
+            "dkim.new": self._dkim_new,
+            "dkim.retire": self._dkim_retire,
+            "dkim.seen": self._dkim_seen,
         }
 
     async def run(self, op: str, args: dict[str, Any]) -> Result:
@@ -70,7 +78,7 @@ class Operations:
             )
         try:
             return Result(value=await verb(**args))
-        except (Wrong, AccountError, AddressError) as e:
+        except (Wrong, AccountError, AddressError, KeyDeskError) as e:
             return Result(error=pack(of_error(e)))
         except TypeError as e:
             return Result(error=pack(f"{op}: {e}"))
@@ -209,6 +217,23 @@ class Operations:
     def _shown(account: Account, password: str | None) -> dict[str, Any]:
         shown: dict[str, Any] = {"name": account.name, "addresses": list(account.addresses)}
         return {**shown, "password": password} if password is not None else shown
+
+    # -- keys -------------------------------------------------------------------------
+
+    async def _dkim_new(self, *, domain: str, kinds: list[str], by: str = "") -> dict[str, Any]:
+        made = await asyncio.to_thread(self._keys.new, domain, kinds)
+        return {"keys": [self._shown_key(domain, s) for s in made]}
+
+    async def _dkim_retire(self, *, domain: str, selector: str, by: str = "") -> dict[str, Any]:
+        return self._shown_key(domain, await asyncio.to_thread(self._keys.retire, domain, selector))
+
+    async def _dkim_seen(self, *, sightings: dict[str, dict[str, str]], by: str = "") -> dict[str, Any]:
+        seen = {d: {name: Sighting(s) for name, s in some.items()} for d, some in sightings.items()}
+        happened = await asyncio.to_thread(self._keys.seen, seen)
+        return {"steps": [[t.domain, t.decision.selector, t.decision.step.value] for t in happened]}
+
+    def _shown_key(self, domain: str, selector: Selector) -> dict[str, Any]:
+        return shown(normalise_domain(domain), selector, settings.keys(self._config).selectors)
 
     # -- trace ------------------------------------------------------------------------
 

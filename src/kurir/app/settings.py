@@ -5,7 +5,16 @@ from dataclasses import dataclass, replace
 
 from kurir.config import Config
 from kurir.config.schema import RoadSection
-from kurir.delivery import DeliverySettings, NextHop, Route, RouteKind, Timeouts, TlsLevel, parse_next_hop
+from kurir.delivery import (
+    DeliverySettings,
+    NextHop,
+    Route,
+    RouteKind,
+    SealingSettings,
+    Timeouts,
+    TlsLevel,
+    parse_next_hop,
+)
 from kurir.identity import (
     ConnectionBrakeSettings,
     DirectorySettings,
@@ -18,7 +27,10 @@ from kurir.net import CertificateFiles, ClientTlsSettings, ResolverSettings, Ser
 from kurir.queue import QueueSettings
 from kurir.reception import Deadlines, ListenerSettings, ReceptionSettings, Role
 from kurir.sandbox import early_doors
+from kurir.senderauth.dkim import SelectorSettings
 from kurir.storage import DaySettings, Layout, ObservationSettings
+
+from .keys import KeySettings
 
 SANDBOX_SOCKET = "run/sandbox.sock"
 SUBMIT_SOCKET = "run/submit.sock"
@@ -152,6 +164,25 @@ def reception(config: Config) -> ReceptionSettings:
             write=t.reply,
         ),
     )
+
+
+def keys(config: Config) -> KeySettings:
+    """Return whose keys are kept, and when they change."""
+    usual, day = SelectorSettings(), 86_400.0
+    return KeySettings(
+        domains=tuple(config.domains),
+        selectors=SelectorSettings(
+            # Mail of ours may wait so long, and be looked at by its reader some days later.
+            retire_after=max(usual.retire_after, config.queue.lifetime + 3 * day),
+            rotate_after=config.signing.rotate or None,
+        ),
+        at_once=config.server.playground,
+    )
+
+
+def sealing(config: Config) -> SealingSettings:
+    """Return in whose name mail leaves."""
+    return SealingSettings(own=frozenset(config.domains), server=config.server.hostname)
 
 
 def doors(config: Config) -> list[Door]:

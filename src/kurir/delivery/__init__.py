@@ -2,7 +2,7 @@
 
 The brain asks `DeliveryHand` for plans (`route` -> `mx` -> `site` -> `plan`) and gives it leases.  A lease goes to
 the `pool` of its site, there to a `lane` (one connection, one coroutine); `opening` makes the session, `fit` asks whether
-message and peer match, `attempt` sends, `classify` says what a refusal means.  Mail for this machine goes to
+message and peer match, `sealing` signs, `attempt` sends, `classify` says what a refusal means.  Mail for this machine goes to
 `storing` and `maildir`.  Nothing here writes queue facts or decides when to try again.
 """
 
@@ -18,6 +18,7 @@ from .ports import (
     NoticeWriter,
     Untrusted,
 )
+from .sealing import DomainKeys, KeyRing, Sealing, SealingSettings
 from .settings import (
     DeliverySettings,
     Family,
@@ -38,7 +39,9 @@ __all__ = [
     "DeliveryHand",
     "DeliverySettings",
     "Dialer",
+    "DomainKeys",
     "Family",
+    "KeyRing",
     "LocalStore",
     "Maildir",
     "MaildirStore",
@@ -48,6 +51,8 @@ __all__ = [
     "NoticeWriter",
     "Route",
     "RouteKind",
+    "Sealing",
+    "SealingSettings",
     "SmarthostUrlError",
     "Timeouts",
     "TlsLevel",

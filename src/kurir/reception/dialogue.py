@@ -134,6 +134,7 @@ class Dialogue:
                 helo=self._helo.name,
                 account=self._account.name if self._account else None,
                 tls=self._stream.tls,
+                ours=standing(self._client).insider,
             )
         return self._origin
 

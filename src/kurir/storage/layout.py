@@ -8,6 +8,7 @@
     DIR/bodies/NAME           bodies too large for a row
     DIR/observations.db       what was seen at the door
     DIR/accounts.db           who may log in
+    DIR/keys/                 what is signed with: private keys, their states, the secret of rewritten addresses
 """
 
 import re
@@ -52,6 +53,11 @@ class Layout:
     def accounts(self) -> Path:
         """The database of accounts."""
         return self.folder / "accounts.db"
+
+    @property
+    def keys(self) -> Path:
+        """The folder of keys."""
+        return self.folder / "keys"
 
     def day(self, day: str) -> Path:
         """Return the file of one day, ``"YYYY-MM-DD"``."""
