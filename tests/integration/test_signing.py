@@ -35,24 +35,37 @@ def verified(kurir: Kurir, message: bytes) -> list[str]:
 BOTH = ["rsa-sha256", "ed25519-sha256"]
 
 
+TOML = """
+[aliases]
+"club@example.test" = ["member@far.test"]
+
+[[roads]]
+name = "seven"
+url = "smtp://127.0.0.1:{seven}?tls=none"
+recipients = ["seven.test"]
+
+[[roads]]
+name = "far"
+url = "smtp://127.0.0.1:{far}?tls=none"
+"""
+
+
 @pytest.fixture(scope="module")
 def relay(tmp_path_factory):
-    """A server that sends everything to a sink; the sink's extensions may be changed."""
-    folder = tmp_path_factory.mktemp("signing")
-    with Sink() as sink:
-        aliases = '[aliases]\n"club@example.test" = ["member@far.test"]\n'
-        with Kurir(
-            folder / "k", smarthost=f"smtp://127.0.0.1:{sink.port}?tls=none", trust=("127.0.0.9/32",), toml=aliases
-        ) as kurir:
-            yield kurir, sink, kurir.user("ann")
+    """A server that sends everything to a sink, and mail for seven.test to one that takes 7-bit mail only."""
+    folder = tmp_path_factory.mktemp("signing") / "k"
+    with Sink() as far, Sink(extensions=SEVEN_BIT) as seven:
+        toml = TOML.format(far=far.port, seven=seven.port)
+        with Kurir(folder, trust=("127.0.0.9/32",), toml=toml) as kurir:
+            yield kurir, far, seven, kurir.user("ann")
 
 
 @pytest.fixture
 def server(relay):
-    kurir, sink, password = relay
-    del sink.messages[:]
-    sink.extensions = Sink.__dataclass_fields__["extensions"].default
-    return kurir, sink, password
+    kurir, far, seven, password = relay
+    del far.messages[:], seven.messages[:]
+    far.script = None
+    return kurir, far, password
 
 
 def arrived(kurir, sink, count=1):
@@ -63,7 +76,12 @@ def arrived(kurir, sink, count=1):
 def test_submitted_mail_has_two_signatures(server):
     kurir, sink, password = server
     with login(kurir, "ann", password) as s:
-        hand_in(s, "ann@example.test", ["x@far.test", "y@far.test"], text("ann@example.test", "x@far.test", "hello"))
+        hand_in(
+            s,
+            "ann@example.test",
+            ["x@far.test", "y@far.test"],
+            text("ann@example.test", "x@far.test", "hello"),
+        )
     (message,) = arrived(kurir, sink)
     assert verified(kurir, message) == BOTH
     assert message.startswith(b"DKIM-Signature:")
@@ -82,16 +100,20 @@ def test_large_mail_is_signed_while_it_streams(server):
 
 
 @pytest.mark.parametrize("repeat", [1, 20_000], ids=["small", "large"])
-def test_what_was_derived_is_what_is_signed(server, repeat):
+def test_what_was_derived_is_what_is_signed(server, relay, repeat):
     kurir, sink, password = server
-    sink.extensions = SEVEN_BIT
+    seven = relay[2]
     message = text("ann@example.test", "x@far.test", "umlauts", "schöne Grüße\n" * repeat)
-    message = message.replace(b"\r\n\r\n", b"\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n", 1)
+    message = message.replace(
+        b"\r\n\r\n",
+        b"\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
+        1,
+    )
     with login(kurir, "ann", password) as s:
-        hand_in(s, "ann@example.test", "x@far.test", message, mail=["BODY=8BITMIME"])
-    (sent,) = arrived(kurir, sink)
-    assert sent.isascii() and b"quoted-printable" in sent
-    assert verified(kurir, sent) == BOTH
+        hand_in(s, "ann@example.test", ["x@far.test", "x@seven.test"], message, mail=["BODY=8BITMIME"])
+    (as_it_came,), (derived,) = arrived(kurir, sink), arrived(kurir, seven)
+    assert derived.isascii() and b"quoted-printable" in derived and not as_it_came.isascii()
+    assert verified(kurir, derived) == verified(kurir, as_it_came) == BOTH
 
 
 def test_strangers_mail_is_not_signed_as_ours(server):
@@ -100,7 +122,9 @@ def test_strangers_mail_is_not_signed_as_ours(server):
 
     kurir, sink, _ = server
     with smtplib.SMTP("127.0.0.1", kurir.smtp, local_hostname="evil.test") as s:
-        hand_in(s, "ann@evil.test", "club@example.test", text("ann@example.test", "club@example.test", "forged"))
+        hand_in(
+            s, "ann@evil.test", "club@example.test", text("ann@example.test", "club@example.test", "forged")
+        )
     (message,) = arrived(kurir, sink)
     assert b"DKIM-Signature" not in message
 
@@ -113,7 +137,76 @@ def test_a_trusted_network_is_signed_and_a_foreign_author_is_not(server):
         hand_in(s, "app@example.test", "x@far.test", text("app@example.test", "x@far.test", "one"))
         hand_in(s, "app@example.test", "x@far.test", text("root@web1.example.test", "x@far.test", "two"))
         hand_in(s, "app@example.test", "x@far.test", text("app@other.test", "x@far.test", "three"))
-    found = {re.search(rb"Subject: (\w+)", m)[1].decode(): verified(kurir, m) for m in arrived(kurir, sink, 3)}
+    found = {
+        re.search(rb"Subject: (\w+)", m)[1].decode(): verified(kurir, m) for m in arrived(kurir, sink, 3)
+    }
     assert found == {"one": BOTH, "two": BOTH, "three": []}
 
 
+def test_a_notice_of_ours_is_signed(server):
+    kurir, sink, password = server
+    sink.script = lambda verb, line, _: (
+        b"550 5.1.1 nobody\r\n" if verb == "RCPT" and "gone@" in line else None
+    )
+    with login(kurir, "ann", password) as s:
+        hand_in(
+            s, "ann@example.test", "gone@dead.test", text("ann@example.test", "gone@dead.test", "refused")
+        )
+    kurir.wait("the report", lambda: kurir.mail("ann"))
+    assert b"DKIM-Signature" not in kurir.mail("ann")[0]  # the end of the way: nobody checks it behind us
+    # The same report on its way to somebody outside: a local program's mail from <>.
+    kurir.cli(
+        "send", "--to", "x@far.test", "--from", "ann@example.test",
+        stdin="From: MAILER-DAEMON@example.test\nTo: x@far.test\nSubject: Undelivered\n\nIt came back.\n",
+    )  # fmt: skip
+    (message,) = arrived(kurir, sink)
+    assert verified(kurir, message) == BOTH
+
+
+def test_forwarded_mail_has_a_sender_of_ours_and_reports_find_back(server):
+    import smtplib
+
+    kurir, sink, _ = server
+    with smtplib.SMTP("127.0.0.1", kurir.smtp, local_hostname="mx.far.test") as s:
+        hand_in(
+            s,
+            "carl@origin.test",
+            "club@example.test",
+            text("carl@origin.test", "club@example.test", "to all"),
+        )
+        arrived(kurir, sink)
+        mail = sink.messages[0].mail
+        sender = re.search(r"<(SRS0=[^>]+=origin\.test=carl@example\.test)>", mail)[1]
+        assert sink.messages[0].rcpts == ["RCPT TO:<member@far.test>"]
+        s.rset()
+        # the receiving side reports that it could not deliver
+        hand_in(s, "", sender.lower(), text("MAILER-DAEMON@far.test", sender, "Undelivered"))
+        arrived(kurir, sink, 2)
+        assert sink.messages[1].mail.startswith("MAIL FROM:<>")
+        assert sink.messages[1].rcpts[0].startswith("RCPT TO:<carl@origin.test>")
+        # nobody else can use it, and a forged one leads nowhere
+        assert s.docmd("MAIL FROM:<spam@far.test>")[0] == 250
+        assert s.docmd(f"RCPT TO:<{sender}>")[:1] == (550,)
+        s.rset()
+        assert s.docmd("MAIL FROM:<>")[0] == 250
+        assert s.docmd(f"RCPT TO:<{sender.replace('carl', 'other')}>") == (550, b"5.1.1 No such mailbox here")
+
+
+def test_keys_change_without_a_broken_message(server):
+    kurir, sink, password = server
+    before = records(kurir)
+    assert [k["state"] for k in kurir.json("dkim", "rotate", kurir.domain)["keys"]] == ["active", "active"]
+    states = {k["selector"]: k["state"] for k in kurir.json("dkim", "list")["keys"]}
+    assert sorted(states.values()) == ["active", "active", "retiring", "retiring"]
+    assert before.items() <= records(kurir).items()  # what was signed before can still be checked
+
+    def signed_with_new_ones():
+        del sink.messages[:]
+        with login(kurir, "ann", password) as s:
+            hand_in(s, "ann@example.test", "x@far.test", text("ann@example.test", "x@far.test", "rotated"))
+        (message,) = arrived(kurir, sink)
+        assert verified(kurir, message) == BOTH
+        used = {m.decode() for m in re.findall(rb"s=(k\d+[re]\d*);", message)}
+        return all(states[s] == "active" for s in used)
+
+    kurir.wait("new signatures", signed_with_new_ones)

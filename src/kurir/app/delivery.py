@@ -14,14 +14,13 @@ from kurir.model.told import told
 from kurir.net import CachingResolver, CertificateError, ClientTlsFactory
 from kurir.queue import Incoming, NoticeWork
 from kurir.reports import ReportSettings, render, wants_full
-from kurir.senderauth.srs import Srs
 from kurir.storage import KeyFolder, StoredBodies
 from kurir.trace import Catalogue, Lang, Sentence
 from kurir.web import Figures
 
 from . import settings
 from .clock import SystemClock
-from .keys import FolderRing
+from .keys import FolderRing, rewriting
 from .logs import Log
 from .part import StallMeter, StartError
 
@@ -87,8 +86,7 @@ class DeliveryPart:
         signing, folder = self._config.signing, KeyFolder(settings.layout(self._config))
         self._ring = FolderRing(folder, dkim=signing.dkim, arc=signing.arc)
         self._look_once()
-        secret = folder.srs_secret() if signing.srs else b""
-        srs = Srs((secret,)) if secret else None
+        srs = rewriting(folder, wanted=signing.srs)
         return Sealing(settings.sealing(self._config), self._ring, self._clock, srs)
 
     def _look_once(self) -> None:

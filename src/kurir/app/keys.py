@@ -29,6 +29,7 @@ from kurir.senderauth.dkim import (
     plan_selectors,
     record_text,
 )
+from kurir.senderauth.srs import Srs
 from kurir.storage import KeyFolder
 
 KINDS = {"rsa": Algorithm.RSA, "ed25519": Algorithm.ED25519}
@@ -119,15 +120,19 @@ class KeyDesk:
                 raise KeyDeskError(
                     told("{domain} has no key {name}; see: kurir dkim list", domain=domain, name=name)
                 )
-            active = [s for s in table[domain] if s.state is SelectorState.ACTIVE]
+            others = [
+                s
+                for s in table[domain]
+                if s.state is SelectorState.ACTIVE and s.algorithm is Algorithm.RSA and s is not found
+            ]
             if found.state is SelectorState.PENDING:
                 changed = replace(found, state=SelectorState.RETIRED, since=self._clock.now())
             elif found.state is not SelectorState.ACTIVE:
                 raise KeyDeskError(told("{name} is not in use any more; see: kurir dkim list", name=name))
-            elif len(active) == 1:
+            elif not others:
                 raise KeyDeskError(
                     told(
-                        "{name} is the last key of {domain}, without it mail leaves unsigned; first make another one: kurir dkim rotate {domain}",
+                        "without {name} no RSA key of {domain} is left, and most receivers check no other kind; first make another one: kurir dkim rotate {domain}",
                         name=name,
                         domain=domain,
                     )
@@ -248,6 +253,12 @@ class FolderRing:
             return None
         sealer = Sealer(keys[0]) if self._arc and keys[0].algorithm is Algorithm.RSA else None
         return DomainKeys(Signer(keys) if self._dkim else None, sealer)
+
+
+def rewriting(folder: KeyFolder, *, wanted: bool) -> Srs | None:
+    """Return what rewrites the senders of forwarded mail; None where it is not wanted, or there is no secret yet."""
+    secret = folder.srs_secret() if wanted else b""
+    return Srs((secret,)) if secret else None
 
 
 def published(folder: KeyFolder, domain: str) -> dict[str, str]:

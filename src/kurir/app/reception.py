@@ -16,11 +16,12 @@ from kurir.identity import Directory, Passwords, PasswordSettings
 from kurir.model.told import told
 from kurir.net import CachingResolver, CertificateError, ClientTlsFactory, ServerTls
 from kurir.reception import BrainDoor, Desk, ListenerSettings, Reception
-from kurir.storage import FileBodies, SqliteAccounts
+from kurir.storage import FileBodies, KeyFolder, SqliteAccounts
 from kurir.web import Figures
 
 from . import settings
 from .clock import SystemClock
+from .keys import rewriting
 from .logs import Log
 from .part import StallMeter, StartError
 
@@ -70,6 +71,7 @@ class ReceptionPart:
             secret=_secret(layout.folder / "tls" / "server.key"),
             tls=self._tls,
             rehashed=self._accounts.put,
+            srs=rewriting(KeyFolder(layout), wanted=config.signing.srs),
         )
         self.reception = Reception(desk)
         self.reception.serve(self._doors)

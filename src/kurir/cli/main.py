@@ -25,6 +25,8 @@ COMMANDS = {
     "sandbox": "sandbox",
     "audit": "audit",
     "doctor": "doctor",
+    "dns": "dns",
+    "dkim": "dkim",
     "status": "status",
 }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from kurir.identity import Account, Directory, Passwords, RandomBytes, is_within
 from kurir.model import Clock
 from kurir.net.tls import ServerTls
+from kurir.senderauth.srs import Srs
 from kurir.smtp.server import ServerSettings
 
 from .ports import BodyFiles, BrainDoor, RecipientVerifier
@@ -29,7 +30,7 @@ class Desk:
     """Shared by all sessions.
 
     `secret` (32 octets, the same on all workers) makes SCRAM salts of unknown users stable.  `rehashed` is told
-    an account whose password hash was renewed with today's cost; it stores it.
+    an account whose password hash was renewed with today's cost; it stores it.  `srs` turns rewritten addresses back.
     """
 
     settings: ReceptionSettings
@@ -43,6 +44,7 @@ class Desk:
     secret: bytes
     tls: ServerTls | None = None
     rehashed: Callable[[Account], None] | None = None
+    srs: Srs | None = None
     counts: Counts = field(default_factory=Counts)
     _offers: dict[tuple[ListenerSettings, bool, bool], ServerSettings] = field(default_factory=dict)
 

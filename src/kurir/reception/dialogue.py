@@ -205,7 +205,10 @@ class Dialogue:
             )
             self._answer(refusal)
             return
-        self._transaction = Transaction(event, self._client, self._desk.directory, self._desk.settings)
+        desk = self._desk
+        self._transaction = Transaction(
+            event, self._client, desk.directory, desk.settings, srs=desk.srs, now=desk.clock.now()
+        )
         self._answer(replies.SENDER_OK)
 
     def _refuse_sender(self, event: e.MailFrom) -> Reply | None:

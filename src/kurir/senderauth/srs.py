@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from enum import Enum
 
 from kurir.model import Address, AddressError, normalise_domain
+from kurir.model.address import MAX_REWRITTEN
 
 _HASH = 8  # characters of base32: 40 bits, each guess a recipient that is refused
 _DAY = 86_400
@@ -63,7 +64,14 @@ class Srs:
         self._days = days
 
     def rewritten(self, sender: Address, domain: str, now: float) -> Address:
-        """Return the reverse-path in `domain` of ours that stands for `sender`; `now` in seconds since the epoch."""
+        """Return the reverse-path in `domain` of ours that stands for `sender`; `now` in seconds since the epoch.
+
+        One that would be too long for others to take stays as it is.
+        """
+        made = self._rewritten(sender, domain, now)
+        return made if len(made.local.encode("utf-8", "replace")) <= MAX_REWRITTEN else sender
+
+    def _rewritten(self, sender: Address, domain: str, now: float) -> Address:
         if first := _ANY1.fullmatch(sender.local):
             return self._past(first[1], first[2], domain)
         if first := _ANY0.fullmatch(sender.local):

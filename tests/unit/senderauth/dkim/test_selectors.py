@@ -80,10 +80,12 @@ def test_what_the_dns_says_is_told(state, sighting, step):
 
 
 def test_a_break_in_the_sightings_starts_the_wait_again():
+    used = Selector("u", Algorithm.RSA, SelectorState.ACTIVE, START, START)
     selector = Selector("k", Algorithm.RSA, SelectorState.PENDING, START, START)
-    plan = run((selector,), Sighting.ABSENT, START + HOUR / 2)
+    plan = run((selector, used), Sighting.ABSENT, START + HOUR / 2)
     plan = run(plan.selectors, Sighting.SEEN, START + HOUR)
-    assert plan.selectors[0].seen_since == START + HOUR and not plan.signing
+    assert plan.selectors[0].seen_since == START + HOUR
+    assert [s.name for s in plan.signing] == ["u"]
 
 
 def test_two_keys_in_one_month_have_two_names():
