@@ -1,6 +1,8 @@
 """Mail leaves with two valid signatures, in every form it travels in; somebody else's code (dkimpy) says whether they are."""
 
+import contextlib
 import re
+import smtplib
 
 import pytest
 
@@ -30,6 +32,14 @@ def verified(kurir: Kurir, message: bytes) -> list[str]:
     for i in range(len(fields)):
         assert dkim.DKIM(message).verify(i, dnsfunc=txt), fields[i]
     return [m[1].decode() for m in (re.search(rb"\ba=([a-z0-9-]+);", f) for f in fields) if m]
+
+
+@contextlib.contextmanager
+def outside(kurir: Kurir, name: str, address: str = "127.0.0.1"):
+    """A session on port 25."""
+    with smtplib.SMTP("127.0.0.1", kurir.smtp, local_hostname=name, source_address=(address, 0)) as s:
+        s.ehlo()
+        yield s
 
 
 BOTH = ["rsa-sha256", "ed25519-sha256"]
@@ -118,10 +128,8 @@ def test_what_was_derived_is_what_is_signed(server, relay, repeat):
 
 def test_strangers_mail_is_not_signed_as_ours(server):
     """From an outside client to an alias: it says From our domain, and gets no signature of ours."""
-    import smtplib
-
     kurir, sink, _ = server
-    with smtplib.SMTP("127.0.0.1", kurir.smtp, local_hostname="evil.test") as s:
+    with outside(kurir, "evil.test") as s:
         hand_in(
             s, "ann@evil.test", "club@example.test", text("ann@example.test", "club@example.test", "forged")
         )
@@ -130,10 +138,8 @@ def test_strangers_mail_is_not_signed_as_ours(server):
 
 
 def test_a_trusted_network_is_signed_and_a_foreign_author_is_not(server):
-    import smtplib
-
     kurir, sink, _ = server
-    with smtplib.SMTP("127.0.0.1", kurir.smtp, local_hostname="web", source_address=("127.0.0.9", 0)) as s:
+    with outside(kurir, "web", "127.0.0.9") as s:
         hand_in(s, "app@example.test", "x@far.test", text("app@example.test", "x@far.test", "one"))
         hand_in(s, "app@example.test", "x@far.test", text("root@web1.example.test", "x@far.test", "two"))
         hand_in(s, "app@example.test", "x@far.test", text("app@other.test", "x@far.test", "three"))
@@ -164,10 +170,8 @@ def test_a_notice_of_ours_is_signed(server):
 
 
 def test_forwarded_mail_has_a_sender_of_ours_and_reports_find_back(server):
-    import smtplib
-
     kurir, sink, _ = server
-    with smtplib.SMTP("127.0.0.1", kurir.smtp, local_hostname="mx.far.test") as s:
+    with outside(kurir, "mx.far.test") as s:
         hand_in(
             s,
             "carl@origin.test",
@@ -177,7 +181,7 @@ def test_forwarded_mail_has_a_sender_of_ours_and_reports_find_back(server):
         arrived(kurir, sink)
         mail = sink.messages[0].mail
         sender = re.search(r"<(SRS0=[^>]+=origin\.test=carl@example\.test)>", mail)[1]
-        assert sink.messages[0].rcpts == ["RCPT TO:<member@far.test>"]
+        assert sink.messages[0].rcpts[0].startswith("RCPT TO:<member@far.test>")
         s.rset()
         # the receiving side reports that it could not deliver
         hand_in(s, "", sender.lower(), text("MAILER-DAEMON@far.test", sender, "Undelivered"))
