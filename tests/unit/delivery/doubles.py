@@ -147,6 +147,7 @@ class Harness:
         clock=None,
         stores=None,
         writer=None,
+        sealing=None,
     ):
         self.brain = Brain()
         self.clock = clock or RealClock()
@@ -161,6 +162,7 @@ class Harness:
             random=random or Random(7),
             writer=writer,
             stores=stores,
+            sealing=sealing,
         )
 
     async def deliver(self, leases):
