@@ -77,9 +77,9 @@ class BrainPart:
         world.trace("brain", "loaded", loaded, self.brain.epoch)
         self._wake(0.0)
 
-    def _hear(self, settlements: Sequence[Settlement]) -> None:
+    def _hear(self, settlements: Sequence[Settlement], durable: Callable[[], None] | None = None) -> None:
         self.heard |= {(s.number, index) for s in settlements for index, _ in s.results}
-        self._settle(settlements)
+        self._settle(settlements, durable)
 
     def listen(self) -> None:
         self.world.sockets.listen(BRAIN_SOCKET, self.process, self._channel)

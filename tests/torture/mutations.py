@@ -57,9 +57,9 @@ MUTATIONS = (
         "queue/commit.py",
         (
             (
-                "        others = [change for change, _ in changes]\n",
+                "        others = [change for change, _ in changes if change is not None]\n",
                 (
-                    "        others = [change for change, _ in changes]\n"
+                    "        others = [change for change, _ in changes if change is not None]\n"
                     "        for i, a in enumerate(accepts):\n            a.committed(number + i)\n"
                 ),
             ),

@@ -9,6 +9,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from kurir.model import Observation, Reply
 from kurir.model.told import pack, told
 from kurir.queue.asks import Accepted, Incoming, Plan, Refused, Settlement
@@ -22,6 +24,9 @@ from .wire import ANSWERS, TO_HAND, Busy, Client, Hello, LoginTry, Operation, Re
 RECONNECT_SECONDS = 0.05
 # Said while the brain is being restarted: the client keeps its message and tries again.
 NOT_NOW = Reply.of(451, "4.3.2", "The queue is being restarted; please try again in a moment")
+NO_GREETING = msgspec.structs.replace(
+    NOT_NOW, code=421
+)  # in place of a greeting only 421 and 554 are usual: RFC 5321 section 3.1 and 3.8
 AWAY_SECONDS = 10.0
 
 
@@ -110,7 +115,7 @@ class BrainLink:
         try:
             refusal = await self._call("admit", Client(client, listener))
         except (ChannelClosed, TimeoutError):
-            return Admission(NOT_NOW)
+            return Admission(NO_GREETING)
         assert refusal is None or isinstance(refusal, Reply)
         return Admission(refusal)
 

@@ -36,6 +36,6 @@ def test_what_never_worked_is_not_announced() -> None:
 
 def test_a_user_who_cannot_read_python_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     privileges._still_runs("kurir")
-    monkeypatch.setattr(os, "__file__", "/root/nowhere/os.py")
+    monkeypatch.setattr(os, "__file__", "/nowhere/os.py")
     with pytest.raises(privileges.PrivilegeError, match="cannot read Python itself"):
         privileges._still_runs("kurir")
