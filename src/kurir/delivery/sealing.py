@@ -7,6 +7,7 @@ learns what we found when it came.  Made once for each message and form, whateve
 """
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from .payload import HEADER_LIMIT, Payload
 from .ports import Bodies
 
 _REMEMBERED = 512  # fields of so many messages: about 2 KB each
+# Looser than the parser, which has the last word: what it takes for a domain of an author stands in here.
+_FROM = re.compile(rb"^from[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE | re.MULTILINE)
+_DOMAIN = re.compile(rb"([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+)")
 _Key = tuple[int, bytes, str, str]
 
 
@@ -159,6 +163,8 @@ class Sealing:
         return self._keep(key, b"" if begun is None else begun.fields(self._clock.now()))
 
     def _begin(self, trace_block: bytes, head: bytes, sealed_by: str) -> "_Begun | None":
+        if not sealed_by and not self._may_be_ours(trace_block + head):
+            return None
         headers = scan(trace_block + head, HeaderLimits(octets=len(trace_block) + len(head)))
         if sealed_by:
             keys = self._ring.keys(sealed_by)
@@ -168,6 +174,16 @@ class Sealing:
             return sealer.begin(headers, found) if sealer else None
         signer = self._signer_of_author(headers)
         return signer.begin(headers) if signer is not None else None
+
+    def _may_be_ours(self, header: bytes) -> bool:
+        """Whether From could name a domain of ours: a quick look, so that mail of others costs next to nothing."""
+        own = self._settings.own
+        for field in _FROM.findall(header):
+            if not field.isascii():
+                return True
+            if any(nearest(d.decode().lower().rstrip("."), own) for d in _DOMAIN.findall(field)):
+                return True
+        return False
 
     def _signer_of_author(self, headers: Headers) -> Signer | None:
         """Return the signer of the first domain in From that is ours, or the next one above it that is."""

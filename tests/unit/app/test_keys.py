@@ -168,7 +168,7 @@ async def test_looked_at_as_often_as_is_due(world):
 
 
 def test_retiring_by_hand(world):
-    desk, folder, clock, _dns, _watch = world
+    desk, folder, _clock, _dns, _watch = world
     desk.prepare()
     seen = {D: dict.fromkeys(states(folder), Sighting.SEEN)}
     desk.seen(seen)
@@ -196,7 +196,7 @@ def test_a_damaged_key_is_left_out_and_told(world, tmp_path):
     assert keys.sealer is None and keys.signer is not None
     assert list(ring.problems) == [f"k202611r._domainkey.{D}"]
     (tmp_path / "keys" / "states.json").write_text("{")
-    with pytest.raises(ValueError, match="states.json"):
+    with pytest.raises(ValueError, match=r"states\.json"):
         ring.look()
     assert ring.keys(D) is keys
 
