@@ -178,6 +178,8 @@ class Sealing:
     def _may_be_ours(self, header: bytes) -> bool:
         """Whether From could name a domain of ours: a quick look, so that mail of others costs next to nothing."""
         own = self._settings.own
+        if not all("." in domain for domain in own):
+            return True
         for field in _FROM.findall(header):
             if not field.isascii():
                 return True
