@@ -6,7 +6,9 @@ import smtplib
 
 import pytest
 
+from kurir.senderauth.dkim import txt_strings
 from tests.harness import Kurir, Sink, hand_in, login, text
+from tests.harness.dns import Names
 from tests.unit.senderauth.oracle import dkimpy
 
 SEVEN_BIT = ("PIPELINING", "SIZE 200000000", "ENHANCEDSTATUSCODES")
@@ -214,3 +216,49 @@ def test_keys_change_without_a_broken_message(server):
         return all(states[s] == "active" for s in used)
 
     kurir.wait("new signatures", signed_with_new_ones)
+
+
+def test_a_key_signs_when_the_dns_shows_it(tmp_path):
+    """A server for the world: unsigned until the records are there, then signed, and the check is green."""
+    with Names({}) as names, Sink() as sink:
+        resolvers = {"KURIR_NET__RESOLVERS": f'["{names.address}"]'}
+        with Kurir(
+            tmp_path / "k",
+            playground=False,
+            smarthost=f"smtp://127.0.0.1:{sink.port}?tls=none",
+            env=resolvers,
+        ) as kurir:
+            password = kurir.user("ann")
+            assert {k["state"] for k in kurir.json("dkim", "list")["keys"]} == {"pending"}
+            with login(kurir, "ann", password) as s:
+                hand_in(s, "ann@example.test", "x@far.test", text("ann@example.test", "x@far.test", "early"))
+            assert b"DKIM-Signature" not in arrived(kurir, sink)[0]
+            assert kurir.json("dns", "check", kurir.domain, check=1)["ok"] is False
+
+            needed = kurir.json("dns", kurir.domain, "--address", "127.0.0.1")["records"]
+            zone: dict[str, dict[str, list[str]]] = {}
+            for r in needed:
+                value = (
+                    r["value"] if r["type"] != "TXT" else " ".join(f'"{p}"' for p in txt_strings(r["value"]))
+                )
+                zone.setdefault(r["name"], {}).setdefault(r["type"], []).append(value)
+            names.zone = zone
+            found = kurir.json("dns", "check", kurir.domain)
+            assert found["ok"] and {r["severity"] for r in found["records"]} == {"green"}
+
+            kurir.stop()
+            kurir.start()  # a watch looks at once, and then each minute
+            kurir.wait(
+                "keys in use",
+                lambda: {k["state"] for k in kurir.json("dkim", "list")["keys"]} == {"active"},
+            )
+
+            def signed():
+                del sink.messages[:]
+                with login(kurir, "ann", password) as s:
+                    hand_in(
+                        s, "ann@example.test", "x@far.test", text("ann@example.test", "x@far.test", "late")
+                    )
+                return verified(kurir, arrived(kurir, sink)[0]) == BOTH
+
+            kurir.wait("signatures", signed)

@@ -85,7 +85,8 @@ def _server(config: Config) -> list[Finding]:
     found += certificate(shown.certificate, shown.key, config.server.hostname, own=own, now=now)
     found += asyncio.run(_resolver(config))
     found += disk(state, config.limits.disk_free)
-    found += permissions(state, [shown.key, state / "accounts.db"])
+    secret = sorted((state / "keys").glob("[!.]*"))
+    found += permissions(state, [shown.key, state / "accounts.db", *secret])
     found += clock(reading.newest(config), now)
     return found
 
