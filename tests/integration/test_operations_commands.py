@@ -21,6 +21,8 @@ GROUPS = {
     "trace": ("show", "erase"),
     "queue": ("list", "show", "hold", "release", "retry", "drop"),
     "tls": ("show", "accept"),
+    "dns": ("show", "check"),
+    "dkim": ("list", "new", "rotate", "retire"),
     "sandbox": ("list", "show", "clear", "roles"),
 }
 ALL = [(c,) for c in COMMANDS] + [(group, verb) for group, verbs in GROUPS.items() for verb in verbs]
@@ -90,6 +92,12 @@ def documents(kurir: Kurir) -> dict[str, Any]:
     run("limits")
     run("tls show", "far.test")
     run("tls accept", "far.test")
+    run("dns show", "example.test")
+    run("dns check", "example.test", code=1)
+    run("dkim new", "example.test", "--kind", "ed25519")
+    run("dkim rotate", "example.test", "--kind", "ed25519")
+    ed25519 = [k["selector"] for k in run("dkim list")["keys"] if k["algorithm"] == "ed25519"]
+    run("dkim retire", "example.test", ed25519[-1])
     run("audit")
     got, said, _ = kurir.inside("doctor", "--json")
     assert got in (0, 1)  # the machine that runs the tests may have a red finding

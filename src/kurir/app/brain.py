@@ -18,7 +18,7 @@ from kurir.identity import ConnectionBrake, LoginBrake
 from kurir.model import Observation
 from kurir.model.told import told
 from kurir.queue import Brain, Store, StoreError
-from kurir.storage import SqliteAccounts, SqliteFacts, SqliteObservations, StateLock, StateLocked
+from kurir.storage import KeyFolder, SqliteAccounts, SqliteFacts, SqliteObservations, StateLock, StateLocked
 from kurir.web import Figures
 
 from . import settings
@@ -27,6 +27,7 @@ from .clock import SystemClock
 from .doors import LocalDoor
 from .eventlog import LoggedStore
 from .housekeeping import Housekeeping
+from .keys import KeyDesk
 from .logs import Log
 from .operations import Operations
 from .part import StallMeter, StartError, Stop
@@ -95,9 +96,17 @@ class BrainPart:
         self._housekeeping = Housekeeping(
             self._config, layout, self.facts, self._observations, self._clock, self._log
         )
+        self._keys = KeyDesk(KeyFolder(layout), settings.keys(self._config), self._clock)
         self.operations = Operations(
-            self._config, self.brain, self.accounts, layout, self._clock, self._housekeeping.erase
+            self._config,
+            self.brain,
+            self.accounts,
+            layout,
+            self._clock,
+            self._housekeeping.erase,
+            self._keys,
         )
+        self._preparing = asyncio.create_task(self._prepare_keys())
         self._housekeeping.start()
         self._stalls.start()
         self._observing = asyncio.create_task(self._write_observations())
@@ -138,6 +147,7 @@ class BrainPart:
         for channel in list(self._channels):
             channel.close()
         self._observing.cancel()
+        await self._preparing
         await self._flush_observations()
         await asyncio.to_thread(self._housekeeping.stop)
         await asyncio.to_thread(self.brain.close)
@@ -146,6 +156,15 @@ class BrainPart:
         self.accounts.close()
         self.facts.close()
         self._lock.release()
+
+    async def _prepare_keys(self) -> None:
+        """Make the keys of domains that are new in the configuration: beside the mail, since it takes a while."""
+        try:
+            for t in await asyncio.to_thread(self._keys.prepare):
+                step, selector = t.decision.step.value, t.decision.selector
+                self._log.info("dkim_key", domain=t.domain, selector=selector, step=step)
+        except (OSError, ValueError) as e:
+            self._log.error("keys_not_prepared", why=str(e), next="mail leaves unsigned; mend it and restart")
 
     def _failed(self, failure: BaseException) -> None:
         """The store has failed: nothing more is acknowledged; a new process recovers what is safe."""

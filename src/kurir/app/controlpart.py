@@ -13,12 +13,13 @@ from kurir.config import Config
 from kurir.model.told import unpack
 from kurir.net import CachingResolver, ClientTlsFactory, HttpsClient, TlsLevel
 from kurir.sandbox import SandboxServer
-from kurir.storage import SqliteTls
+from kurir.storage import KeyFolder, SqliteTls
 from kurir.web import Figures, Health, make_application
 
-from . import control, settings
+from . import control, keywatch, settings
 from .clock import SystemClock
 from .control import ControlError
+from .keywatch import KeyWatch
 from .logs import Log
 from .submit import SubmitError, submit
 from .tlsreports import TlsReports
@@ -44,6 +45,7 @@ class ControlPart:
         self._web: uvicorn.Server | None = None
         self._sandbox: SandboxServer | None = None
         self._reports: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open the sandbox, the admin port, and last the control socket."""
@@ -63,10 +65,14 @@ class ControlPart:
             self._serving = asyncio.create_task(self._web.serve(sockets=list(self._admin)))
         if self._config.tls_out.reports and not self._config.server.playground:
             self._reports = asyncio.create_task(self._tls_reports().run())
+        if not self._config.server.playground:
+            self._watching = asyncio.create_task(self._watch_keys())
         self._server = await control.serve(state / settings.CONTROL_SOCKET, self._ask)
 
     async def stop(self) -> None:
         """Close everything."""
+        if self._watching:
+            self._watching.cancel()
         self._server.close()
         if self._reports:
             self._reports.cancel()
@@ -79,6 +85,22 @@ class ControlPart:
                     await self._serving
         if self._sandbox:
             await self._sandbox.stop()
+
+    async def _watch_keys(self) -> None:
+        """Look for our keys in the DNS: new ones are used when they are there."""
+        clock = SystemClock()
+
+        def fresh() -> CachingResolver:
+            return CachingResolver(settings.resolver(self._config), clock=clock.monotonic)
+
+        watch = KeyWatch(KeyFolder(settings.layout(self._config)), fresh, clock, self._operate)
+        while True:
+            try:
+                for domain, selector, step in await watch.look():
+                    self._log.info("dkim_key", domain=domain, selector=selector, step=step)
+            except (OSError, ValueError) as e:
+                self._log.warning("keys_not_looked_at", why=str(e))
+            await asyncio.sleep(keywatch.STEP)
 
     async def _ask(self, op: str, args: dict[str, Any]) -> Any:
         result = await self._operate(op, args)

@@ -1,5 +1,6 @@
 """Delivery's role: one hand of the brain, with resolver, TLS, Maildirs and the writer of reports."""
 
+import asyncio
 import os
 import random
 import secrets
@@ -7,21 +8,24 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kurir.config import Config
-from kurir.delivery import BrainSide, DeliveryHand, Maildir, MaildirStore, NetDialer, RouteKind
+from kurir.delivery import BrainSide, DeliveryHand, Maildir, MaildirStore, NetDialer, RouteKind, Sealing
 from kurir.model import Cause
 from kurir.model.told import told
 from kurir.net import CachingResolver, CertificateError, ClientTlsFactory
 from kurir.queue import Incoming, NoticeWork
 from kurir.reports import ReportSettings, render, wants_full
-from kurir.storage import StoredBodies
+from kurir.storage import KeyFolder, StoredBodies
 from kurir.trace import Catalogue, Lang, Sentence
 from kurir.web import Figures
 
 from . import settings
 from .clock import SystemClock
+from .keys import FolderRing, rewriting
 from .logs import Log
 from .part import StallMeter, StartError
 from .tlsdesk import DeskPart
+
+KEYS_EVERY = 2.0
 
 
 class DeliveryPart:
@@ -66,8 +70,10 @@ class DeliveryPart:
             writer=_Writer(config),
             stores={RouteKind.MAILDIR: MaildirStore(maildir, self._bodies, clock, self._threads)},
             desk=self._tls.desk,
+            sealing=self._sealing(),
         )
         self._tls.start()
+        self._looking = asyncio.create_task(self._look_at_keys())
         self._stalls.start()
 
     async def stop(self) -> None:
@@ -75,8 +81,31 @@ class DeliveryPart:
         self._stalls.stop()
         await self.hand.drain(self._config.server.drain)
         await self._tls.stop()
+        self._looking.cancel()
         self._threads.shutdown()
         self._bodies.close()
+
+    def _sealing(self) -> Sealing:
+        signing, folder = self._config.signing, KeyFolder(settings.layout(self._config))
+        self._ring = FolderRing(folder, dkim=signing.dkim, arc=signing.arc)
+        self._look_once()
+        srs = rewriting(folder, wanted=signing.srs)
+        return Sealing(settings.sealing(self._config), self._ring, self._clock, srs)
+
+    def _look_once(self) -> None:
+        try:
+            self._ring.look()
+        except (OSError, ValueError) as e:
+            self._log.error("keys_not_read", why=str(e), next="those that were read before stay in use")
+        while self._ring.problems:
+            name, why = self._ring.problems.popitem()
+            self._log.error("key_not_usable", key=name, why=why, next="mail leaves without this signature")
+
+    async def _look_at_keys(self) -> None:
+        """Take new keys into use, and let retiring ones go."""
+        while True:
+            await asyncio.sleep(KEYS_EVERY)
+            self._look_once()
 
     def figures(self) -> Figures:
         """Return what delivery counted."""

@@ -9,12 +9,13 @@ from typing import Any
 from kurir.config import Config
 from kurir.model.told import told, unpack
 from kurir.queue import Brain
-from kurir.storage import SqliteAccounts, SqliteFacts, StateLock, StateLocked
+from kurir.storage import KeyFolder, SqliteAccounts, SqliteFacts, StateLock, StateLocked
 
 from . import control, settings
 from .clock import SystemClock
 from .control import ControlError, NotRunning
 from .housekeeping import Forgetting
+from .keys import KeyDesk
 from .operations import Operations
 
 
@@ -48,7 +49,8 @@ async def _offline(config: Config, op: str, args: dict[str, object]) -> Any:
             )  # fmt: skip
             brain.load()
             forget = Forgetting(config, facts, clock)
-            operations = Operations(config, brain, accounts, layout, clock, forget.erase)
+            keys = KeyDesk(KeyFolder(layout), settings.keys(config), clock)
+            operations = Operations(config, brain, accounts, layout, clock, forget.erase, keys)
             result = await operations.run(op, args)
         finally:
             accounts.close()

@@ -18,9 +18,12 @@ from kurir.identity import Account, AccountError, AccountStore, Passwords, Passw
 from kurir.model import AddressError, Clock, decode_id, encode_id, normalise_domain, parse_address
 from kurir.model.told import of_error, pack, told
 from kurir.queue import Brain, Operated
+from kurir.senderauth.dkim import Selector, Sighting
 from kurir.storage import EraseReport, Layout, SqliteTls, TraceReader
 
+from . import settings
 from .allowances import Allowances
+from .keys import KeyDesk, KeyDeskError, shown
 from .wire import Result
 
 
@@ -39,8 +42,10 @@ class Operations:
         layout: Layout,
         clock: Clock,
         forget: Callable[[str, str], EraseReport],
+        keys: KeyDesk,
     ) -> None:
         self._forget = forget
+        self._keys = keys
         self._config = config
         self._brain = brain
         self._accounts = accounts
@@ -65,6 +70,9 @@ class Operations:
             "user.remove": self._user_remove,
             "trace.erase": self._erase,
             "tls.accept": self._tls_accept,
+            "dkim.new": self._dkim_new,
+            "dkim.retire": self._dkim_retire,
+            "dkim.seen": self._dkim_seen,
         }
 
     async def run(self, op: str, args: dict[str, Any]) -> Result:
@@ -76,7 +84,7 @@ class Operations:
             )
         try:
             return Result(value=await verb(**args))
-        except (Wrong, AccountError, AddressError) as e:
+        except (Wrong, AccountError, AddressError, KeyDeskError) as e:
             return Result(error=pack(of_error(e)))
         except TypeError as e:
             return Result(error=pack(f"{op}: {e}"))
@@ -244,6 +252,23 @@ class Operations:
 
         await asyncio.to_thread(write)
         return {"name": domain, "until": until, "by": by}
+
+    # -- keys -------------------------------------------------------------------------
+
+    async def _dkim_new(self, *, domain: str, kinds: list[str], by: str = "") -> dict[str, Any]:
+        made = await asyncio.to_thread(self._keys.new, domain, kinds)
+        return {"keys": [self._shown_key(domain, s) for s in made]}
+
+    async def _dkim_retire(self, *, domain: str, selector: str, by: str = "") -> dict[str, Any]:
+        return self._shown_key(domain, await asyncio.to_thread(self._keys.retire, domain, selector))
+
+    async def _dkim_seen(self, *, sightings: dict[str, dict[str, str]], by: str = "") -> dict[str, Any]:
+        seen = {d: {name: Sighting(s) for name, s in some.items()} for d, some in sightings.items()}
+        happened = await asyncio.to_thread(self._keys.seen, seen)
+        return {"steps": [[t.domain, t.decision.selector, t.decision.step.value] for t in happened]}
+
+    def _shown_key(self, domain: str, selector: Selector) -> dict[str, Any]:
+        return shown(normalise_domain(domain), selector, settings.keys(self._config).selectors)
 
     # -- trace ------------------------------------------------------------------------
 

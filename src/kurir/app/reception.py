@@ -19,11 +19,12 @@ from kurir.net import CachingResolver, CertificateError, ClientTlsFactory, Serve
 from kurir.reception import BrainDoor, Desk, ListenerSettings, Reception
 from kurir.senderauth import PublicSuffixes
 from kurir.senderauth.screening import Screener
-from kurir.storage import FileBodies, SqliteAccounts
+from kurir.storage import FileBodies, KeyFolder, SqliteAccounts
 from kurir.web import Figures
 
 from . import settings
 from .clock import SystemClock
+from .keys import rewriting
 from .logs import Log
 from .part import StallMeter, StartError
 
@@ -80,6 +81,7 @@ class ReceptionPart:
             roads=settings.road_sizes(config),
             rehashed=self._accounts.put,
             screener=_screener(config, self._resolver),
+            srs=rewriting(KeyFolder(layout), wanted=config.signing.srs),
         )
         self.reception = Reception(desk)
         self.reception.serve(self._doors)

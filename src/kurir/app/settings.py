@@ -14,6 +14,7 @@ from kurir.delivery import (
     RoadSizes,
     Route,
     RouteKind,
+    SealingSettings,
     Timeouts,
     TlsLevel,
     parse_next_hop,
@@ -39,8 +40,11 @@ from kurir.net import (
 from kurir.queue import QueueSettings
 from kurir.reception import Deadlines, ListenerSettings, ReceptionSettings, Role
 from kurir.sandbox import early_doors
+from kurir.senderauth.dkim import SelectorSettings
 from kurir.senderauth.screening import ScreeningSettings, SenderRule, TreatmentSettings
 from kurir.storage import DaySettings, Layout, ObservationSettings
+
+from .keys import KeySettings
 
 SANDBOX_SOCKET = "run/sandbox.sock"
 SUBMIT_SOCKET = "run/submit.sock"
@@ -199,8 +203,12 @@ def _postmaster_of_directory(config: Config, local: set[str]) -> Address | None:
 def screening(config: Config) -> ScreeningSettings:
     """Return the bounds of checking a stranger's mail, and our name in what they find."""
     hostname = config.server.hostname
-    authserv_id = config.senderauth.authserv_id or hostname
-    return ScreeningSettings.limits_of(authserv_id, config.senderauth.deadline, hostname)
+    return ScreeningSettings.limits_of(_authserv_id(config), config.senderauth.deadline, hostname)
+
+
+def _authserv_id(config: Config) -> str:
+    """Return our name in Authentication-Results, in what we write and in what our seals vouch for."""
+    return config.senderauth.authserv_id or config.server.hostname
 
 
 def treatment(config: Config) -> TreatmentSettings:
@@ -251,6 +259,25 @@ def reception(config: Config) -> ReceptionSettings:
             write=t.reply,
         ),
     )
+
+
+def keys(config: Config) -> KeySettings:
+    """Return whose keys are kept, and when they change."""
+    usual, day = SelectorSettings(), 86_400.0
+    return KeySettings(
+        domains=tuple(config.domains),
+        selectors=SelectorSettings(
+            # Mail of ours may wait so long, and be looked at by its reader some days later.
+            retire_after=max(usual.retire_after, config.queue.lifetime + 3 * day),
+            rotate_after=config.signing.rotate or None,
+        ),
+        at_once=config.server.playground,
+    )
+
+
+def sealing(config: Config) -> SealingSettings:
+    """Return in whose name mail leaves."""
+    return SealingSettings(own=frozenset(config.domains), server=_authserv_id(config))
 
 
 def doors(config: Config) -> list[Door]:

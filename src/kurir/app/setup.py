@@ -12,8 +12,11 @@ from kurir.delivery import SmarthostUrlError, parse_next_hop
 from kurir.model.told import of_error, told
 from kurir.net import CertificateError, ServerTls, parse_bind
 from kurir.net.devca import ensure_ca, ensure_leaf
+from kurir.storage import KeyFolder
 
 from . import privileges, settings
+from .clock import SystemClock
+from .keys import KeyDesk
 from .secrets import with_secrets
 
 
@@ -43,6 +46,7 @@ def make(folder: Path, choices: Choices) -> Path:
         _write(file, render(choices), 0o640)
         config = load(file, {})
         certificates(config)
+        KeyDesk(KeyFolder(settings.layout(config)), settings.keys(config), SystemClock()).prepare()
         for name in ("mail", "run"):
             (folder / name).mkdir(mode=0o750)
         if choices.user and os.geteuid() == 0:

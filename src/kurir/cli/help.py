@@ -64,6 +64,24 @@ class Group(Worded, click.Group):
             formatter.write_dl([(n, say(f"short.{prefix}{n}")) for n in self.list_commands(ctx)])
 
 
+class ShowGroup(Group):
+    """A group whose first verb needs not be said: ``kurir trace ID`` is ``kurir trace show ID``."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Take an unknown first word as what to show."""
+        if args and args[0] not in self.commands:
+            args = ["show", *args]
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Let options stand before what is looked for."""
+        if args and args[0].startswith("-") and args[0] not in ("-h", "--help"):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
 class Option(click.Option):
     """An option whose help is a key of the words."""
 

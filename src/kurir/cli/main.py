@@ -26,6 +26,8 @@ COMMANDS = {
     "sandbox": "sandbox",
     "audit": "audit",
     "doctor": "doctor",
+    "dns": "dns",
+    "dkim": "dkim",
     "status": "status",
     "limits": "limits",
 }

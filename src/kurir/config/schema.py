@@ -347,6 +347,20 @@ class SenderAuthSection(Section):
     )
 
 
+class SigningSection(Section):
+    """What leaves in the name of our domains."""
+
+    dkim: bool = Field(True, description="Sign mail of our own people with the keys of their domain.")
+    arc: bool = Field(True, description="Seal mail from outside that an alias sends on.")
+    srs: bool = Field(
+        True,
+        description="Give mail from outside that an alias sends on a sender of ours, so that SPF passes.",
+    )
+    rotate: Seconds = Field(
+        180 * 86400, description="Make new DKIM keys when those in use are so old; 0 never.", ge=0
+    )
+
+
 class TraceSection(Section):
     """How long what happened is remembered."""
 
@@ -385,6 +399,7 @@ class Config(Section):
     submission: SubmissionSection = SubmissionSection()
     senderauth: SenderAuthSection = SenderAuthSection()
     atlas: AtlasSection = AtlasSection()
+    signing: SigningSection = SigningSection()
     trace: TraceSection = TraceSection()
     log: LogSection = LogSection()
     domains: dict[DomainName, DomainSection] = Field(

@@ -1,8 +1,9 @@
 """Outbound: from a lease of the queue to an outcome for every recipient.
 
 The brain asks `DeliveryHand` for plans (`route` -> `mx` -> `site` -> `plan`) and gives it leases.  A lease goes to
-the `pool` of its site, there to a `lane` (one connection, one coroutine); `opening` makes the session (`visit` to one host, as `tlspolicy` demands), `fit` asks whether
-message and peer match, `attempt` sends, `classify` says what a refusal means.  Mail for this machine goes to
+the `pool` of its site, there to a `lane` (one connection, one coroutine); `opening` makes the session (`visit` to one
+host, as `tlspolicy` demands), `fit` asks whether message and peer match, `sealing` signs, `attempt` sends, `classify` says
+what a refusal means.  Mail for this machine goes to
 `storing` and `maildir`.  Nothing here writes queue facts or decides when to try again.
 """
 
@@ -20,6 +21,7 @@ from .ports import (
     NoticeWriter,
     Untrusted,
 )
+from .sealing import DomainKeys, KeyRing, Sealing, SealingSettings
 from .settings import (
     DeliverySettings,
     Family,
@@ -41,9 +43,11 @@ __all__ = [
     "DeliverySettings",
     "Dialer",
     "DomainExam",
+    "DomainKeys",
     "Examiner",
     "Family",
     "HostExam",
+    "KeyRing",
     "LocalStore",
     "Maildir",
     "MaildirStore",
@@ -54,6 +58,8 @@ __all__ = [
     "RoadSizes",
     "Route",
     "RouteKind",
+    "Sealing",
+    "SealingSettings",
     "SmarthostUrlError",
     "Timeouts",
     "TlsLevel",

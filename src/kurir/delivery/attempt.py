@@ -16,9 +16,10 @@ from kurir.queue.asks import Lease, Work
 from kurir.smtp.client import BodyWanted, PeerBroke, TransactionDone
 
 from .classify import classify
-from .fit import fit
+from .fit import fit, too_large
 from .payload import Payload, prepare
 from .ports import Bodies, BodyDamaged
+from .sealing import Sealing
 from .session import Session, Trouble, broken, net_trouble
 from .settings import DeliverySettings
 
@@ -38,8 +39,11 @@ class Attempt:
     __slots__ = (
         "_bodies",
         "_clock",
+        "_front",
         "_group",
         "_lease",
+        "_reverse_path",
+        "_sealing",
         "_session",
         "_settings",
         "_success",
@@ -60,6 +64,7 @@ class Attempt:
         clock: Clock,
         *,
         success: OutcomeKind = OutcomeKind.HANDED_OVER,
+        sealing: Sealing | None = None,
     ) -> None:
         self._session = session
         self._lease = lease
@@ -67,6 +72,9 @@ class Attempt:
         self._settings = settings
         self._clock = clock
         self._success = success
+        self._sealing = sealing
+        self._front = lease.trace_block  # what goes before the body
+        self._reverse_path = lease.reverse_path
         self._t0 = clock.monotonic()
         self._group: tuple[Work, ...] = ()
         self.results: Results = []
@@ -86,6 +94,11 @@ class Attempt:
             return
         try:
             payload = await prepare(lease, self._bodies, session.offer, plan, session.host)
+            if self._sealing is not None and not isinstance(payload, Trouble):
+                self._front = await self._sealing.front(lease, payload, self._bodies) + lease.trace_block
+                payload = (
+                    too_large(len(self._front) + (payload.size or 0), session.offer, session.host) or payload
+                )
         except BodyDamaged as error:
             self._note_all(waiting, self._damaged(error))
             return
@@ -94,12 +107,25 @@ class Attempt:
             return
         most = min(session.offer.recipients or self._settings.max_recipients, self._settings.max_recipients)
         while waiting and self.reusable:
-            group, waiting = waiting[:most], waiting[most:]
+            group, waiting = self._alike(waiting, most)
             again = await self._transaction(group, payload)
             waiting = again + waiting
             if lease.road.quotas:
                 break  # one debit is one message: the others go back to the queue, and are counted anew
         # What is left when the connection broke was not tried: it goes back to the queue without a result.
+
+    def _alike(self, waiting: tuple[Work, ...], most: int) -> tuple[tuple[Work, ...], tuple[Work, ...]]:
+        """Return what goes into one transaction, at most `most` with the same reverse-path, and the rest."""
+        sealing, lease = self._sealing, self._lease
+        if sealing is None or not sealing.may_rewrite(lease):
+            return waiting[:most], waiting[most:]
+        self._reverse_path = sealing.reverse_path(lease, waiting[0])
+        group: list[Work] = []
+        rest: list[Work] = []
+        for work in waiting:
+            alike = len(group) < most and sealing.reverse_path(lease, work) == self._reverse_path
+            (group if alike else rest).append(work)
+        return tuple(group), tuple(rest)
 
     # -- one transaction ----------------------------------------------------------------------
 
@@ -112,15 +138,15 @@ class Attempt:
         self._group = group
         first_use = session.used == 0
         session.used += 1
-        size = None if payload.size is None else len(lease.trace_block) + payload.size
+        size = None if payload.size is None else len(self._front) + payload.size
         try:
             client.transaction(
-                Envelope(lease.reverse_path, tuple([w.recipient for w in group]), lease.params), size
+                Envelope(self._reverse_path, tuple([w.recipient for w in group]), lease.params), size
             )
             event = await session.event(times.mail + times.rcpt * len(group))
             if event.__class__ is BodyWanted:
                 self.stage = Stage.BODY
-                client.body(lease.trace_block)
+                client.body(self._front)
                 if payload.whole is None:
                     await self._stream(payload)
                 else:

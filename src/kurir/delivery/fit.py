@@ -28,15 +28,9 @@ class Fit:
 def fit(lease: Lease, offer: Offer, tls: TlsFacts | None, host: str, *, proven: bool) -> Fit:
     """Return how the lease can go to a peer with that offer; `proven` as `Session.proven` says."""
     params = lease.params
-    total = len(lease.trace_block) + lease.size
-    if offer.size and total > offer.size:
-        return _none(
-            lease,
-            host,
-            Stage.MAIL,
-            Cause.TOO_LARGE,
-            f"the message has {total} octets, the server takes at most {offer.size} (5.3.4)",
-        )
+    large = too_large(len(lease.trace_block) + lease.size, offer, host)
+    if large is not None:
+        return Fit((), tuple((work, large) for work in lease.work))
     if params.require_tls:
         trouble = _require_tls(offer, tls, host, proven=proven)
         if trouble is not None:
@@ -72,6 +66,19 @@ def _needs_utf8(work: Work, host: str) -> Trouble:
         kind=OutcomeKind.FAILED,
         host=host,
         detail=f"the address {work.recipient.address} needs {_UTF8}",
+    )
+
+
+def too_large(octets: int, offer: Offer, host: str) -> Trouble | None:
+    """Return the trouble of a message that is larger than the peer takes (RFC 1870 section 6.1), or None."""
+    if not offer.size or octets <= offer.size:
+        return None
+    return Trouble(
+        stage=Stage.MAIL,
+        cause=Cause.TOO_LARGE,
+        kind=OutcomeKind.FAILED,
+        host=host,
+        detail=f"the message has {octets} octets, the server takes at most {offer.size} (5.3.4)",
     )
 
 

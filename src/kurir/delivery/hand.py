@@ -19,6 +19,7 @@ from .opening import Opener
 from .plan import Destination, Planner
 from .pool import SitePool
 from .ports import Bodies, BrainSide, Dialer, LocalStore, NoticeWriter
+from .sealing import Sealing
 from .settings import DeliverySettings, RouteKind
 from .storing import StoreLane
 from .tlspolicy import TlsDesk
@@ -31,7 +32,8 @@ class DeliveryHand:
     """Implements `kurir.queue.ports.Hand`.
 
     `stores` take the leases of routes of their kind (maildir, sandbox); `writer` makes the report that an
-    obligation asks for.  `desk` knows the TLS policies; without one only the routes' own rules hold.
+    obligation asks for.  `desk` knows the TLS policies; without one only the routes' own rules hold.  `sealing` signs
+    what leaves (None: nothing is signed).
     """
 
     def __init__(
@@ -47,13 +49,14 @@ class DeliveryHand:
         writer: NoticeWriter,
         stores: Mapping[RouteKind, LocalStore] | None = None,
         desk: TlsDesk | None = None,
+        sealing: Sealing | None = None,
     ) -> None:
         self._settings = settings
         self._brain = brain
         self._clock = clock
         self.planner = Planner(settings, resolver, clock, random)
         self.opener = Opener(settings, self.planner, resolver, dialer, clock, desk=desk)
-        self._tools = LaneTools(settings, self.opener, bodies, clock, self._settled)
+        self._tools = LaneTools(settings, self.opener, bodies, clock, self._settled, sealing)
         self._desk = NoticeDesk(bodies, brain, writer, settings.notice_head_limit)
         self._stores = {
             kind: StoreLane(store, settings.maildir_batch, self._settled, self._store_failed)

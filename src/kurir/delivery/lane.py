@@ -18,6 +18,7 @@ from .attempt import Attempt, Results
 from .opening import Opener, Wish
 from .plan import Destination
 from .ports import Bodies, BodyDamaged
+from .sealing import Sealing
 from .session import Session, Trouble
 from .settings import DeliverySettings, RouteKind
 
@@ -39,7 +40,7 @@ _SUCCESS = {
 class LaneTools:
     """What every lane of a hand shares."""
 
-    __slots__ = ("bodies", "clock", "opener", "settings", "settle")
+    __slots__ = ("bodies", "clock", "opener", "sealing", "settings", "settle")
 
     def __init__(
         self,
@@ -48,18 +49,20 @@ class LaneTools:
         bodies: Bodies,
         clock: Clock,
         settle: Settle,
+        sealing: Sealing | None = None,
     ) -> None:
         self.settings = settings
         self.opener = opener
         self.bodies = bodies
         self.clock = clock
         self.settle = settle
+        self.sealing = sealing
 
 
 class Lane:
     """One connection to a site."""
 
-    __slots__ = ("_pool", "_session", "_success", "_tools")
+    __slots__ = ("_pool", "_sealing", "_session", "_success", "_tools")
 
     def __init__(self, pool: "SitePool", tools: LaneTools, destination: Destination) -> None:
         self._pool = pool
@@ -67,6 +70,8 @@ class Lane:
         self._session: Session | None = None
         route = destination.route
         self._success = _SUCCESS.get((route.kind, route.final), OutcomeKind.HANDED_OVER)
+        # A store of ours is the end of the way: nobody checks a signature behind it.
+        self._sealing = None if self._success is OutcomeKind.DELIVERED else tools.sealing
 
     async def run(self, lease: Lease | None) -> None:
         """Work until there is nothing to do for a while, or no connection can be had."""
@@ -128,6 +133,7 @@ class Lane:
                 tools.settings,
                 tools.clock,
                 success=self._success,
+                sealing=self._sealing,
             )
             try:
                 await attempt.run()

@@ -23,12 +23,13 @@ HEADER_LIMIT = 1024 * 1024  # a header block above this is not searched for its 
 class Payload:
     """`whole` is a small body; None for a large one, which `stream` yields, converted where there is a `plan`.
 
-    `size` in octets, None where a conversion on the way makes it unknown.
+    `size` in octets, None where a conversion on the way makes it unknown.  `form` names the form: "" as it came.
     """
 
     whole: bytes | None
     size: int | None
     plan: ConversionPlan | None = None
+    form: str = ""
 
     async def stream(self, lease: Lease, bodies: Bodies) -> AsyncIterator[bytes]:
         """Yield a large body.  Raises `BodyDamaged` at its end."""
@@ -71,10 +72,11 @@ async def prepare(lease: Lease, bodies: Bodies, offer: Offer, wanted: Fit, host:
         )
     if plan.idle:
         return Payload(whole, lease.size)
+    form = "7bit, 8-bit header" if offer.smtputf8 else "7bit"
     if whole is None:
-        return Payload(None, None, plan)
+        return Payload(None, None, plan, form)
     derived = b"".join(convert_chunks((whole,), plan))
-    return Payload(derived, len(derived))
+    return Payload(derived, len(derived), None, form)
 
 
 def _header_end(message: bytes) -> int:

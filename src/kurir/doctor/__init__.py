@@ -1,11 +1,31 @@
 """Is the set-up right?  Each check looks at one thing and returns findings: how bad, in words, and the evidence.
 
 A check never raises: what could not be tested is a grey finding, never a green one.  ``own`` looks at this
-server; what to look at (folders, ports, names) is passed in, so the same checks run from the command
+server, ``records`` and ``dnscheck`` at what its domains need in the DNS; what to look at (folders, ports, names) is passed in, so the same checks run from the command
 line and on a schedule.
 """
 
+from .dnscheck import ZoneDns, check_records
 from .own import Place, certificate, clock, disk, permissions, ports, resolvers
+from .records import DomainFacts, Record, expected, form_fields, sts_policy, zone_line
 from .tlsout import dnssec, kept
 
-__all__ = ["Place", "certificate", "clock", "disk", "dnssec", "kept", "permissions", "ports", "resolvers"]
+__all__ = [
+    "DomainFacts",
+    "Place",
+    "Record",
+    "ZoneDns",
+    "certificate",
+    "check_records",
+    "clock",
+    "disk",
+    "dnssec",
+    "expected",
+    "form_fields",
+    "kept",
+    "permissions",
+    "ports",
+    "resolvers",
+    "sts_policy",
+    "zone_line",
+]

@@ -15,6 +15,9 @@ from .told import told
 # RFC 5321 section 4.5.3.1
 MAX_LOCAL = 64
 MAX_DOMAIN = 255
+# A rewritten sender (SRS) holds another address whole: those that forward mail take more from each other.
+MAX_REWRITTEN = 192
+_REWRITTEN = re.compile(r"srs[01][=+-]", re.IGNORECASE)
 MAX_PATH = 256
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"
@@ -140,9 +143,10 @@ def parse_address(text: str, *, bare_postmaster: bool = False) -> Address:
         if not (_DOT_STRING if local.isascii() else _DOT_STRING_UTF8).fullmatch(local):
             raise AddressError(told("the part before the @ is not valid: {local!r}", local=local))
     _check_unicode(local)
-    if len(local.encode()) > MAX_LOCAL:
+    max_local = MAX_REWRITTEN if _REWRITTEN.match(local) else MAX_LOCAL
+    if len(local.encode()) > max_local:
         raise AddressError(
-            told("the part before the @ is longer than {max_local} octets", max_local=MAX_LOCAL)
+            told("the part before the @ is longer than {max_local} octets", max_local=max_local)
         )
     return Address(local, normalise_domain(domain_text))
 

@@ -86,7 +86,8 @@ class Origin(msgspec.Struct, frozen=True, array_like=True):
 
     `protocol` is a keyword of RFC 3848 (``ESMTPSA``); `listener` the name of the door (``mx``,
     ``submission``, ``submissions``, ``lmtp``, ``local``, ``internal``); `client` the IP address as text,
-    or ``""`` where there is none; `account` the name of the account that was logged in.
+    or ``""`` where there is none; `account` the name of the account that was logged in.  `ours` says that one of our
+    own sent it (an account, a trusted network, this machine, the server itself): it may be signed in our name.
     """
 
     protocol: str
@@ -96,3 +97,4 @@ class Origin(msgspec.Struct, frozen=True, array_like=True):
     helo: str = ""
     account: str | None = None
     tls: TlsFacts | None = None
+    ours: bool = False

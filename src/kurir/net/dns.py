@@ -91,6 +91,14 @@ class CachingResolver:
         """Records: ``(usage, selector, matching type, data)`` (RFC 6698); worthless unless `authentic`."""
         return await self._lookup(name, "TLSA")
 
+    async def srv(self, name: str) -> DnsAnswer:
+        """Records: ``(priority, weight, port, host)`` (RFC 2782)."""
+        return await self._lookup(name, "SRV")
+
+    async def caa(self, name: str) -> DnsAnswer:
+        """Records: ``(flags, tag, value)`` (RFC 8659), of that very name: the climb to the parents is not done."""
+        return await self._lookup(name, "CAA")
+
     def forget(self) -> None:
         """Empty the cache."""
         self._cache.clear()
@@ -301,5 +309,7 @@ _READERS: dict[str, Callable[[Any], object]] = {
     "MX": lambda record: (int(record.preference), _text(record.exchange)),
     "TXT": _strings,
     "PTR": lambda record: _text(record.target),
+    "SRV": lambda record: (record.priority, record.weight, record.port, _text(record.target)),
+    "CAA": lambda record: (record.flags, record.tag.decode(), record.value.decode("utf-8", "replace")),
     "TLSA": lambda record: (record.usage, record.selector, record.mtype, bytes(record.cert)),
 }

@@ -109,7 +109,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """brain -> hand: try these recipients of this message by this road, once.
 
     `epoch` and `id` come back with the settlement.  `body` is there while the brain still has it in memory;
-    otherwise the hand reads it by `number` (row) or `body_file`.
+    otherwise the hand reads it by `number` (row) or `body_file`.  `ours`: see `Origin.ours`.
     """
 
     epoch: int
@@ -126,6 +126,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     body_file: str | None = None
     accepted_at: float = 0.0
     account: str | None = None
+    ours: bool = False
 
 
 class NoticeReason(msgspec.Struct, frozen=True, array_like=True):

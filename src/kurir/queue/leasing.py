@@ -280,6 +280,7 @@ class Leasing:
                 body_file=letter.body_file,
                 accepted_at=letter.accepted_at,
                 account=letter.origin.account,
+                ours=letter.origin.ours,
             )
         )
 

@@ -8,6 +8,7 @@ from kurir.identity import Account, Directory, Passwords, RandomBytes, is_within
 from kurir.model import Clock
 from kurir.net.tls import ServerTls
 from kurir.senderauth.screening import Screener
+from kurir.senderauth.srs import Srs
 from kurir.smtp.server import ServerSettings
 
 from .ports import BodyFiles, BrainDoor, NoRoadTable, RecipientVerifier, RoadTable
@@ -32,7 +33,7 @@ class Desk:
 
     `secret` (32 octets, the same on all workers) makes SCRAM salts of unknown users stable.  `rehashed` is told
     an account whose password hash was renewed with today's cost; it stores it.  `screener` puts mail of strangers to
-    the checks of senders; None checks nothing.
+    the checks of senders; None checks nothing.  `srs` turns rewritten addresses back.
     """
 
     settings: ReceptionSettings
@@ -48,6 +49,7 @@ class Desk:
     roads: RoadTable = field(default_factory=NoRoadTable)
     rehashed: Callable[[Account], None] | None = None
     screener: Screener | None = None
+    srs: Srs | None = None
     counts: Counts = field(default_factory=Counts)
     _offers: dict[tuple[ListenerSettings, bool, bool], ServerSettings] = field(default_factory=dict)
 

@@ -146,6 +146,7 @@ class Dialogue:
                 helo=self._helo.name,
                 account=self._account.name if self._account else None,
                 tls=self._stream.tls,
+                ours=standing(self._client).insider,
             )
         return self._origin
 
@@ -220,13 +221,16 @@ class Dialogue:
             )
             self._answer(refusal)
             return
+        desk = self._desk
         self._transaction = Transaction(
             event,
             self._client,
-            self._desk.directory,
-            self._desk.settings,
-            self._desk.roads,
-            literal_of(self._stream.local.host),
+            desk.directory,
+            desk.settings,
+            roads=desk.roads,
+            here=literal_of(self._stream.local.host),
+            srs=desk.srs,
+            now=desk.clock.now(),
         )
         self._answer(replies.SENDER_OK)
 

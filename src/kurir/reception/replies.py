@@ -25,6 +25,8 @@ RELAY_DENIED = _of(
 SENDER_ROUTING = _of(550, "5.7.1", "Relaying denied: an address that names a further hop is not passed on")
 UNKNOWN_USER = _of(550, "5.1.1", "No such mailbox here")
 ALIAS_BROKEN = _of(451, "4.3.5", "The alias for this address is not set up correctly, please try again later")
+ONLY_BOUNCES = _of(550, "5.7.1", "This address only takes reports about forwarded mail, from <>")
+BOUNCE_EXPIRED = _of(550, "5.1.6", "The mail that this address stands for was forwarded too long ago")
 NOT_YOUR_SENDER = _of(553, "5.7.1", "Your account may not send from this address")
 ONE_FOR_BOUNCES = _of(452, "4.5.3", "A message from <> has one recipient: send it again to the others")
 TOO_MANY_TARGETS = _of(452, "4.5.3", "Too many recipients, send to the others in a new transaction")
@@ -58,6 +60,8 @@ CAUSES: dict[Reply, Cause] = {
     RELAY_DENIED: Cause.RELAY_DENIED,
     SENDER_ROUTING: Cause.RELAY_DENIED,
     UNKNOWN_USER: Cause.UNKNOWN_USER,
+    ONLY_BOUNCES: Cause.RELAY_DENIED,
+    BOUNCE_EXPIRED: Cause.UNKNOWN_USER,
     ALIAS_BROKEN: Cause.CONFIGURATION,
     NOT_YOUR_SENDER: Cause.SENDER_NOT_YOURS,
     ONE_FOR_BOUNCES: Cause.TOO_MANY_RECIPIENTS,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from kurir.identity import ALIAS_LOOP, Directory, DomainKind
 from kurir.limits import RoadSize
 from kurir.model import Address, Envelope, MailParams, Recipient, Reply
+from kurir.senderauth.srs import Srs, SrsError, SrsProblem, looks_rewritten
 from kurir.smtp.events import MailFrom
 
 from . import replies
@@ -38,9 +39,11 @@ class Transaction:
         "_client",
         "_directory",
         "_here",
+        "_now",
         "_roads",
         "_seen",
         "_settings",
+        "_srs",
         "params",
         "recipients",
         "reverse_path",
@@ -53,8 +56,11 @@ class Transaction:
         client: Client,
         directory: Directory,
         settings: ReceptionSettings,
+        *,
         roads: RoadTable | None = None,
         here: str = "",
+        srs: Srs | None = None,
+        now: float = 0.0,
     ) -> None:
         """`here` is the address that the client has reached us at, as a literal."""
         self.reverse_path: Address | None = mail.reverse_path
@@ -67,6 +73,8 @@ class Transaction:
         self._here = here
         self._roads: RoadTable = roads or NoRoadTable()
         self._seen: set[tuple[str, str]] = set()
+        self._srs = srs
+        self._now = now
 
     def rule(self, wanted: Recipient) -> Ruling:
         """Decide one forward-path."""
@@ -81,6 +89,26 @@ class Transaction:
             return Ruling(replies.SENDER_ROUTING)
         if self._is_bounce_from_outside(grant) and len(self.typed) >= self._settings.null_recipients:
             return Ruling(replies.ONE_FOR_BOUNCES)
+        rewritten = kind is DomainKind.LOCAL and self._client.role is not Role.LMTP
+        if rewritten and self._srs is not None and looks_rewritten(address.local):
+            return self._returned(self._srs, wanted, grant)
+        return self._resolved(wanted, address, grant)
+
+    def _returned(self, srs: Srs, wanted: Recipient, grant: Grant) -> Ruling:
+        """Decide about a sender of ours that stands for somebody else's: reports go back to where the mail came from.
+
+        The hash proves that we forwarded mail of that sender lately; so this is no relay for anybody.
+        """
+        if self.reverse_path is not None and not grant.insider:
+            return Ruling(replies.ONLY_BOUNCES)
+        try:
+            original = srs.original(wanted.address.local, self._now)
+        except SrsError as e:
+            expired = e.problem is SrsProblem.EXPIRED
+            return Ruling(replies.BOUNCE_EXPIRED if expired else replies.UNKNOWN_USER)
+        return self._resolved(wanted, original, grant)
+
+    def _resolved(self, wanted: Recipient, address: Address, grant: Grant) -> Ruling:
         found = self._directory.resolve(address)
         if not found.targets:
             return Ruling(replies.ALIAS_BROKEN if found.via == ALIAS_LOOP else replies.UNKNOWN_USER)

@@ -41,7 +41,7 @@ class Report:
         return Incoming(
             envelope=self.envelope,
             received_at=at,
-            origin=Origin(protocol="", listener="internal"),
+            origin=Origin(protocol="", listener="internal", ours=True),
             trace_block=b"",
             size=len(self.octets),
             sha256=hashlib.sha256(self.octets).digest(),

@@ -16,6 +16,7 @@ from .database import NoDatabase
 from .days import DayMover
 from .erase import EraseReport, erase
 from .facts import CheckpointReport, SqliteFacts
+from .keys import KeyFolder
 from .layout import Layout
 from .lock import StateLock, StateLocked
 from .memory import MemoryAccounts, MemoryBodies, MemoryFacts
@@ -37,6 +38,7 @@ __all__ = [
     "EraseReport",
     "FactsSettings",
     "FileBodies",
+    "KeyFolder",
     "Layout",
     "MemoryAccounts",
     "MemoryBodies",

@@ -9,6 +9,7 @@
     DIR/observations.db       what was seen at the door
     DIR/accounts.db           who may log in
     DIR/tls.db                what is known about the encryption of other servers
+    DIR/keys/                 what is signed with: private keys, their states, the secret of rewritten addresses
 """
 
 import re
@@ -58,6 +59,11 @@ class Layout:
     def tls(self) -> Path:
         """The database of what is known about the encryption of other servers."""
         return self.folder / "tls.db"
+
+    @property
+    def keys(self) -> Path:
+        """The folder of keys."""
+        return self.folder / "keys"
 
     def day(self, day: str) -> Path:
         """Return the file of one day, ``"YYYY-MM-DD"``."""

@@ -151,6 +151,7 @@ class Harness:
         stores=None,
         writer=None,
         desk=None,
+        sealing=None,
     ):
         self.brain = Brain()
         self.clock = clock or RealClock()
@@ -166,6 +167,7 @@ class Harness:
             writer=writer,
             stores=stores,
             desk=desk,
+            sealing=sealing,
         )
 
     async def deliver(self, leases):

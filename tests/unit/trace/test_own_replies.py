@@ -115,6 +115,7 @@ MEANT: dict[Cause, tuple[str, ...]] = {
     ),
     Cause.UNKNOWN_USER: (
         "550 5.1.1 No such mailbox here",
+        "550 5.1.6 The mail that this address stands for was forwarded too long ago",
         "501 5.1.3 The path is longer than 256 octets",
     ),
     Cause.REMOTE_FAULT: (
@@ -135,6 +136,7 @@ MEANT: dict[Cause, tuple[str, ...]] = {
     Cause.POLICY_RECEIVER: (
         "550 5.7.0 XCLIENT is not allowed from here",
         "550 5.7.0 XCLIENT is not for you",
+        "550 5.7.1 This address only takes reports about forwarded mail, from <>",
     ),
     Cause.TIMEOUT: (
         "421 4.4.2 Timeout, closing the connection",

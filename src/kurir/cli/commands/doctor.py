@@ -102,7 +102,8 @@ def _server(config: Config) -> list[Finding]:
     found += dnssec(asyncio.run(tlslook.validation(config)))
     found += _lost(config)
     found += disk(state, config.limits.disk_free)
-    found += permissions(state, [shown.key, state / "accounts.db"])
+    secret = sorted((state / "keys").glob("[!.]*"))
+    found += permissions(state, [shown.key, state / "accounts.db", *secret])
     found += clock(reading.newest(config), now)
     return found
 

@@ -10,7 +10,7 @@ import click
 
 from kurir.app import tlslook
 from kurir.app.operate import operate
-from kurir.cli.help import Command, Group, common, option
+from kurir.cli.help import Command, ShowGroup, common, option
 from kurir.cli.output import Failure, configuration, document, when
 from kurir.cli.words import current, say
 from kurir.delivery import DomainExam, HostExam
@@ -23,25 +23,7 @@ _SPAN = re.compile(r"(\d{1,4})([hdw])")
 _SECONDS = {"h": 3600, "d": 86_400, "w": 604_800}
 
 
-class _Default(Group):
-    """``kurir tls DOMAIN`` is ``kurir tls show DOMAIN``."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Take an unknown first word as a domain."""
-        if args and args[0] not in self.commands:
-            args = ["show", *args]
-        return super().resolve_command(ctx, args)
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Let options stand before the domain."""
-        if args and args[0].startswith("-") and args[0] not in ("-h", "--help"):
-            args = ["show", *args]
-        return super().parse_args(ctx, args)
-
-
-@click.group(cls=_Default)
+@click.group(cls=ShowGroup)
 def command() -> None:
     """TLS towards other servers."""
 

@@ -13,7 +13,7 @@ from kurir.app import control, reading, settings
 from kurir.app.control import ControlError
 from kurir.app.operate import operate
 from kurir.cli.commands.limits import words
-from kurir.cli.help import Command, Group, common, option
+from kurir.cli.help import Command, ShowGroup, common, option
 from kurir.cli.output import Failure, configuration, document, on_terminal, table, when
 from kurir.cli.words import current, say
 from kurir.config import Config
@@ -25,25 +25,7 @@ from kurir.trace import as_json as timeline_json
 COUNTED = 1000  # messages and observations that are counted before an erasure is confirmed
 
 
-class _Default(Group):
-    """``kurir trace ID`` is ``kurir trace show ID``: whatever is no verb is looked for."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Take an unknown first word as what to show."""
-        if args and args[0] not in self.commands:
-            args = ["show", *args]
-        return super().resolve_command(ctx, args)
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Let options stand before what is looked for."""
-        if args and args[0].startswith("-") and args[0] not in ("-h", "--help"):
-            args = ["show", *args]
-        return super().parse_args(ctx, args)
-
-
-@click.group(cls=_Default)
+@click.group(cls=ShowGroup)
 def command() -> None:
     """Look into the trace."""
 

@@ -11,7 +11,17 @@ from .canon import Canon
 from .keylookup import TxtLookup
 from .keyrecord import KeyRecord, parse_key_record, record_text, same_key, txt_strings, zone_line
 from .results import of_dkim
-from .selectors import Decision, Plan, Selector, SelectorState, Sighting, Step, plan_selectors, sighting_of
+from .selectors import (
+    Decision,
+    Plan,
+    Selector,
+    SelectorState,
+    Sighting,
+    Step,
+    new_name,
+    plan_selectors,
+    sighting_of,
+)
 from .settings import DkimSettings, SelectorSettings, SigningSettings
 from .signature import Algorithm
 from .signing import KeyFileError, Signer, Signing, SigningKey
@@ -43,6 +53,7 @@ __all__ = [
     "Step",
     "TxtLookup",
     "check_message",
+    "new_name",
     "of_dkim",
     "parse_key_record",
     "plan_selectors",

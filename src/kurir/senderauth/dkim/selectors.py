@@ -5,7 +5,7 @@ nothing is signed with a key that receivers cannot see, and no key leaves the DN
 still be waiting somewhere.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
@@ -150,15 +150,18 @@ def _promote(
     settings: SelectorSettings,
     decisions: list[Decision],
 ) -> None:
+    active = _in_state(known, algorithm, SelectorState.ACTIVE)
+    # Where nothing signs yet there is nothing to wait for: a signature whose key is not seen yet counts as none.
+    settle = settings.settle if active else 0.0
     ready = [
         s
         for s in _in_state(known, algorithm, SelectorState.PENDING)
-        if s.seen_since is not None and now - s.seen_since >= settings.settle
+        if s.seen_since is not None and now - s.seen_since >= settle
     ]
     if not ready:
         return
     newest = max(ready, key=lambda s: (s.since, s.name))
-    for old in _in_state(known, algorithm, SelectorState.ACTIVE):
+    for old in active:
         known[old.name] = replace(old, state=SelectorState.RETIRING, since=now)
         decisions.append(Decision(Step.RETIRE, old.name, algorithm))
     known[newest.name] = replace(newest, state=SelectorState.ACTIVE, since=now)
@@ -178,7 +181,7 @@ def _renew(
     age = settings.rotate_after
     if active and (age is None or now - active[0].since < age):
         return
-    name = _new_name(known, algorithm, now, settings)
+    name = new_name(known, algorithm, now, settings)
     known[name] = Selector(name, algorithm, SelectorState.PENDING, now)
     decisions.append(Decision(Step.CREATE, name, algorithm))
 
@@ -187,9 +190,8 @@ def _in_state(known: Mapping[str, Selector], algorithm: Algorithm, state: Select
     return [s for s in known.values() if s.algorithm is algorithm and s.state is state]
 
 
-def _new_name(
-    known: Mapping[str, Selector], algorithm: Algorithm, now: float, settings: SelectorSettings
-) -> str:
+def new_name(known: Collection[str], algorithm: Algorithm, now: float, settings: SelectorSettings) -> str:
+    """Return a selector that is not in `known`: prefix, month, and a letter for the algorithm (``k202611r``)."""
     month = datetime.fromtimestamp(now, UTC).strftime("%Y%m")
     base = f"{settings.prefix}{month}{algorithm.value[0]}"
     name, count = base, 1

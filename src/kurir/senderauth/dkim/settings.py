@@ -80,8 +80,8 @@ class SigningSettings:
 class SelectorSettings:
     """When keys change; all in seconds.
 
-    A new key is used once its record has been seen in the DNS without a break for `settle` (longer than the time
-    a resolver may remember that it was missing).  A key that was followed by another stays published for
+    A new key takes over once its record has been seen in the DNS without a break for `settle` (longer than the time
+    a resolver may remember that it was missing); where no key is in use, at first sight.  A key that was followed by another stays published for
     `retire_after`: longer than mail may wait in any queue.  `rotate_after` None makes no new keys by itself.
     """
 

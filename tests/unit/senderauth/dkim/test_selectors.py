@@ -39,11 +39,9 @@ def test_the_whole_life_of_a_key():
     plan = plan_selectors((), {}, START, RULES, RSA)
     plan = run(plan.selectors, Sighting.ABSENT, START + 60)
     assert [d.step for d in plan.decisions] == [Step.PUBLISH] and not plan.signing
-    plan = run(plan.selectors, Sighting.SEEN, START + HOUR)
-    assert not plan.decisions and not plan.signing
     plan = run(plan.selectors, Sighting.UNKNOWN, START + 2 * HOUR - 1)
-    assert not plan.signing
-    plan = run(plan.selectors, Sighting.SEEN, START + 2 * HOUR)
+    assert not plan.decisions and not plan.signing
+    plan = run(plan.selectors, Sighting.SEEN, START + 2 * HOUR)  # nothing signs yet: at first sight
     assert [d.step for d in plan.decisions] == [Step.USE]
     assert [s.name for s in plan.signing] == ["k202611r"]
 
@@ -75,17 +73,19 @@ def test_the_whole_life_of_a_key():
     ],
 )
 def test_what_the_dns_says_is_told(state, sighting, step):
-    selector = Selector("k", Algorithm.RSA, state, START, START)
+    selector = Selector("k", Algorithm.RSA, state, START, START if state is SelectorState.ACTIVE else None)
     plan = plan_selectors((selector,), {"k": sighting}, START + 60, RULES, RSA)
     assert [d.step for d in plan.decisions] == ([step] if step else [])
     assert plan.selectors[0].state is state
 
 
 def test_a_break_in_the_sightings_starts_the_wait_again():
+    used = Selector("u", Algorithm.RSA, SelectorState.ACTIVE, START, START)
     selector = Selector("k", Algorithm.RSA, SelectorState.PENDING, START, START)
-    plan = run((selector,), Sighting.ABSENT, START + HOUR / 2)
+    plan = run((selector, used), Sighting.ABSENT, START + HOUR / 2)
     plan = run(plan.selectors, Sighting.SEEN, START + HOUR)
-    assert plan.selectors[0].seen_since == START + HOUR and not plan.signing
+    assert plan.selectors[0].seen_since == START + HOUR
+    assert [s.name for s in plan.signing] == ["u"]
 
 
 def test_two_keys_in_one_month_have_two_names():

@@ -1,0 +1,93 @@
+"""``kurir dkim``: the keys that mail is signed with."""
+
+from typing import Any
+
+import click
+
+from kurir.app import keys, settings
+from kurir.app.operate import operate
+from kurir.cli.help import Command, Group, common, option
+from kurir.cli.output import Failure, configuration, document, table, when
+from kurir.cli.words import say
+from kurir.storage import KeyFolder
+
+
+@click.group(cls=Group)
+def command() -> None:
+    """Look after signing keys."""
+
+
+@command.command("list", cls=Command)
+@click.argument("domain", required=False)
+@common
+def list_(domain: str | None, config_file: str | None, as_json: bool) -> int:
+    """List the keys."""
+    _, config = configuration(config_file)
+    rules = settings.keys(config).selectors
+    try:
+        states = KeyFolder(settings.layout(config)).selectors()
+    except (OSError, ValueError) as e:
+        raise Failure(say("dns.no_keys", why=e)) from None
+    shown = [keys.shown(d, s, rules) for d, some in states.items() for s in some if domain in (None, d)]
+    if as_json:
+        document({"keys": shown})
+    elif shown:
+        columns = [say(f"label.{c}") for c in ("domain", "selector", "algorithm", "state", "made", "does")]
+        table(columns, [_row(k) for k in shown])
+    else:
+        click.echo(say("dkim.none"))
+    return 0
+
+
+def _row(key: dict[str, Any]) -> list[str]:
+    what = say("dkim.retiring", time=when(key["until"])) if key["until"] else say(f"dkim.{key['state']}")
+    return [key["domain"], key["selector"], key["algorithm"], key["state"], when(key["since"]), what]
+
+
+def _maker(name: str) -> click.Command:
+    """Make the command for ``new`` and ``rotate``: both make keys, which take over when they are seen."""
+
+    @command.command(name, cls=Command)
+    @click.argument("domain")
+    @option("--kind", "kinds", type=click.Choice(list(keys.KINDS)), multiple=True, help="opt.kind")
+    @common
+    def run(domain: str, kinds: tuple[str, ...], config_file: str | None, as_json: bool) -> int:
+        _, config = configuration(config_file)
+        made = operate(config, "dkim.new", domain=domain, kinds=list(kinds))
+        if as_json:
+            document(made)
+            return 0
+        for key in made["keys"]:
+            used = key["state"] == "active"
+            click.echo(
+                say("dkim.in_use", name=key["name"])
+                if used
+                else say("dkim.made", name=key["name"], domain=key["domain"])
+            )
+        if any(key["state"] == "pending" for key in made["keys"]):
+            click.echo(say("dkim.takes_over"))
+        return 0
+
+    command_made: click.Command = run
+    return command_made
+
+
+new = _maker("new")
+rotate = _maker("rotate")
+
+
+@command.command("retire", cls=Command)
+@click.argument("domain")
+@click.argument("selector")
+@common
+def retire(domain: str, selector: str, config_file: str | None, as_json: bool) -> int:
+    """Take a key out of use."""
+    _, config = configuration(config_file)
+    key = operate(config, "dkim.retire", domain=domain, selector=selector)
+    if as_json:
+        document(key)
+    elif key["until"]:
+        click.echo(say("dkim.is_retiring", name=key["name"], time=when(key["until"])))
+    else:
+        click.echo(say("dkim.is_retired", name=key["name"]))
+    return 0
