@@ -1,5 +1,6 @@
 """What the command line reads by itself, beside a running server or after it: queue, trace, accounts, sandbox."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,8 +160,17 @@ def sandbox_store(config: Config) -> SandboxStore:
     return SandboxStore(Path(config.server.state) / "sandbox")
 
 
+_NO_CHARACTER = re.compile("[\ud800-\udfff]")
+
+
+def typed(text: str) -> str:
+    """Return what a person typed as plain text: octets that are no UTF-8 as the trace keeps them (U+FFFD)."""
+    return _NO_CHARACTER.sub("\ufffd", text)
+
+
 def search(config: Config, text: str, *, since: float | None = None, limit: int = 50) -> list[TraceSummary]:
     """Return messages that fit what a person typed, the newest first; an address in brackets is tried as well."""
+    text = typed(text)
     query = msgspec.structs.replace(TraceQuery.of(text), since=since)
     found = reader(config).search(query, limit)
     if not found and query.message_id:
@@ -172,7 +182,7 @@ def search(config: Config, text: str, *, since: float | None = None, limit: int 
 
 def observed(config: Config, text: str, *, since: float | None = None, limit: int = 20) -> list[Observation]:
     """Return what never became a message and has to do with this address (or client), the newest first."""
-    text = text.strip("<> ")
+    text = typed(text).strip("<> ")
     if "@" in text:
         found = reader(config).observations(address=text, since=since, limit=limit)
     else:
