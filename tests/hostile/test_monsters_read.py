@@ -130,7 +130,7 @@ def reading_wrapping() -> Any:
 def run(*arguments: str) -> tuple[int, bytes]:
     """Run a command in this process; return its exit code and what it printed.  An exception is the test's."""
     out, kept = io.BytesIO(), (sys.stdout, sys.stderr)
-    sys.stdout = sys.stderr = io.TextIOWrapper(out, "utf-8", write_through=True)
+    sys.stdout = sys.stderr = io.TextIOWrapper(out, "utf-8", "backslashreplace", write_through=True)
     try:
         main(arguments)
     except SystemExit as ended:
@@ -200,6 +200,15 @@ def test_a_subject_is_no_program(place: Place, json_: tuple[str, ...]) -> None:
         assert b"Traceback" not in shown
         assert not {c for c in shown.decode() if ord(c) < 32} - {"\n"}, text
         assert time.process_time() - began < 5 * SECONDS, text
+
+
+def test_octets_that_are_no_text_are_told_apart_from_bugs(place: Place) -> None:
+    """Everything that takes words from a person takes what a terminal of another encoding sends."""
+    for command in (("queue", "list", "--to"), ("queue", "list", "--json", "--to"), ("queue", "show"), ("sandbox", "show"),
+                    ("sandbox", "show", "--json"), ("trace", "show", "--since", "1d"), ("trace", "show", "--json")):  # fmt: skip
+        code, shown = place.command(*command, "\udcff\udcfe@here.test")
+        assert code in (0, 1, 2)
+        assert shown
 
 
 def _work(message: bytes, ret: Ret | None) -> NoticeWork:

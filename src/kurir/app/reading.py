@@ -70,6 +70,14 @@ class Queue:
     recipients: int
 
 
+_NO_CHARACTER = re.compile("[\ud800-\udfff]")
+
+
+def typed(text: str) -> str:
+    """Return what a person typed as plain text: octets that are no UTF-8 as the trace keeps them (U+FFFD)."""
+    return _NO_CHARACTER.sub("\ufffd", text)
+
+
 def reader(config: Config) -> TraceReader:
     """Return the reader of this server's files."""
     return TraceReader(settings.layout(config))
@@ -77,6 +85,7 @@ def reader(config: Config) -> TraceReader:
 
 def queue(config: Config, *, to: str = "", held: bool = False, limit: int = 1000, lang: Lang = "en") -> Queue:
     """Return what waits, oldest first; `to` is part of an address.  Raises `ControlError`."""
+    to = typed(to)
     try:
         page = waiting(settings.layout(config), to=to, held=held, limit=limit)
     except StoreError as e:
@@ -158,14 +167,6 @@ def sandbox_store(config: Config) -> SandboxStore:
             told("this server has no sandbox; make a playground with: kurir init DIR --domain D --playground")
         )
     return SandboxStore(Path(config.server.state) / "sandbox")
-
-
-_NO_CHARACTER = re.compile("[\ud800-\udfff]")
-
-
-def typed(text: str) -> str:
-    """Return what a person typed as plain text: octets that are no UTF-8 as the trace keeps them (U+FFFD)."""
-    return _NO_CHARACTER.sub("\ufffd", text)
 
 
 def search(config: Config, text: str, *, since: float | None = None, limit: int = 50) -> list[TraceSummary]:
