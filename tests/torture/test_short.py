@@ -8,6 +8,7 @@ import pytest
 from .ledger import Ledger, Sent, digest
 from .mutations import CHECKS, MUTATIONS, mutate
 from .order import judge
+from .peers import PeerEngine
 from .peersyncs import steps as peer_steps
 from .syscalls import judge as judge_syncs
 
@@ -165,3 +166,15 @@ TRACES = {
 def test_what_another_engine_syncs_is_read_from_its_trace(name: str) -> None:
     trace, wanted = TRACES[name]
     assert peer_steps(trace) == [wanted]
+
+
+def test_what_a_cut_emptied_does_not_wait(tmp_path: Path) -> None:
+    engine = PeerEngine("opensmtpd", tmp_path, tmp_path, 25)
+    folder = tmp_path / "spool/queue/0c/0ca5c074"
+    folder.mkdir(parents=True)
+    (folder / "message").write_bytes(b"")
+    envelope = folder / "0ca5c07451ba2592"
+    envelope.write_bytes(b"")
+    assert engine.idle()
+    envelope.write_bytes(b"version: 3\n")
+    assert not engine.idle()
