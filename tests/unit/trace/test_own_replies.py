@@ -107,6 +107,7 @@ MEANT: dict[Cause, tuple[str, ...]] = {
         "452 4.3.1 The disk of this server is nearly full, try again later",
         "421 4.3.2 This server is shutting down, try again later",
         "451 4.3.2 The queue is being restarted; please try again in a moment",
+        "421 4.3.2 The queue is being restarted; please try again in a moment",
     ),
     Cause.RELAY_DENIED: (
         "550 5.7.1 Relaying denied: this server takes mail for its own domains, or from users who log in",
