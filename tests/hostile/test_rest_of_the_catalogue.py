@@ -24,15 +24,16 @@ _OPEN = b"MAIL FROM:<a@sender.test>\r\nRCPT TO:<box@example.test>\r\n"
 )
 def test_15_who_talks_before_the_greeting_is_refused(stage: Stage, early: bytes) -> None:
     """The server is stopped for a moment, so that what the client says is surely there before the greeting."""
-    process = stage.server.process
-    assert process is not None
-    os.kill(process.pid, signal.SIGSTOP)
+    processes = stage.server.pids().values()
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
     try:
         client = Client(stage.server.smtp, stage.player.strangers.next())
         client.send((early,))
         time.sleep(0.1)
     finally:
-        os.kill(process.pid, signal.SIGCONT)
+        for pid in processes:
+            os.kill(pid, signal.SIGCONT)
     with client:
         client.expect("554 5.5.1")
         assert client.reply() is None

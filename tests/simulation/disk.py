@@ -7,7 +7,10 @@ what it would test is SQLite.  Real WAL, real ext4 and real power cuts are `scri
 1. A commit takes time.  Killed before its sync the batch is *in doubt*: the next start finds it whole or not at all
    (a WAL frame counts with its commit record or not).
 2. After a failed sync the batch is in doubt too, and nothing may be committed by that brain any more.
-3. A body file that was not finished is torn by a crash of its writer; a finished one stays until it is removed.
+3. A body file that was not finished is torn by a crash of its writer: as `filesystem` allows it after a power cut, so
+   with zeros in it, short, or gone.  A finished one stays until it is removed.
+
+`test_disk_model` holds these rules against the real store on ext4 under real power cuts.
 """
 
 import asyncio
@@ -23,6 +26,7 @@ from kurir.queue.ports import Change, StoreError, StoreFull
 from kurir.storage import MemoryBodies, MemoryFacts
 from kurir.storage.settings import BodySettings
 
+from .filesystem import torn
 from .loop import Process, SimLoop, current_process
 
 GIB = 1 << 30
@@ -238,8 +242,13 @@ class SimBody:
         self._disk.touched.pop(self.name, None)
 
     def _torn(self) -> None:
-        random = self._disk.random
-        self._disk.files.files[self.name] = bytes(self._data[: random.randrange(len(self._data) + 1)])
+        # One draw, whatever comes of it: a seed keeps its story when the rules of tearing change.
+        left = torn(bytes(self._data), Random(self._disk.random.randrange(len(self._data) + 1)))
+        if left is None:
+            self._disk.files.remove(self.name)
+            self._disk.touched.pop(self.name, None)
+        else:
+            self._disk.files.files[self.name] = left
 
     def _forget(self) -> None:
         if self._torn in self._process.on_kill:

@@ -52,6 +52,18 @@ class Inode:
         return True
 
 
+def torn(data: bytes, random: Random) -> bytes | None:
+    """Return what a cut may leave of a new file that was never synced; None: not even its name."""
+    if random.random() < 0.25:
+        return None
+    kept = random.choice((0.0, 0.5, 1.0))
+    left = b"".join(
+        data[at : at + SECTOR] if random.random() < kept else bytes(len(data[at : at + SECTOR]))
+        for at in range(0, len(data), SECTOR)
+    )
+    return left[: random.randrange(len(data) + 1)]
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One operation: `what` on `name` (folder/file, or a folder), with a second name or octets where it needs them."""

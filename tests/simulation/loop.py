@@ -8,14 +8,16 @@ not exist here.  Rules:
    drawn from the seed: a harder world than the real one, where the kernel decides only some of the order.
 3. Each callback belongs to the `Process` of its context.  A killed process runs nothing any more, not even
    its `finally` blocks: that is what `kill -9` means.
+4. A world that never comes to rest is ended, and says what kept it busy, before it has eaten the machine (`Bounds`).
 """
 
 import asyncio
 import contextvars
 import heapq
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -32,6 +34,19 @@ class Spinning(AssertionError):
     """Callbacks follow callbacks and time does not pass."""
 
 
+class Livelock(AssertionError):
+    """Time passes and things happen, but far more of them than any run needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a run may use.  Of 100 seeds the largest took 340,000 steps, 1,400 tasks and 2,700 timers."""
+
+    steps: int = 4_000_000
+    tasks: int = 10_000
+    handles: int = 100_000  # callbacks that are ready or wait for their time
+
+
 class Process:
     """What dies together.  `context` is where its callbacks run; `on_kill` is what the kernel does then."""
 
@@ -41,6 +56,7 @@ class Process:
         self.context = contextvars.Context()
         self.context.run(_process.set, self)
         self.tasks: list[asyncio.Task[Any]] = []
+        self.prune_at = 500
         self.on_kill: list[Callable[[], None]] = []
 
     def kill(self) -> None:
@@ -97,9 +113,11 @@ class Handle:
 class SimLoop(asyncio.AbstractEventLoop):
     """The loop.  `run(main)` drives it; `failures` are exceptions that reached nobody (each is a finding)."""
 
-    def __init__(self, random: Random, *, shuffle: bool) -> None:
+    def __init__(self, random: Random, *, shuffle: bool, bounds: Bounds | None = None) -> None:
         self._random = random
         self._shuffle = shuffle
+        self.bounds = bounds or Bounds()
+        self.runaway = ""  # why the run must end: set where it is noticed, raised where nobody can catch it
         self._now = 0.0
         self._ready: deque[Handle] = deque()
         self._timers: list[tuple[float, int, Handle]] = []
@@ -141,12 +159,18 @@ class SimLoop(asyncio.AbstractEventLoop):
         task = asyncio.Task(coro, loop=self, name=name, context=context)
         owner = current_process() if context is None else (context.get(_process) or NATURE)
         owner.tasks.append(task)
-        if len(owner.tasks) > 500:
+        if len(owner.tasks) > owner.prune_at:
             owner.tasks = owner.living_tasks()
+            owner.prune_at = max(500, 2 * len(owner.tasks))
         self._tasks.append(task)  # a dead process's tasks must not be collected while we run
-        if len(self._tasks) > 2000:
+        if len(self._tasks) > self._prune_at:
             self._tasks = [t for t in self._tasks if not t.done()]
+            self._prune_at = max(2000, 2 * len(self._tasks))
+            if len(self._tasks) > self.bounds.tasks:
+                self.runaway = f"{len(self._tasks)} living tasks"
         return task
+
+    _prune_at = 2000
 
     async def create_unix_connection(self, protocol_factory, path=None, **_):  # type: ignore[no-untyped-def,override]
         assert self.connect_unix is not None
@@ -208,6 +232,7 @@ class SimLoop(asyncio.AbstractEventLoop):
             if owner is not None and not owner.alive:
                 continue
             self.steps += 1
+            self._bound(handle)
             if self.at_step is not None and self.steps >= self.at_step[0]:
                 call, self.at_step = self.at_step[1], None
                 call()
@@ -222,6 +247,22 @@ class SimLoop(asyncio.AbstractEventLoop):
             raise Spinning(f"{self._at_once} callbacks at {self._now:.3f} s, the last one {batch[-1]._call}")
 
     _at_once = 0
+
+    def _bound(self, handle: Handle) -> None:
+        """Raise `Livelock` when the run has used more than it may."""
+        handles = len(self._ready) + len(self._timers)
+        if self.steps > self.bounds.steps:
+            self.runaway = f"{self.steps} steps"
+        elif handles > self.bounds.handles:
+            self._timers = [t for t in self._timers if not t[2].dead]
+            heapq.heapify(self._timers)
+            if len(self._ready) + len(self._timers) > self.bounds.handles // 2:
+                self.runaway = f"{handles} callbacks that wait"
+        if self.runaway:
+            busy = Counter(t.get_coro().__qualname__ for t in self._tasks if not t.done())  # type: ignore[union-attr]
+            raise Livelock(
+                f"{self.runaway} at {self._now:.3f} s; living tasks {busy.most_common(5)}; now {handle._call}"
+            )
 
     def _jump(self) -> bool:
         timers = self._timers

@@ -5,18 +5,29 @@ says why that matters).  Below are `filesystem`'s rules, above them the rules of
 real store and the real body files stand on the same image.
 """
 
+import asyncio
 import os
+import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from kurir.queue.asks import Lease
+from kurir.queue.ports import Change
+from kurir.storage.bodies import FileBodies, WritingBody
+from kurir.storage.database import make_directory
+from kurir.storage.facts import SqliteFacts
+from kurir.storage.layout import Layout
+from kurir.storage.reading import StoredBodies
+from kurir.storage.settings import BodySettings
 from tests.torture import powercut
+from tests.unit.storage.mail import StandingClock, accept, lease
 
-from .filesystem import FileSystem, Step, program
+from .filesystem import FileSystem, Inode, Step, program, torn
 
 FOLDERS = ("a", "b")
 SIZE = "24M"
@@ -41,6 +52,13 @@ def cut_and_look(image: powercut.Image, flag: int) -> None:
     image.mount()
 
 
+def write_back(path: Path) -> None:
+    """Let the kernel begin to write dirty pages; it waits for none and promises nothing."""
+    fd = os.open(path, os.O_RDONLY)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(fd)
+
+
 class Runner:
     """Does the steps for real.  One descriptor per file, as a program would have."""
 
@@ -57,6 +75,8 @@ class Runner:
             os.link(path, self.root / step.other)
         elif step.what == "unlink":
             os.unlink(path)
+        elif step.what == "write back":
+            write_back(path)
         else:
             self._open(step, path)
 
@@ -65,8 +85,6 @@ class Runner:
         try:
             if step.data:
                 assert os.pwrite(fd, step.data, step.at) == len(step.data)
-            elif step.what == "write back":  # begins to write dirty pages, waits for none, promises nothing
-                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
             elif step.what == "fdatasync":
                 os.fdatasync(fd)
             else:
@@ -150,3 +168,116 @@ def test_the_model_promises_no_more_than_ext4_keeps_longer(image: powercut.Image
 @pytest.mark.parametrize("trusting", ["unsynced data", "unsynced names"])
 def test_a_model_that_promises_more_is_refuted(image: powercut.Image, trusting: str) -> None:
     assert any(try_program(image, seed, trusting)[0] for seed in range(60))
+
+
+# -- the rules of `disk` itself, held against the real store and the real body files ---------------
+
+
+class State:
+    """A state folder on the image, its store and its body files; `begin` starts a brain on it."""
+
+    def __init__(self, image: powercut.Image) -> None:
+        self.image = image
+        self.layout = Layout(image.at / "state")
+        shutil.rmtree(self.layout.folder, ignore_errors=True)
+        make_directory(self.layout.folder)
+        self.open: list[WritingBody] = []
+        self.begin()
+        os.sync()  # that a state folder is made durably is not asked here
+
+    def begin(self) -> None:
+        self.facts = SqliteFacts(self.layout, StandingClock())
+        self.bodies = FileBodies(self.layout, BodySettings(batch=4096))
+
+    def power_cut(self, flag: int) -> None:
+        """Power off with everything open, and on again."""
+        self.image.cut(flag)
+        self.end()
+        self.image.unmount()
+        self.image.mount()
+        self.begin()
+
+    async def body(self, data: bytes, finish: bool) -> str:
+        """Write a body file in pieces; return its name."""
+        file = self.bodies.create()
+        self.open.append(file)
+        for at in range(0, len(data), 3000):
+            await file.write(data[at : at + 3000])
+        return await file.finish() if finish else file._path.name
+
+    def end(self) -> None:
+        """Let go of the image, whatever happened."""
+        for file in self.open:
+            file._close()
+        self.facts.close()
+
+    def found(self, data: Mapping[int, bytes]) -> dict[int, bytes]:
+        """Return the bodies of all waiting messages, read as a hand reads them; `data` says what to check against."""
+        reader = StoredBodies(self.layout)
+        numbers = [m.number for m in self.facts.waiting()]
+        try:
+            return {
+                n: b"".join(asyncio.run(self._read(reader, lease(n, data[n], body_file=letter.body_file))))
+                for n, letter in self.facts.letters(numbers).items()
+            }
+        finally:
+            reader.close()
+
+    async def _read(self, reader: StoredBodies, work: Lease) -> list[bytes]:
+        return [piece async for piece in reader.chunks(work)]
+
+
+@pytest.fixture
+def state(image: powercut.Image) -> Iterator[State]:
+    state = State(image)
+    yield state
+    state.end()
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_what_the_simulated_disk_calls_durable_is_there(state: State, seed: int) -> None:
+    random = Random(seed)
+    promised: dict[int, bytes] = {}
+
+    def batch() -> tuple[list[Change], dict[int, bytes]]:
+        changes, bodies = [], {}
+        for number in range(state.facts.next_number(), state.facts.next_number() + random.randint(1, 3)):
+            data = random.randbytes(random.choice((40, 3000, 50_000)))
+            name = asyncio.run(state.body(data, finish=True)) if random.random() < 0.3 else None
+            changes.append(accept(number, body=data, body_file=name))
+            bodies[number] = data
+        return changes, bodies
+
+    for _ in range(random.randint(0, 5)):
+        changes, bodies = batch()
+        state.facts.commit(changes)
+        promised |= bodies
+        if random.random() < 0.2:
+            state.facts.checkpoint()
+    in_doubt: dict[int, bytes] = {}
+    if random.random() < 0.8:  # written, and the power goes before the sync (rule 1)
+        changes, in_doubt = batch()
+        state.facts._writer.pragma("synchronous", 0)
+        state.facts.commit(changes)
+        if random.random() < 0.5:
+            write_back(state.layout.facts.with_name("facts.db-wal"))
+    file = Inode()
+    file.write(0, random.randbytes(random.choice((2000, 9000, 120_000))))
+    name = asyncio.run(state.body(file.now, finish=False))
+    if random.random() < 0.5:
+        write_back(state.layout.bodies / name)
+    state.power_cut(random.choice(list(powercut.FLAGS)))
+    found = state.found(promised | in_doubt)
+    assert found in (promised, promised | in_doubt)
+    assert state.facts.next_number() == len(found) + 1
+    left = state.layout.bodies / name
+    assert not left.exists() or file.allows(left.read_bytes())  # rule 3: not even a prefix is sure
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_what_the_simulated_disk_tears_is_what_the_rules_allow(seed: int) -> None:
+    data = Random(seed).randbytes(seed * 37)
+    file = Inode()
+    file.write(0, data)
+    left = torn(data, Random(seed))
+    assert left is None or file.allows(left)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.harness.sink import Sink
 
-from . import clock, descriptors, full, kills, mutations, order, peers, powercut, report, syscalls
+from . import clock, descriptors, full, kills, mutations, order, peers, peersyncs, powercut, report, syscalls
 from .engine import Engine, KurirEngine
 from .ledger import Ledger
 from .load import Load
@@ -154,6 +154,9 @@ def peer_part(run: Run) -> None:
         run.skip(f"{name}: {missing}")
         return
     only = run.options.only
+    if only == "order":
+        _peer_order(run, name)
+        return
     faults: list[tuple[str, int, int]] = []
     if only in (None, "kills"):
         faults.append(("kill -9", 0, run.options.kills))
@@ -172,6 +175,22 @@ def peer_part(run: Run) -> None:
                         powercut.run_round(bench, cell, run.progress, size, run.work / "none", image, flag)
                     else:
                         kills.run_round(bench, cell, run.progress, size, run.work / "none")
+
+
+def _peer_order(run: Run, name: str) -> None:
+    """Show what it syncs before it says 250; whether that is enough is for the reader to judge."""
+    why = syscalls.available()
+    if why:
+        run.skip(f"order of syncs of {name}: {why}")
+        return
+    at = run.work / "order"
+    at.mkdir()
+    with Sink() as sink:
+        engine = peers.make(name, at, run.work, sink.port)
+        engine.make()
+        for size, found in zip(peersyncs.SIZES, peersyncs.look(engine, run.work / "order.log"), strict=True):
+            print(f"{name}, {size} octets, between 354 and 250:")
+            print("\n".join(f"  {step}" for step in found) or "  nothing is synced or moved")
 
 
 def _limited(run: Run, rounds: Iterator[tuple[int, "report.Cell"]]) -> Iterator[tuple[int, "report.Cell"]]:

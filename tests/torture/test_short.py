@@ -8,6 +8,8 @@ import pytest
 from .ledger import Ledger, Sent, digest
 from .mutations import CHECKS, MUTATIONS, mutate
 from .order import judge
+from .peers import PeerEngine
+from .peersyncs import steps as peer_steps
 from .syscalls import judge as judge_syncs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,3 +114,67 @@ def test_the_judge_of_syncs_wants_no_second_try() -> None:
     assert judge_syncs(failed + '7 2.0 write(3</x>, "a", 1) = 1\n', [1.5]) != []
     again = '7 1.0 fsync(9</s/tmp/M>) = -1 EIO (x) (INJECTED)\n7 1.1 unlink("/s/tmp/M") = 0\n7 2.0 fsync(9</s/tmp/M>) = 0\n'
     assert judge_syncs(again, []) == []
+
+
+TRACES = {
+    "file, then header, then folder": (
+        """\
+7  12:51:05.43 fsync(9</spool/before>) = 0
+7  12:51:05.43 write(5<socket:[1]>, "354 Enter message, ending with ...", 56) = 56
+7  12:51:05.43 fsync(3</spool/input/h/1-D>) = 0
+7  12:51:05.43 fsync(4</spool/input/h/hdr.1>) = 0
+7  12:51:05.43 rename("/spool/input/h/hdr.1", "/spool/input/h/1-H") = 0
+7  12:51:05.43 fsync(4</spool/input/h>) = 0
+7  12:51:05.43 write(5<socket:[1]>, "250 OK id=1\\r\\n", 28) = 28
+9  12:51:05.44 fdatasync(10</spool/db/wait>) = 0
+""",
+        ["fsync /spool/input/h/1-D", "fsync /spool/input/h/hdr.1",
+         "rename /spool/input/h/hdr.1 -> /spool/input/h/1-H", "fsync /spool/input/h"],
+    ),
+    "another process, interrupted": (
+        """\
+12  12:51:00.01 write(12<socket:[1]>, "354 End data", 37 <unfinished ...>
+26  12:51:00.01 fsync(13</spool/incoming/F> <unfinished ...>
+12  12:51:00.02 <... write resumed>) = 37
+26  12:51:00.03 <... fsync resumed>) = 0
+12  12:51:00.04 write(12<socket:[1]>, "250 2.0.0 Ok: queued as F", 37) = 37
+""",
+        ["fsync /spool/incoming/F"],
+    ),
+    "nothing but renames": (
+        """\
+8  12:50:50.11 writev(12<socket:[1]>, [{iov_base="354 Enter mail", iov_len=50}], 1) = 50
+9  12:50:50.12 rename("/temporary/0c", "/incoming/0c/message") = 0
+9  12:50:50.12 rename("/incoming/0c", "/queue/0c/0c") = -1 ENOENT (No such file or directory)
+9  12:50:50.12 openat(AT_FDCWD</x>, "/q/1", O_WRONLY|O_CREAT, 0600) = 3</q/1>
+8  12:50:50.13 writev(12<socket:[1]>, [{iov_base="250 2.0.0 0c Message accepted", iov_len=50}], 1) = 50
+""",
+        ["rename /temporary/0c -> /incoming/0c/message"],
+    ),
+    "opened for synced writing": (
+        """\
+8  12:50:50.11 write(12<socket:[1]>, "354 go", 6) = 6
+8  12:50:50.12 openat(AT_FDCWD</x>, "/q/1", O_WRONLY|O_CREAT|O_DSYNC, 0600) = 3</q/1>
+8  12:50:50.13 write(12<socket:[1]>, "250 ok", 6) = 6
+""",
+        ["openat with O_SYNC /q/1"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRACES)
+def test_what_another_engine_syncs_is_read_from_its_trace(name: str) -> None:
+    trace, wanted = TRACES[name]
+    assert peer_steps(trace) == [wanted]
+
+
+def test_what_a_cut_emptied_does_not_wait(tmp_path: Path) -> None:
+    engine = PeerEngine("opensmtpd", tmp_path, tmp_path, 25)
+    folder = tmp_path / "spool/queue/0c/0ca5c074"
+    folder.mkdir(parents=True)
+    (folder / "message").write_bytes(b"")
+    envelope = folder / "0ca5c07451ba2592"
+    envelope.write_bytes(b"")
+    assert engine.idle()
+    envelope.write_bytes(b"version: 3\n")
+    assert not engine.idle()

@@ -1,5 +1,6 @@
 """What the command line reads by itself, beside a running server or after it: queue, trace, accounts, sandbox."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,14 @@ class Queue:
     recipients: int
 
 
+_NO_CHARACTER = re.compile("[\ud800-\udfff]")
+
+
+def typed(text: str) -> str:
+    """Return what a person typed as plain text: octets that are no UTF-8 as the trace keeps them (U+FFFD)."""
+    return _NO_CHARACTER.sub("\ufffd", text)
+
+
 def reader(config: Config) -> TraceReader:
     """Return the reader of this server's files."""
     return TraceReader(settings.layout(config))
@@ -76,6 +85,7 @@ def reader(config: Config) -> TraceReader:
 
 def queue(config: Config, *, to: str = "", held: bool = False, limit: int = 1000, lang: Lang = "en") -> Queue:
     """Return what waits, oldest first; `to` is part of an address.  Raises `ControlError`."""
+    to = typed(to)
     try:
         page = waiting(settings.layout(config), to=to, held=held, limit=limit)
     except StoreError as e:
@@ -161,6 +171,7 @@ def sandbox_store(config: Config) -> SandboxStore:
 
 def search(config: Config, text: str, *, since: float | None = None, limit: int = 50) -> list[TraceSummary]:
     """Return messages that fit what a person typed, the newest first; an address in brackets is tried as well."""
+    text = typed(text)
     query = msgspec.structs.replace(TraceQuery.of(text), since=since)
     found = reader(config).search(query, limit)
     if not found and query.message_id:
@@ -172,7 +183,7 @@ def search(config: Config, text: str, *, since: float | None = None, limit: int 
 
 def observed(config: Config, text: str, *, since: float | None = None, limit: int = 20) -> list[Observation]:
     """Return what never became a message and has to do with this address (or client), the newest first."""
-    text = text.strip("<> ")
+    text = typed(text).strip("<> ")
     if "@" in text:
         found = reader(config).observations(address=text, since=since, limit=limit)
     else:

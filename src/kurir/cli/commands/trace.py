@@ -41,7 +41,7 @@ def show(
 ) -> int:
     """Show what happened."""
     _, config = configuration(config_file)
-    text = " ".join(what)
+    text = reading.typed(" ".join(what))
     start = _since(since)
     found = reading.search(config, text, since=start, limit=limit)
     seen = reading.observed(config, text, since=start, limit=limit)
