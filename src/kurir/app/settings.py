@@ -11,6 +11,7 @@ from kurir.identity import (
     DirectorySettings,
     LoginBrakeSettings,
     Network,
+    OAuthSettings,
     Window,
 )
 from kurir.model import Address, parse_address
@@ -96,7 +97,28 @@ def server_tls(config: Config) -> ServerTlsSettings:
     own = config.server.state / "tls"
     certificate = config.tls.certificate or own / "server.pem"
     key = config.tls.key or own / "server.key"
-    return ServerTlsSettings((CertificateFiles(certificate, key),))
+    further = (CertificateFiles(c.certificate, c.key) for c in config.tls.certificates)
+    return ServerTlsSettings((CertificateFiles(certificate, key), *further))
+
+
+def oauth(config: Config) -> OAuthSettings | None:
+    """Return whose bearer tokens log in, None where none do.  Raises OSError for the file of the secret."""
+    o = config.oauth
+    if o is None:
+        return None
+    secret = o.client_secret_file.read_text("utf-8").strip() if o.client_secret_file else ""
+    return OAuthSettings(
+        issuer=o.issuer,
+        audience=tuple(o.audience),
+        jwks=o.jwks or "",
+        introspection=o.introspection or "",
+        client_id=o.client_id,
+        client_secret=secret,
+        algorithms=tuple(o.algorithms),
+        claim=o.claim,
+        scope=o.scope,
+        configuration=o.configuration or "",
+    )
 
 
 def login_brake(config: Config) -> LoginBrakeSettings:
@@ -157,6 +179,7 @@ def reception(config: Config) -> ReceptionSettings:
 def doors(config: Config) -> list[Door]:
     """Return every place to listen for mail."""
     xclient, proxies = networks(config.trust.xclient), networks(config.trust.proxies)
+    asks = config.submission.client_certificates
     state = config.server.state
     kinds = {
         "mx": (
@@ -166,13 +189,25 @@ def doors(config: Config) -> list[Door]:
         "submission": (
             config.listen.submission,
             ListenerSettings(
-                "submission", Role.SUBMISSION, starttls=True, auth=True, require_tls=True, proxy=proxies
+                "submission",
+                Role.SUBMISSION,
+                starttls=True,
+                auth=True,
+                require_tls=True,
+                client_certificates=asks,
+                proxy=proxies,
             ),
         ),
         "submissions": (
             config.listen.submissions,
             ListenerSettings(
-                "submissions", Role.SUBMISSION, implicit_tls=True, auth=True, require_tls=True, proxy=proxies
+                "submissions",
+                Role.SUBMISSION,
+                implicit_tls=True,
+                auth=True,
+                require_tls=True,
+                client_certificates=asks,
+                proxy=proxies,
             ),
         ),
         "lmtp": (config.listen.lmtp, ListenerSettings("lmtp", Role.LMTP, starttls=True, proxy=proxies)),

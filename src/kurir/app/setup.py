@@ -10,7 +10,7 @@ from kurir.config import Config, ConfigError, Mistake, load, render
 from kurir.config.template import Choices, ports
 from kurir.delivery import SmarthostUrlError, parse_next_hop
 from kurir.model.told import told
-from kurir.net import CertificateError, ServerTls
+from kurir.net import CertificateError, ServerTls, ServerTlsSettings, authorities
 from kurir.net.devca import ensure_ca, ensure_leaf
 
 from . import privileges, settings
@@ -89,11 +89,7 @@ def certificates(config: Config) -> None:
 def trial(config: Config) -> list[Mistake]:
     """Return what is wrong with a configuration beyond its shape: files, keys, users.  Nothing is changed."""
     mistakes = []
-    if config.tls.certificate and config.tls.key:
-        try:
-            ServerTls(settings.server_tls(config))
-        except CertificateError as e:
-            mistakes.append(Mistake("tls.certificate", str(e)))
+    mistakes += _certificate_mistakes(config)
     if config.net.ca_file and not os.access(config.net.ca_file, os.R_OK):
         mistakes.append(Mistake("net.ca_file", told("{ca_file} cannot be read", ca_file=config.net.ca_file)))
     for i, road in enumerate(config.roads):
@@ -106,9 +102,55 @@ def trial(config: Config) -> list[Mistake]:
             )
         if road.password_file and not road.username:
             mistakes.append(Mistake(f"roads.{i}.username", told("is missing, but there is a password_file")))
+        if road.oauth and not road.username:
+            mistakes.append(Mistake(f"roads.{i}.username", told("is missing, but there is an oauth login")))
+        if road.oauth:
+            mistakes += _unreadable(
+                {
+                    f"roads.{i}.oauth.client_secret_file": road.oauth.client_secret_file,
+                    f"roads.{i}.oauth.refresh_token_file": road.oauth.refresh_token_file,
+                }
+            )
+    if config.oauth:
+        local = config.oauth.jwks if config.oauth.jwks and "://" not in config.oauth.jwks else None
+        mistakes += _unreadable(
+            {
+                "oauth.client_secret_file": config.oauth.client_secret_file,
+                "oauth.jwks": Path(local) if local else None,
+            }
+        )
     if config.server.user:
         try:
             privileges.lookup(config.server.user)
         except privileges.PrivilegeError as e:
             mistakes.append(Mistake("server.user", str(e)))
+    return mistakes
+
+
+def _unreadable(files: dict[str, Path | None]) -> list[Mistake]:
+    return [
+        Mistake(where, told("{file} cannot be read", file=file))
+        for where, file in files.items()
+        if file is not None and not os.access(file, os.R_OK)
+    ]
+
+
+def _certificate_mistakes(config: Config) -> list[Mistake]:
+    mistakes = []
+    shown = settings.server_tls(config).certificates
+    keys = ["tls.certificate", *(f"tls.certificates.{i}" for i in range(len(config.tls.certificates)))]
+    for key, files in zip(keys, shown, strict=True):
+        if key == "tls.certificate" and config.tls.certificate is None:
+            continue  # our own, made at the start
+        try:
+            ServerTls(ServerTlsSettings((files,)))
+        except CertificateError as e:
+            mistakes.append(Mistake(key, str(e)))
+    if config.submission.client_ca:
+        try:
+            authorities(config.submission.client_ca)
+        except (OSError, ValueError) as e:
+            mistakes.append(
+                Mistake("submission.client_ca", told("holds no certificate in PEM form: {why}", why=e))
+            )
     return mistakes

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from kurir.delivery import parse_next_hop
 from kurir.model import AddressError, normalise_domain, parse_address
 from kurir.model.told import told
+from kurir.net.web import why_not_url
 
 from .units import Octets, Seconds
 
@@ -138,11 +139,21 @@ class NetSection(Section):
     source: str | None = Field(None, description="Local address for outgoing connections.")
 
 
+class CertificateSection(Section):
+    """One more certificate."""
+
+    certificate: Path = Field(description="PEM file with the certificate and its chain.")
+    key: Path = Field(description="PEM file with the private key.")
+
+
 class TlsSection(Section):
     """Our certificate.  Without one, a certificate of our own authority under ``tls/`` is used."""
 
     certificate: Path | None = Field(None, description="PEM file with the certificate and its chain.")
     key: Path | None = Field(None, description="PEM file with the private key.")
+    certificates: list[CertificateSection] = Field(
+        [], description="Further certificates, for clients that ask for one of their names (SNI)."
+    )
 
     @model_validator(mode="after")
     def _both(self) -> "TlsSection":
@@ -252,6 +263,41 @@ class DomainSection(Section):
         return self
 
 
+def _web_address(text: str) -> str:
+    why = why_not_url(text)
+    if why is not None:
+        raise ValueError(
+            told("{text!r} cannot be asked: use https:// (http:// only on this machine)", text=text)
+        )
+    return text
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+
+
+class RoadOAuthSection(Section):
+    """Login at a smarthost with OAuth (XOAUTH2, OAUTHBEARER): a refresh token is exchanged for access tokens."""
+
+    provider: Literal["gmail", "microsoft", "other"] = Field(
+        "other", description="Whose token address and scope to take; other needs token_url."
+    )
+    token_url: WebAddress | None = Field(None, description="Where access tokens are had.")
+    client_id: str = Field(description="The program's id at the provider.", min_length=1)
+    client_secret_file: Path | None = Field(
+        None, description="File with the program's secret, where it has one."
+    )
+    refresh_token_file: Path = Field(description="File with the refresh token that the user's consent gave.")
+    scope: str | None = Field(
+        None, description="What the access token is asked for; default that of the provider."
+    )
+
+    @model_validator(mode="after")
+    def _where(self) -> "RoadOAuthSection":
+        if self.provider == "other" and self.token_url is None:
+            raise ValueError(told("token_url is missing: name it, or a provider (gmail, microsoft)"))
+        return self
+
+
 class RoadSection(Section):
     """One way out.  The first road whose senders and recipients fit is taken."""
 
@@ -267,6 +313,9 @@ class RoadSection(Section):
     password_file: Path | None = Field(
         None, description="File with the password, so that it is not in this file."
     )
+    oauth: RoadOAuthSection | None = Field(
+        None, description="Log in with OAuth tokens instead of a password; username is needed."
+    )
     concurrency: int = Field(20, description="Connections at once.", ge=1, le=1000)
     rate: float = Field(0.0, description="Messages a second, 0 for no limit.", ge=0)
 
@@ -276,6 +325,68 @@ class SubmissionSection(Section):
 
     hide_client: bool = Field(True, description="Leave the client's address out of the Received field.")
     plus: str = Field("+", description='Separator of details in local parts ("" for none).', max_length=1)
+    client_certificates: bool = Field(
+        False,
+        description="Ask clients for a certificate, which may then log them in (EXTERNAL); see kurir user cert.",
+    )
+    client_ca: Path | None = Field(
+        None,
+        description="PEM file of our own authority for clients: its certificates log in the address they name.",
+    )
+
+    @model_validator(mode="after")
+    def _asked(self) -> "SubmissionSection":
+        if self.client_ca is not None and not self.client_certificates:
+            raise ValueError(told("client_ca has no effect without client_certificates = true"))
+        return self
+
+
+class OAuthSection(Section):
+    """Logins with bearer tokens (OAUTHBEARER, XOAUTH2) of one issuer; not offered without this section."""
+
+    issuer: str = Field(description='Who issues the tokens, exactly as their "iss" says.', min_length=1)
+    audience: list[str] = Field(
+        description='One of these must be in a token\'s "aud"; else tokens for other services would log in here.',
+        min_length=1,
+    )
+    jwks: str | None = Field(
+        None, description="The issuer's public keys: path of a file, or an https:// address."
+    )
+    introspection: WebAddress | None = Field(
+        None, description="Ask the issuer about each token at this address (RFC 7662), instead of jwks."
+    )
+    client_id: str = Field("", description="Our login at the introspection address.")
+    client_secret_file: Path | None = Field(None, description="File with the password for it.")
+    algorithms: list[
+        Literal[
+            "RS256",
+            "RS384",
+            "RS512",
+            "PS256",
+            "PS384",
+            "PS512",
+            "ES256",
+            "ES384",
+            "ES512",
+            "EdDSA",
+            "Ed25519",
+        ]
+    ] = Field(["RS256", "PS256", "ES256", "EdDSA"], description="Signatures that are taken.", min_length=1)
+    claim: str = Field(
+        "email", description="What in the token is the account's name or address.", min_length=1
+    )
+    scope: str = Field("", description="What a token must allow (several: with blanks between).")
+    configuration: WebAddress | None = Field(
+        None, description="The issuer's openid-configuration, told to clients whose token is refused."
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "OAuthSection":
+        if (self.jwks is None) == (self.introspection is None):
+            raise ValueError(told("name either jwks or introspection: how tokens are checked"))
+        if self.jwks is not None and "://" in self.jwks:
+            _web_address(self.jwks)
+        return self
 
 
 class TraceSection(Section):
@@ -313,6 +424,7 @@ class Config(Section):
     queue: QueueSection = QueueSection()
     delivery: DeliverySection = DeliverySection()
     submission: SubmissionSection = SubmissionSection()
+    oauth: OAuthSection | None = Field(None, description="Logins with bearer tokens; see [oauth].")
     trace: TraceSection = TraceSection()
     log: LogSection = LogSection()
     domains: dict[DomainName, DomainSection] = Field(
