@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kurir.config import Config
-from kurir.delivery import BrainSide, DeliveryHand, Maildir, MaildirStore, NetDialer, RouteKind
+from kurir.delivery import AccessTokens, BrainSide, DeliveryHand, Maildir, MaildirStore, NetDialer, RouteKind
 from kurir.model import Cause
 from kurir.model.told import told
-from kurir.net import CachingResolver, CertificateError, ClientTlsFactory
+from kurir.net import CachingResolver, CertificateError, ClientTlsFactory, WebClient
 from kurir.queue import Incoming, NoticeWork
 from kurir.reports import ReportSettings, render, wants_full
 from kurir.storage import StoredBodies
@@ -65,6 +65,9 @@ class DeliveryPart:
             clock=clock,
             random=random.Random(),  # noqa: S311 - order of equal MX hosts
             writer=_Writer(config),
+            tokens=AccessTokens(
+                WebClient(config.net.ca_file).fetch, clock, config.server.state / settings.TOKENS
+            ),
             stores={RouteKind.MAILDIR: MaildirStore(maildir, self._bodies, clock, self._threads)},
         )
         self._stalls.start()

@@ -5,7 +5,18 @@ from dataclasses import dataclass, replace
 
 from kurir.config import Config
 from kurir.config.schema import RoadSection
-from kurir.delivery import DeliverySettings, NextHop, Route, RouteKind, Timeouts, TlsLevel, parse_next_hop
+from kurir.delivery import (
+    PROVIDERS,
+    DeliverySettings,
+    NextHop,
+    OAuthClient,
+    Route,
+    RouteKind,
+    Timeouts,
+    TlsLevel,
+    parse_next_hop,
+)
+from kurir.delivery.oauth import Provider
 from kurir.identity import (
     ConnectionBrakeSettings,
     DirectorySettings,
@@ -25,6 +36,7 @@ SANDBOX_SOCKET = "run/sandbox.sock"
 SUBMIT_SOCKET = "run/submit.sock"
 CONTROL_SOCKET = "run/control.sock"
 BRAIN_SOCKET = "run/brain.sock"
+TOKENS = "tokens"
 # Mail is taken again when this much more than `limits.disk_free` is free (or a quarter of it), so that it does not flutter.
 DISK_MARGIN = 256 * 1024 * 1024
 
@@ -273,14 +285,33 @@ def _road(road: RoadSection, config: Config) -> Route:
         route = _hop(road.name, road.url, final=False)
         if road.username and route.next_hop:
             password = road.password_file.read_text("utf-8").strip() if road.password_file else ""
-            hop = replace(route.next_hop, username=road.username, password=password)
-            route = replace(route, next_hop=hop)
+            hop = replace(
+                route.next_hop, username=road.username, password=password, oauth=_oauth_client(road)
+            )
+            if not hop.tls_chosen:  # as for a login in the URL
+                hop = replace(hop, tls=TlsLevel.REQUIRE)
+            route = replace(route, next_hop=hop, tls=hop.tls)
     return replace(
         route,
         senders=tuple(road.senders),
         recipients=tuple(road.recipients),
         concurrency=road.concurrency,
         rate=road.rate,
+    )
+
+
+def _oauth_client(road: RoadSection) -> OAuthClient | None:
+    o = road.oauth
+    if o is None:
+        return None
+    usual = PROVIDERS.get(o.provider, Provider(""))
+    return OAuthClient(
+        name=road.name,
+        token_url=o.token_url or usual.token_url,
+        client_id=o.client_id,
+        client_secret_file=o.client_secret_file,
+        refresh_token_file=o.refresh_token_file,
+        scope=usual.scope if o.scope is None else o.scope,
     )
 
 

@@ -9,6 +9,7 @@ message and peer match, `attempt` sends, `classify` says what a refusal means.  
 from .dialing import NetDialer
 from .hand import DeliveryHand
 from .maildir import Maildir
+from .oauth import PROVIDERS, AccessTokens, OAuthClient, TokenSource
 from .ports import (
     Bodies,
     BodyDamaged,
@@ -32,6 +33,8 @@ from .storing import MaildirStore
 from .verify import NextHopVerifier
 
 __all__ = [
+    "PROVIDERS",
+    "AccessTokens",
     "Bodies",
     "BodyDamaged",
     "BrainSide",
@@ -46,11 +49,13 @@ __all__ = [
     "NextHop",
     "NextHopVerifier",
     "NoticeWriter",
+    "OAuthClient",
     "Route",
     "RouteKind",
     "SmarthostUrlError",
     "Timeouts",
     "TlsLevel",
+    "TokenSource",
     "Untrusted",
     "parse_next_hop",
 ]

@@ -15,6 +15,7 @@ from kurir.queue.asks import Lease, NoticeWork, Plan, PlanRequest, Settlement
 from .attempt import Results
 from .lane import LaneTools
 from .notices import NoticeDesk
+from .oauth import TokenSource
 from .opening import Opener
 from .plan import Destination, Planner
 from .pool import SitePool
@@ -30,7 +31,7 @@ class DeliveryHand:
     """Implements `kurir.queue.ports.Hand`.
 
     `stores` take the leases of routes of their kind (maildir, sandbox); `writer` makes the report that an
-    obligation asks for.
+    obligation asks for.  `tokens` are for smarthosts that take access tokens instead of passwords.
     """
 
     def __init__(
@@ -45,12 +46,13 @@ class DeliveryHand:
         random: Random,
         writer: NoticeWriter,
         stores: Mapping[RouteKind, LocalStore] | None = None,
+        tokens: TokenSource | None = None,
     ) -> None:
         self._settings = settings
         self._brain = brain
         self._clock = clock
         self.planner = Planner(settings, resolver, clock, random)
-        self.opener = Opener(settings, self.planner, resolver, dialer, clock)
+        self.opener = Opener(settings, self.planner, resolver, dialer, clock, tokens=tokens)
         self._tools = LaneTools(settings, self.opener, bodies, clock, self._settled)
         self._desk = NoticeDesk(bodies, brain, writer, settings.notice_head_limit)
         self._stores = {

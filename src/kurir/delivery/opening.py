@@ -17,10 +17,12 @@ from kurir.smtp.client import AuthChallenged, AuthDone, Client, Greeted, HelloAn
 
 from .backoff import HostMemory
 from .mx import MailHost, is_address, is_own_machine
+from .oauth import TokenSource
 from .plan import Destination, Planner
 from .ports import Dialer, Untrusted
 from .session import Session, Trouble, broken, net_trouble, read_offer, refusal
 from .settings import DeliverySettings, Family, NextHop, Route, RouteKind, TlsLevel
+from .token_login import log_in
 
 _NO_HOP = NextHop()
 
@@ -28,12 +30,12 @@ _NO_HOP = NextHop()
 class Opener:
     """Opens sessions for all lanes of a hand; remembers which hosts did not answer.
 
-    `random` makes the nonces of SCRAM.
+    `random` makes the nonces of SCRAM; `tokens` gives access tokens for hops that want them.
     """
 
     def __init__(
         self, settings: DeliverySettings, planner: Planner, resolver: Resolver, dialer: Dialer, clock: Clock,
-        *, random: RandomBytes = secrets.token_bytes,
+        *, random: RandomBytes = secrets.token_bytes, tokens: TokenSource | None = None,
     ) -> None:  # fmt: skip
         self._settings = settings
         self._planner = planner
@@ -41,6 +43,7 @@ class Opener:
         self._dialer = dialer
         self._clock = clock
         self._random = random
+        self._tokens = tokens
         self._memory = HostMemory(
             clock, settings.host_backoff, settings.host_backoff_max, settings.host_memory
         )
@@ -64,7 +67,13 @@ class Opener:
                     rest.append(_rests(_display(host, endpoint), *resting))
             while fresh and tried < self._settings.max_addresses:
                 visit = _Visit(
-                    self._settings, self._dialer, self._clock, destination.route, host, self._random
+                    self._settings,
+                    self._dialer,
+                    self._clock,
+                    destination.route,
+                    host,
+                    self._random,
+                    self._tokens,
                 )
                 result = await visit.open(fresh, require_tls=require_tls)
                 if isinstance(result, Session):
@@ -148,8 +157,9 @@ class _Visit:
 
     def __init__(
         self, settings: DeliverySettings, dialer: Dialer, clock: Clock, route: Route, host: MailHost,
-        random: RandomBytes,
+        random: RandomBytes, tokens: TokenSource | None = None,
     ) -> None:  # fmt: skip
+        self._tokens = tokens
         self.endpoint: Endpoint | None = None
         self._settings = settings
         self._times = settings.timeouts
@@ -293,6 +303,12 @@ class _Visit:
         chosen_plain = hop.tls is TlsLevel.NONE and hop.tls_chosen
         if session.tls is None and not chosen_plain and not _is_loopback(session.stream.peer):
             return self._trouble(Cause.TLS_REQUIRED, "a password is not sent without TLS (4.7.11)")
+        if hop.oauth is not None:
+            said = await log_in(session, hop, hop.oauth, self._tokens, self._times.auth)
+            if isinstance(said, str):
+                return self._trouble(Cause.AUTH_FAILED, said)
+            done = isinstance(said, AuthDone) and said.reply.klass == 2
+            return None if done else self._unwelcome(session, said)
         extensions = session.client.extensions
         offered = extensions.keywords.get("AUTH", ()) if extensions is not None else ()
         mechanism = choose(offered, hop.username, hop.password, random=self._random)

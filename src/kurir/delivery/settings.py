@@ -6,6 +6,8 @@ Plain frozen values; the configuration makes them.  All times are seconds.
 from dataclasses import dataclass, field
 from enum import Enum
 
+from .oauth import OAuthClient
+
 
 class RouteKind(str, Enum):
     """How mail travels on a route."""
@@ -38,7 +40,7 @@ class NextHop:
     """One server named by a URL.  `path` is a unix socket (then host and port are empty).
 
     `implicit_tls` starts TLS at once (RFC 8314).  `tls_chosen` says that a person wrote the level down:
-    only then does a password travel without TLS.
+    only then does a password travel without TLS.  With `oauth` the login is by access tokens, and `password` is empty.
     """
 
     host: str = ""
@@ -48,6 +50,7 @@ class NextHop:
     lmtp: bool = False
     username: str = ""
     password: str = field(default="", repr=False)
+    oauth: OAuthClient | None = None
     tls: TlsLevel = TlsLevel.OPPORTUNISTIC
     tls_chosen: bool = False
 

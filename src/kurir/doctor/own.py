@@ -72,9 +72,14 @@ def _greeting(address: str | tuple[str, int], banner: bool) -> str:
         return said
 
 
-def certificate(certificate_file: Path, key_file: Path, name: str, *, own: bool, now: float) -> list[Finding]:
-    """Look at the certificate that is shown: names, dates, key; `own` marks one of our own authority."""
-    values = {"name": name, "file": str(certificate_file)}
+def certificate(
+    certificate_file: Path, key_file: Path, name: str | None, *, own: bool, now: float
+) -> list[Finding]:
+    """Look at a certificate that is shown: names, dates, key; `own` marks one of our own authority.
+
+    `name` is what it must be for; None for a further certificate, which is for the names it has.
+    """
+    values = {"name": name or "", "file": str(certificate_file)}
     try:
         leaf = x509.load_pem_x509_certificates(certificate_file.read_bytes())[0]
         key = load_pem_private_key(key_file.read_bytes(), None)
@@ -89,6 +94,9 @@ def certificate(certificate_file: Path, key_file: Path, name: str, *, own: bool,
             )
         ]
     names = _names(leaf)
+    if name is None:
+        name = values["name"] = next(iter(names), str(certificate_file))
+        names = [*names, name.lower()]
     left = ends - datetime.fromtimestamp(now, UTC)
     if left.total_seconds() <= 0:
         return [_finding("certificate", Severity.RED, "certificate_expired", values)]

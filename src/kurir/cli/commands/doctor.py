@@ -80,12 +80,14 @@ def _server(config: Config) -> list[Finding]:
         *(Place(s, "admin", banner=False) for s in listen.admin),
     ]  # fmt: skip
     found += ports(places, running=running)
-    shown = settings.server_tls(config).certificates[0]
+    shown, *further = settings.server_tls(config).certificates
     own = config.tls.certificate is None
     found += certificate(shown.certificate, shown.key, config.server.hostname, own=own, now=now)
+    for files in further:  # for whatever names they have
+        found += certificate(files.certificate, files.key, None, own=False, now=now)
     found += asyncio.run(_resolver(config))
     found += disk(state, config.limits.disk_free)
-    found += permissions(state, [shown.key, state / "accounts.db"])
+    found += permissions(state, [*(files.key for files in (shown, *further)), state / "accounts.db"])
     found += clock(reading.newest(config), now)
     return found
 
