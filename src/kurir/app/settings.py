@@ -29,6 +29,7 @@ from kurir.model import Address, parse_address
 from kurir.net import CertificateFiles, ClientTlsSettings, ResolverSettings, ServerTlsSettings
 from kurir.queue import QueueSettings
 from kurir.reception import Deadlines, ListenerSettings, ReceptionSettings, Role
+from kurir.reception.settings import STRONGEST_FIRST
 from kurir.sandbox import early_doors
 from kurir.storage import DaySettings, Layout, ObservationSettings
 
@@ -192,6 +193,8 @@ def doors(config: Config) -> list[Door]:
     """Return every place to listen for mail."""
     xclient, proxies = networks(config.trust.xclient), networks(config.trust.proxies)
     asks = config.submission.client_certificates
+    without = () if config.submission.scram_plus else ("SCRAM-SHA-256-PLUS",)
+    mechanisms = tuple(m for m in STRONGEST_FIRST if m not in without)
     state = config.server.state
     kinds = {
         "mx": (
@@ -206,6 +209,7 @@ def doors(config: Config) -> list[Door]:
                 starttls=True,
                 auth=True,
                 require_tls=True,
+                mechanisms=mechanisms,
                 client_certificates=asks,
                 proxy=proxies,
             ),
@@ -218,6 +222,7 @@ def doors(config: Config) -> list[Door]:
                 implicit_tls=True,
                 auth=True,
                 require_tls=True,
+                mechanisms=mechanisms,
                 client_certificates=asks,
                 proxy=proxies,
             ),

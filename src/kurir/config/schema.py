@@ -325,6 +325,10 @@ class SubmissionSection(Section):
 
     hide_client: bool = Field(True, description="Leave the client's address out of the Received field.")
     plus: str = Field("+", description='Separator of details in local parts ("" for none).', max_length=1)
+    scram_plus: bool = Field(
+        True,
+        description="Offer SCRAM-SHA-256-PLUS, bound by tls-server-end-point. Programs on GNU SASL, which know only tls-exporter, want false.",
+    )
     client_certificates: bool = Field(
         False,
         description="Ask clients for a certificate, which may then log them in (EXTERNAL); see kurir user cert.",

@@ -22,6 +22,8 @@ from kurir.identity.scramkeys import ITERATIONS, candidates
 from .server import SaslContext
 from .steps import Challenge, Failure, Step, Success
 
+KNOWN_BINDING = "tls-server-end-point"
+
 
 class Scram:
     """One exchange: client-first, server-first, client-final, server-final."""
@@ -44,7 +46,7 @@ class Scram:
         endpoint = self._context.endpoint
         self._server = ScramMechanism("SCRAM-SHA-256-PLUS" if self._plus else "SCRAM-SHA-256").make_server(
             self._verifier,
-            channel_binding=("tls-server-end-point", endpoint) if endpoint else None,
+            channel_binding=(KNOWN_BINDING, endpoint) if endpoint else None,
             s_nonce=self._context.random(18).hex(),
         )
         return Challenge(b"") if initial is None else self.answer(initial)
@@ -63,8 +65,15 @@ class Scram:
             text = response.decode()
             if self._first:
                 self._first = False
-                if not self._plus and text.startswith("p="):
-                    return Failure("channel binding asked for without -PLUS")
+                if text.startswith("p="):
+                    wanted = text[2:].partition(",")[0]
+                    if not self._plus:
+                        return Failure("channel binding asked for without -PLUS")
+                    if wanted != KNOWN_BINDING:
+                        # tls-exporter (RFC 9266) needs keying material that Python's ssl does not give out
+                        return Failure(
+                            f"the client binds with {wanted[:40]!r}, this server only with {KNOWN_BINDING}"
+                        )
                 self._server.set_client_first(text)
                 return Challenge(self._server.get_server_first().encode())
             final = self._final(text)
