@@ -110,7 +110,7 @@ async def test_a_rotated_refresh_token_is_kept_until_the_file_changes(client, tm
 async def test_why_there_is_no_token(client, tmp_path) -> None:
     provider = Provider(good="other")
     source = tokens(provider, tmp_path)
-    with pytest.raises(NoToken, match="invalid_grant: revoked .*consent anew"):
+    with pytest.raises(NoToken, match=r"invalid_grant: revoked .*consent anew"):
         await source.token(client)
     provider.broken = NetError("timeout", "provider.example did not answer")
     with pytest.raises(NoToken, match="did not answer"):
