@@ -95,8 +95,9 @@ class SqliteAccounts:
         with self._lock, translated(self._db, "reading accounts"):
             version = self._db.pragma("data_version")
             if self._cache is None or version != self._seen:
-                rows = self._db.execute(f"SELECT {_COLUMNS} FROM account")
-                self._cache = {row[0]: _account(row) for row in rows}
+                # A reader may come before the first start after an upgrade: the last columns are not there yet.
+                rows = self._db.execute("SELECT * FROM account")
+                self._cache = {row[0]: _account((*row, None, None)) for row in rows}
                 self._seen = version
             return self._cache
 

@@ -195,3 +195,33 @@ def test_keys_with_another_salt_are_never_mixed() -> None:
     broken = replace(odd.made, scram=scram_verifier(odd.password, lambda n: b"z" * n))
     assert isinstance(scram(replace(ana, app_passwords=(broken,)), odd.password), Failure)
     assert scram(replace(ana, app_passwords=(broken,)), "secret word") == Success("ana@x.example")
+
+
+def test_who_asks_does_not_change_what_is_derived(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One derivation and one hash for a wrong password of our shape, whether there is an account, with or without app passwords."""
+    from kurir.identity import scramkeys
+
+    random = Random()
+    ana, _ = account(passwords, random)
+    rich = add_app_password(ana, "printer", random=random, now=NOW).account
+    for name in ("phone", "laptop", "till"):
+        rich = add_app_password(rich, name, random=random, now=NOW).account
+    counts: list[int] = []
+    derive = scramkeys.hashlib.pbkdf2_hmac
+
+    def counting(name: str, password: bytes, salt: bytes, iterations: int) -> bytes:
+        counts.append(iterations)
+        return derive(name, password, salt, iterations)
+
+    monkeypatch.setattr(scramkeys.hashlib, "pbkdf2_hmac", counting)
+
+    async def go() -> None:
+        for who in (None, ana, rich):
+            for text, derived in (("aaaaa-aaaaa-aaaaa-aaaaa", [15_000]), ("wrong password", [])):
+                counts.clear()
+                assert (await passwords.check(who, text)).login is Login.WRONG
+                assert counts == derived
+
+    asyncio.run(go())
