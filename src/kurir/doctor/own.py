@@ -85,6 +85,10 @@ def certificate(
         key = load_pem_private_key(key_file.read_bytes(), None)
     except (OSError, ValueError, TypeError) as e:
         return [_finding("certificate", Severity.RED, "certificate_missing", {**values, "detail": str(e)})]
+    names = _names(leaf)
+    if name is None:
+        name = values["name"] = next(iter(names), str(certificate_file))
+        names = [*names, name.lower()]
     ends = leaf.not_valid_after_utc
     values["time"] = ends.astimezone().strftime("%Y-%m-%d")
     if leaf.public_key() != key.public_key():
@@ -93,10 +97,6 @@ def certificate(
                 "certificate", Severity.RED, "certificate_key_mismatch", {**values, "file": str(key_file)}
             )
         ]
-    names = _names(leaf)
-    if name is None:
-        name = values["name"] = next(iter(names), str(certificate_file))
-        names = [*names, name.lower()]
     left = ends - datetime.fromtimestamp(now, UTC)
     if left.total_seconds() <= 0:
         return [_finding("certificate", Severity.RED, "certificate_expired", values)]

@@ -128,7 +128,9 @@ class Exchange:
         if checked.login is Login.WRONG:
             return self._wrong(name, "wrong password" if account is not None else "no such account")
         if checked.rehashed and account is not None and self._desk.rehashed is not None:
-            self._desk.rehashed(rehashed(account, checked.rehashed))
+            current = self._desk.directory.account(name)  # an app password may have been revoked meanwhile
+            if current is not None and current.password_hash == account.password_hash:
+                self._desk.rehashed(rehashed(current, checked.rehashed))
         return self._welcome(account, name, checked.app)
 
     async def _check_token(self, name: str, token: str) -> Challenge | LoggedIn | NotLoggedIn:
