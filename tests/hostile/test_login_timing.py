@@ -47,7 +47,7 @@ def _rank_test(a: list[float], b: list[float]) -> float:
 
 
 def _compare(stage: Stage, pairs: int) -> None:
-    people = [f"person{i}" for i in range(math.ceil(pairs / PER_NAME))]
+    people = [f"person{pairs}-{i}" for i in range(math.ceil(pairs / PER_NAME))]
     for person in people:
         stage.server.user(person)
     for _ in range(3):
@@ -55,7 +55,7 @@ def _compare(stage: Stage, pairs: int) -> None:
     known, unknown, words = [], [], set()
     for i in range(pairs):
         person = people[i % len(people)]
-        names = (f"{person}@example.test", f"nobody{i % len(people)}@example.test")
+        names = (f"{person}@example.test", f"nobody{pairs}-{i % len(people)}@example.test")
         for real, name in ((True, names[0]), (False, names[1]))[:: 1 if i % 2 else -1]:
             took, said = _try(stage, name)
             (known if real else unknown).append(took)
