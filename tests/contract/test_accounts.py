@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from kurir.identity.ports import Account, AccountStore
+from kurir.identity.ports import Account, AccountStore, AppPassword, ClientCertificate
 from kurir.queue.ports import StoreError
 from kurir.storage import Layout, MemoryAccounts, NoDatabase, SqliteAccounts
+from kurir.storage.database import Schema, open_writer
 from tests.unit.storage.mail import StandingClock
 
 ALICE = Account(
@@ -34,6 +35,32 @@ def test_what_was_put_is_found_in_any_case(accounts: AccountStore) -> None:
     assert accounts.account("bob@example.com") == BOB
     assert accounts.account("nobody") is None
     assert list(accounts.accounts()) == [ALICE, BOB]
+
+
+def test_every_way_to_log_in_is_kept(accounts: AccountStore) -> None:
+    keys = (15_000, b"salt", b"stored", b"server")
+    apps = (
+        AppPassword("printer", keys, ("a@example.com",), ("192.0.2.0/24",), 99.5, 7.0),
+        AppPassword("phone", keys),
+    )
+    rich = replace(
+        BOB, app_passwords=apps, certificates=(ClientCertificate("ab" * 32, b"der", "laptop", 8.0),)
+    )
+    accounts.put(rich)
+    accounts.put(ALICE)
+    assert list(accounts.accounts()) == [ALICE, rich]
+
+
+def test_accounts_of_an_earlier_version_are_read_and_brought_up_to_date(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    old = open_writer(layout.accounts, Schema.of("accounts"), StandingClock().now, mode=0o600)
+    columns = ("alice@example.com", ALICE.name, '["alice@example.com", "*@lists.example.com"]', "$argon2id$x")
+    old.execute("INSERT INTO account VALUES (?, ?, ?, ?, NULL, NULL, 1.5)", columns)
+    old.close()
+    for writable in (False, True, False):
+        store = SqliteAccounts(layout, StandingClock(), writable=writable)
+        assert list(store.accounts()) == [ALICE]
+        store.close()
 
 
 def test_putting_again_replaces(accounts: AccountStore) -> None:

@@ -173,6 +173,10 @@ class SimStream:
     async def upgrade_server(self, tls: object, *, timeout: float = 10.0) -> TlsFacts:
         raise NetError("tls", "no TLS in here")
 
+    @property
+    def client_certificate(self) -> None:
+        return None
+
     def channel_binding(self, kind: str) -> bytes | None:
         return None
 

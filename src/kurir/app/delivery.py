@@ -8,10 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kurir.config import Config
-from kurir.delivery import BrainSide, DeliveryHand, Maildir, MaildirStore, NetDialer, RouteKind, Sealing
+from kurir.delivery import (
+    AccessTokens,
+    BrainSide,
+    DeliveryHand,
+    Maildir,
+    MaildirStore,
+    NetDialer,
+    RouteKind,
+    Sealing,
+)
 from kurir.model import Cause
 from kurir.model.told import told
-from kurir.net import CachingResolver, CertificateError, ClientTlsFactory
+from kurir.net import CachingResolver, CertificateError, ClientTlsFactory, WebClient
 from kurir.queue import Incoming, NoticeWork
 from kurir.reports import ReportSettings, render, wants_full
 from kurir.storage import KeyFolder, StoredBodies
@@ -68,6 +77,9 @@ class DeliveryPart:
             clock=clock,
             random=random.Random(),  # noqa: S311 - order of equal MX hosts
             writer=_Writer(config),
+            tokens=AccessTokens(
+                WebClient(config.net.ca_file).fetch, clock, config.server.state / settings.TOKENS
+            ),
             stores={RouteKind.MAILDIR: MaildirStore(maildir, self._bodies, clock, self._threads)},
             desk=self._tls.desk,
             sealing=self._sealing(),

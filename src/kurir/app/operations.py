@@ -14,7 +14,18 @@ import msgspec
 from kurir import __version__
 from kurir.config import Config
 from kurir.delivery.tlspolicy import Acceptance
-from kurir.identity import Account, AccountError, AccountStore, Passwords, PasswordSettings, make_account
+from kurir.identity import (
+    Account,
+    AccountError,
+    AccountStore,
+    Passwords,
+    PasswordSettings,
+    add_app_password,
+    add_certificate,
+    make_account,
+    remove_certificate,
+    revoke_app_password,
+)
 from kurir.model import AddressError, Clock, decode_id, encode_id, normalise_domain, parse_address
 from kurir.model.told import of_error, pack, told
 from kurir.queue import Brain, Operated
@@ -24,6 +35,7 @@ from kurir.storage import EraseReport, Layout, SqliteTls, TraceReader
 from . import settings
 from .allowances import Allowances
 from .keys import KeyDesk, KeyDeskError, shown
+from .reading import shown_app_password, shown_certificate
 from .wire import Result
 
 
@@ -68,6 +80,10 @@ class Operations:
             "user.add": self._user_add,
             "user.password": self._user_password,
             "user.remove": self._user_remove,
+            "user.app.add": self._app_add,
+            "user.app.revoke": self._app_revoke,
+            "user.cert.add": self._cert_add,
+            "user.cert.remove": self._cert_remove,
             "trace.erase": self._erase,
             "tls.accept": self._tls_accept,
             "dkim.new": self._dkim_new,
@@ -210,7 +226,7 @@ class Operations:
         old = self._known(name)
         made = await asyncio.to_thread(
             make_account, old.name, old.addresses, passwords=self._passwords, random=os.urandom,
-            now=old.created_at, password=password, scram=True if scram else None,
+            now=old.created_at, password=password, scram=True if scram else None, instead_of=old,
         )  # fmt: skip
         await asyncio.to_thread(self._accounts.put, made.account)
         return self._shown(made.account, made.password if made.generated else None)
@@ -219,6 +235,41 @@ class Operations:
         account = self._known(name)
         await asyncio.to_thread(self._accounts.remove, account.name)
         return self._shown(account, None)
+
+    async def _app_add(
+        self,
+        *,
+        name: str,
+        label: str,
+        senders: list[str] | None = None,
+        networks: list[str] | None = None,
+        expires_at: float | None = None,
+        by: str = "",
+    ) -> dict[str, Any]:
+        made = await asyncio.to_thread(
+            add_app_password, self._known(name), label, random=os.urandom, now=self._clock.now(),
+            senders=senders or (), networks=networks or (), expires_at=expires_at,
+        )  # fmt: skip
+        await asyncio.to_thread(self._accounts.put, made.account)
+        return {"name": made.account.name, **shown_app_password(made.made), "password": made.password}
+
+    async def _app_revoke(self, *, name: str, label: str, by: str = "") -> dict[str, Any]:
+        account = revoke_app_password(self._known(name), label)
+        await asyncio.to_thread(self._accounts.put, account)
+        return {"name": account.name, "label": label}
+
+    async def _cert_add(self, *, name: str, pem: str, label: str = "", by: str = "") -> dict[str, Any]:
+        account, made = add_certificate(
+            self._known(name), pem, others=self._accounts.accounts(), now=self._clock.now(), label=label
+        )
+        await asyncio.to_thread(self._accounts.put, account)
+        asked = self._config.submission.client_certificates
+        return {"name": account.name, **shown_certificate(made), "asked": asked}
+
+    async def _cert_remove(self, *, name: str, certificate: str, by: str = "") -> dict[str, Any]:
+        account, gone = remove_certificate(self._known(name), certificate)
+        await asyncio.to_thread(self._accounts.put, account)
+        return {"name": account.name, **shown_certificate(gone)}
 
     def _known(self, name: str) -> Account:
         account = self._accounts.account(name)

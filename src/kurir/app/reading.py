@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from kurir.config import Config
-from kurir.identity import Account
+from kurir.identity import Account, AppPassword, ClientCertificate
 from kurir.model import Event, Observation, Recipient, decode_id, encode_id
 from kurir.model.told import told
 from kurir.queue import StoreError
@@ -158,6 +158,27 @@ def accounts(config: Config) -> list[Account]:
         return list(store.accounts())
     finally:
         store.close()
+
+
+def account(config: Config, name: str) -> Account:
+    """Return one account.  Raises `ControlError` where there is none."""
+    for one in accounts(config):
+        if one.name.lower() == name.lower():
+            return one
+    raise ControlError(told("there is no account {name!r}; see: kurir user list", name=name))
+
+
+def shown_app_password(used: AppPassword) -> dict[str, Any]:
+    """Return an app password without its keys."""
+    return {
+        "label": used.label, "senders": list(used.senders), "networks": list(used.networks),
+        "expires_at": used.expires_at, "created_at": used.created_at,
+    }  # fmt: skip
+
+
+def shown_certificate(certificate: ClientCertificate) -> dict[str, Any]:
+    """Return a registered certificate."""
+    return {"key": certificate.key, "label": certificate.label, "added_at": certificate.added_at}
 
 
 def sandbox_store(config: Config) -> SandboxStore:

@@ -13,9 +13,18 @@ from kurir.config import Config
 from kurir.delivery import DeliverySettings, NetDialer, NextHopVerifier
 from kurir.delivery.opening import Opener
 from kurir.delivery.plan import Planner
-from kurir.identity import Directory, Passwords, PasswordSettings
+from kurir.identity import Directory, Passwords, PasswordSettings, TokenChecker, make_token_checker
 from kurir.model.told import told
-from kurir.net import CachingResolver, CertificateError, ClientTlsFactory, ServerTls
+from kurir.net import (
+    CachingResolver,
+    CertificateError,
+    ClientTlsFactory,
+    ClientTrust,
+    ServerTls,
+    WebClient,
+    authorities,
+)
+from kurir.queue import StoreError
 from kurir.reception import BrainDoor, Desk, ListenerSettings, Reception
 from kurir.senderauth import PublicSuffixes
 from kurir.senderauth.screening import Screener
@@ -28,7 +37,9 @@ from .keys import rewriting
 from .logs import Log
 from .part import StallMeter, StartError
 
-CERTIFICATE_EVERY = 10.0
+CERTIFICATE_EVERY = 2.0
+WARN_DAYS = 14
+WARN_EVERY = 86_400.0
 
 Doors = Sequence[tuple[ListenerSettings, socket.socket]]
 
@@ -50,12 +61,13 @@ class ReceptionPart:
         """Load certificates, open the accounts, take connections."""
         config, clock = self._config, self._clock
         layout = settings.layout(config)
+        self._accounts = SqliteAccounts(layout, clock)
         try:
             self._tls = ServerTls(settings.server_tls(config))
+            self._asking = self._make_asking()
             dialer = NetDialer(ClientTlsFactory(settings.client_tls(config), now=clock.now))
         except CertificateError as e:
             raise StartError(told("tls: {why}", why=e)) from None
-        self._accounts = SqliteAccounts(layout, clock)
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="kurir-password")
         self._resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)
         routes: DeliverySettings = settings.delivery(config)
@@ -79,6 +91,8 @@ class ReceptionPart:
             secret=_secret(layout.folder / "tls" / "server.key"),
             tls=self._tls,
             roads=settings.road_sizes(config),
+            tls_asking=self._asking,
+            tokens=self._make_tokens(),
             rehashed=self._accounts.put,
             screener=_screener(config, self._resolver),
             srs=rewriting(KeyFolder(layout), wanted=config.signing.srs),
@@ -96,17 +110,61 @@ class ReceptionPart:
         self._threads.shutdown(cancel_futures=True)
         self._accounts.close()
 
+    def _make_asking(self) -> ServerTls | None:
+        """Return the certificates of doors that ask clients for theirs, where there are such doors."""
+        if not self._config.submission.client_certificates:
+            return None
+        try:
+            return ServerTls(settings.server_tls(self._config), self._clients())
+        except (OSError, ValueError) as e:
+            raise StartError(told("submission.client_ca: {why}", why=e)) from None
+
+    def _clients(self) -> ClientTrust:
+        """Return whose certificates are taken: those of accounts, and those of our own authority for clients."""
+        file = self._config.submission.client_ca
+        known = frozenset(c.der for a in self._accounts.accounts() for c in a.certificates)
+        return ClientTrust(known, authorities(file) if file is not None else ())
+
+    def _make_tokens(self) -> TokenChecker | None:
+        try:
+            wanted = settings.oauth(self._config)
+        except OSError as e:
+            raise StartError(told("oauth.client_secret_file: {why}", why=e)) from None
+        if wanted is None:
+            return None
+        return make_token_checker(wanted, WebClient(self._config.net.ca_file).fetch, self._clock)
+
     async def _watch_certificate(self) -> None:
-        """Take a renewed certificate into use without touching live sessions."""
+        """Take renewed certificates, and certificates of clients, into use without touching live sessions."""
+        warned = float("-inf")
         while True:
-            await asyncio.sleep(CERTIFICATE_EVERY)
-            if self._tls.changed():
-                try:
-                    self._tls.reload()
-                except CertificateError as e:
-                    self._log.error("certificate_not_reloaded", why=str(e), next="the old one stays in use")
-                else:
+            try:
+                if self._tls.changed():
+                    for tls in (self._tls, self._asking):
+                        if tls is not None:
+                            tls.reload()
                     self._log.info("certificate_reloaded", names=list(self._tls.names))
+                    warned = float("-inf")
+                if self._asking is not None:
+                    self._asking.trust_clients(self._clients())
+            except (CertificateError, StoreError, OSError, ValueError) as e:
+                self._log.error("certificate_not_reloaded", why=str(e), next="the old one stays in use")
+            if self._clock.monotonic() - warned >= WARN_EVERY:
+                warned = self._clock.monotonic()
+                self._warn_of_expiry()
+            await asyncio.sleep(CERTIFICATE_EVERY)
+
+    def _warn_of_expiry(self) -> None:
+        for name, at in self._tls.expiries:
+            days = (at - self._clock.now()) / 86_400
+            if days < WARN_DAYS:
+                say = self._log.error if days <= 0 else self._log.warning
+                say(
+                    "certificate_expires",
+                    certificate=name,
+                    days=round(days, 1),
+                    next="renew it; see kurir doctor",
+                )
 
     def figures(self) -> Figures:
         """Return what reception counted."""

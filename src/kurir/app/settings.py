@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from kurir.config import Config, load_atlas
 from kurir.config.schema import RoadSection
 from kurir.delivery import (
+    PROVIDERS,
     DeliverySettings,
     NextHop,
+    OAuthClient,
     RoadSizes,
     Route,
     RouteKind,
@@ -19,12 +21,14 @@ from kurir.delivery import (
     TlsLevel,
     parse_next_hop,
 )
+from kurir.delivery.oauth import Provider
 from kurir.delivery.tlspolicy import AfterLoss, DaneSettings, Rule, StsSettings, TlsSettings
 from kurir.identity import (
     ConnectionBrakeSettings,
     DirectorySettings,
     LoginBrakeSettings,
     Network,
+    OAuthSettings,
     Window,
 )
 from kurir.limits import Atlas, Margins
@@ -39,6 +43,7 @@ from kurir.net import (
 )
 from kurir.queue import QueueSettings
 from kurir.reception import Deadlines, ListenerSettings, ReceptionSettings, Role
+from kurir.reception.settings import STRONGEST_FIRST
 from kurir.sandbox import early_doors
 from kurir.senderauth.dkim import SelectorSettings
 from kurir.senderauth.screening import ScreeningSettings, SenderRule, TreatmentSettings
@@ -51,6 +56,7 @@ SUBMIT_SOCKET = "run/submit.sock"
 CONTROL_SOCKET = "run/control.sock"
 BRAIN_SOCKET = "run/brain.sock"
 SOCKETS = (SANDBOX_SOCKET, SUBMIT_SOCKET, CONTROL_SOCKET, BRAIN_SOCKET)
+TOKENS = "tokens"
 # Mail is taken again when this much more than `limits.disk_free` is free (or a quarter of it), so that it does not flutter.
 DISK_MARGIN = 256 * 1024 * 1024
 
@@ -147,7 +153,28 @@ def server_tls(config: Config) -> ServerTlsSettings:
     own = config.server.state / "tls"
     certificate = config.tls.certificate or own / "server.pem"
     key = config.tls.key or own / "server.key"
-    return ServerTlsSettings((CertificateFiles(certificate, key),))
+    further = (CertificateFiles(c.certificate, c.key) for c in config.tls.certificates)
+    return ServerTlsSettings((CertificateFiles(certificate, key), *further))
+
+
+def oauth(config: Config) -> OAuthSettings | None:
+    """Return whose bearer tokens log in, None where none do.  Raises OSError for the file of the secret."""
+    o = config.oauth
+    if o is None:
+        return None
+    secret = o.client_secret_file.read_text("utf-8").strip() if o.client_secret_file else ""
+    return OAuthSettings(
+        issuer=o.issuer,
+        audience=tuple(o.audience),
+        jwks=o.jwks or "",
+        introspection=o.introspection or "",
+        client_id=o.client_id,
+        client_secret=secret,
+        algorithms=tuple(o.algorithms),
+        claim=o.claim,
+        scope=o.scope,
+        configuration=o.configuration or "",
+    )
 
 
 def login_brake(config: Config) -> LoginBrakeSettings:
@@ -283,6 +310,9 @@ def sealing(config: Config) -> SealingSettings:
 def doors(config: Config) -> list[Door]:
     """Return every place to listen for mail."""
     xclient, proxies = networks(config.trust.xclient), networks(config.trust.proxies)
+    asks = config.submission.client_certificates
+    without = () if config.submission.scram_plus else ("SCRAM-SHA-256-PLUS",)
+    mechanisms = tuple(m for m in STRONGEST_FIRST if m not in without)
     state = config.server.state
     kinds = {
         "mx": (
@@ -292,13 +322,27 @@ def doors(config: Config) -> list[Door]:
         "submission": (
             config.listen.submission,
             ListenerSettings(
-                "submission", Role.SUBMISSION, starttls=True, auth=True, require_tls=True, proxy=proxies
+                "submission",
+                Role.SUBMISSION,
+                starttls=True,
+                auth=True,
+                require_tls=True,
+                mechanisms=mechanisms,
+                client_certificates=asks,
+                proxy=proxies,
             ),
         ),
         "submissions": (
             config.listen.submissions,
             ListenerSettings(
-                "submissions", Role.SUBMISSION, implicit_tls=True, auth=True, require_tls=True, proxy=proxies
+                "submissions",
+                Role.SUBMISSION,
+                implicit_tls=True,
+                auth=True,
+                require_tls=True,
+                mechanisms=mechanisms,
+                client_certificates=asks,
+                proxy=proxies,
             ),
         ),
         "lmtp": (config.listen.lmtp, ListenerSettings("lmtp", Role.LMTP, starttls=True, proxy=proxies)),
@@ -364,6 +408,8 @@ def _road(road: RoadSection, config: Config) -> Route:
     else:
         login = (road.username, road.password) if road.username else None
         route = _hop(road.name, road.url, final=False, login=login)
+        if road.oauth and route.next_hop:
+            route = replace(route, next_hop=replace(route.next_hop, oauth=_oauth_client(road)))
     return replace(
         route,
         senders=tuple(road.senders),
@@ -373,6 +419,21 @@ def _road(road: RoadSection, config: Config) -> Route:
         rate=road.rate,
         provider=road.provider,
         plan=road.plan,
+    )
+
+
+def _oauth_client(road: RoadSection) -> OAuthClient | None:
+    o = road.oauth
+    if o is None:
+        return None
+    usual = PROVIDERS.get(o.provider, Provider(""))
+    return OAuthClient(
+        name=road.name,
+        token_url=o.token_url or usual.token_url,
+        client_id=o.client_id,
+        client_secret_file=o.client_secret_file,
+        refresh_token_file=o.refresh_token_file,
+        scope=usual.scope if o.scope is None else o.scope,
     )
 
 

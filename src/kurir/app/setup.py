@@ -10,7 +10,7 @@ from kurir.config import Config, ConfigError, Mistake, load, render
 from kurir.config.template import Choices, ports
 from kurir.delivery import SmarthostUrlError, parse_next_hop
 from kurir.model.told import of_error, told
-from kurir.net import CertificateError, ServerTls, parse_bind
+from kurir.net import CertificateError, ServerTls, ServerTlsSettings, authorities, parse_bind
 from kurir.net.devca import ensure_ca, ensure_leaf
 from kurir.storage import KeyFolder
 
@@ -143,11 +143,7 @@ def trial(config: Config) -> list[Mistake]:
                 parse_bind(spec)
             except ValueError as e:
                 mistakes.append(Mistake(f"listen.{name}.{i}", of_error(e)))
-    if config.tls.certificate and config.tls.key:
-        try:
-            ServerTls(settings.server_tls(config))
-        except CertificateError as e:
-            mistakes.append(Mistake("tls.certificate", of_error(e)))
+    mistakes += _certificate_mistakes(config)
     if config.net.ca_file and not os.access(config.net.ca_file, os.R_OK):
         mistakes.append(Mistake("net.ca_file", told("{ca_file} cannot be read", ca_file=config.net.ca_file)))
     mistakes += with_secrets(config)[1]
@@ -156,4 +152,33 @@ def trial(config: Config) -> list[Mistake]:
             privileges.lookup(config.server.user)
         except privileges.PrivilegeError as e:
             mistakes.append(Mistake("server.user", of_error(e)))
+    return mistakes
+
+
+def _unreadable(files: dict[str, Path | None]) -> list[Mistake]:
+    return [
+        Mistake(where, told("{file} cannot be read", file=file))
+        for where, file in files.items()
+        if file is not None and not os.access(file, os.R_OK)
+    ]
+
+
+def _certificate_mistakes(config: Config) -> list[Mistake]:
+    mistakes = []
+    shown = settings.server_tls(config).certificates
+    keys = ["tls.certificate", *(f"tls.certificates.{i}" for i in range(len(config.tls.certificates)))]
+    for key, files in zip(keys, shown, strict=True):
+        if key == "tls.certificate" and config.tls.certificate is None:
+            continue  # our own, made at the start
+        try:
+            ServerTls(ServerTlsSettings((files,)))
+        except CertificateError as e:
+            mistakes.append(Mistake(key, str(e)))
+    if config.submission.client_ca:
+        try:
+            authorities(config.submission.client_ca)
+        except (OSError, ValueError) as e:
+            mistakes.append(
+                Mistake("submission.client_ca", told("holds no certificate in PEM form: {why}", why=e))
+            )
     return mistakes

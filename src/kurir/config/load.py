@@ -3,7 +3,7 @@
 import copy
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from kurir.model.told import told
 
 from .atlas import load_atlas
 from .mistakes import ConfigError, Mistake, did_you_mean, mistake_of
-from .schema import Config
+from .schema import Config, RoadSection
 
 _PREFIX = "KURIR_"
 # Variables with the prefix that are not configuration.
@@ -204,17 +204,50 @@ def _absolute(config: Config, base: Path) -> Config:
     def place(p: Path | None) -> Path | None:
         return None if p is None else (base / p.expanduser()).absolute()
 
+    tls, oauth = config.tls, config.oauth
+    further = [
+        c.model_copy(update={"certificate": place(c.certificate), "key": place(c.key)})
+        for c in tls.certificates
+    ]
     return config.model_copy(
         update={
             "server": config.server.model_copy(update={"state": place(config.server.state)}),
             "net": config.net.model_copy(update={"ca_file": place(config.net.ca_file)}),
-            "tls": config.tls.model_copy(
-                update={"certificate": place(config.tls.certificate), "key": place(config.tls.key)}
+            "tls": tls.model_copy(
+                update={
+                    "certificate": place(tls.certificate),
+                    "key": place(tls.key),
+                    "certificates": further,
+                }
             ),
             "senderauth": config.senderauth.model_copy(
                 update={"suffix_list": place(config.senderauth.suffix_list)}
             ),
             "atlas": config.atlas.model_copy(update={"files": [place(f) for f in config.atlas.files]}),
-            "roads": [r.model_copy(update={"password_file": place(r.password_file)}) for r in config.roads],
+            "submission": config.submission.model_copy(
+                update={"client_ca": place(config.submission.client_ca)}
+            ),
+            "oauth": None
+            if oauth is None
+            else oauth.model_copy(
+                update={
+                    "client_secret_file": place(oauth.client_secret_file),
+                    "jwks": str(place(Path(oauth.jwks)))
+                    if oauth.jwks and "://" not in oauth.jwks
+                    else oauth.jwks,
+                }
+            ),
+            "roads": [_absolute_road(r, place) for r in config.roads],
         }
     )
+
+
+def _absolute_road(road: RoadSection, place: Callable[[Path | None], Path | None]) -> RoadSection:
+    oauth = road.oauth
+    if oauth is not None:
+        files = {
+            "client_secret_file": place(oauth.client_secret_file),
+            "refresh_token_file": place(oauth.refresh_token_file),
+        }
+        oauth = oauth.model_copy(update=files)
+    return road.model_copy(update={"password_file": place(road.password_file), "oauth": oauth})

@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from kurir.model.told import told
 
+from .oauth_schema import OAuthSection, RoadOAuthSection
 from .section import Section
 from .units import Octets, Seconds
 from .values import (
@@ -87,11 +88,21 @@ class NetSection(Section):
     )
 
 
+class CertificateSection(Section):
+    """One more certificate."""
+
+    certificate: Path = Field(description="PEM file with the certificate and its chain.")
+    key: Path = Field(description="PEM file with the private key.")
+
+
 class TlsSection(Section):
     """Our certificate.  Without one, a certificate of our own authority under ``tls/`` is used."""
 
     certificate: Path | None = Field(None, description="PEM file with the certificate and its chain.")
     key: Path | None = Field(None, description="PEM file with the private key.")
+    certificates: list[CertificateSection] = Field(
+        [], description="Further certificates, for clients that ask for one of their names (SNI)."
+    )
 
     @model_validator(mode="after")
     def _both(self) -> "TlsSection":
@@ -273,6 +284,9 @@ class RoadSection(Section):
         None,
         description="What its connections must prove, as in [tls_out]; default that rule, or what the URL says.",
     )
+    oauth: RoadOAuthSection | None = Field(
+        None, description="Log in with OAuth tokens instead of a password; username is needed."
+    )
     concurrency: int = Field(20, description="Connections at once.", ge=1, le=1000)
     rate: float = Field(0.0, description="Messages a second, 0 for no limit.", ge=0)
     _password: str = PrivateAttr("")
@@ -302,6 +316,24 @@ class SubmissionSection(Section):
 
     hide_client: bool = Field(True, description="Leave the client's address out of the Received field.")
     plus: str = Field("+", description='Separator of details in local parts ("" for none).', max_length=1)
+    scram_plus: bool = Field(
+        True,
+        description="Offer SCRAM-SHA-256-PLUS, bound by tls-server-end-point. Programs on GNU SASL, which know only tls-exporter, want false.",
+    )
+    client_certificates: bool = Field(
+        False,
+        description="Ask clients for a certificate, which may then log them in (EXTERNAL); see kurir user cert.",
+    )
+    client_ca: Path | None = Field(
+        None,
+        description="PEM file of our own authority for clients: its certificates log in the address they name.",
+    )
+
+    @model_validator(mode="after")
+    def _asked(self) -> "SubmissionSection":
+        if self.client_ca is not None and not self.client_certificates:
+            raise ValueError(told("client_ca has no effect without client_certificates = true"))
+        return self
 
 
 class SenderRuleSection(Section):
@@ -400,6 +432,7 @@ class Config(Section):
     senderauth: SenderAuthSection = SenderAuthSection()
     atlas: AtlasSection = AtlasSection()
     signing: SigningSection = SigningSection()
+    oauth: OAuthSection | None = Field(None, description="Logins with bearer tokens; see [oauth].")
     trace: TraceSection = TraceSection()
     log: LogSection = LogSection()
     domains: dict[DomainName, DomainSection] = Field(

@@ -12,6 +12,7 @@ from .dialing import NetDialer
 from .examine import DomainExam, Examiner, HostExam
 from .hand import DeliveryHand
 from .maildir import Maildir
+from .oauth import PROVIDERS, AccessTokens, OAuthClient, TokenSource
 from .ports import (
     Bodies,
     BodyDamaged,
@@ -36,6 +37,8 @@ from .storing import MaildirStore
 from .verify import NextHopVerifier
 
 __all__ = [
+    "PROVIDERS",
+    "AccessTokens",
     "Bodies",
     "BodyDamaged",
     "BrainSide",
@@ -55,6 +58,7 @@ __all__ = [
     "NextHop",
     "NextHopVerifier",
     "NoticeWriter",
+    "OAuthClient",
     "RoadSizes",
     "Route",
     "RouteKind",
@@ -63,6 +67,7 @@ __all__ = [
     "SmarthostUrlError",
     "Timeouts",
     "TlsLevel",
+    "TokenSource",
     "Untrusted",
     "known_limits",
     "parse_next_hop",

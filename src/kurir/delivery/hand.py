@@ -15,6 +15,7 @@ from kurir.queue.asks import Lease, NoticeWork, Plan, PlanRequest, Settlement
 from .attempt import Results
 from .lane import LaneTools
 from .notices import NoticeDesk
+from .oauth import TokenSource
 from .opening import Opener
 from .plan import Destination, Planner
 from .pool import SitePool
@@ -33,7 +34,7 @@ class DeliveryHand:
 
     `stores` take the leases of routes of their kind (maildir, sandbox); `writer` makes the report that an
     obligation asks for.  `desk` knows the TLS policies; without one only the routes' own rules hold.  `sealing` signs
-    what leaves (None: nothing is signed).
+    what leaves (None: nothing is signed).  `tokens` are for smarthosts that take access tokens instead of passwords.
     """
 
     def __init__(
@@ -50,12 +51,13 @@ class DeliveryHand:
         stores: Mapping[RouteKind, LocalStore] | None = None,
         desk: TlsDesk | None = None,
         sealing: Sealing | None = None,
+        tokens: TokenSource | None = None,
     ) -> None:
         self._settings = settings
         self._brain = brain
         self._clock = clock
         self.planner = Planner(settings, resolver, clock, random)
-        self.opener = Opener(settings, self.planner, resolver, dialer, clock, desk=desk)
+        self.opener = Opener(settings, self.planner, resolver, dialer, clock, desk=desk, tokens=tokens)
         self._tools = LaneTools(settings, self.opener, bodies, clock, self._settled, sealing)
         self._desk = NoticeDesk(bodies, brain, writer, settings.notice_head_limit)
         self._stores = {

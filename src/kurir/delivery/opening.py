@@ -15,6 +15,7 @@ from kurir.net.ports import DnsStatus, Endpoint, Resolver
 
 from .backoff import HostMemory
 from .mx import MailHost, is_address, is_own_machine
+from .oauth import TokenSource
 from .plan import Destination, Planner
 from .ports import Dialer
 from .session import Session, Trouble
@@ -56,12 +57,13 @@ class Wish:
 class Opener:
     """Opens sessions for all lanes of a hand; remembers which hosts did not answer.
 
-    `random` makes the nonces of SCRAM.
+    `random` makes the nonces of SCRAM; `tokens` gives access tokens for hops that want them.
     """
 
     def __init__(
         self, settings: DeliverySettings, planner: Planner, resolver: Resolver, dialer: Dialer, clock: Clock,
         *, random: RandomBytes = secrets.token_bytes, desk: TlsDesk | None = None,
+        tokens: TokenSource | None = None,
     ) -> None:  # fmt: skip
         self._settings = settings
         self._planner = planner
@@ -70,6 +72,7 @@ class Opener:
         self._clock = clock
         self._random = random
         self._desk = desk or TlsDesk(TlsSettings(), resolver, None, clock)
+        self._tokens = tokens
         self._memory = HostMemory(
             clock, settings.host_backoff, settings.host_backoff_max, settings.host_memory
         )
@@ -99,7 +102,14 @@ class Opener:
                 continue
             while fresh and tried < self._settings.max_addresses:
                 visit = Visit(
-                    self._settings, self._dialer, self._clock, destination.route, host, self._random, demand
+                    self._settings,
+                    self._dialer,
+                    self._clock,
+                    destination.route,
+                    host,
+                    self._random,
+                    demand,
+                    self._tokens,
                 )
                 result = await visit.open(fresh)
                 if isinstance(result, Session):

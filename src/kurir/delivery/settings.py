@@ -8,6 +8,7 @@ from enum import Enum
 
 from kurir.limits import Atlas
 
+from .oauth import OAuthClient
 from .tlspolicy import Rule
 
 
@@ -42,7 +43,7 @@ class NextHop:
     """One server named by a URL.  `path` is a unix socket (then host and port are empty).
 
     `implicit_tls` starts TLS at once (RFC 8314).  `tls_chosen` says that a person wrote the level down:
-    only then does a password travel without TLS.
+    only then does a password travel without TLS.  With `oauth` the login is by access tokens, and `password` is empty.
     """
 
     host: str = ""
@@ -52,6 +53,7 @@ class NextHop:
     lmtp: bool = False
     username: str = ""
     password: str = field(default="", repr=False)
+    oauth: OAuthClient | None = None
     tls: TlsLevel = TlsLevel.OPPORTUNISTIC
     tls_chosen: bool = False
 

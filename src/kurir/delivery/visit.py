@@ -17,10 +17,12 @@ from kurir.net.tlsa import match
 from kurir.smtp.client import AuthChallenged, AuthDone, Client, Greeted, HelloAnswered, PeerBroke, TlsAnswered
 
 from .mx import MailHost
+from .oauth import TokenSource
 from .ports import Dialer, Untrusted
 from .session import Session, Trouble, broken, net_trouble, read_offer, refusal
 from .settings import DeliverySettings, NextHop, Route, RouteKind, TlsLevel
 from .tlspolicy import Demand, Need, SessionEnd
+from .token_login import log_in
 
 _NO_HOP = NextHop()
 # Result types of RFC 8460 section 4.3
@@ -37,8 +39,9 @@ class Visit:
 
     def __init__(
         self, settings: DeliverySettings, dialer: Dialer, clock: Clock, route: Route, host: MailHost,
-        random: RandomBytes, demand: Demand,
+        random: RandomBytes, demand: Demand, tokens: TokenSource | None = None,
     ) -> None:  # fmt: skip
+        self._tokens = tokens
         self.endpoint: Endpoint | None = None
         self.lost = False
         self.weak = SessionEnd()
@@ -222,6 +225,12 @@ class Visit:
         chosen_plain = hop.tls is TlsLevel.NONE and hop.tls_chosen
         if session.tls is None and not chosen_plain and not _is_loopback(session.stream.peer):
             return self._trouble(Cause.TLS_REQUIRED, "a password is not sent without TLS (4.7.11)")
+        if hop.oauth is not None:
+            said = await log_in(session, hop, hop.oauth, self._tokens, self._times.auth)
+            if isinstance(said, str):
+                return self._trouble(Cause.AUTH_FAILED, said)
+            done = isinstance(said, AuthDone) and said.reply.klass == 2
+            return None if done else self._unwelcome(session, said)
         extensions = session.client.extensions
         offered = extensions.keywords.get("AUTH", ()) if extensions is not None else ()
         binding = session.stream.channel_binding("tls-server-end-point") if session.tls is not None else None

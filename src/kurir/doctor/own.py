@@ -90,18 +90,29 @@ def _greeting(address: str | tuple[str, int], banner: bool) -> str:
 
 
 def certificate(
-    certificate_file: Path, key_file: Path, name: str, *, own: bool, now: float, playground: bool = False
+    certificate_file: Path,
+    key_file: Path,
+    name: str | None,
+    *,
+    own: bool,
+    now: float,
+    playground: bool = False,
 ) -> list[Finding]:
-    """Look at the certificate that is shown: names, dates, key.
+    """Look at a certificate that is shown: names, dates, key.
 
-    `own` marks one of our own authority, which is what a playground should have.
+    `own` marks one of our own authority, which is what a playground should have.  `name` is what it must be for; None
+    for a further certificate, which is for the names it has.
     """
-    values = {"name": name, "file": str(certificate_file)}
+    values = {"name": name or "", "file": str(certificate_file)}
     try:
         leaf = x509.load_pem_x509_certificates(certificate_file.read_bytes())[0]
         key = load_pem_private_key(key_file.read_bytes(), None)
     except (OSError, ValueError, TypeError) as e:
         return [_finding("certificate", Severity.RED, "certificate_missing", {**values, "detail": str(e)})]
+    names = _names(leaf)
+    if name is None:
+        name = values["name"] = next(iter(names), str(certificate_file))
+        names = [*names, name.lower()]
     ends = leaf.not_valid_after_utc
     values["time"] = ends.astimezone().strftime("%Y-%m-%d")
     if leaf.public_key() != key.public_key():
@@ -110,7 +121,6 @@ def certificate(
                 "certificate", Severity.RED, "certificate_key_mismatch", {**values, "file": str(key_file)}
             )
         ]
-    names = _names(leaf)
     left = ends - datetime.fromtimestamp(now, UTC)
     if left.total_seconds() <= 0:
         return [_finding("certificate", Severity.RED, "certificate_expired", values)]

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from kurir.model import Address, AddressError, normalise_domain, parse_address
 from kurir.model.told import told
 
-from .passwords import Passwords, RandomBytes, generate_password, prepare, scram_verifier
+from .passwords import Passwords, RandomBytes, generate_password, prepare
 from .ports import Account
+from .scramkeys import ITERATIONS, common_salt, scram_keys
 
 MIN_PASSWORD = 8
 """Characters of a chosen password (NIST SP 800-63B section 3.1.1.2)."""
@@ -43,12 +44,13 @@ def make_account(
     now: float,
     password: str | None = None,
     scram: bool | None = None,
-    scram_iterations: int = 15_000,
+    instead_of: Account | None = None,
 ) -> MadeAccount:
     """Check and make an account; blocks for one hash.  Raises `AccountError`.
 
     `name` is an address as a rule and is then one of the account's addresses.  `scram` None keeps a
-    verifier for generated passwords only.
+    verifier for generated passwords only.  `instead_of` is the account that gets a new password: whatever else it
+    has is kept.
     """
     login, own = _names(name, addresses)
     generated = password is None
@@ -64,10 +66,13 @@ def make_account(
         raise AccountError(told("the password is the account's name"))
     verifier = None
     if generated if scram is None else scram:
-        verifier = scram_verifier(prepared, random, iterations=scram_iterations)
-    account = Account(
-        name=login, addresses=own, password_hash=passwords.hash(prepared), scram=verifier, created_at=now
-    )
+        iterations, salt = (common_salt(instead_of) if instead_of else None) or (ITERATIONS, random(16))
+        verifier = scram_keys(prepared, salt, iterations)
+    hashed = passwords.hash(prepared)
+    if instead_of is not None:
+        account = replace(instead_of, password_hash=hashed, scram=verifier)
+    else:
+        account = Account(name=login, addresses=own, password_hash=hashed, scram=verifier, created_at=now)
     return MadeAccount(account, text, generated)
 
 
@@ -75,7 +80,7 @@ def _names(name: str, addresses: Iterable[str]) -> tuple[str, tuple[str, ...]]:
     own: list[str] = []
     login = name.strip()
     if "@" in login:
-        login = _address_text(login)
+        login = spelled(login)
         own.append(login)
     elif prepare(login) is None or not login.isprintable() or len(login) > 64 or " " in login:
         raise AccountError(
@@ -87,7 +92,7 @@ def _names(name: str, addresses: Iterable[str]) -> tuple[str, tuple[str, ...]]:
     else:
         login = login.lower()
     for text in addresses:
-        one = _address_text(text.strip())
+        one = spelled(text.strip())
         if one not in own:
             own.append(one)
     if not own:
@@ -97,7 +102,8 @@ def _names(name: str, addresses: Iterable[str]) -> tuple[str, tuple[str, ...]]:
     return login, tuple(own)
 
 
-def _address_text(text: str) -> str:
+def spelled(text: str) -> str:
+    """Return an address, or ``*@domain``, as accounts keep it.  Raises `AccountError`."""
     if text == REPORTS:
         return REPORTS
     try:

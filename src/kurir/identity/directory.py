@@ -6,7 +6,7 @@ domains are compared without regard to case.  A quoted or percent-hacked local p
 name: it is never taken apart into another address (RFC 2505, RFC 5321 section 2.3.11).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from kurir.model import Address, AddressError, Clock, parse_address
 
@@ -58,6 +58,10 @@ class Directory:
         if found is not None or named is not None:
             return found or named
         return owner if owner is not None and key in owner.addresses else None
+
+    def accounts(self) -> Iterable[Account]:
+        """Return all accounts."""
+        return self._store.accounts()
 
     def scram_for_all(self) -> bool:
         """Whether each account that may log in has a SCRAM verifier.

@@ -7,6 +7,51 @@ from typing import Protocol
 
 from kurir.model import Address
 
+ScramKeys = tuple[int, bytes, bytes, bytes]
+"""What a server keeps to check SCRAM-SHA-256: iterations, salt, StoredKey, ServerKey (RFC 5802 section 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppPassword:
+    """A generated password for one program, beside the account's own.  It is good for sending mail, nothing else.
+
+    All keys of an account share one salt, so that SCRAM finds out which password was meant.  `senders` are those
+    of the account's addresses that it may send as, `networks` from where it works (both: empty for all);
+    `expires_at` is in seconds since the epoch, None for never.
+    """
+
+    label: str
+    scram: ScramKeys
+    senders: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    expires_at: float | None = None
+    created_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """A certificate registered for an account: `key` is the SHA-256 of its public key (SPKI) in hex, `der` the whole."""
+
+    key: str
+    der: bytes
+    label: str = ""
+    added_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PeerCertificate:
+    """What the TLS layer knows of the certificate that a client proved to have: the facts `external` judges by.
+
+    `key` as in `ClientCertificate`; `addresses` are the mail addresses of its subjectAltName, as written;
+    `by_authority` says that the configured authority for clients issued it.  Times are seconds since the epoch.
+    """
+
+    key: str
+    addresses: tuple[str, ...]
+    by_authority: bool
+    not_before: float
+    not_after: float
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -20,9 +65,35 @@ class Account:
     name: str
     addresses: tuple[str, ...]
     password_hash: str
-    scram: tuple[int, bytes, bytes, bytes] | None = None
+    scram: ScramKeys | None = None
     disabled: str | None = None
     created_at: float = 0.0
+    app_passwords: tuple[AppPassword, ...] = ()
+    certificates: tuple[ClientCertificate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenChecked:
+    """What a bearer token is worth: `name` logs in; or "" with the `error` that the client is told (RFC 7628 section 3.2.2).
+
+    `reason` is for the trace; `later` says that the issuer could not be asked now.
+    """
+
+    name: str = ""
+    error: str = "invalid_token"
+    reason: str = ""
+    later: bool = False
+
+
+class TokenChecker(Protocol):
+    """Checks bearer tokens of OAUTHBEARER and XOAUTH2."""
+
+    scope: str
+    configuration: str
+
+    async def check(self, token: str) -> TokenChecked:
+        """Say whom the token stands for.  Never raises."""
+        ...
 
 
 class DomainKind(str, Enum):

@@ -91,3 +91,31 @@ class ConnectionBrakeSettings:
     network_messages: Window = Window(24_000, 60.0)
     keys: int = 20_000
     trusted: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthSettings:
+    """Whose bearer tokens are taken, and what must stand in them.
+
+    Either `jwks` (a path, or an HTTPS address) checks signed tokens here, or `introspection` (an address, RFC 7662, with
+    `client_id` and `client_secret`) asks the issuer about each.  `audience`: one of them must be in the token;
+    `claim` names the account; `scope` is required where set.  `leeway` seconds are borne between the clocks.  Keys are kept
+    `keys_for` seconds, `stale_for` where no fresh ones can be had; unknown keys are asked for every `hurry` seconds at most.
+    """
+
+    issuer: str
+    audience: tuple[str, ...] = ()
+    jwks: str = ""
+    introspection: str = ""
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "EdDSA")
+    claim: str = "email"
+    scope: str = ""
+    configuration: str = ""
+    leeway: float = 60.0
+    keys_for: float = 3600.0
+    stale_for: float = 86400.0
+    hurry: float = 60.0
+    remember: float = 60.0
+    remembered: int = 4096

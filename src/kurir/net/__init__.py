@@ -18,6 +18,7 @@ from .proxyproto import ProxyError, ProxyHeader, parse_proxy
 from .settings import (
     CertificateFiles,
     ClientTlsSettings,
+    ClientTrust,
     PeerPolicy,
     ResolverSettings,
     ServerTlsSettings,
@@ -25,6 +26,8 @@ from .settings import (
 )
 from .stream import SocketStream
 from .tls import CertificateError, ClientTls, ClientTlsFactory, ServerTls
+from .trust import authorities
+from .web import Fetch, WebAnswer, WebClient, WebRequest, why_not_url
 
 __all__ = [
     "BindError",
@@ -35,9 +38,11 @@ __all__ = [
     "ClientTls",
     "ClientTlsFactory",
     "ClientTlsSettings",
+    "ClientTrust",
     "DnsAnswer",
     "DnsStatus",
     "Endpoint",
+    "Fetch",
     "HttpsAnswer",
     "HttpsClient",
     "HttpsError",
@@ -55,9 +60,14 @@ __all__ = [
     "Stream",
     "TlsLevel",
     "Trouble",
+    "WebAnswer",
+    "WebClient",
+    "WebRequest",
+    "authorities",
     "bind",
     "connect",
     "parse_bind",
     "parse_proxy",
     "serve",
+    "why_not_url",
 ]

@@ -22,6 +22,17 @@ class ServerTlsSettings:
     certificates: tuple[CertificateFiles, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ClientTrust:
+    """Which certificates of clients are taken (DER each): those `known`, and what an `authority` issued.
+
+    Others end the handshake: OpenSSL lets nobody else judge them.
+    """
+
+    known: frozenset[bytes] = frozenset()
+    authorities: tuple[bytes, ...] = ()
+
+
 class TlsLevel(str, Enum):
     """How much a client connection asks of the certificate."""
 

@@ -17,7 +17,16 @@ from kurir.model import TlsFacts
 
 from .addresses import endpoint_of
 from .ports import Endpoint, NetError
-from .tls import ClientTls, ServerTls, describe_tls_error, peer_chain, server_end_point, session_facts
+from .tls import (
+    ClientShown,
+    ClientTls,
+    ServerTls,
+    client_shown,
+    describe_tls_error,
+    peer_chain,
+    server_end_point,
+    session_facts,
+)
 
 READ_HIGH = 256 * 1024  # octets buffered before reading pauses
 WRITE_HIGH = 64 * 1024  # octets unsent before `drain` waits
@@ -130,6 +139,12 @@ class SocketStream(asyncio.Protocol):
         """What the other side showed in the handshake (DER, its own first), verified or not."""
         session = self._extra("ssl_object")
         return peer_chain(session) if session is not None else ()
+
+    @property
+    def client_certificate(self) -> ClientShown | None:
+        """The certificate that the client proved to have, None where there is none or none was asked for."""
+        session = self._extra("ssl_object")
+        return None if session is None else client_shown(session, self._secure)
 
     def _extra(self, name: str) -> Any:
         return self._transport.get_extra_info(name) if self._transport is not None else None

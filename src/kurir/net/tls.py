@@ -1,7 +1,8 @@
 """TLS contexts for both roles, and what a finished handshake proved, in plain words.
 
 Server: TLS 1.2 and later with the ciphers of Mozilla's *intermediate* profile, several certificates
-chosen by SNI, replaced as a whole on reload so that live sessions keep theirs.
+chosen by SNI, replaced as a whole on reload so that live sessions keep theirs.  Some listeners ask clients for
+a certificate too, without insisting.
 Client: *opportunistic* takes any certificate but still judges it (the facts say what it would have
 proved); *verified* lets OpenSSL refuse in the handshake.
 """
@@ -22,8 +23,8 @@ from kurir.model import TlsFacts
 from kurir.model.told import told
 
 from .ports import NetError
-from .settings import CertificateFiles, ClientTlsSettings, ServerTlsSettings, TlsLevel
-from .trust import Trust, names_of, words_of_verify_code
+from .settings import CertificateFiles, ClientTlsSettings, ClientTrust, ServerTlsSettings, TlsLevel
+from .trust import Trust, is_issued_to_client, names_of, words_of_verify_code
 
 # https://wiki.mozilla.org/Security/Server_Side_TLS "intermediate", without the finite-field DHE suites
 _SERVER_CIPHERS = (
@@ -42,12 +43,13 @@ class CertificateError(Exception):
 class ServerTls:
     """The certificates a listener shows.  `context` is the one in force; `reload` swaps it in one step."""
 
-    def __init__(self, settings: ServerTlsSettings) -> None:
+    def __init__(self, settings: ServerTlsSettings, clients: ClientTrust | None = None) -> None:
         if not settings.certificates:
             raise CertificateError(told("no certificate is configured"))
         self._settings = settings
+        self._clients = clients
         self._stamps = self._stat()
-        self._shelf = _load_all(settings.certificates)
+        self._shelf = _load_all(settings.certificates, clients)
 
     @property
     def context(self) -> ssl.SSLContext:
@@ -64,6 +66,25 @@ class ServerTls:
         """When the first of the certificates expires, seconds since the epoch."""
         return self._shelf.not_after
 
+    @property
+    def expiries(self) -> tuple[tuple[str, float], ...]:
+        """The first name of each certificate, and when it expires."""
+        return self._shelf.expiries
+
+    def trust_clients(self, clients: ClientTrust) -> None:
+        """Ask clients for certificates from now on, and take these.  Raises `CertificateError`."""
+        if clients != self._clients:
+            self._shelf = _load_all(self._settings.certificates, clients)
+            self._clients = clients
+
+    def is_from_authority(self, chain: tuple[bytes, ...]) -> bool:
+        """Whether one of the authorities for clients issued this chain (DER, leaf first), now.
+
+        Asked beside OpenSSL, for which every known certificate is an authority too: what one of those signed proves nothing.
+        """
+        authorities = self._clients.authorities if self._clients is not None else ()
+        return bool(authorities) and is_issued_to_client(chain, authorities)
+
     def end_point(self, context: ssl.SSLContext) -> bytes | None:
         """Return the ``tls-server-end-point`` hash of the certificate that a context of ours shows."""
         return context.end_point if isinstance(context, _ServerContext) else None
@@ -75,7 +96,7 @@ class ServerTls:
     def reload(self, settings: ServerTlsSettings | None = None) -> None:
         """Read the files again.  Raises `CertificateError` and keeps the old ones in force."""
         wanted = settings or self._settings
-        shelf = _load_all(wanted.certificates)
+        shelf = _load_all(wanted.certificates, self._clients)
         self._settings, self._shelf = wanted, shelf
         self._stamps = self._stat()
 
@@ -103,7 +124,12 @@ class _Shelf:
 
     default: ssl.SSLContext
     by_name: dict[str, ssl.SSLContext]
-    not_after: float
+    expiries: tuple[tuple[str, float], ...]
+
+    @property
+    def not_after(self) -> float:
+        """When the first of them expires."""
+        return min(at for _, at in self.expiries)
 
     def choose(self, name: str) -> ssl.SSLContext | None:
         """Find the context for a host name: exactly, else by the wildcard one label up (RFC 9525 section 6.3)."""
@@ -112,8 +138,8 @@ class _Shelf:
         return found or self.by_name.get("*." + wanted.partition(".")[2])
 
 
-def _load_all(all_files: tuple[CertificateFiles, ...]) -> _Shelf:
-    loaded = [_load(files) for files in all_files]
+def _load_all(all_files: tuple[CertificateFiles, ...], clients: ClientTrust | None) -> _Shelf:
+    loaded = [_load(files, clients) for files in all_files]
     by_name: dict[str, ssl.SSLContext] = {}
     for context, leaf in loaded:
         for name in names_of(leaf):
@@ -121,7 +147,10 @@ def _load_all(all_files: tuple[CertificateFiles, ...]) -> _Shelf:
     shelf = _Shelf(
         default=loaded[0][0],
         by_name=by_name,
-        not_after=min(leaf.not_valid_after_utc.timestamp() for _, leaf in loaded),
+        expiries=tuple(
+            (next(iter(names_of(leaf)), str(files.certificate)), leaf.not_valid_after_utc.timestamp())
+            for (_, leaf), files in zip(loaded, all_files, strict=True)
+        ),
     )
     if len(loaded) > 1:
 
@@ -134,7 +163,7 @@ def _load_all(all_files: tuple[CertificateFiles, ...]) -> _Shelf:
     return shelf
 
 
-def _load(files: CertificateFiles) -> tuple[ssl.SSLContext, x509.Certificate]:
+def _load(files: CertificateFiles, clients: ClientTrust | None) -> tuple[ssl.SSLContext, x509.Certificate]:
     leaf = _read_leaf(files.certificate)
     if not files.key.exists():
         raise CertificateError(told("the key file {key} does not exist", key=files.key))
@@ -160,8 +189,19 @@ def _load(files: CertificateFiles) -> tuple[ssl.SSLContext, x509.Certificate]:
                 why=e,
             )
         ) from e
+    if clients is not None:
+        _ask_clients(context, clients)
     context.end_point = _end_point_hash(leaf, leaf.public_bytes(Encoding.DER))
     return context, leaf
+
+
+def _ask_clients(context: ssl.SSLContext, clients: ClientTrust) -> None:
+    taken = b"".join(sorted(clients.known) + list(clients.authorities))
+    if not taken:
+        return  # nobody could have one that is taken: do not ask
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a known certificate is enough, whoever issued it
+    context.load_verify_locations(cadata=taken)
 
 
 def _no_password() -> str:
@@ -278,6 +318,22 @@ def peer_chain(session: Any) -> tuple[bytes, ...]:
         return tuple(ssl.PEM_cert_to_DER_cert(c.public_bytes()) for c in inner.get_unverified_chain() or ())  # type: ignore[union-attr]
     leaf = session.getpeercert(binary_form=True)
     return (leaf,) if leaf else ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClientShown:
+    """A certificate (DER) whose key a client proved to have; `by_authority`: one for clients issued it."""
+
+    certificate: bytes
+    by_authority: bool
+
+
+def client_shown(session: Any, secure: object) -> ClientShown | None:
+    """Return the client's certificate of a session with a server that asked for one."""
+    if not isinstance(secure, ServerTls) or session.context.verify_mode is ssl.CERT_NONE:
+        return None
+    leaf = session.getpeercert(binary_form=True)
+    return ClientShown(leaf, secure.is_from_authority(peer_chain(session))) if leaf else None
 
 
 def server_end_point(session: Any, secure: object) -> bytes | None:

@@ -163,6 +163,26 @@ def name_matches(pattern: str, name: str) -> bool:
     return bool(first) and "." in rest and pattern == "*." + rest
 
 
+def authorities(file: Path) -> tuple[bytes, ...]:
+    """Return the certificates (DER) in a PEM file.  Raises OSError, ValueError."""
+    return tuple(_der(c) for c in x509.load_pem_x509_certificates(file.read_bytes()))
+
+
+def is_issued_to_client(chain: tuple[bytes, ...], authorities: tuple[bytes, ...]) -> bool:
+    """Whether an authority (all DER) issued the chain, leaf first, to somebody who is good now."""
+    agnostic = Criticality.AGNOSTIC
+    authority = ExtensionPolicy.permit_all().require_present(x509.BasicConstraints, agnostic, None)
+    client = ExtensionPolicy.permit_all().require_present(x509.SubjectAlternativeName, agnostic, None)
+    try:
+        leaf, *others = (x509.load_der_x509_certificate(der) for der in chain[:MAX_CHAIN])
+        store = Store([x509.load_der_x509_certificate(der) for der in authorities])
+        policy = PolicyBuilder().extension_policies(ca_policy=authority, ee_policy=client).store(store)
+        policy.build_client_verifier().verify(leaf, others)
+    except (ValueError, VerificationError):
+        return False
+    return True
+
+
 def _date_problems(leaf: x509.Certificate, at: datetime) -> list[str]:
     if at > leaf.not_valid_after_utc:
         return [f"it expired on {leaf.not_valid_after_utc:%Y-%m-%d}"]

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from kurir.identity import Account, Directory, Passwords, RandomBytes, is_within
+from kurir.identity import Account, Directory, Passwords, RandomBytes, TokenChecker, is_within
 from kurir.model import Clock
 from kurir.net.tls import ServerTls
 from kurir.senderauth.screening import Screener
@@ -32,8 +32,9 @@ class Desk:
     """Shared by all sessions.
 
     `secret` (32 octets, the same on all workers) makes SCRAM salts of unknown users stable.  `rehashed` is told
-    an account whose password hash was renewed with today's cost; it stores it.  `screener` puts mail of strangers to
-    the checks of senders; None checks nothing.  `srs` turns rewritten addresses back.
+    an account whose password hash was renewed with today's cost; it stores it.  `tls` is for doors that ask for no
+    client certificate, `tls_asking` for those that do; without `tokens` no bearer tokens are taken.  `screener` puts
+    mail of strangers to the checks of senders; None checks nothing.  `srs` turns rewritten addresses back.
     """
 
     settings: ReceptionSettings
@@ -46,26 +47,38 @@ class Desk:
     random: RandomBytes
     secret: bytes
     tls: ServerTls | None = None
+    tls_asking: ServerTls | None = None
+    tokens: TokenChecker | None = None
     roads: RoadTable = field(default_factory=NoRoadTable)
     rehashed: Callable[[Account], None] | None = None
     screener: Screener | None = None
     srs: Srs | None = None
     counts: Counts = field(default_factory=Counts)
-    _offers: dict[tuple[ListenerSettings, bool, bool], ServerSettings] = field(default_factory=dict)
+    _offers: dict[tuple[ListenerSettings, bool, bool, bool], ServerSettings] = field(default_factory=dict)
 
-    def offer(self, listener: ListenerSettings, client: str) -> ServerSettings:
-        """Return what this door offers to this client, made once per variant."""
+    def tls_of(self, listener: ListenerSettings) -> ServerTls | None:
+        """Return the certificates that this door shows."""
+        return self.tls_asking if listener.client_certificates and self.tls_asking is not None else self.tls
+
+    def offer(self, listener: ListenerSettings, client: str, *, external: bool = False) -> ServerSettings:
+        """Return what this door offers to this client, made once per variant; `external`: it showed a certificate."""
         xclient = bool(listener.xclient) and is_within(client, listener.xclient)
         scram = listener.auth and self.directory.scram_for_all()
-        key = (listener, xclient, scram)
+        key = (listener, xclient, scram, external)
         made = self._offers.get(key)
         if made is None:
-            made = self._offers[key] = self._make_offer(listener, xclient=xclient, scram=scram)
+            made = self._offers[key] = self._make_offer(
+                listener, xclient=xclient, scram=scram, external=external
+            )
         return made
 
-    def _make_offer(self, listener: ListenerSettings, *, xclient: bool, scram: bool) -> ServerSettings:
+    def _make_offer(
+        self, listener: ListenerSettings, *, xclient: bool, scram: bool, external: bool
+    ) -> ServerSettings:
         s = self.settings
-        usable = tuple(m for m in listener.mechanisms if scram or not m.startswith("SCRAM-"))
+        possible = {"EXTERNAL": external, "OAUTHBEARER": self.tokens is not None}
+        possible |= {"SCRAM-SHA-256": scram, "SCRAM-SHA-256-PLUS": scram, "XOAUTH2": self.tokens is not None}
+        usable = tuple(m for m in listener.mechanisms if possible.get(m, True))
         return ServerSettings(
             hostname=s.hostname,
             lmtp=listener.role is Role.LMTP,

@@ -160,7 +160,7 @@ class Dialogue:
         self._server.accept_hello()
 
     async def _start_tls(self, _: e.StartTls) -> None:
-        tls, stream = self._desk.tls, self._stream
+        tls, stream = self._desk.tls_of(self.listener), self._stream
         if tls is None:
             self._answer(replies.TLS_UNAVAILABLE)
             return
@@ -174,7 +174,10 @@ class Dialogue:
         except NetError as error:
             self._notebook.note(ObservationKind.TLS_FAILED, cause=Cause.TLS_FAILED, detail=str(error))
             raise
-        self._server.tls_started()
+        shown = self.listener.client_certificates and stream.client_certificate is not None
+        self._server.tls_started(
+            self._desk.offer(self.listener, self._host, external=True) if shown else None
+        )
         self._notebook.tls = stream.tls
         self._helo = _NOBODY
         self._exchange = None
@@ -184,14 +187,15 @@ class Dialogue:
         if self._exchange is None:
             plus = "SCRAM-SHA-256-PLUS" in self.listener.mechanisms
             binding = self._stream.channel_binding("tls-server-end-point") if plus else None
-            self._exchange = Exchange(self._desk, self._host, binding)
+            shown = self._stream.client_certificate if self.listener.client_certificates else None
+            self._exchange = Exchange(self._desk, self._host, binding, shown)
         step = await self._exchange.step(event)
         if isinstance(step, Challenge):
             self._server.challenge(step.data)
         elif isinstance(step, LoggedIn):
             self._account = step.account
             self._who_changed()
-            self._notebook.note(ObservationKind.LOGIN, account=step.account.name, detail=step.mechanism)
+            self._notebook.note(ObservationKind.LOGIN, account=step.account.name, detail=step.how)
             self._desk.counts.replies[2] += 1
             self._server.auth_succeeded(replies.LOGGED_IN)
         else:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from kurir.limits import RoadSize
 from kurir.model import Address, Observation, Reply, TlsFacts
 from kurir.net.ports import Stream
-from kurir.net.tls import ServerTls
+from kurir.net.tls import ClientShown, ServerTls
 from kurir.queue.asks import Accepted, Incoming, Refused
 
 
@@ -73,6 +73,11 @@ class ServerStream(Stream, Protocol):
 
     async def upgrade_server(self, tls: ServerTls, *, timeout: float = ...) -> TlsFacts:
         """Do the handshake.  Raises `NetError`, also for octets sent in the clear before it."""
+        ...
+
+    @property
+    def client_certificate(self) -> ClientShown | None:
+        """The certificate that the client proved to have in the handshake."""
         ...
 
     def channel_binding(self, kind: str) -> bytes | None:

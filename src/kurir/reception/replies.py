@@ -16,6 +16,9 @@ RECIPIENT_OK = _of(250, "2.1.5", "Recipient ok")
 LOGGED_IN = _of(235, "2.7.0", "Authentication successful")
 WRONG_CREDENTIALS = _of(535, "5.7.8", "Authentication credentials invalid")
 ACCOUNT_DISABLED = _of(535, "5.7.13", "This account is disabled")
+APP_PASSWORD_EXPIRED = _of(535, "5.7.8", "This app password has expired: have a new one made")
+APP_PASSWORD_ELSEWHERE = _of(535, "5.7.8", "This app password does not work from your network")
+ISSUER_AWAY = _of(454, "4.7.0", "Your token cannot be checked at the moment, try again in a minute")
 LOGIN_BUSY = _of(454, "4.7.0", "Too many logins at the moment, try again in a minute")
 LOGIN_FIRST = _of(530, "5.7.0", "Authentication required")
 
@@ -55,6 +58,9 @@ CAUSES: dict[Reply, Cause] = {
     LOGIN_FIRST: Cause.AUTH_REQUIRED,
     WRONG_CREDENTIALS: Cause.AUTH_FAILED,
     ACCOUNT_DISABLED: Cause.DISABLED_USER,
+    APP_PASSWORD_EXPIRED: Cause.AUTH_FAILED,
+    APP_PASSWORD_ELSEWHERE: Cause.AUTH_FAILED,
+    ISSUER_AWAY: Cause.BUSY,
     LOGIN_BUSY: Cause.BUSY,
     TOO_MANY_LOGINS: Cause.LOGIN_BRAKED,
     RELAY_DENIED: Cause.RELAY_DENIED,

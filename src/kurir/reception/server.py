@@ -38,13 +38,14 @@ class Reception:
     def serve(self, doors: Iterable[tuple[ListenerSettings, socket.socket]]) -> None:
         """Take connections from bound sockets (see `kurir.net.bind`); returns at once."""
         for listener, sock in doors:
-            if listener.implicit_tls and self._desk.tls is None:
+            tls = self._desk.tls_of(listener)
+            if listener.implicit_tls and tls is None:
                 raise ValueError(f"the listener {listener.name!r} needs a certificate")
             self._listeners.append(
                 serve(
                     sock,
                     partial(self.session, listener),
-                    tls=self._desk.tls if listener.implicit_tls else None,
+                    tls=tls if listener.implicit_tls else None,
                     proxy=listener.proxy,
                     handshake=self._desk.settings.deadlines.handshake,
                     on_trouble=partial(self._trouble, listener),

@@ -51,7 +51,8 @@ class Session:
         self._stream = stream
         address = plain_address(stream.peer.host)
         host = str(address) if address is not None else ""
-        self._server = Server(desk.offer(listener, host), tls=stream.tls is not None)
+        shown = listener.client_certificates and stream.client_certificate is not None
+        self._server = Server(desk.offer(listener, host, external=shown), tls=stream.tls is not None)
         self._notebook = Notebook(desk.door, desk.clock, listener.name, host, stream.tls)
         self._dialogue = Dialogue(desk, listener, stream, self._server, self._notebook, host)
         self._since = self._record_since = self._body_since = desk.clock.monotonic()

@@ -10,7 +10,15 @@ from enum import Enum
 from kurir.identity import Network
 from kurir.senderauth.screening import TreatmentSettings
 
-STRONGEST_FIRST = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN")
+STRONGEST_FIRST = (
+    "EXTERNAL",
+    "SCRAM-SHA-256-PLUS",
+    "SCRAM-SHA-256",
+    "OAUTHBEARER",
+    "XOAUTH2",
+    "PLAIN",
+    "LOGIN",
+)
 
 
 class Role(str, Enum):
@@ -29,7 +37,8 @@ class ListenerSettings:
     `name` goes into facts (``mx``, ``submission``, ``submissions``, ``lmtp``, ``local``).  `implicit_tls` begins
     with the handshake (RFC 8314); `starttls` offers it.  `auth` offers the mechanisms over TLS;
     `auth_without_tls` is for unix sockets.  `require_tls` takes no mail in the clear.  `xclient` are the networks
-    whose XCLIENT is believed; from `proxy` networks a PROXY header is demanded.
+    whose XCLIENT is believed; from `proxy` networks a PROXY header is demanded.  `client_certificates` asks for
+    a certificate in the handshake, which clients need not have.
     """
 
     name: str
@@ -40,6 +49,7 @@ class ListenerSettings:
     auth_without_tls: bool = False
     mechanisms: tuple[str, ...] = STRONGEST_FIRST
     require_tls: bool = False
+    client_certificates: bool = False
     xclient: tuple[Network, ...] = ()
     proxy: tuple[Network, ...] = ()
 

@@ -107,10 +107,14 @@ class Server(Intake):
             self._authenticated = True
             self._say(reply)
 
-    def tls_started(self) -> None:
-        """The handshake is done: everything known from before is forgotten (RFC 3207 section 4.2)."""
+    def tls_started(self, settings: ServerSettings | None = None) -> None:
+        """The handshake is done: everything known from before is forgotten (RFC 3207 section 4.2).
+
+        `settings` replace those so far, where more is offered to this client than before.
+        """
         if self._mode is not Mode.SILENT or self._tls:
             raise RuntimeError("tls_started: STARTTLS was not answered with 220")
+        self._settings = settings or self._settings
         self._tls = True
         self._authenticated = False
         self._state = State.CONNECTED

@@ -12,7 +12,7 @@ from typing import Final
 import apsw
 import msgspec
 
-from kurir.identity.ports import Account
+from kurir.identity.ports import Account, AppPassword, ClientCertificate, ScramKeys
 from kurir.model import Clock
 from kurir.model.told import told
 from kurir.queue.ports import StoreError
@@ -20,10 +20,12 @@ from kurir.queue.ports import StoreError
 from .database import Row, Schema, open_reader, open_writer, transaction, translated
 from .layout import Layout
 
-ACCOUNTS: Final = Schema.of("accounts")
+ACCOUNTS: Final = Schema.of("accounts", "accounts", "accounts-2")
 
-_COLUMNS = "key, name, addresses, password_hash, scram, disabled, created_at"
-_scram = msgspec.msgpack.Decoder(tuple[int, bytes, bytes, bytes]).decode
+_COLUMNS = "key, name, addresses, password_hash, scram, disabled, created_at, app_passwords, certificates"
+_scram = msgspec.msgpack.Decoder(ScramKeys).decode
+_app_passwords = msgspec.msgpack.Decoder(tuple[AppPassword, ...]).decode
+_certificates = msgspec.msgpack.Decoder(tuple[ClientCertificate, ...]).decode
 
 
 class SqliteAccounts:
@@ -69,8 +71,10 @@ class SqliteAccounts:
             None if account.scram is None else msgspec.msgpack.encode(account.scram),
             account.disabled,
             account.created_at,
+            msgspec.msgpack.encode(account.app_passwords) if account.app_passwords else None,
+            msgspec.msgpack.encode(account.certificates) if account.certificates else None,
         )
-        self._write(f"INSERT OR REPLACE INTO account ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        self._write(f"INSERT OR REPLACE INTO account ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def remove(self, name: str) -> bool:
         """Delete an account; False where there was none.  Raises `StoreError`."""
@@ -91,8 +95,9 @@ class SqliteAccounts:
         with self._lock, translated(self._db, "reading accounts"):
             version = self._db.pragma("data_version")
             if self._cache is None or version != self._seen:
-                rows = self._db.execute(f"SELECT {_COLUMNS} FROM account")
-                self._cache = {row[0]: _account(row) for row in rows}
+                # A reader may come before the first start after an upgrade: the last columns are not there yet.
+                rows = self._db.execute("SELECT * FROM account")
+                self._cache = {row[0]: _account((*row, None, None)) for row in rows}
                 self._seen = version
             return self._cache
 
@@ -105,4 +110,6 @@ def _account(row: Row) -> Account:
         scram=None if row[4] is None else _scram(row[4]),
         disabled=row[5],
         created_at=row[6],
+        app_passwords=_app_passwords(row[7]) if row[7] else (),
+        certificates=_certificates(row[8]) if row[8] else (),
     )

@@ -88,7 +88,7 @@ def _server(config: Config) -> list[Finding]:
         *(Place(s, "admin", banner=False) for s in listen.admin),
     ]  # fmt: skip
     found += ports(places, running=running)
-    shown = settings.server_tls(config).certificates[0]
+    shown, *further = settings.server_tls(config).certificates
     own = config.tls.certificate is None
     found += certificate(
         shown.certificate,
@@ -98,12 +98,15 @@ def _server(config: Config) -> list[Finding]:
         now=now,
         playground=config.server.playground,
     )
+    for files in further:  # for whatever names they have
+        found += certificate(files.certificate, files.key, None, own=False, now=now)
     found += asyncio.run(_resolver(config))
     found += dnssec(asyncio.run(tlslook.validation(config)))
     found += _lost(config)
     found += disk(state, config.limits.disk_free)
     secret = sorted((state / "keys").glob("[!.]*"))
-    found += permissions(state, [shown.key, state / "accounts.db", *secret])
+    private = [files.key for files in (shown, *further)]
+    found += permissions(state, [*private, state / "accounts.db", *secret])
     found += clock(reading.newest(config), now)
     return found
 

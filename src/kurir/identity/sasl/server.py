@@ -10,6 +10,8 @@ from typing import Protocol
 from kurir.identity.passwords import MAX_PASSWORD, RandomBytes
 from kurir.identity.ports import Account
 
+from .bearer import Bearer, Dialect, OAuthBearer, XOAuth2
+from .external import External
 from .steps import Challenge, Failure, NeedsPassword, Step
 
 
@@ -19,12 +21,15 @@ class SaslContext:
 
     `lookup` finds an account by its name; `secret` (32 octets, the same on every worker) makes the salt
     of unknown users stable; `endpoint` is the ``tls-server-end-point`` binding (RFC 5929 section 4), or None.
+    `token_scope` and `token_configuration` are told to clients whose token is refused.
     """
 
     lookup: Callable[[str], Account | None]
     secret: bytes
     random: RandomBytes
     endpoint: bytes | None = None
+    token_scope: str = ""
+    token_configuration: str = ""
 
 
 class ServerMechanism(Protocol):
@@ -105,9 +110,18 @@ def _scram_plus(context: SaslContext) -> ServerMechanism:
     return Scram(context, plus=True)
 
 
+def _bearer(dialect: Dialect) -> Callable[[SaslContext], ServerMechanism]:
+    return lambda context: Bearer(
+        dialect, configuration=context.token_configuration, scope=context.token_scope
+    )
+
+
 MECHANISMS: dict[str, Callable[[SaslContext], ServerMechanism]] = {
+    "EXTERNAL": lambda _: External(),
     "SCRAM-SHA-256-PLUS": _scram_plus,
     "SCRAM-SHA-256": _scram,
+    "OAUTHBEARER": _bearer(OAuthBearer()),
+    "XOAUTH2": _bearer(XOAuth2()),
     "PLAIN": lambda _: Plain(),
     "LOGIN": lambda _: LoginMechanism(),
 }

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from kurir.identity.ports import AppPassword
+
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
@@ -19,10 +21,29 @@ class NeedsPassword:
 
 
 @dataclass(frozen=True, slots=True)
-class Success:
-    """The client proved to be `authcid`."""
+class NeedsToken:
+    """Check this bearer token; `authcid` is whom the client says it stands for, "" where it did not say.
+
+    Where it is refused the client is told why with `ServerMechanism.refusal`, and answers once more.
+    """
 
     authcid: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsCertificate:
+    """Look whose certificate the client showed in the TLS handshake; `authcid` as in `NeedsToken`."""
+
+    authcid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    """The client proved to be `authcid`; with `app`, one of its app passwords."""
+
+    authcid: str
+    app: AppPassword | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,4 +54,4 @@ class Failure:
     authcid: str = ""
 
 
-Step = Challenge | NeedsPassword | Success | Failure
+Step = Challenge | NeedsPassword | NeedsToken | NeedsCertificate | Success | Failure
