@@ -9,18 +9,19 @@ from markdown import table
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from kurir.config import schema, units
+from kurir.config import schema, units, values
+from kurir.config.section import Section
 
 _NAMES: list[tuple[Any, str]] = [
-    (schema.DomainName, "domain"),
-    (schema.DomainPattern, "domain, `*.domain` or `*`"),
-    (schema.AddressText, "address"),
-    (schema.Network, "network"),
-    (schema.Listen, "`host:port` or `unix:/path`"),
-    (schema.HostPort, "`host:port`"),
-    (schema.RoadUrl, "road URL"),
-    (schema.NextHopUrl, "next-hop URL"),
-    (schema.Port, "port"),
+    (values.DomainName, "domain"),
+    (values.DomainPattern, "domain, `*.domain` or `*`"),
+    (values.AddressText, "address"),
+    (values.Network, "network"),
+    (values.Listen, "`host:port` or `unix:/path`"),
+    (values.HostPort, "`host:port`"),
+    (values.RoadUrl, "road URL"),
+    (values.NextHopUrl, "next-hop URL"),
+    (values.Port, "port"),
     (units.Seconds, "duration"),
     (units.Octets, "size"),
     (Path, "path"),
@@ -85,15 +86,15 @@ def page() -> str:
     return whole("Configuration", *parts)
 
 
-def _section(kind: Any) -> type[schema.Section] | None:
+def _section(kind: Any) -> type[Section] | None:
     """Return the section that a field holds (one, a list, or a table of them), None for a plain key."""
     for candidate in (kind, *get_args(kind)):
-        if isinstance(candidate, type) and issubclass(candidate, schema.Section):
+        if isinstance(candidate, type) and issubclass(candidate, Section):
             return candidate
     return None
 
 
-def _doc(model: type[schema.Section]) -> str:
+def _doc(model: type[Section]) -> str:
     return " ".join((model.__doc__ or "").replace("``", "`").split())
 
 

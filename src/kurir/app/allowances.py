@@ -13,7 +13,7 @@ from kurir.delivery import Route, known_limits
 from kurir.limits import Atlas, Known, Limit, Per, Smarthost, Unit, is_counted, quota_key
 from kurir.queue import Brain, LimitState, QueueSettings
 
-from . import settings
+from . import roads
 
 RECIPIENTS = QueueSettings().lease_recipients
 """In one message at most."""
@@ -24,7 +24,7 @@ class Allowances:
 
     def __init__(self, config: Config, brain: Brain) -> None:
         self._brain = brain
-        delivery = settings.delivery(config)
+        delivery = roads.delivery(config)
         self._atlas: Atlas = delivery.atlas
         self._roads: list[tuple[Route, Known]] = [
             (route, known)

@@ -16,7 +16,7 @@ from kurir.sandbox import SandboxServer
 from kurir.storage import KeyFolder, SqliteTls
 from kurir.web import Figures, Health, make_application
 
-from . import control, keywatch, settings
+from . import control, keywatch, roads, settings
 from .clock import SystemClock
 from .control import ControlError
 from .keywatch import KeyWatch
@@ -50,9 +50,9 @@ class ControlPart:
     async def start(self) -> None:
         """Open the sandbox, the admin port, and last the control socket."""
         state = self._config.server.state
-        if settings.has_sandbox(self._config):
+        if roads.has_sandbox(self._config):
             self._sandbox = SandboxServer(
-                state / "sandbox", state / settings.SANDBOX_SOCKET, hostname=f"sandbox.{self._config.server.hostname}",
+                state / "sandbox", state / roads.SANDBOX_SOCKET, hostname=f"sandbox.{self._config.server.hostname}",
                 tls=settings.server_tls(self._config), clock=SystemClock(), submit=self._bounce,
             )  # fmt: skip
             await self._sandbox.start()

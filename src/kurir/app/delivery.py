@@ -27,7 +27,7 @@ from kurir.storage import KeyFolder, StoredBodies
 from kurir.trace import Catalogue, Lang, Sentence
 from kurir.web import Figures
 
-from . import settings
+from . import roads, settings
 from .clock import SystemClock
 from .keys import FolderRing, rewriting
 from .logs import Log
@@ -62,7 +62,7 @@ class DeliveryPart:
             )
         except CertificateError as e:
             raise StartError(told("net.ca_file: {why}", why=e)) from None
-        routes = settings.delivery(config)
+        routes = roads.delivery(config)
         self._bodies = StoredBodies(layout)
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="kurir-maildir")
         maildir = Maildir(Path(routes.maildir_root), clock, config.server.hostname)

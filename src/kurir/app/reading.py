@@ -27,7 +27,7 @@ from kurir.storage import (
 )
 from kurir.trace import Catalogue, Lang, MessageFacts, RecipientFacts, Timeline, timeline
 
-from . import settings
+from . import roads, settings
 from .clock import SystemClock
 from .control import ControlError
 
@@ -183,7 +183,7 @@ def shown_certificate(certificate: ClientCertificate) -> dict[str, Any]:
 
 def sandbox_store(config: Config) -> SandboxStore:
     """Return the captured mail of a playground.  Raises `ControlError` for a server without a sandbox."""
-    if not settings.has_sandbox(config):
+    if not roads.has_sandbox(config):
         raise ControlError(
             told("this server has no sandbox; make a playground with: kurir init DIR --domain D --playground")
         )

@@ -31,7 +31,7 @@ from kurir.senderauth.screening import Screener
 from kurir.storage import FileBodies, KeyFolder, SqliteAccounts
 from kurir.web import Figures
 
-from . import settings
+from . import roads, settings
 from .clock import SystemClock
 from .keys import rewriting
 from .logs import Log
@@ -70,7 +70,7 @@ class ReceptionPart:
             raise StartError(told("tls: {why}", why=e)) from None
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="kurir-password")
         self._resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)
-        routes: DeliverySettings = settings.delivery(config)
+        routes: DeliverySettings = roads.delivery(config)
         planner = Planner(routes, self._resolver, clock, random.Random())  # noqa: S311 - order of equal MX hosts
         rest = routes.verify_rest
         patience = replace(
@@ -90,7 +90,7 @@ class ReceptionPart:
             random=os.urandom,
             secret=_secret(layout.folder / "tls" / "server.key"),
             tls=self._tls,
-            roads=settings.road_sizes(config),
+            roads=roads.road_sizes(config),
             tls_asking=self._asking,
             tokens=self._make_tokens(),
             rehashed=self._accounts.put,

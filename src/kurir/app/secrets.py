@@ -7,7 +7,7 @@ role has to be able to read them again: neither after root was given up, nor whe
 from pathlib import Path
 
 from kurir.config import Config, Mistake
-from kurir.config.schema import RoadSection
+from kurir.config.road_schema import RoadSection
 from kurir.model.told import told
 
 MAX_SECRET = 4096  # octets; a larger file is no password

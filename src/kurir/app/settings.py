@@ -4,24 +4,12 @@ Secrets were read before (`secrets`).
 """
 
 import ipaddress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from kurir.config import Config, load_atlas
-from kurir.config.schema import RoadSection
+from kurir.config import Config
 from kurir.delivery import (
-    PROVIDERS,
-    DeliverySettings,
-    NextHop,
-    OAuthClient,
-    RoadSizes,
-    Route,
-    RouteKind,
     SealingSettings,
-    Timeouts,
-    TlsLevel,
-    parse_next_hop,
 )
-from kurir.delivery.oauth import Provider
 from kurir.delivery.tlspolicy import AfterLoss, DaneSettings, Rule, StsSettings, TlsSettings
 from kurir.identity import (
     ConnectionBrakeSettings,
@@ -31,7 +19,6 @@ from kurir.identity import (
     OAuthSettings,
     Window,
 )
-from kurir.limits import Atlas, Margins
 from kurir.model import Address, parse_address
 from kurir.net import (
     CertificateFiles,
@@ -44,14 +31,13 @@ from kurir.net import (
 from kurir.queue import QueueSettings
 from kurir.reception import Deadlines, ListenerSettings, ReceptionSettings, Role
 from kurir.reception.settings import STRONGEST_FIRST
-from kurir.sandbox import early_doors
 from kurir.senderauth.dkim import SelectorSettings
 from kurir.senderauth.screening import ScreeningSettings, SenderRule, TreatmentSettings
 from kurir.storage import DaySettings, Layout, ObservationSettings
 
 from .keys import KeySettings
+from .roads import SANDBOX_SOCKET, road_sizes
 
-SANDBOX_SOCKET = "run/sandbox.sock"
 SUBMIT_SOCKET = "run/submit.sock"
 CONTROL_SOCKET = "run/control.sock"
 BRAIN_SOCKET = "run/brain.sock"
@@ -250,18 +236,6 @@ def treatment(config: Config) -> TreatmentSettings:
     )
 
 
-def atlas(config: Config) -> Atlas:
-    """Return what is known of the limits of others, with the margins that are kept."""
-    limits = config.limits
-    reserve = limits.reserve if limits.urgent else 0.0
-    return load_atlas(config.atlas.files, Margins(limits.margin, limits.margin_discard, reserve))
-
-
-def road_sizes(config: Config) -> RoadSizes:
-    """Return how large a message may be on each road."""
-    return RoadSizes(_routes(config), atlas(config))
-
-
 def reception(config: Config) -> ReceptionSettings:
     """Return what holds for all listeners."""
     t = config.reception.timeouts
@@ -349,130 +323,3 @@ def doors(config: Config) -> list[Door]:
     }
     found = [Door(spec, listener) for specs, listener in kinds.values() for spec in specs]
     return [*found, Door(f"unix:{state / SUBMIT_SOCKET}", ListenerSettings("local", Role.LOCAL), 0o660)]
-
-
-def delivery(config: Config) -> DeliverySettings:
-    """Return the routes out, and how they are travelled."""
-    retry, t = config.retry, config.delivery.timeouts
-    usual = DeliverySettings(hello_name="", routes=())
-    return DeliverySettings(
-        hello_name=config.server.hostname,
-        routes=tuple(_routes(config)),
-        atlas=atlas(config),
-        own_names=(config.server.hostname,),
-        timeouts=Timeouts(
-            connect=t.connect,
-            banner=t.banner,
-            hello=t.hello,
-            tls=t.tls,
-            auth=t.auth,
-            mail=t.command,
-            rcpt=min(Timeouts().rcpt, t.command),
-            data_block=t.data,
-            final_dot=t.final_dot,
-        ),
-        # A host rests for less time than its messages wait, so that a short schedule stays short.
-        host_backoff=min(usual.host_backoff, retry[0] / 5),
-        host_backoff_max=min(usual.host_backoff_max, max(retry) / 4),
-        mx_port=config.net.mx_port,
-        allow_loopback_peers=config.net.allow_loopback_peers,
-        maildir_root=str(config.server.state / "mail"),
-    )
-
-
-def _routes(config: Config) -> list[Route]:
-    """Own domains first, then the roads in their order, then the way that is left."""
-    routes = []
-    for domain, section in config.domains.items():
-        if section.relay_to:
-            routes.append(_hop(f"relay-{domain}", section.relay_to, recipients=(domain,), final=False))
-        elif section.deliver_to:
-            routes.append(_hop(f"store-{domain}", section.deliver_to, recipients=(domain,)))
-        else:
-            routes.append(Route(name="local", kind=RouteKind.MAILDIR, recipients=(domain,)))
-    for road in config.roads:
-        routes += _early_doors(config, road.recipients) if road.url == "sandbox:" else []
-        routes.append(_road(road, config))
-    if config.server.playground and not config.roads:
-        routes += [*_early_doors(config, ["*"]), _sandbox("sandbox", config)]
-    elif not any("*" in r.recipients and "*" in r.senders for r in routes):
-        routes.append(Route(name="mx", kind=RouteKind.MX, rule=Rule(config.tls_out.rule)))
-    return routes
-
-
-def _road(road: RoadSection, config: Config) -> Route:
-    if road.url == "mx:":
-        route = Route(name=road.name, kind=RouteKind.MX, rule=Rule(config.tls_out.rule))
-    elif road.url == "sandbox:":
-        route = _sandbox(road.name, config)
-    else:
-        login = (road.username, road.password) if road.username else None
-        route = _hop(road.name, road.url, final=False, login=login)
-        if road.oauth and route.next_hop:
-            route = replace(route, next_hop=replace(route.next_hop, oauth=_oauth_client(road)))
-    return replace(
-        route,
-        senders=tuple(road.senders),
-        recipients=tuple(road.recipients),
-        rule=Rule(road.tls) if road.tls else route.rule,
-        concurrency=road.concurrency,
-        rate=road.rate,
-        provider=road.provider,
-        plan=road.plan,
-    )
-
-
-def _oauth_client(road: RoadSection) -> OAuthClient | None:
-    o = road.oauth
-    if o is None:
-        return None
-    usual = PROVIDERS.get(o.provider, Provider(""))
-    return OAuthClient(
-        name=road.name,
-        token_url=o.token_url or usual.token_url,
-        client_id=o.client_id,
-        client_secret_file=o.client_secret_file,
-        refresh_token_file=o.refresh_token_file,
-        scope=usual.scope if o.scope is None else o.scope,
-    )
-
-
-def _sandbox(name: str, config: Config) -> Route:
-    hop = NextHop(path=str(config.server.state / SANDBOX_SOCKET), tls=TlsLevel.NONE)
-    return Route(name=name, kind=RouteKind.SANDBOX, next_hop=hop)
-
-
-def _early_doors(config: Config, recipients: list[str]) -> list[Route]:
-    """Return a route to each difficult recipient that misbehaves before RCPT: it has a socket of its own."""
-    doors = early_doors(config.server.state / SANDBOX_SOCKET)
-    wanted = {d: path for d, path in doors.items() if "*" in recipients or d in recipients}
-    return [
-        Route(
-            name="sandbox",
-            kind=RouteKind.SANDBOX,
-            recipients=(domain,),
-            next_hop=NextHop(path=str(path), tls=TlsLevel.OPPORTUNISTIC),
-        )
-        for domain, path in wanted.items()
-    ]
-
-
-def _hop(
-    name: str,
-    url: str,
-    *,
-    senders: tuple[str, ...] = ("*",),
-    recipients: tuple[str, ...] = ("*",),
-    final: bool = True,
-    login: tuple[str, str] | None = None,
-) -> Route:
-    hop = parse_next_hop(url, login=login)
-    kind = RouteKind.LMTP if hop.lmtp else RouteKind.SMARTHOST
-    return Route(
-        name=name, kind=kind, senders=senders, recipients=recipients, next_hop=hop, tls=hop.tls, final=final
-    )
-
-
-def has_sandbox(config: Config) -> bool:
-    """Whether any mail is kept in the sandbox."""
-    return any(r.kind is RouteKind.SANDBOX for r in _routes(config))

@@ -12,7 +12,7 @@ from kurir.net import CachingResolver, CertificateError, ClientTlsFactory, Https
 from kurir.queue import StoreError
 from kurir.storage import NoDatabase, SqliteTls
 
-from . import settings
+from . import roads, settings
 from .clock import SystemClock
 from .control import ControlError
 
@@ -23,7 +23,7 @@ async def look(config: Config, domain: str) -> DomainExam:
     resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)
     try:
         tls = ClientTlsFactory(settings.client_tls(config), now=clock.now)
-        routes = settings.delivery(config)
+        routes = roads.delivery(config)
     except (CertificateError, OSError) as e:
         raise ControlError(told("net.ca_file: {why}", why=e)) from None
     https = HttpsClient(resolver, tls.level(TlsLevel.VERIFIED), settings.https(config))

@@ -14,7 +14,8 @@ from kurir.model.told import told
 
 from .atlas import load_atlas
 from .mistakes import ConfigError, Mistake, did_you_mean, mistake_of
-from .schema import Config, RoadSection
+from .road_schema import RoadSection
+from .schema import Config
 
 _PREFIX = "KURIR_"
 # Variables with the prefix that are not configuration.

@@ -5,27 +5,26 @@ Descriptions here are what ``docs/reference/configuration.md`` and ``kurir check
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, model_validator
 
 from kurir.model.told import told
 
-from .oauth_schema import OAuthSection, RoadOAuthSection
+from .oauth_schema import OAuthSection
+from .road_schema import AtlasSection, RoadSection, TlsOutSection
 from .section import Section
+from .sender_schema import SenderAuthSection, SigningSection
 from .units import Octets, Seconds
 from .values import (
     AddressText,
     DomainName,
-    DomainPattern,
     HostPort,
     IpAddress,
     Listen,
     Network,
     NextHopUrl,
     Port,
-    RoadUrl,
-    TlsRule,
 )
 
 
@@ -109,34 +108,6 @@ class TlsSection(Section):
         if (self.certificate is None) != (self.key is None):
             raise ValueError(told("certificate and key belong together: name both or none"))
         return self
-
-
-class TlsOutSection(Section):
-    """TLS towards other servers: what is demanded, and what happens when protection that was there is gone."""
-
-    rule: TlsRule = Field(
-        "opportunistic",
-        description="For mail straight to MX hosts: none, opportunistic (what the other side publishes, else what it offers), "
-        "required (any certificate), verified (the right name), dane-only.",
-    )
-    domains: dict[DomainPattern, TlsRule] = Field(
-        {}, description="Rules for domains of recipients (example.org, *.example.org); they win over roads."
-    )
-    dane: bool = Field(
-        True, description="Keep to TLSA records in signed DNS; needs a validating resolver on loopback."
-    )
-    mta_sts: bool = Field(True, description="Keep to the MTA-STS policies of recipients' domains.")
-    memory: bool = Field(
-        True,
-        description="Remember the best protection ever proven with a server, and notice when it is gone.",
-    )
-    loss_delay: Seconds = Field(
-        4 * 3600, description="How long mail waits for encryption that was there before.", ge=0
-    )
-    after_loss: Literal["send", "wait"] = Field(
-        "send", description="What happens then: send without encryption, marked and alarmed; or wait on."
-    )
-    reports: bool = Field(True, description="Send daily TLS reports to domains that ask for them (TLS-RPT).")
 
 
 class TrustSection(Section):
@@ -261,56 +232,6 @@ class DomainSection(Section):
         return self
 
 
-class RoadSection(Section):
-    """One way out.  The first road whose senders and recipients fit is taken."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] = Field(
-        description="What the trace calls it."
-    )
-    url: RoadUrl = Field(
-        description='"mx:" (direct), "smtp://host:port?tls=require", "smtps://", "lmtp://", "sandbox:".'
-    )
-    senders: list[DomainPattern] = Field(["*"], description="Domains of senders it is for.")
-    recipients: list[DomainPattern] = Field(["*"], description="Domains of recipients it is for.")
-    username: str = Field("", description="Login at that server (or in the URL).")
-    password_file: Path | None = Field(
-        None, description="File with the password, so that it is not in this file."
-    )
-    provider: str = Field(
-        "", description="The provider in the atlas, where its host name does not tell (kurir limits --known)."
-    )
-    plan: str = Field("", description="What was booked there: decides which of its limits hold.")
-    tls: TlsRule | None = Field(
-        None,
-        description="What its connections must prove, as in [tls_out]; default that rule, or what the URL says.",
-    )
-    oauth: RoadOAuthSection | None = Field(
-        None, description="Log in with OAuth tokens instead of a password; username is needed."
-    )
-    concurrency: int = Field(20, description="Connections at once.", ge=1, le=1000)
-    rate: float = Field(0.0, description="Messages a second, 0 for no limit.", ge=0)
-    _password: str = PrivateAttr("")
-
-    @property
-    def password(self) -> str:
-        """What stands in `password_file`; "" until somebody has read it (`with_password`)."""
-        return self._password
-
-    def with_password(self, password: str) -> "RoadSection":
-        """Return the road with the password that was read; it shows up in no representation."""
-        road = self.model_copy()
-        road._password = password  # noqa: SLF001 - a copy of our own
-        return road
-
-
-class AtlasSection(Section):
-    """What is known of the limits of providers and receivers."""
-
-    files: list[Path] = Field(
-        [], description="Own files, read after the shipped ones; each field there overrides what is known."
-    )
-
-
 class SubmissionSection(Section):
     """Mail from accounts."""
 
@@ -334,63 +255,6 @@ class SubmissionSection(Section):
         if self.client_ca is not None and not self.client_certificates:
             raise ValueError(told("client_ca has no effect without client_certificates = true"))
         return self
-
-
-class SenderRuleSection(Section):
-    """Your own rule for mail that names this domain (or one below it) as its author and fails DMARC."""
-
-    unproven: Literal["accept", "mark", "hold", "refuse"] = Field(description="What is done with it.")
-    reason: str = Field(description="Why, in words: the trace says it.", min_length=3, max_length=200)
-
-
-class SenderAuthSection(Section):
-    """Is the sender of mail from strangers genuine? SPF, DKIM, DMARC, ARC and the reverse name, on the smtp doors.
-
-    Accounts, `trust.networks` and `exempt` networks are not checked. A name service that does not answer never refuses mail.
-    """
-
-    enabled: bool = Field(True, description="Check mail from strangers.")
-    exempt: list[Network] = Field(
-        ["127.0.0.0/8", "::1/128"], description="Networks whose mail is not checked; it gets no more rights."
-    )
-    authserv_id: DomainName | None = Field(
-        None, description="Our name in Authentication-Results; default server.hostname."
-    )
-    deadline: Seconds = Field(20, description="For all checks of one message together.", ge=1, le=300)
-    dmarc_reject: Literal["accept", "mark", "hold", "refuse"] = Field(
-        "refuse", description="Where the domain's owner asks to reject (DMARC)."
-    )
-    dmarc_quarantine: Literal["accept", "mark", "hold", "refuse"] = Field(
-        "mark", description="Where the owner asks for quarantine; mark adds X-Spam-Flag: YES."
-    )
-    spf_fail: Literal["note", "mark", "hold", "refuse"] = Field(
-        "mark",
-        description="Where SPF fails, no signature is valid and there is no DMARC rule; note: only the result.",
-    )
-    trusted_sealers: list[DomainName] = Field(
-        [], description="Forwarders whose ARC seals are believed when they broke a signature."
-    )
-    suffix_list: Path | None = Field(
-        Path("/usr/share/publicsuffix/public_suffix_list.dat"),
-        description="Public suffix list, for domains whose owner cannot be found in DNS; may be missing.",
-    )
-    domains: dict[DomainName, SenderRuleSection] = Field(
-        {}, description="Your own rule for mail that names this domain (or one below it) and fails DMARC."
-    )
-
-
-class SigningSection(Section):
-    """What leaves in the name of our domains."""
-
-    dkim: bool = Field(True, description="Sign mail of our own people with the keys of their domain.")
-    arc: bool = Field(True, description="Seal mail from outside that an alias sends on.")
-    srs: bool = Field(
-        True,
-        description="Give mail from outside that an alias sends on a sender of ours, so that SPF passes.",
-    )
-    rotate: Seconds = Field(
-        180 * 86400, description="Make new DKIM keys when those in use are so old; 0 never.", ge=0
-    )
 
 
 class TraceSection(Section):

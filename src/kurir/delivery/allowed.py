@@ -3,6 +3,7 @@
 A smarthost is known by its host and login, a receiver by its mail hosts; stores of our own know no such limits.
 """
 
+import sys
 from collections.abc import Sequence
 
 from kurir.limits import Atlas, Known, Per, RoadSize, Unit, road_size
@@ -49,12 +50,10 @@ class RoadSizes:
         for route in routes:
             known = known_limits(atlas, route, ())
             self._sizes[_key(route)] = road_size(known, route.name) if known else None
-        self._known = any(self._sizes.values())
+        self.least = min((size.octets for size in self._sizes.values() if size), default=sys.maxsize)
 
     def towards(self, sender: str, domain: str) -> RoadSize | None:
         """Return the limit of the road from the domain `sender` ("" for the null sender) to `domain`, if it is known."""
-        if not self._known:
-            return None
         route = choose_route(self._routes, sender, domain)
         return self._sizes[_key(route)] if route is not None else None
 

@@ -95,10 +95,11 @@ class Attempt:
         try:
             payload = await prepare(lease, self._bodies, session.offer, plan, session.host)
             if self._sealing is not None and not isinstance(payload, Trouble):
-                self._front = await self._sealing.front(lease, payload, self._bodies) + lease.trace_block
-                payload = (
-                    too_large(len(self._front) + (payload.size or 0), session.offer, session.host) or payload
-                )
+                fields = await self._sealing.front(lease, payload, self._bodies)
+                if fields:
+                    self._front = fields + lease.trace_block
+                    octets = len(self._front) + (payload.size or 0)
+                    payload = too_large(octets, session.offer, session.host) or payload
         except BodyDamaged as error:
             self._note_all(waiting, self._damaged(error))
             return
@@ -120,6 +121,8 @@ class Attempt:
         if sealing is None or not sealing.may_rewrite(lease):
             return waiting[:most], waiting[most:]
         self._reverse_path = sealing.reverse_path(lease, waiting[0])
+        if len(waiting) == 1:
+            return waiting, ()
         group: list[Work] = []
         rest: list[Work] = []
         for work in waiting:

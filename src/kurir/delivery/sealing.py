@@ -75,6 +75,8 @@ class Sealing:
         self._made: OrderedDict[_Key, bytes] = OrderedDict()
         self._making: dict[_Key, asyncio.Task[bytes]] = {}
         self._version = ring.version
+        self._dotted = all("." in domain for domain in settings.own)
+        self._ours: dict[bytes, bool] = {}  # words of From fields that were looked at
 
     # -- the envelope -------------------------------------------------------------------------
 
@@ -89,8 +91,15 @@ class Sealing:
         Its SPF record would forbid us to send with the old one.  Bounces of ours go straight to the sender.
         """
         sender = lease.reverse_path
-        alias = self._forwarded_by(work) if self.may_rewrite(lease) else None
-        if self._srs is None or sender is None or alias is None:
+        if (
+            work.recipient.wanted is None
+            or self._srs is None
+            or sender is None
+            or not self.may_rewrite(lease)
+        ):
+            return sender
+        alias = self._forwarded_by(work)
+        if alias is None:
             return sender
         return self._srs.rewritten(sender, alias, self._clock.now())
 
@@ -116,6 +125,8 @@ class Sealing:
         if made is not None:
             return made
         if payload.whole is not None:
+            if not sealed_by and not self._may_be_ours(payload.whole):
+                return b""  # seen in a moment, and so not remembered
             return self._keep(key, self._small(lease, payload.whole, sealed_by))
         task = self._making.get(key)
         if task is None:
@@ -163,7 +174,7 @@ class Sealing:
         return self._keep(key, b"" if begun is None else begun.fields(self._clock.now()))
 
     def _begin(self, trace_block: bytes, head: bytes, sealed_by: str) -> "_Begun | None":
-        if not sealed_by and not self._may_be_ours(trace_block + head):
+        if not sealed_by and not self._may_be_ours(head):
             return None
         headers = scan(trace_block + head, HeaderLimits(octets=len(trace_block) + len(head)))
         if sealed_by:
@@ -175,17 +186,26 @@ class Sealing:
         signer = self._signer_of_author(headers)
         return signer.begin(headers) if signer is not None else None
 
-    def _may_be_ours(self, header: bytes) -> bool:
-        """Whether From could name a domain of ours: a quick look, so that mail of others costs next to nothing."""
-        own = self._settings.own
-        if not all("." in domain for domain in own):
-            return True
-        for field in _FROM.findall(header):
-            if not field.isascii():
+    def _may_be_ours(self, message: bytes) -> bool:
+        """Whether From could name a domain of ours: a quick look, so that mail of others costs next to nothing.
+
+        It may look a bit beyond the header, never at less of it.
+        """
+        end = message.find(b"\r\n\r\n")
+        for field in _FROM.findall(message, 0, HEADER_LIMIT if end < 0 else end + 2):
+            if not self._dotted or not field.isascii():
                 return True
-            if any(nearest(d.decode().lower().rstrip("."), own) for d in _DOMAIN.findall(field)):
-                return True
+            for word in _DOMAIN.findall(field):
+                ours = self._ours.get(word)
+                if self._is_ours(word) if ours is None else ours:
+                    return True
         return False
+
+    def _is_ours(self, word: bytes) -> bool:
+        if len(self._ours) >= _REMEMBERED:
+            self._ours.clear()
+        ours = self._ours[word] = bool(nearest(word.decode().lower().rstrip("."), self._settings.own))
+        return ours
 
     def _signer_of_author(self, headers: Headers) -> Signer | None:
         """Return the signer of the first domain in From that is ours, or the next one above it that is."""

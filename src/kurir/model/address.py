@@ -143,8 +143,8 @@ def parse_address(text: str, *, bare_postmaster: bool = False) -> Address:
         if not (_DOT_STRING if local.isascii() else _DOT_STRING_UTF8).fullmatch(local):
             raise AddressError(told("the part before the @ is not valid: {local!r}", local=local))
     _check_unicode(local)
-    max_local = MAX_REWRITTEN if _REWRITTEN.match(local) else MAX_LOCAL
-    if len(local.encode()) > max_local:
+    octets = len(local.encode())
+    if octets > MAX_LOCAL and octets > (max_local := MAX_REWRITTEN if _REWRITTEN.match(local) else MAX_LOCAL):
         raise AddressError(
             told("the part before the @ is longer than {max_local} octets", max_local=max_local)
         )

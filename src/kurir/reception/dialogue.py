@@ -234,7 +234,7 @@ class Dialogue:
             roads=desk.roads,
             here=literal_of(self._stream.local.host),
             srs=desk.srs,
-            now=desk.clock.now(),
+            clock=desk.clock,
         )
         self._answer(replies.SENDER_OK)
 

@@ -1,5 +1,6 @@
 """What reception asks of the brain (in the same process or over a channel), and of the next hop."""
 
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -94,7 +95,12 @@ class RecipientVerifier(Protocol):
 
 
 class RoadTable(Protocol):
-    """Knows how large a message may be on the road that it would take."""
+    """Knows how large a message may be on the road that it would take; up to `least` octets every road takes it."""
+
+    @property
+    def least(self) -> int:
+        """Return the size of the smallest road."""
+        ...
 
     def towards(self, sender: str, domain: str) -> RoadSize | None:
         """Return the limit of the road from the domain `sender` ("" for the null sender) to `domain`, if it is known."""
@@ -103,6 +109,8 @@ class RoadTable(Protocol):
 
 class NoRoadTable:
     """Nothing is known of roads."""
+
+    least = sys.maxsize
 
     def towards(self, sender: str, domain: str) -> RoadSize | None:
         """Return None."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from kurir.identity import ALIAS_LOOP, Directory, DomainKind
 from kurir.limits import RoadSize
-from kurir.model import Address, Envelope, MailParams, Recipient, Reply
+from kurir.model import Address, Clock, Envelope, MailParams, Recipient, Reply
 from kurir.senderauth.srs import Srs, SrsError, SrsProblem, looks_rewritten
 from kurir.smtp.events import MailFrom
 
@@ -37,9 +37,9 @@ class Transaction:
 
     __slots__ = (
         "_client",
+        "_clock",
         "_directory",
         "_here",
-        "_now",
         "_roads",
         "_seen",
         "_settings",
@@ -60,7 +60,7 @@ class Transaction:
         roads: RoadTable | None = None,
         here: str = "",
         srs: Srs | None = None,
-        now: float = 0.0,
+        clock: Clock | None = None,
     ) -> None:
         """`here` is the address that the client has reached us at, as a literal."""
         self.reverse_path: Address | None = mail.reverse_path
@@ -74,7 +74,7 @@ class Transaction:
         self._roads: RoadTable = roads or NoRoadTable()
         self._seen: set[tuple[str, str]] = set()
         self._srs = srs
-        self._now = now
+        self._clock = clock
 
     def rule(self, wanted: Recipient) -> Ruling:
         """Decide one forward-path."""
@@ -102,7 +102,7 @@ class Transaction:
         if self.reverse_path is not None and not grant.insider:
             return Ruling(replies.ONLY_BOUNCES)
         try:
-            original = srs.original(wanted.address.local, self._now)
+            original = srs.original(wanted.address.local, self._clock.now() if self._clock else 0.0)
         except SrsError as e:
             expired = e.problem is SrsProblem.EXPIRED
             return Ruling(replies.BOUNCE_EXPIRED if expired else replies.UNKNOWN_USER)
@@ -124,6 +124,8 @@ class Transaction:
 
     def too_large(self, octets: int, targets: Iterable[Address]) -> Reply | None:
         """Return the refusal where no road to any of `targets` carries so much, else None (RFC 1870 section 6.1)."""
+        if octets <= self._roads.least:
+            return None
         sender = self.reverse_path.domain if self.reverse_path is not None else ""
         biggest: RoadSize | None = None
         for target in targets:

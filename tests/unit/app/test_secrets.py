@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kurir.app import settings
+from kurir.app import roads
 from kurir.app.secrets import MAX_SECRET, with_secrets
 from kurir.config import Config, load
 from kurir.delivery import TlsLevel
@@ -36,7 +36,7 @@ def test_the_password_is_read_once_and_never_shown(tmp_path: Path) -> None:
     read, mistakes = with_secrets(config(tmp_path))
     (tmp_path / "secret").unlink()
     assert mistakes == []
-    (route,) = (r for r in settings.delivery(read).routes if r.name == "provider")  # opens no file
+    (route,) = (r for r in roads.delivery(read).routes if r.name == "provider")  # opens no file
     assert route.next_hop is not None
     assert (route.next_hop.username, route.next_hop.password) == ("me@isp.test", "kata sandi: ünïk/42")
     assert "ünïk" not in repr(read) + str(read) + read.model_dump_json() + repr(route)
@@ -56,7 +56,7 @@ def test_a_login_beside_the_url_is_as_safe_as_one_in_it(
 ) -> None:
     (tmp_path / "secret").write_text("x")
     (route,) = (
-        r for r in settings.delivery(with_secrets(config(tmp_path, url))[0]).routes if r.name == "provider"
+        r for r in roads.delivery(with_secrets(config(tmp_path, url))[0]).routes if r.name == "provider"
     )
     assert route.next_hop is not None
     assert (route.tls, route.next_hop.tls, route.next_hop.port) == (level, level, port)

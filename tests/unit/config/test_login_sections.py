@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kurir.app import settings
+from kurir.app import roads, settings
 from kurir.config import Config, ConfigError, load
 from kurir.config.load import parse
 from kurir.delivery import TlsLevel
@@ -84,7 +84,7 @@ oauth = {{ provider = "microsoft", client_id = "p", refresh_token_file = "refres
     oauth = settings.oauth(config)
     assert oauth is not None
     assert (oauth.jwks, oauth.client_secret) == (str(tmp_path / "keys.json"), "s3cret")
-    gmail, m365 = settings.delivery(config).routes
+    gmail, m365 = roads.delivery(config).routes
     assert gmail.next_hop.oauth.token_url == "https://oauth2.googleapis.com/token"
     assert gmail.next_hop.oauth.refresh_token_file == tmp_path / "refresh"
     assert gmail.tls is gmail.next_hop.tls is TlsLevel.REQUIRE  # a login goes to who proved its name

@@ -339,6 +339,8 @@ async def test_xclient_from_a_trusted_front() -> None:
 class SmallRoads:
     """Mail to far.example goes by a provider that takes a kilobyte."""
 
+    least = 0
+
     def towards(self, sender: str, domain: str) -> RoadSize | None:
         return RoadSize(1000, "road", "Tiny Mail", "a page") if domain == "far.example" else None
 
