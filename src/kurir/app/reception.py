@@ -126,10 +126,7 @@ class ReceptionPart:
         return ClientTrust(known, authorities(file) if file is not None else ())
 
     def _make_tokens(self) -> TokenChecker | None:
-        try:
-            wanted = settings.oauth(self._config)
-        except OSError as e:
-            raise StartError(told("oauth.client_secret_file: {why}", why=e)) from None
+        wanted = settings.oauth(self._config)
         if wanted is None:
             return None
         return make_token_checker(wanted, WebClient(self._config.net.ca_file).fetch, self._clock)

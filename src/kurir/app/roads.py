@@ -116,8 +116,8 @@ def _oauth_client(road: RoadSection) -> OAuthClient | None:
         name=road.name,
         token_url=o.token_url or usual.token_url,
         client_id=o.client_id,
-        client_secret_file=o.client_secret_file,
-        refresh_token_file=o.refresh_token_file,
+        client_secret=o.client_secret,
+        refresh_token=o.refresh_token,
         scope=usual.scope if o.scope is None else o.scope,
     )
 

@@ -16,8 +16,13 @@ MAX_SECRET = 4096  # octets; a larger file is no password
 def with_secrets(config: Config) -> tuple[Config, list[Mistake]]:
     """Return the configuration with its secrets read, and what is wrong with their files."""
     mistakes: list[Mistake] = []
-    roads = [_with_password(i, road, mistakes) for i, road in enumerate(config.roads)]
-    return config.model_copy(update={"roads": roads}), mistakes
+    roads = [
+        _with_tokens(i, _with_password(i, road, mistakes), mistakes) for i, road in enumerate(config.roads)
+    ]
+    oauth = config.oauth
+    if oauth is not None:
+        oauth = oauth.with_secret(_optional("oauth.client_secret_file", oauth.client_secret_file, mistakes))
+    return config.model_copy(update={"roads": roads, "oauth": oauth}), mistakes
 
 
 def _with_password(index: int, road: RoadSection, mistakes: list[Mistake]) -> RoadSection:
@@ -30,6 +35,29 @@ def _with_password(index: int, road: RoadSection, mistakes: list[Mistake]) -> Ro
     if not road.username:
         mistakes.append(Mistake(f"roads.{index}.username", told("is missing, but there is a password_file")))
     return road.with_password(password)
+
+
+def _with_tokens(index: int, road: RoadSection, mistakes: list[Mistake]) -> RoadSection:
+    oauth = road.oauth
+    if oauth is None:
+        return road
+    place = f"roads.{index}.oauth"
+    if not road.username:
+        mistakes.append(Mistake(f"roads.{index}.username", told("is missing, but there is an oauth login")))
+    secret = _optional(f"{place}.client_secret_file", oauth.client_secret_file, mistakes)
+    token = _optional(f"{place}.refresh_token_file", oauth.refresh_token_file, mistakes)
+    # `model_copy` keeps the password that was read.
+    return road.model_copy(update={"oauth": oauth.with_secrets(secret, token)})
+
+
+def _optional(where: str, file: Path | None, mistakes: list[Mistake]) -> str:
+    """Return the secret in a file that may be named; what is wrong with it joins `mistakes`."""
+    if file is None:
+        return ""
+    secret, problem = _read(file)
+    if problem:
+        mistakes.append(Mistake(where, problem))
+    return secret
 
 
 def _read(file: Path) -> tuple[str, str]:

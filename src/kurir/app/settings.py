@@ -144,18 +144,17 @@ def server_tls(config: Config) -> ServerTlsSettings:
 
 
 def oauth(config: Config) -> OAuthSettings | None:
-    """Return whose bearer tokens log in, None where none do.  Raises OSError for the file of the secret."""
+    """Return whose bearer tokens log in, None where none do."""
     o = config.oauth
     if o is None:
         return None
-    secret = o.client_secret_file.read_text("utf-8").strip() if o.client_secret_file else ""
     return OAuthSettings(
         issuer=o.issuer,
         audience=tuple(o.audience),
         jwks=o.jwks or "",
         introspection=o.introspection or "",
         client_id=o.client_id,
-        client_secret=secret,
+        client_secret=o.client_secret,
         algorithms=tuple(o.algorithms),
         claim=o.claim,
         scope=o.scope,

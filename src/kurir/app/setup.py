@@ -147,20 +147,15 @@ def trial(config: Config) -> list[Mistake]:
     if config.net.ca_file and not os.access(config.net.ca_file, os.R_OK):
         mistakes.append(Mistake("net.ca_file", told("{ca_file} cannot be read", ca_file=config.net.ca_file)))
     mistakes += with_secrets(config)[1]
+    jwks = config.oauth.jwks if config.oauth else None
+    if jwks and "://" not in jwks and not os.access(jwks, os.R_OK):
+        mistakes.append(Mistake("oauth.jwks", told("{file} cannot be read", file=jwks)))
     if config.server.user:
         try:
             privileges.lookup(config.server.user)
         except privileges.PrivilegeError as e:
             mistakes.append(Mistake("server.user", of_error(e)))
     return mistakes
-
-
-def _unreadable(files: dict[str, Path | None]) -> list[Mistake]:
-    return [
-        Mistake(where, told("{file} cannot be read", file=file))
-        for where, file in files.items()
-        if file is not None and not os.access(file, os.R_OK)
-    ]
 
 
 def _certificate_mistakes(config: Config) -> list[Mistake]:
@@ -173,7 +168,7 @@ def _certificate_mistakes(config: Config) -> list[Mistake]:
         try:
             ServerTls(ServerTlsSettings((files,)))
         except CertificateError as e:
-            mistakes.append(Mistake(key, str(e)))
+            mistakes.append(Mistake(key, of_error(e)))
     if config.submission.client_ca:
         try:
             authorities(config.submission.client_ca)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from kurir.model.told import told
 from kurir.net.web import why_not_url
@@ -38,6 +38,24 @@ class RoadOAuthSection(Section):
     scope: str | None = Field(
         None, description="What the access token is asked for; default that of the provider."
     )
+    _client_secret: str = PrivateAttr("")
+    _refresh_token: str = PrivateAttr("")
+
+    @property
+    def client_secret(self) -> str:
+        """What stands in `client_secret_file`; "" until somebody has read it (`with_secrets`)."""
+        return self._client_secret
+
+    @property
+    def refresh_token(self) -> str:
+        """What stands in `refresh_token_file`; "" until somebody has read it (`with_secrets`)."""
+        return self._refresh_token
+
+    def with_secrets(self, client_secret: str, refresh_token: str) -> "RoadOAuthSection":
+        """Return the section with what was read; it shows up in no representation."""
+        section = self.model_copy()
+        section._client_secret, section._refresh_token = client_secret, refresh_token  # noqa: SLF001 - a copy of our own
+        return section
 
     @model_validator(mode="after")
     def _where(self) -> "RoadOAuthSection":
@@ -84,6 +102,18 @@ class OAuthSection(Section):
     configuration: WebAddress | None = Field(
         None, description="The issuer's openid-configuration, told to clients whose token is refused."
     )
+    _client_secret: str = PrivateAttr("")
+
+    @property
+    def client_secret(self) -> str:
+        """What stands in `client_secret_file`; "" until somebody has read it (`with_secret`)."""
+        return self._client_secret
+
+    def with_secret(self, client_secret: str) -> "OAuthSection":
+        """Return the section with what was read; it shows up in no representation."""
+        section = self.model_copy()
+        section._client_secret = client_secret  # noqa: SLF001 - a copy of our own
+        return section
 
     @model_validator(mode="after")
     def _one_way(self) -> "OAuthSection":

@@ -1,7 +1,7 @@
 """Access tokens for smarthosts that take no passwords: had for a refresh token (RFC 6749 section 6), kept, renewed.
 
 The refresh token is what a person's consent gave.  Some providers give a new one with each access token; it
-is kept beside the access token, durably, and counts as long as the file of the first one stays the same.  All delivery
+is kept beside the access token, durably, and counts as long as the first one stays the same.  All delivery
 processes share what is kept; a lock lets one of them ask.
 """
 
@@ -48,13 +48,16 @@ PROVIDERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OAuthClient:
-    """Whose tokens a next hop wants.  `name` (of the road) is what they are kept under; files are read when needed."""
+    """Whose tokens a next hop wants.  `name` (of the road) is what they are kept under.
+
+    `refresh_token` is the one that a person's consent gave, as the operator wrote it down.
+    """
 
     name: str
     token_url: str
     client_id: str
-    client_secret_file: Path | None = None
-    refresh_token_file: Path
+    client_secret: str = field(default="", repr=False)
+    refresh_token: str = field(repr=False)
     scope: str = ""
 
 
@@ -117,7 +120,7 @@ class AccessTokens:
         return kept.until - EARLY > self._clock.now() and self._bad.get(client.name) != kept.access
 
     async def _renewed(self, client: OAuthClient) -> _Kept:
-        first = client.refresh_token_file.read_text("utf-8").strip()
+        first = client.refresh_token
         digest = hashlib.sha256(first.encode()).hexdigest()
         self._folder.mkdir(mode=0o700, exist_ok=True)
         lock = await asyncio.to_thread(self._lock, client.name)
@@ -134,8 +137,8 @@ class AccessTokens:
 
     async def _ask(self, client: OAuthClient, digest: str, refresh: str) -> _Kept:
         form = {"grant_type": "refresh_token", "refresh_token": refresh, "client_id": client.client_id}
-        if client.client_secret_file is not None:
-            form["client_secret"] = client.client_secret_file.read_text("utf-8").strip()
+        if client.client_secret:
+            form["client_secret"] = client.client_secret
         if client.scope:
             form["scope"] = client.scope
         headers = (("Content-Type", "application/x-www-form-urlencoded"),)
@@ -200,8 +203,6 @@ def _error(status: int, said: object) -> str:
         more = said.get("error_description")
         words = f"{said['error']}: {more}" if isinstance(more, str) else said["error"]
         if said["error"] == "invalid_grant":
-            words += (
-                " (the refresh token is spent or revoked: consent anew, and put the new one into its file)"
-            )
+            words += " (the refresh token is spent or revoked: consent anew, put the new one into its file, and reload)"
         return words[:400]
     return f"it answered {status}"

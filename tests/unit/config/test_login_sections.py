@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kurir.app import roads, settings
+from kurir.app.secrets import with_secrets
 from kurir.config import Config, ConfigError, load
 from kurir.config.load import parse
 from kurir.delivery import TlsLevel
@@ -46,6 +47,7 @@ def test_mistakes(sections: dict[str, object], why: str) -> None:
 
 def test_what_it_becomes(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("s3cret\n")
+    (tmp_path / "refresh").write_text("consent\n")
     (tmp_path / "kurir.toml").write_text(
         f"""
 [server]
@@ -78,7 +80,8 @@ username = {json.dumps("b@example.net")}
 oauth = {{ provider = "microsoft", client_id = "p", refresh_token_file = "refresh" }}
 """
     )
-    config = load(tmp_path / "kurir.toml", {})
+    config, mistakes = with_secrets(load(tmp_path / "kurir.toml", {}))
+    assert [m.where for m in mistakes] == []
     shown = [(f.certificate.name, f.key.parent) for f in settings.server_tls(config).certificates]
     assert shown == [("a.pem", tmp_path), ("b.pem", tmp_path)]
     oauth = settings.oauth(config)
@@ -86,7 +89,7 @@ oauth = {{ provider = "microsoft", client_id = "p", refresh_token_file = "refres
     assert (oauth.jwks, oauth.client_secret) == (str(tmp_path / "keys.json"), "s3cret")
     gmail, m365 = roads.delivery(config).routes
     assert gmail.next_hop.oauth.token_url == "https://oauth2.googleapis.com/token"
-    assert gmail.next_hop.oauth.refresh_token_file == tmp_path / "refresh"
+    assert gmail.next_hop.oauth.refresh_token == "consent"
     assert gmail.tls is gmail.next_hop.tls is TlsLevel.REQUIRE  # a login goes to who proved its name
     assert m365.next_hop.oauth.scope == "https://outlook.office.com/SMTP.Send offline_access"
     assert m365.tls is TlsLevel.OPPORTUNISTIC  # somebody wrote that down

@@ -57,11 +57,9 @@ class Provider:
 
 @pytest.fixture
 def client(tmp_path) -> OAuthClient:
-    (tmp_path / "first").write_text("r1\n")
-    (tmp_path / "secret").write_text("s3\n")
     return OAuthClient(
-        name="road", token_url=URL, client_id="program", client_secret_file=tmp_path / "secret",
-        refresh_token_file=tmp_path / "first", scope="send",
+        name="road", token_url=URL, client_id="program", client_secret="s3",
+        refresh_token="r1", scope="send",
     )  # fmt: skip
 
 
@@ -96,13 +94,13 @@ async def test_a_life_that_is_not_said_is_an_hour(client, tmp_path, life) -> Non
     assert await source.token(client) == "a1"
 
 
-async def test_a_rotated_refresh_token_is_kept_until_the_file_changes(client, tmp_path) -> None:
+async def test_a_rotated_refresh_token_is_kept_until_the_first_one_changes(client, tmp_path) -> None:
     provider, clock = Provider(rotate=True), Clock()
     for turn in range(1, 4):
         assert await tokens(provider, tmp_path, clock).token(client) == f"a{turn}"
         clock.at += 4000
     assert [form["refresh_token"] for form in provider.asked] == ["r1", "r2", "r3"]
-    client.refresh_token_file.write_text("new consent")
+    client = replace(client, refresh_token="new consent")
     provider.good = "new consent"
     assert await tokens(provider, tmp_path, clock).token(client) == "a4"
 
@@ -115,8 +113,9 @@ async def test_why_there_is_no_token(client, tmp_path) -> None:
     provider.broken = NetError("timeout", "provider.example did not answer")
     with pytest.raises(NoToken, match="did not answer"):
         await source.token(client)
+    (tmp_path / "a-file").write_text("")
     with pytest.raises(NoToken, match="cannot be read"):
-        await source.token(replace(client, refresh_token_file=tmp_path / "none"))
+        await AccessTokens(provider.fetch, Clock(), tmp_path / "a-file").token(client)
     (tmp_path / "tokens" / "road.json").write_text("{damaged")
     provider.broken, provider.good = None, "r1"
     assert await source.token(client) == f"a{len(provider.asked)}"

@@ -22,6 +22,7 @@ CALLS = {
     "_no_encryption": 1,
     "StsError": 0,
     "HttpsError": 1,
+    "NoToken": 0,
 }  # the argument that is the sentence
 
 

@@ -98,9 +98,14 @@ MEANT: dict[Cause, tuple[str, ...]] = {
     ),
     Cause.CONNECTION_LOST: ("421 4.4.2 The connection was lost",),
     Cause.TLS_FAILED: ("454 4.7.0 TLS is not available at the moment",),
-    Cause.AUTH_FAILED: ("535 5.7.8 Authentication credentials invalid",),
+    Cause.AUTH_FAILED: (
+        "535 5.7.8 Authentication credentials invalid",
+        "535 5.7.8 This app password does not work from your network",
+        "535 5.7.8 This app password has expired: have a new one made",
+    ),
     Cause.DISABLED_USER: ("535 5.7.13 This account is disabled",),
     Cause.BUSY: (
+        "454 4.7.0 Your token cannot be checked at the moment, try again in a minute",
         "454 4.7.0 Too many logins at the moment, try again in a minute",
         "452 4.3.1 No space to store the message at the moment, please try again later",
         "421 4.3.2 Shutting down, please try again in a minute",
