@@ -17,7 +17,9 @@ from tests.harness.kurir import KURIR
 
 GOLDEN = Path(__file__).with_name("golden_keys.json")
 GROUPS = {
-    "user": ("add", "list", "remove", "password"),
+    "user": ("add", "list", "remove", "password", "cert"),
+    "user password": ("set", "add", "list", "revoke"),
+    "user cert": ("add", "list", "remove"),
     "trace": ("show", "erase"),
     "queue": ("list", "show", "hold", "release", "retry", "drop"),
     "tls": ("show", "accept"),
@@ -25,7 +27,7 @@ GROUPS = {
     "dkim": ("list", "new", "rotate", "retire"),
     "sandbox": ("list", "show", "clear", "roles"),
 }
-ALL = [(c,) for c in COMMANDS] + [(group, verb) for group, verbs in GROUPS.items() for verb in verbs]
+ALL = [(c,) for c in COMMANDS] + [(*group.split(), verb) for group, verbs in GROUPS.items() for verb in verbs]
 
 
 def paths(value: Any, at: str = "") -> set[str]:
@@ -103,7 +105,11 @@ def documents(kurir: Kurir) -> dict[str, Any]:
     assert got in (0, 1)  # the machine that runs the tests may have a red finding
     found["doctor"] = json.loads(said)
     run("trace erase", "bob@far.test")
-    run("user password", "alice@example.test")
+    for verb, *what in (("set",), ("add", "printer"), ("list",), ("revoke", "printer")):
+        run(f"user password {verb}", "alice@example.test", *what)
+    run("user cert add", "alice@example.test", str(kurir.folder / "tls" / "server.pem"))
+    certificate = run("user cert list", "alice@example.test")["certificates"][0]["key"]
+    run("user cert remove", "alice@example.test", certificate)
     run("user remove", "alice@example.test")
     done = kurir.cli(
         "init", str(kurir.folder.with_name("second")), "--domain", "x.test", "--json", config=False

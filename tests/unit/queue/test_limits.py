@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from msgspec import structs
 
 from kurir.limits import AIR, Quota, Unit
 from kurir.model import Cause, OutcomeKind, Stage
@@ -264,3 +265,19 @@ def test_a_provider_never_counts_more_than_its_limit(seed: int) -> None:
         assert sum(1 for at in seen if at > now - DAY) <= limit
     world.check()
     assert len(seen) >= 2 * limit
+
+
+def test_a_suspect_goes_alone_also_on_a_counted_road() -> None:
+    world = World(retry=(300.0,))
+    hand = world.hand()
+    world.accept(*(f"{x}@far.example" for x in "abcde"))
+    plan(world, hand, per_day(50))
+    (lease,) = hand.take()
+    broke = outcome(OutcomeKind.DEFERRED, Cause.TIMEOUT, Stage.RCPT)
+    world.settle(lease, broke, broke, structs.replace(broke, together=1), broke, broke)
+    world.pass_time(400)
+    assert sorted([w.index for w in x.work] for x in hand.leases) == [[0, 1, 3, 4], [2]]
+    for one in hand.take():
+        world.settle(one, SENT)
+    assert used(world.store) == 3  # each lease is one message
+    world.check()
