@@ -26,6 +26,7 @@ from .tlspolicy import (
     PolicyFacts,
     Question,
     Reason,
+    Rule,
     SessionEnd,
     Strength,
     TlsDesk,
@@ -148,12 +149,17 @@ class Opener:
         """Return what the desk is asked about a host."""
         hop = route.next_hop
         outside = hop is None or (not hop.path and not hop.lmtp)
+        rule = route.tls_rule
+        if wish.require_tls and rule is Rule.NONE and route.kind is RouteKind.SANDBOX:
+            rule = (
+                Rule.OPPORTUNISTIC
+            )  # our own door does without TLS because nobody needs it there, not by order
         local = host.name in ("", "localhost") or (is_address(host.name) and is_own_machine(host.name))
         return Question(
             domain=wish.domain,
             host=host.name.lower(),
             port=hop.port if hop is not None else self._settings.mx_port,
-            rule=route.tls_rule,
+            rule=rule,
             published=hop is None and route.kind is RouteKind.MX and not is_address(host.name),
             chosen=hop is not None,
             remembers=outside and not local and route.kind is not RouteKind.SANDBOX,
