@@ -72,6 +72,8 @@ def talk(seed: int, domain: bytes, *, hostile: bool) -> Talk:
             made.flags.add("bdat")
             cut = chance.randint(0, len(text))
             add((envelope, 2))
+            if cut == 0:
+                made.flags.add("empty chunk")
             add((b"BDAT %d\r\n" % cut + text[:cut], 1))
             if chance.random() < 0.2:
                 add((b"RSET\r\n", 1))

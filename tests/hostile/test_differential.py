@@ -22,7 +22,7 @@ from .sessions import Talk, talk
 
 pytestmark = pytest.mark.interop
 
-FEW, MANY = 12, 400
+FEW, MANY = 12, 150
 KURIR = "kurir"
 _LIMITS = "[limits]\nconnections_per_minute = 1000000\nnetwork_connections_per_minute = 1000000\n"
 
@@ -31,6 +31,7 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     ("bare", "*", "Kurir refuses bare CR and LF (550 5.5.2) and hangs up; servers of 2022 take LF for a line end, and some LF.LF for the end of data: CVE-2023-51764, -51765, -51766"),
     ("nul", "*", "Kurir refuses a NUL beside a dot at the start of a line, because a next hop that drops NULs would see an end of data"),
     ("reset between chunks", "exim", "Exim 4.96 hangs up on RSET between chunks, which RFC 3030 section 2 allows"),
+    ("empty chunk", "postfix", "Postfix 3.7 refuses BDAT 0 as a null request; RFC 3030 section 2 gives an empty chunk no special meaning"),
     ("bdat", "opensmtpd", "OpenSMTPD 6.8 has no BDAT"),
 )  # fmt: skip
 
@@ -86,11 +87,12 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Place]]:
 
 
 def _settled(peer: object) -> list[bytes]:
-    """Wait until no more mail arrives."""
-    before = -1
+    """Wait until no more mail arrives: a local delivery that has to be tried again takes some seconds."""
+    before, quiet = -1, 0
     while True:
         messages = peer.mail("box")  # type: ignore[attr-defined]
-        if len(messages) == before:
+        quiet = quiet + 1 if len(messages) == before else 0
+        if quiet == 4:
             return [m.replace(b"\r\n", b"\n") for m in messages]
         before = len(messages)
         time.sleep(1.5)

@@ -5,6 +5,8 @@ Rules
    the store lies in the past by more than a step of the schedule, the server was off (or its clock jumped),
    and all ages are taken back by that gap.  So no message expires without having been tried.  Gaps are noted
    in the store, because a date says nothing of them: also those of a clock that jumped while we ran.
+   Which date is the latest is told by what was written last, not by the greatest: a clock that had been ahead
+   for a while leaves dates behind that are still to come.
 2. Numbers tell the order: a message is not older than one with a smaller number, even where the clock had gone
    back when it came.
 3. A date further away than the longest step (a clock that went back) is brought near.
@@ -25,7 +27,8 @@ def restore(store: Store, book: Book, settings: QueueSettings) -> int:
     wall, now = book.steady.wall(), book.steady.now()
     gaps = store.gaps()
     longest = max(settings.retry) * (1 + settings.jitter)
-    latest = max((at for _, _, at in gaps), default=0.0)
+    below, _, latest = gaps[-1] if gaps else (0, 0.0, 0.0)
+    since = 0.0  # the latest date of what came after that
     count = 0
     mails: list[Mail] = []
     accepted = 0.0
@@ -42,7 +45,7 @@ def restore(store: Store, book: Book, settings: QueueSettings) -> int:
             urgent=is_urgent(settings.urgent, stored.account, stored.reverse_path),
         )
         errands = []
-        latest = max(latest, accepted)
+        dates = [stored.accepted_at]
         for recipient, state in stored.recipients:
             errand = errand_of(mail, state.index, recipient)
             errand.attempts = state.attempts
@@ -52,8 +55,11 @@ def restore(store: Store, book: Book, settings: QueueSettings) -> int:
                 errand.state = State.HELD
                 errand.held = state.held
                 continue
-            latest = max(latest, state.next_at)
+            dates.append(state.next_at)
             errand.due = now + min(max(state.next_at - wall, 0.0), longest)
+        latest = max(latest, *dates)
+        if stored.number >= below:
+            since = max(since, *dates)
         mail.errands = tuple(errands)
         mail.open = len(errands)
         if not errands:
@@ -61,7 +67,7 @@ def restore(store: Store, book: Book, settings: QueueSettings) -> int:
         count += mail.open
         book.mails[mail.number] = mail
         mails.append(mail)
-    gap = wall - latest
+    gap = wall - (since or latest)
     if gap <= longest:
         gap = 0.0
     elif mails:

@@ -464,6 +464,27 @@ def test_mail_of_a_clock_that_had_gone_back_is_not_old_when_it_is_right_again() 
     assert again.store.last(number).fate is None
 
 
+@pytest.mark.parametrize("days", [(400,), (400, -400, 0), (-400, 0, 400, -400, 0)])
+def test_a_clock_that_was_ahead_once_hides_no_later_jump(days: tuple[int, ...]) -> None:
+    """It is 400 days ahead for a while, and right again; then it jumps while the server is off, with new mail each time."""
+    world = World()
+    right = world.clock.wall
+    for ahead in (400, 0):
+        world.clock.wall = right + ahead * 86400
+        world.brain.drop(world.accept(), by="test")
+    hand = world.hand()
+    for jump in days:
+        number = world.accept()
+        world.plan(hand, ttl=1e9)
+        world.settle(hand.take()[0], LATER)
+        world.clock.wall = right + jump * 86400
+        world = World(world.store, load=True, clock=world.clock)
+        hand = world.hand()
+        world.pass_time(8 * 3600)
+        assert world.store.last(number).fate is None
+        world.brain.drop(number, by="test")
+
+
 def test_a_jump_that_cannot_be_noted_holds_the_batch_back() -> None:
     world = World()
     hand = world.hand()
