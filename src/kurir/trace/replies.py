@@ -169,7 +169,7 @@ def classify_reply(
     linear in the first `MAX_TEXT` characters.
     """
     words = _BLANKS.sub(" ", text[:MAX_TEXT]).lower()
-    klass = code // 100 or (int(enhanced[0]) if enhanced and enhanced[0].isdigit() else 0)
+    klass = code // 100 or (int(enhanced[0]) if enhanced and enhanced[0] in "245" else 0)
     if klass in (2, 3):
         return Verdict(cause=Cause.OK, final=True, action=Action.NONE, by="class")
     detail = enhanced[2:] if enhanced else ""
