@@ -276,7 +276,7 @@ def descriptor_part(run: Run) -> None:
 
 def clock_part(run: Run) -> None:
     """(f)."""
-    if clock.library() is None:
+    if clock.preload() is None:
         run.skip("jumping clocks: libfaketime is not installed (Debian package faketime)")
         return
     dial = run.work / "dial"

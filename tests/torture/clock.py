@@ -18,7 +18,7 @@ LIBRARIES = tuple(
 )
 
 
-def library() -> Path | None:
+def preload() -> Path | None:
     """Return libfaketime where it is installed."""
     return next((p for p in LIBRARIES if p.exists()), None)
 
@@ -27,7 +27,7 @@ def environment(dial: Path) -> dict[str, str]:
     """Return what makes a process read its wall clock from `dial`; time that only counts on is left alone."""
     dial.write_text("+0d\n")
     return {
-        "LD_PRELOAD": str(library()), "FAKETIME_TIMESTAMP_FILE": str(dial), "FAKETIME_NO_CACHE": "1",
+        "LD_PRELOAD": str(preload()), "FAKETIME_TIMESTAMP_FILE": str(dial), "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1",
     }  # fmt: skip
 
