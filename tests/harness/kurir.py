@@ -4,13 +4,14 @@ import contextlib
 import io
 import json
 import os
+import random
 import re
-import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 from typing import Any, Self
 from unittest import mock
@@ -19,16 +20,30 @@ KURIR = [sys.executable, "-m", "kurir.cli.main"]
 START_SECONDS = 30.0
 
 
-def free_offset() -> int:
-    """Return a port offset with which all of Kurir's ports are free now.
+_GRID = 16  # no two of Kurir's ports are a multiple of this apart, so that two offsets never share a port
 
-    Below the range from which the kernel takes ports for outgoing connections, so that none of them is taken
+
+def free_offset(owner: object = sys) -> int:
+    """Return a port offset with which all of Kurir's ports are free; it stays ours while `owner` lives.
+
+    Servers share ports on purpose (SO_REUSEPORT), so "free now" is not enough while another test process
+    chooses too: a socket with an abstract name, as wide as the ports themselves, is the lock.  The range is
+    below the one from which the kernel takes ports for outgoing connections, so that none of them is taken
     while a server is down for a moment.
     """
-    for _ in range(200):
-        offset = 20_000 + secrets.randbelow(32_768 - 8080 - 20_000)
+    slots = list(range(20_000, 32_768 - 8080, _GRID))
+    random.SystemRandom().shuffle(slots)
+    for offset in slots:
+        lock = socket.socket(socket.AF_UNIX)
+        try:
+            lock.bind(f"\0kurir-tests-{offset}")
+        except OSError:
+            lock.close()
+            continue
         if all(_free(p + offset) for p in (24, 25, 465, 587, 8080)):
+            weakref.finalize(owner, lock.close)
             return offset
+        lock.close()
     raise RuntimeError("no free ports")
 
 
@@ -58,7 +73,7 @@ class Kurir:
     ) -> None:
         self.folder = folder
         self.domain = domain
-        self.offset = free_offset()
+        self.offset = free_offset(self)
         self.config = folder / "kurir.toml"
         self.log = folder.with_name(folder.name + ".log")
         self.env = {

@@ -149,7 +149,7 @@ def _read_day(facts: apsw.Connection, layout: Layout, day: str, book: DayBook | 
             with closing(open_reader(path)) as connection, snapshot(connection):
                 return _compare_day(connection, path, book, hot)
         except NoDatabase:
-            return _missing_day(facts, path, day, book)
+            return _missing_day(facts, path, day, book, hot)
         except (apsw.Error, StoreError) as e:
             if patience is None:
                 return _Day((book.numbers if book else None) or (), [_unreadable(path, e)])
@@ -158,11 +158,13 @@ def _read_day(facts: apsw.Connection, layout: Layout, day: str, book: DayBook | 
     raise AssertionError
 
 
-def _missing_day(facts: apsw.Connection, path: Path, day: str, book: DayBook | None) -> _Day:
+def _missing_day(facts: apsw.Connection, path: Path, day: str, book: DayBook | None, hot: _Hot) -> _Day:
     """The file is not there: either it was dropped since the snapshot, or somebody removed it."""
     row = facts.execute(f"SELECT {BOOK_COLUMNS} FROM day WHERE day = ?", (day,)).fetchone()
     if row and row[8] is not None:
-        return _Day(read_book(row).numbers or ())
+        # This book is younger than the snapshot: what moved into the day since is counted elsewhere.
+        numbers = read_book(row).numbers or ()
+        return _Day(tuple(_without(numbers, _elsewhere(numbers, hot))))
     if book is None:
         return _Day()
     lost = problem(
@@ -174,7 +176,7 @@ def _missing_day(facts: apsw.Connection, path: Path, day: str, book: DayBook | N
 def _compare_day(connection: apsw.Connection, path: Path, book: DayBook | None, hot: _Hot) -> _Day:
     file = f"days/{path.name}"
     numbers = tuple(runs(row[0] for row in rows(connection, "SELECT number FROM message ORDER BY number")))
-    elsewhere = [*_overlap(numbers, hot.numbers), *_overlap(numbers, ((hot.messages + 1, 2**62),))]
+    elsewhere = _elsewhere(numbers, hot)
     counts = _count(connection, elsewhere)
     settled = tuple(_without(numbers, elsewhere))
     day = _Day(settled, file=True)
@@ -195,6 +197,11 @@ def _compare_day(connection: apsw.Connection, path: Path, book: DayBook | None, 
         day.problems += _missing(missing, f" {file}", settled)
         day.numbers = book.numbers
     return day
+
+
+def _elsewhere(numbers: tuple[Run, ...], hot: _Hot) -> list[Run]:
+    """Which of a day's numbers were not yet there at the snapshot: hot then, or accepted since."""
+    return [*_overlap(numbers, hot.numbers), *_overlap(numbers, ((hot.messages + 1, 2**62),))]
 
 
 def _count(connection: apsw.Connection, without: list[Run]) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """The audit: quiet while all is well and while mail moves; names each kind of damage done by hand."""
 
 import asyncio
+import importlib
 import os
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from kurir.storage.database import NoDatabase
 from kurir.storage.problems import SENTENCES
 
 from .mail import DAY, NOON, StandingClock, State, accept, end, fill
+
+audit_module = importlib.import_module("kurir.storage.audit")  # the package has the function of that name
 
 YESTERDAY = "2026-11-22"
 DROPPED = "2026-08-01"
@@ -310,6 +313,34 @@ def test_no_false_alarm_while_mail_moves(tmp_path: Path) -> None:
         stop.set()
         thread.join()
     assert state.audit().messages >= 2999
+    assert [str(p) for p in state.audit().problems] == []
+    state.close()
+
+
+def test_no_false_alarm_when_a_day_is_dropped_while_it_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was hot at the snapshot and is in a dropped day's book by the time the days are read counts once."""
+    state = State.at(tmp_path)
+    fill(state.facts, 20, settled=15)
+    state.mover.move_settled(5)
+    read = audit_module._read_hot
+
+    def then_all_moves(facts: apsw.Connection) -> object:
+        monkeypatch.undo()
+        hot = read(facts)
+        fill(state.facts, 10, settled=10)
+        while state.mover.move_settled():
+            pass
+        state.clock.at += 86400
+        assert state.mover.close_days() == ["2026-11-23"]
+        assert state.mover.expire(before="2026-11-25") == ["2026-11-23"]
+        return hot
+
+    monkeypatch.setattr(audit_module, "_read_hot", then_all_moves)
+    report = state.audit()
+    assert [str(p) for p in report.problems] == []
+    assert report.messages == 20
     assert [str(p) for p in state.audit().problems] == []
     state.close()
 
