@@ -276,6 +276,20 @@ async def test_requiretls_travels_to_a_peer_that_promises_it(trust, good):
     assert (outcome.kind, outcome.cause) == (F, Cause.TLS_REQUIRED) and "5.7.30" in outcome.detail
 
 
+async def test_requiretls_goes_to_the_next_host_where_the_first_does_not_promise_it(trust, good):
+    """RFC 8689 section 4.2.1: steps 3 to 5 are repeated with each host."""
+    async with (
+        peer({"EHLO": TLS_EHLO}, tls=good) as first,
+        peer({"EHLO": ehlo("STARTTLS", "REQUIRETLS")}, tls=good, host="127.0.0.2", port=first.port) as second,
+    ):
+        s = settings_for(first.port, OPP)
+        resolver = FakeResolver(a={"mail.example": ok("127.0.0.1", "127.0.0.2")})
+        harness = Harness(s, resolver, tls=trust)
+        outcome = (await harness.deliver([lease_for(s, 1, ["a@example.org"], require_tls=True)]))[1, 0]
+        await harness.hand.drain(1)
+    assert outcome.kind is H and len(second.messages) == 1 and "QUIT" in first.lines
+
+
 async def test_what_one_message_demands_does_not_make_the_host_rest():
     async with peer({}) as p:
         s = settings_for(p.port, OPP)

@@ -62,10 +62,17 @@ def world(tmp_path_factory):
         "good.test": {"@": {"MX": ["10 mx"], "A": ["127.0.3.9"]}, "mx": {"A": ["127.0.3.1"]}, f"_{port}._tcp.mx": {"TLSA": [right]}},
         "wrong.test": {"@": {"MX": ["10 mx"]}, "mx": {"A": ["127.0.3.2"]}, f"_{port}._tcp.mx": {"TLSA": [wrong]}},
         "plain.test": {"@": {"MX": ["10 mx"]}, "mx": {"A": ["127.0.3.3"]}},
+        "bare.test": {"@": {"MX": ["10 mx"]}, "mx": {"A": ["127.0.3.4"]}},
+        "gone.test": {"@": {"MX": ["10 mx"]}, "mx": {"A": ["127.0.3.5"]}},
         "bogus.test": {"@": {"A": ["127.0.3.9"]}},
     }  # fmt: skip
     with (
-        SignedDns(folder / "dns", zones, unsigned=["plain.test"], broken={"bogus.test": "A"}) as dns,
+        SignedDns(
+            folder / "dns",
+            zones,
+            unsigned=["plain.test", "bare.test", "gone.test"],
+            broken={"bogus.test": "A"},
+        ) as dns,
         Threaded() as peers,
     ):
         shown = {"good": good, "wrong": other, "plain": plain}
@@ -73,6 +80,7 @@ def world(tmp_path_factory):
             name: peers.serve({"EHLO": EHLO}, f"127.0.3.{i + 1}", port, made.context(folder))
             for i, (name, made) in enumerate(shown.items())
         }
+        hosts["bare"] = peers.serve({"EHLO": NO_TLS}, "127.0.3.4", port, None)
         toml = f"""
 [net]
 resolvers = ["{dns.address}"]
@@ -143,6 +151,59 @@ def test_kurir_tls_says_so_in_words(world):
     assert (found["strength"], found["dnssec"], found["hosts"][0]["sent"]) == ("dane", "works", True)
     assert server.ask("tls", "plain.test")["strength"] == "name"
     assert server.ask("tls", "nowhere.test")["failure"]
+
+
+SEALED = {
+    "good.test": ("--sealed", None),
+    "plain.test": ("--sealed", None),
+    "wrong.test": (
+        "--sealed",
+        "550 5.7.30 Mail to wrong.test cannot travel sealed: the certificate of mx.wrong.test is",
+    ),
+    "bare.test": (
+        "--sealed",
+        "550 5.7.10 Mail to bare.test cannot travel sealed: mx.bare.test offers no TLS at all",
+    ),
+    "gone.test": (
+        "--sealed",
+        "whether it can travel sealed shows when it is sent: mx.gone.test could not be asked",
+    ),
+}
+STRICT = {
+    "good.test": "550 5.7.30 Mail to good.test cannot travel sealed: mx.good.test does not announce REQUIRETLS",
+    "plain.test": "550 5.7.30 Mail to plain.test cannot travel sealed: nothing proves that mx.plain.test is",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("domain", "option", "said"),
+    [*((d, *case) for d, case in SEALED.items()), *((d, "--strict", said) for d, said in STRICT.items())],
+)
+def test_sealed_is_answered_when_it_is_handed_in(world, domain, option, said):
+    server, hosts = world
+    taken = not said or "shows when" in said
+    done = server.cli(
+        "send", option, "--to", f"sealed@{domain}", "--from", "a@example.test", "--subject", "x",
+        stdin=b"hello\n", check=0 if taken else 1,
+    )  # fmt: skip
+    assert (said or "") in done.stderr.decode()
+    if taken and not said:
+        assert history(server, f"sealed@{domain}")[0]["result"] == "handed_over"
+        shown = server.cli("trace", f"sealed@{domain}", "--full").stdout.decode()
+        assert "proven encryption to the next server" in " ".join(shown.split())
+        assert not any(b"Kurir-Sealed" in message for message in hosts[domain.partition(".")[0]].messages)
+
+
+def test_the_weakest_link_is_named_in_both_languages_and_over_smtp(world):
+    server, _ = world
+    done = server.cli(
+        "send", "--sealed", "--to", "b@bare.test", "--subject", "x", "--lang", "id", stdin=b"x\n", check=1
+    )
+    assert "Surel ke bare.test tidak dapat dikirim tersegel: mx.bare.test sama sekali" in done.stderr.decode()
+    message = b"Kurir-Sealed: yes\r\n" + text("a@example.test", "b@bare.test", "x")
+    with smtplib.SMTP("127.0.0.1", server.smtp, local_hostname="client.test", timeout=30) as s:
+        with pytest.raises(smtplib.SMTPDataError, match="offers no TLS at all"):
+            s.sendmail("a@example.test", ["b@bare.test", "x@good.test"], message)
 
 
 def test_memory_over_a_restart_and_accepting(world):

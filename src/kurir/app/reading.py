@@ -232,6 +232,7 @@ def facts_of(trace: StoredTrace) -> MessageFacts:
         message_id=letter.message_id,
         header_from=trace.header_from,
         require_tls=letter.params.require_tls,
+        sealed=letter.params.sealed,
     )
 
 

@@ -33,6 +33,7 @@ from kurir.web import Figures
 
 from . import roads, settings
 from .clock import SystemClock
+from .foresight import LateForesight
 from .keys import rewriting
 from .logs import Log
 from .part import StallMeter, StartError
@@ -65,7 +66,7 @@ class ReceptionPart:
         try:
             self._tls = ServerTls(settings.server_tls(config))
             self._asking = self._make_asking()
-            dialer = NetDialer(ClientTlsFactory(settings.client_tls(config), now=clock.now))
+            tls = ClientTlsFactory(settings.client_tls(config), now=clock.now)
         except CertificateError as e:
             raise StartError(told("tls: {why}", why=e)) from None
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="kurir-password")
@@ -78,7 +79,8 @@ class ReceptionPart:
             host_backoff=min(routes.host_backoff, rest),
             host_backoff_max=min(routes.host_backoff_max, rest),
         )
-        opener = Opener(patience, planner, self._resolver, dialer, clock)
+        opener = Opener(patience, planner, self._resolver, NetDialer(tls), clock)
+        self._foresight = LateForesight(config, self._resolver, tls, clock, self._log)
         desk = Desk(
             settings=settings.reception(config),
             door=self._door,
@@ -96,6 +98,7 @@ class ReceptionPart:
             rehashed=self._accounts.put,
             screener=_screener(config, self._resolver),
             srs=rewriting(KeyFolder(layout), wanted=config.signing.srs),
+            foresight=self._foresight,
         )
         self.reception = Reception(desk)
         self.reception.serve(self._doors)
@@ -108,6 +111,7 @@ class ReceptionPart:
         self._watch.cancel()
         await self.reception.drain(self._config.server.drain)
         self._threads.shutdown(cancel_futures=True)
+        self._foresight.close()
         self._accounts.close()
 
     def _make_asking(self) -> ServerTls | None:

@@ -8,6 +8,7 @@ import smtplib
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from kurir.model.told import told
 
@@ -32,11 +33,19 @@ class _LocalSMTP(smtplib.SMTP):
         return s
 
 
+class Submitted(NamedTuple):
+    """The id of a message, the recipients that were refused, with the reason, and what the server said beside it."""
+
+    id: str
+    refused: dict[str, str]
+    note: str = ""
+
+
 def submit(
     state: Path, sender: str, recipients: Sequence[str], message: bytes, *, options: Sequence[str] = (),
     rcpt_options: Sequence[str] = (), timeout: float = 120.0,
-) -> tuple[str, dict[str, str]]:  # fmt: skip
-    """Send `message` (any line ends) and return its id and the recipients that were refused, with the reason.
+) -> Submitted:  # fmt: skip
+    """Send `message` (any line ends).
 
     Raises `SubmitError` when nothing was taken.
     """
@@ -70,7 +79,7 @@ def submit(
 def _transaction(
     smtp: smtplib.SMTP, sender: str, recipients: Sequence[str], message: bytes,
     options: Sequence[str], rcpt_options: Sequence[str],
-) -> tuple[str, dict[str, str]]:  # fmt: skip
+) -> Submitted:  # fmt: skip
     wide = [] if all(a.isascii() for a in [sender, *recipients]) else ["SMTPUTF8"]
     smtp.command_encoding = "utf-8" if wide else "ascii"
     body = [] if message.isascii() else ["BODY=8BITMIME"]
@@ -84,8 +93,10 @@ def _transaction(
         raise SubmitError("; ".join(f"{a}: {why}" for a, why in refused.items()), final=_final(refused))
     lines = message.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
     code, said = _must(smtp.data(lines))
-    words = said.decode(errors="replace").split()
-    return next((w for w in words if w.startswith("k") and w[1:2].isdigit() and len(w) >= 8), ""), refused
+    promise, _, note = said.decode(errors="replace").partition("; ")
+    words = promise.split()
+    id = next((w for w in words if w.startswith("k") and w[1:2].isdigit() and len(w) >= 8), "")
+    return Submitted(id, refused, note)
 
 
 def _must(answer: tuple[int, bytes]) -> tuple[int, bytes]:

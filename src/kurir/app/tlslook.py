@@ -28,9 +28,9 @@ async def look(config: Config, domain: str) -> DomainExam:
         raise ControlError(told("net.ca_file: {why}", why=e)) from None
     https = HttpsClient(resolver, tls.level(TlsLevel.VERIFIED), settings.https(config))
     policy = settings.tls_out(config, trusted_resolver=resolver.vouched)
-    store = _opened(config)
+    store = memory(config)
     try:
-        desk = TlsDesk(policy, resolver, https, clock, store=_Reading(store) if store else None)
+        desk = TlsDesk(policy, resolver, https, clock, store=store)
         desk.load()
         source = (config.net.source,) if config.net.source else ()
         dialer = NetDialer(tls, source=source)
@@ -40,11 +40,12 @@ async def look(config: Config, domain: str) -> DomainExam:
             store.close()
 
 
-class _Reading:
-    """A store that is only read: a look changes nothing."""
+class Memory:
+    """What is known of other servers, only read: a look changes nothing."""
 
     def __init__(self, store: SqliteTls) -> None:
         self.changes = store.changes
+        self.close = store.close
 
     def remember(self, memories: object) -> None:
         """Keep nothing."""
@@ -54,6 +55,12 @@ class _Reading:
 
     def count(self, results: object) -> None:
         """Count nothing."""
+
+
+def memory(config: Config) -> Memory | None:
+    """Return what is known so far, None where nothing is.  Raises `ControlError`."""
+    store = _opened(config)
+    return Memory(store) if store is not None else None
 
 
 def _opened(config: Config) -> SqliteTls | None:

@@ -107,16 +107,16 @@ def _send(options: dict[str, str], recipients: list[str]) -> int:
     mail += [f"ENVID={_xtext(options['V'])}"] if "V" in options else []
     rcpt = [f"NOTIFY={options['N'].upper()}"] if "N" in options else []
     try:
-        _, refused = submit(_state(), sender, recipients, message, options=mail, rcpt_options=rcpt)
+        done = submit(_state(), sender, recipients, message, options=mail, rcpt_options=rcpt)
     except SubmitError as e:
         print(f"sendmail: {e}", file=sys.stderr)
         return EX_UNAVAILABLE if e.final else EX_TEMPFAIL
     except OSError as e:
         print(f"sendmail: {e}", file=sys.stderr)
         return EX_CONFIG
-    for address, why in refused.items():
+    for address, why in done.refused.items():
         print(f"sendmail: {address}: {why}", file=sys.stderr)
-    return EX_UNAVAILABLE if refused else EX_OK
+    return EX_UNAVAILABLE if done.refused else EX_OK
 
 
 def _xtext(text: str) -> str:

@@ -36,6 +36,13 @@ class TlsOutSection(Section):
     after_loss: Literal["send", "wait"] = Field(
         "send", description="What happens then: send without encryption, marked and alarmed; or wait on."
     )
+    foresee: Seconds = Field(
+        20,
+        description="How long the sender of sealed mail waits while Kurir finds out whether it can travel so; "
+        "0: take it, and tell when it is sent.",
+        ge=0,
+        le=120,
+    )
     reports: bool = Field(True, description="Send daily TLS reports to domains that ask for them (TLS-RPT).")
 
 

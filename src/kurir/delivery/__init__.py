@@ -10,6 +10,7 @@ what a refusal means.  Mail for this machine goes to
 from .allowed import RoadSizes, known_limits
 from .dialing import NetDialer
 from .examine import DomainExam, Examiner, HostExam
+from .foresight import Foresight, ForesightSettings
 from .hand import DeliveryHand
 from .maildir import Maildir
 from .oauth import PROVIDERS, AccessTokens, OAuthClient, TokenSource
@@ -49,6 +50,8 @@ __all__ = [
     "DomainKeys",
     "Examiner",
     "Family",
+    "Foresight",
+    "ForesightSettings",
     "HostExam",
     "KeyRing",
     "LocalStore",

@@ -86,7 +86,7 @@ class Attempt:
     async def run(self) -> None:
         """Try all recipients of the lease once.  Never raises but for cancellation."""
         lease, session = self._lease, self._session
-        plan = fit(lease, session.offer, session.tls, session.host, proven=session.proven)
+        plan = fit(lease, session.offer, session.host)
         for work, trouble in plan.refused:
             self._note(work, trouble)
         waiting = plan.work

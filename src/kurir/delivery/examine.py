@@ -14,7 +14,7 @@ from kurir.net.ports import Resolver
 from kurir.net.tlsa import match
 
 from .mx import MailHost
-from .opening import Opener, Wish
+from .opening import Opener, Wish, suits
 from .plan import Destination, Planner
 from .ports import Dialer
 from .session import Session, Trouble
@@ -32,9 +32,10 @@ from .tlspolicy import (
     strength_of,
 )
 from .tlspolicy.sts import names_host
-from .visit import Visit
+from .visit import NO_TLS, Visit
 
 MAX_HOSTS = 5
+FRESH = 2 * 86_400.0  # seconds that what a host proved counts beforehand; it is noted once a day
 _LOOK = Demand(Need.OPPORTUNISTIC, Reason.OPPORTUNISTIC, clear=True)
 
 
@@ -42,14 +43,16 @@ _LOOK = Demand(Need.OPPORTUNISTIC, Reason.OPPORTUNISTIC, clear=True)
 class HostExam:
     """One mail host.  `tls` None: it offers no encryption, or `trouble` says why nobody could find out.
 
-    `dane_why` says why its certificate does not match its TLSA records ("" where it does or there are none).
-    `sts_named` is None where no policy names hosts.  `sent` says whether mail would go to it now.
+    `reached` says that it answered.  `dane_why` says why its certificate does not match its TLSA records ("" where it
+    does or there are none).  `sts_named` is None where no policy names hosts.  `sent` says whether the mail that was
+    asked about would go to it now.
     """
 
     host: str
     address: str
     facts: PolicyFacts
     demand: Demand
+    reached: bool = False
     tls: TlsFacts | None = None
     requiretls: bool = False
     trouble: str = ""
@@ -60,7 +63,7 @@ class HostExam:
     @property
     def strength(self) -> int:
         """How well mail to it is protected: 0 not, 1 encrypted, 2 by name, 3 by DANE; -1 where it is not reached."""
-        if self.trouble and self.tls is None:
+        if not self.reached:
             return -1
         return int(strength_of(self.tls is not None, self.tls.verified if self.tls else None))
 
@@ -102,9 +105,10 @@ class Examiner:
         self._planner = Planner(settings, resolver, clock, random)
         self._opener = Opener(settings, self._planner, resolver, dialer, clock, desk=desk)
 
-    async def domain(self, domain: str) -> DomainExam:
-        """Look at a domain by the road that mail from this server takes."""
-        found = await self._planner.towards("", Address("postmaster", domain))
+    async def domain(self, domain: str, *, sender: str = "", wish: Wish | None = None) -> DomainExam:
+        """Look at a domain by the road that mail from `sender`'s domain takes, for mail with that wish."""
+        wish = wish or Wish(domain=domain)
+        found = await self._planner.towards(sender, Address("postmaster", domain))
         sts = await self._desk.sts.facts(domain)
         await self._desk.dane.tested()
         validation = self._desk.dane.validation
@@ -112,15 +116,31 @@ class Examiner:
             return DomainExam(
                 domain=domain, road=found.road, kind="", validation=validation, sts=sts, failure=found.detail
             )
-        hosts = [await self._host(found, host, domain) for host in self._planner.order(found)[:MAX_HOSTS]]
+        hosts = [await self._host(found, host, wish) for host in self._planner.order(found)[:MAX_HOSTS]]
         return DomainExam(
             domain=domain, road=found.route.name, kind=found.route.kind.value, validation=validation, sts=sts,
             hosts=tuple(hosts),
         )  # fmt: skip
 
-    async def _host(self, destination: Destination, host: MailHost, domain: str) -> HostExam:
+    async def expected(self, wish: Wish, *, sender: str = "") -> bool:
+        """Whether a host proved lately what that mail demands, so that nobody need be asked again.
+
+        What a host promises for the way after it (REQUIRETLS) is not remembered.
+        """
+        found = await self._planner.towards(sender, Address("postmaster", wish.domain))
+        if wish.require_tls or isinstance(found, Outcome):
+            return False
+        for host in self._planner.order(found)[:MAX_HOSTS]:
+            facts = await self._desk.facts(self._opener.question(found.route, host, wish))
+            memory = facts.memory
+            fresh = memory is not None and not memory.lost and facts.now - memory.seen < FRESH
+            if fresh and memory is not None and met(self._desk.decide(facts), memory.best):
+                return True
+        return False
+
+    async def _host(self, destination: Destination, host: MailHost, wish: Wish) -> HostExam:
         route = destination.route
-        asked = self._opener.question(route, host, Wish(domain=domain))
+        asked = self._opener.question(route, host, wish)
         facts = await self._desk.facts(asked)
         demand = self._desk.decide(facts)
         named = names_host(facts.sts.mx, host.name) if facts.sts.mx else None
@@ -142,13 +162,13 @@ class Examiner:
             return HostExam(
                 host=host.name, address=address, facts=facts, demand=demand, trouble=why, sts_named=named
             )
-        tls, why = self._judged(result, facts, demand)
-        requiretls = result.offer.requiretls
+        result.proof, why = self._judged(result, facts, demand)
         await result.quit(self._settings.timeouts.quit)
+        trouble = visit.weak.reason if visit.weak.reason != NO_TLS else ""
         return HostExam(
-            host=host.name, address=address, facts=facts, demand=demand, tls=tls, requiretls=requiretls,
-            trouble=visit.weak.reason, dane_why=why, sts_named=named,
-            sent=met(demand, strength_of(tls is not None, tls.verified if tls else None)),
+            host=host.name, address=address, facts=facts, demand=demand, reached=True, tls=result.proof,
+            requiretls=result.offer.requiretls, trouble=trouble, dane_why=why, sts_named=named,
+            sent=suits(result, asked, demand),
         )  # fmt: skip
 
     def _judged(self, session: Session, facts: PolicyFacts, demand: Demand) -> tuple[TlsFacts | None, str]:

@@ -1,12 +1,13 @@
 """Does what the message needs fit what this peer offers?  Decided before a byte of it is sent.
 
 A message that does not fit is converted where that loses nothing (8-bit body), or refused with the reason
-here rather than mangled or rejected after an upload (RFC 6531, RFC 6152, RFC 1870, RFC 8689).
+here rather than mangled or rejected after an upload (RFC 6531, RFC 6152, RFC 1870).  What protection it
+needs was decided when the session was opened.
 """
 
 from dataclasses import dataclass
 
-from kurir.model import Body, Cause, OutcomeKind, Stage, TlsFacts
+from kurir.model import Body, Cause, OutcomeKind, Stage
 from kurir.queue.asks import Lease, Work
 
 from .session import Offer, Trouble
@@ -25,16 +26,12 @@ class Fit:
     ascii_header: bool = False
 
 
-def fit(lease: Lease, offer: Offer, tls: TlsFacts | None, host: str, *, proven: bool) -> Fit:
-    """Return how the lease can go to a peer with that offer; `proven` as `Session.proven` says."""
+def fit(lease: Lease, offer: Offer, host: str) -> Fit:
+    """Return how the lease can go to a peer with that offer."""
     params = lease.params
     large = too_large(len(lease.trace_block) + lease.size, offer, host)
     if large is not None:
         return Fit((), tuple((work, large) for work in lease.work))
-    if params.require_tls:
-        trouble = _require_tls(offer, tls, host, proven=proven)
-        if trouble is not None:
-            return Fit((), tuple((work, trouble) for work in lease.work))
     work = lease.work
     refused: tuple[tuple[Work, Trouble], ...] = ()
     if not offer.smtputf8:
@@ -91,29 +88,6 @@ def header_needs_utf8(host: str) -> Trouble:
         host=host,
         detail=f"the header of the message needs {_UTF8}",
     )
-
-
-def _require_tls(offer: Offer, tls: TlsFacts | None, host: str, *, proven: bool) -> Trouble | None:
-    """RFC 8689 section 4.2.1: a verified certificate and a peer that promises the same, or no delivery."""
-    if tls is not None and not proven:
-        why = tls.why_not or "its certificate proves nothing"
-        return Trouble(
-            stage=Stage.TLS,
-            cause=Cause.TLS_UNTRUSTED,
-            host=host,
-            tls=tls,
-            detail=f"the sender demands proven TLS, but {why} (4.7.30)",
-        )
-    if tls is None or not offer.requiretls:
-        return Trouble(
-            stage=Stage.MAIL,
-            cause=Cause.TLS_REQUIRED,
-            kind=OutcomeKind.FAILED,
-            host=host,
-            tls=tls,
-            detail="the sender demands REQUIRETLS, which the server does not offer (5.7.30)",
-        )
-    return None
 
 
 def _none(lease: Lease, host: str, stage: Stage, cause: Cause, detail: str) -> Fit:

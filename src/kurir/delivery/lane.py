@@ -117,7 +117,7 @@ class Lane:
         tools = self._tools
         for last_try in (False, True):
             session, part = self._session, lease
-            if session is None or lease.params.require_tls or not _cleared(session, lease):
+            if session is None or lease.params.demands_tls or not _cleared(session, lease):
                 try:
                     session = await self._session_for(lease)
                     if session is None:
@@ -167,7 +167,7 @@ class Lane:
         The others go back to the queue: domains of one provider can have policies of their own.
         """
         opener, route, wish = self._tools.opener, self._pool.destination.route, _wish(lease)
-        fit = {wish.domain} if wish.require_tls else session.cleared | {wish.domain}
+        fit = {wish.domain} if wish.demanding else session.cleared | {wish.domain}
         for domain in dict.fromkeys(work.recipient.address.domain for work in lease.work):
             if domain not in fit and await opener.carries(session, route, replace(wish, domain=domain)):
                 fit.add(domain)
@@ -180,7 +180,7 @@ class Lane:
         destination = self._pool.destination
         opened = await tools.opener.open(destination, wish)
         demanded = isinstance(opened, Trouble) and (opened.policy or opened.stage is Stage.TLS)
-        if demanded and not wish.require_tls and await self._optional(lease):
+        if demanded and not wish.demanding and await self._optional(lease):
             # RFC 8689 section 5: the sender would rather have it delivered than protected.
             opened = await tools.opener.open(destination, replace(wish, tls_optional=True))
         if isinstance(opened, Session):
@@ -234,4 +234,6 @@ def _cleared(session: Session, lease: Lease) -> bool:
 
 
 def _wish(lease: Lease) -> Wish:
-    return Wish(domain=lease.work[0].recipient.address.domain, require_tls=lease.params.require_tls)
+    params = lease.params
+    domain = lease.work[0].recipient.address.domain
+    return Wish(domain=domain, require_tls=params.require_tls, sealed=params.sealed)

@@ -48,11 +48,17 @@ _REFUSALS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """Whose mail it is, and what it says itself about TLS (RFC 8689): REQUIRETLS, or ``TLS-Required: No``."""
+    """Whose mail it is, and what it says itself about TLS: REQUIRETLS, ``TLS-Required: No`` (RFC 8689), or sealed."""
 
     domain: str = ""
     require_tls: bool = False
+    sealed: bool = False
     tls_optional: bool = False
+
+    @property
+    def demanding(self) -> bool:
+        """Whether the sender rather has no delivery than an unprotected one."""
+        return self.require_tls or self.sealed
 
 
 class Opener:
@@ -116,7 +122,10 @@ class Opener:
                 if isinstance(result, Session):
                     self._memory.worked(result.host)
                     self._note(asked, facts, demand, visit, result)
-                    return result
+                    if _promises(result, asked):
+                        return result
+                    await result.quit(self._settings.timeouts.quit)
+                    result = _promises_nothing(result)
                 self._note_trouble(asked, facts, demand, visit, result)
                 troubles.append(result)
                 reached = fresh if visit.endpoint is None else [visit.endpoint]
@@ -135,11 +144,9 @@ class Opener:
         asked = self.question(route, MailHost(session.mail_host), wish)
         facts = await self._desk.facts(asked)
         demand = self._desk.decide(facts)
-        tls = session.tls
-        strength = strength_of(tls is not None, tls.verified if tls else None)
-        if not met(demand, max(strength, Strength.NAME) if session.proven else strength):
+        if not suits(session, asked, demand):
             return False
-        if not wish.require_tls and not wish.tls_optional:
+        if not wish.demanding and not wish.tls_optional:
             session.cleared.add(wish.domain)
         return True
 
@@ -150,10 +157,10 @@ class Opener:
         hop = route.next_hop
         outside = hop is None or (not hop.path and not hop.lmtp)
         rule = route.tls_rule
-        if wish.require_tls and rule is Rule.NONE and route.kind is RouteKind.SANDBOX:
-            rule = (
-                Rule.OPPORTUNISTIC
-            )  # our own door does without TLS because nobody needs it there, not by order
+        if wish.demanding and rule is Rule.NONE and route.kind is RouteKind.SANDBOX:
+            rule = Rule.OPPORTUNISTIC  # our own door does without TLS because nobody needs it, not by order
+        # A store behind a unix socket is the end of the way on this machine: nothing is left to be sealed.
+        on_the_way = outside or route.kind is RouteKind.SANDBOX
         local = host.name in ("", "localhost") or (is_address(host.name) and is_own_machine(host.name))
         return Question(
             domain=wish.domain,
@@ -163,7 +170,8 @@ class Opener:
             published=hop is None and route.kind is RouteKind.MX and not is_address(host.name),
             chosen=hop is not None,
             remembers=outside and not local and route.kind is not RouteKind.SANDBOX,
-            require_tls=wish.require_tls,
+            require_tls=wish.require_tls and on_the_way,
+            sealed=wish.sealed and on_the_way,
             tls_optional=wish.tls_optional,
         )
 
@@ -272,8 +280,34 @@ def _rests(name: str, left: float, text: str) -> Trouble:
     )
 
 
+def suits(session: Session, asked: Question, demand: Demand) -> bool:
+    """Whether an open session may carry mail of which so much is demanded."""
+    tls = session.tls
+    strength = strength_of(tls is not None, tls.verified if tls else None)
+    proven = max(strength, Strength.NAME) if session.proven else strength
+    return met(demand, proven) and _promises(session, asked)
+
+
+def _promises(session: Session, asked: Question) -> bool:
+    """Whether the next server promises to keep REQUIRETLS on the way after it, where that is asked for."""
+    return session.offer.requiretls or not asked.require_tls
+
+
+def _promises_nothing(session: Session) -> Trouble:
+    """RFC 8689 section 4.2.1 step 5; the next host is tried, and after the last one the message is given up."""
+    return Trouble(
+        stage=Stage.TLS,
+        cause=Cause.TLS_REQUIRED,
+        kind=OutcomeKind.FAILED,
+        host=session.host,
+        tls=session.tls,
+        detail="the sender demands REQUIRETLS, which the server does not offer (5.7.30)",
+        policy=True,
+    )
+
+
 def _only_this_mail(demand: Demand, asked: Question) -> bool:
-    return asked.require_tls or (asked.published and demand.need is not Need.OPPORTUNISTIC)
+    return asked.require_tls or asked.sealed or (asked.published and demand.need is not Need.OPPORTUNISTIC)
 
 
 def _day(at: float) -> str:

@@ -28,6 +28,7 @@ _NO_HOP = NextHop()
 # Result types of RFC 8460 section 4.3
 _NOT_SUPPORTED = "starttls-not-supported"
 _BROKEN = "validation-failure"
+NO_TLS = "the server offers no TLS"
 
 
 class Visit:
@@ -146,7 +147,7 @@ class Visit:
             return None
         self._stage = Stage.TLS
         if extensions is None or "STARTTLS" not in extensions:
-            return self._no_encryption(session, "the server offers no TLS")
+            return self._no_encryption(session, NO_TLS)
         session.client.start_tls_command()
         event = await session.event(self._times.hello)
         if isinstance(event, PeerBroke):

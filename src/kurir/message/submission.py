@@ -14,9 +14,11 @@ from .addresses import AddressProblem, MailboxList, parse_mailboxes
 from .dates import format_date
 from .headers import Headers, Problem
 from .received import return_path
+from .sealed import SEAL_FIELD, Seal, seal_of
 
-# Blind copies must not be seen by anybody (RFC 5322 section 3.6.3); Return-Path is the last server's to write.
-_REMOVED = (b"bcc", b"resent-bcc", b"return-path")
+# Blind copies must not be seen by anybody (RFC 5322 section 3.6.3); Return-Path is the last server's to write; what is
+# asked of this server is nobody else's business.
+_REMOVED = (b"bcc", b"resent-bcc", b"return-path", SEAL_FIELD)
 # RFC 5322 section 3.6: these occur once at most.  More than one lets two readers see two different letters.
 _ONCE: tuple[bytes, ...] = (
     b"from",
@@ -43,6 +45,7 @@ class Fault(Enum):
     NO_SENDER = (Cause.MALFORMED, 550, "5.6.0", "Several From addresses need a Sender field")
     BAD_SENDER = (Cause.MALFORMED, 550, "5.6.0", "The Sender address cannot be understood")
     NOT_YOURS = (Cause.SENDER_NOT_YOURS, 550, "5.7.1", "You may not send as this address")
+    BAD_SEAL = (Cause.MALFORMED, 550, "5.6.0", "Kurir-Sealed has one of the values yes, strict and no")
     NEEDS_SMTPUTF8 = (Cause.NEEDS_SMTPUTF8, 550, "5.6.7", "Non-ASCII header fields need SMTPUTF8")
 
     @property
@@ -57,13 +60,15 @@ class Edits:
     """What to do to the message.
 
     `prefix` goes in front (complete fields, with the empty line where the text had no header); `cuts` are spans
-    of the scanned octets to leave out, in order, all before the body proper.  With a `fault` it is refused.
+    of the scanned octets to leave out, in order, all before the body proper.  `seal` is what the author demands of
+    its way.  With a `fault` it is refused.
     """
 
     prefix: bytes = b""
     cuts: tuple[tuple[int, int], ...] = ()
     fault: Fault | None = None
     detail: str = ""
+    seal: Seal = Seal.NO
 
     @property
     def reply(self) -> Reply | None:
@@ -121,7 +126,10 @@ def prepare(
     if head.problems & Problem.NO_HEADER:
         prefix.append("\r\n")
     cuts = tuple((f.start, f.end) for f in head if f.name.lower() in _REMOVED)
-    return Edits("".join(prefix).encode(), cuts)
+    seal = seal_of(head) if cuts else Seal.NO
+    if seal is None:
+        return Edits(fault=Fault.BAD_SEAL)
+    return Edits("".join(prefix).encode(), cuts, seal=seal)
 
 
 def _shape(head: Headers, *, smtputf8: bool) -> Edits | None:

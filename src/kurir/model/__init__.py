@@ -4,7 +4,7 @@ Nothing in here does I/O, reads a clock or draws a random number.  Values that c
 boundary or are stored are frozen ``msgspec.Struct``s: cheap to make, typed, and encoded as they are.
 
 * who and what: `Address`, `Recipient`, `MailParams`, `Envelope`, `Origin`
-* what was said: `Reply`, `TlsFacts`
+* what was said: `Reply`, `TlsFacts`; what will become of a demand for protection: `Prospect`
 * what became of it: `Outcome` (one attempt), `Cause` (why), `Fate` (the end), `Event` (a line of the trace)
 * what the operator is told: `Finding`, `Observation`
 """
@@ -17,6 +17,7 @@ from .fate import Cause, Fate
 from .finding import Finding, Severity
 from .ids import decode_id, encode_id
 from .outcome import Outcome, OutcomeKind, Stage
+from .prospect import Prospect
 from .reply import Reply
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Origin",
     "Outcome",
     "OutcomeKind",
+    "Prospect",
     "Recipient",
     "Reply",
     "Ret",

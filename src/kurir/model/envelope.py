@@ -46,7 +46,11 @@ class Recipient(msgspec.Struct, frozen=True, array_like=True):
 
 
 class MailParams(msgspec.Struct, frozen=True, array_like=True):
-    """Parameters of MAIL FROM that belong to the message and travel with it."""
+    """Parameters of MAIL FROM that belong to the message and travel with it.
+
+    `require_tls` is REQUIRETLS (RFC 8689).  `sealed` is a wish of our own people that no parameter carries: proven TLS
+    to the next server, whatever that promises (decision 0014).
+    """
 
     body: Body = Body.SEVEN
     smtputf8: bool = False
@@ -55,6 +59,12 @@ class MailParams(msgspec.Struct, frozen=True, array_like=True):
     envid: str | None = None
     require_tls: bool = False
     auth: str | None = None
+    sealed: bool = False
+
+    @property
+    def demands_tls(self) -> bool:
+        """Whether the sender rather has no delivery than an unprotected one."""
+        return self.require_tls or self.sealed
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True):

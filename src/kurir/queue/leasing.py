@@ -335,7 +335,7 @@ class Leasing:
             if kept:
                 self._adopted[lease.mail.number] = kept
         else:
-            sealed = lease.letter is not None and lease.letter.params.require_tls
+            sealed = lease.letter is not None and lease.letter.params.demands_tls
             if sealed and outcomes and outcomes[0].stage is Stage.TLS:
                 outcomes = []  # only this message demands it: the site takes other mail
             self._schedule.ended(

@@ -11,7 +11,7 @@ from kurir.senderauth.screening import Screener
 from kurir.senderauth.srs import Srs
 from kurir.smtp.server import ServerSettings
 
-from .ports import BodyFiles, BrainDoor, NoRoadTable, RecipientVerifier, RoadTable
+from .ports import BodyFiles, BrainDoor, Foresight, NoRoadTable, RecipientVerifier, RoadTable
 from .settings import ListenerSettings, ReceptionSettings, Role
 
 
@@ -35,6 +35,7 @@ class Desk:
     an account whose password hash was renewed with today's cost; it stores it.  `tls` is for doors that ask for no
     client certificate, `tls_asking` for those that do; without `tokens` no bearer tokens are taken.  `screener` puts
     mail of strangers to the checks of senders; None checks nothing.  `srs` turns rewritten addresses back.
+    `foresight` answers demands of protection before mail is taken; None takes it and lets delivery answer.
     """
 
     settings: ReceptionSettings
@@ -53,6 +54,7 @@ class Desk:
     rehashed: Callable[[Account], None] | None = None
     screener: Screener | None = None
     srs: Srs | None = None
+    foresight: Foresight | None = None
     counts: Counts = field(default_factory=Counts)
     _offers: dict[tuple[ListenerSettings, bool, bool, bool], ServerSettings] = field(default_factory=dict)
 

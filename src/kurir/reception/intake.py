@@ -4,6 +4,7 @@ The header decides while the body still streams: too large, a loop, or (from our
 What failed is remembered, the rest of the body is read and dropped, and the reply goes out at its end.
 """
 
+import asyncio
 import errno
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from kurir.message.facts import MessageFacts, facts_of
 from kurir.message.headers import Problem, scan
 from kurir.message.limits import HeaderLimits
 from kurir.message.received import HopLimits, loop_reason, received_field
+from kurir.message.sealed import SEAL_FIELD, seal_of
+from kurir.message.submission import Edits, Fault
 from kurir.model import Cause, Origin, Reply
 from kurir.queue.asks import ID_MARK, Accepted, Incoming
 from kurir.senderauth.screening import Screener
@@ -49,6 +52,7 @@ class Intake:
         "_sender",
         "_stranger",
         "_transaction",
+        "_unsure",
         "cause",
         "detail",
         "octets",
@@ -66,6 +70,7 @@ class Intake:
         self._message_id = ""
         self._stranger: StrangersMail | None = None
         self._handed_over = False
+        self._unsure = ""
         self.octets = 0
         self.refusal: Reply | None = None
         self.cause: Cause | None = None  # of the refusal, where the reply alone does not say it
@@ -133,8 +138,24 @@ class Intake:
                 self._desk.clock.now(),
             )
             self._body.listener = self._stranger.listener
-        ours = self._sender.insider or self._sender.role is Role.LMTP
-        return data if ours else self._cleaned(data, limits)
+        if self._sender.insider:
+            return self._unsealed(data, limits)
+        return data if self._sender.role is Role.LMTP else self._cleaned(data, limits)
+
+    def _unsealed(self, data: bytes, limits: HeaderLimits) -> bytes:
+        """A server of ours hands on mail as it is, except for what it asks of this one."""
+        assert self._facts is not None
+        if SEAL_FIELD not in data[: self._facts.header_end].lower():
+            return data
+        head = scan(data, limits)
+        seal = seal_of(head)
+        if seal is None:
+            self.refusal = Edits(fault=Fault.BAD_SEAL).reply
+            return data
+        self._transaction.seal(seal)
+        clean = Edits(cuts=tuple((f.start, f.end) for f in head.named(SEAL_FIELD))).apply(data)
+        self._facts = facts_of(clean, limits)
+        return clean
 
     def _cleaned(self, data: bytes, limits: HeaderLimits) -> bytes:
         """Cut out results that pose as ours: from here on the body never changes."""
@@ -164,6 +185,8 @@ class Intake:
             self.cause = edits.fault.cause if edits.fault is not None else None
             return data
         self._prefix = edits.prefix
+        if edits.seal:
+            self._transaction.seal(edits.seal)
         if edits.cuts:
             data = edits.apply(data)
             self._facts = facts_of(data, limits)
@@ -178,6 +201,8 @@ class Intake:
         if self.refusal is None:  # the size was not announced, or not truly
             targets = (recipient.address for recipient in self._transaction.recipients)
             self.refusal = self._transaction.too_large(self._body.size, targets)
+        if self.refusal is None and self._sender.insider and self._transaction.params.demands_tls:
+            await self._foresee()
         if self.refusal is not None:
             self._body.discard()
             return self.refusal
@@ -197,13 +222,28 @@ class Intake:
         if isinstance(answer, Accepted):
             desk.counts.accepted[self._sender.origin.listener] += 1
             desk.counts.octets += incoming.size
-            return replies.accepted(answer.id)
+            return replies.accepted(answer.id, self._unsure)
         if answer.in_doubt:
             self.refusal = answer.reply
             return self.refusal
         self._handed_over = False
         self.refuse(answer.reply)
         return answer.reply
+
+    async def _foresee(self) -> None:
+        """Answer the sender's demand of protection now, while somebody waits who can do something else."""
+        foresight, transaction = self._desk.foresight, self._transaction
+        if foresight is None:
+            return
+        sender = transaction.reverse_path.domain if transaction.reverse_path is not None else ""
+        domains = dict.fromkeys(recipient.address.domain for recipient in transaction.recipients)
+        strict = transaction.params.require_tls
+        prospects = await asyncio.gather(*(foresight.prospect(sender, d, strict=strict) for d in domains))
+        refusals = [prospect.refusal for prospect in prospects if prospect.refusal is not None]
+        if refusals:
+            self.refusal = replies.not_sealed(refusals)
+            self.cause, self.detail = Cause.TLS_REQUIRED, self.refusal.text
+        self._unsure = "; ".join(prospect.unsure for prospect in prospects if prospect.unsure)
 
     async def _screen(self) -> Screened | None:
         """Put mail of a stranger to the checks of senders."""

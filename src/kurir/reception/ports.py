@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kurir.limits import RoadSize
-from kurir.model import Address, Observation, Reply, TlsFacts
+from kurir.model import Address, Observation, Prospect, Reply, TlsFacts
 from kurir.net.ports import Stream
 from kurir.net.tls import ClientShown, ServerTls
 from kurir.queue.asks import Accepted, Incoming, Refused
@@ -115,6 +115,17 @@ class NoRoadTable:
     def towards(self, sender: str, domain: str) -> RoadSize | None:
         """Return None."""
         return None
+
+
+class Foresight(Protocol):
+    """Finds out, while the sender waits, whether mail that must travel sealed can."""
+
+    async def prospect(self, sender: str, domain: str, *, strict: bool) -> Prospect:
+        """Return what becomes of such mail from the domain `sender` ("" for ``<>``) to `domain`; `strict`: REQUIRETLS.
+
+        Never raises, and answers within a time limit of its own.
+        """
+        ...
 
 
 class BodyFiles(Protocol):

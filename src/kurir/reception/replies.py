@@ -1,5 +1,7 @@
 """Every reply that reception gives by itself, once, with its enhanced code (RFC 3463, RFC 5248)."""
 
+from collections.abc import Sequence
+
 from kurir.limits import RoadSize, unencoded
 from kurir.model import Cause, Reply
 from kurir.smtp import replies as framing
@@ -105,9 +107,18 @@ def cause_of_brake(reply: Reply) -> Cause | None:
 _BRAKES = {(421, "4.7.0"), (450, "4.7.1")}
 
 
-def accepted(queue_id: str) -> Reply:
-    """The promise: said only after the commit."""
-    return Reply(250, "2.0.0", (f"{queue_id} accepted, safe on disk",))
+def accepted(queue_id: str, unsure: str = "") -> Reply:
+    """The promise: said only after the commit; `unsure` says why nobody knows yet whether it can travel sealed."""
+    promise = f"{queue_id} accepted, safe on disk"
+    if unsure:
+        promise = f"{promise}; whether it can travel sealed shows when it is sent: {unsure}"
+    return Reply(250, "2.0.0", (promise,))
+
+
+def not_sealed(refusals: Sequence[Reply]) -> Reply:
+    """Sealed or not at all: one recipient's domain that cannot be reached so is enough, and each of them is named."""
+    worst = max(refusals, key=lambda reply: reply.code)
+    return Reply(worst.code, worst.enhanced, tuple(line for reply in refusals for line in reply.lines))
 
 
 def too_large_for_road(octets: int, road: RoadSize) -> Reply:

@@ -8,8 +8,11 @@ to go, and nothing has to be bounced later.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from msgspec import structs
+
 from kurir.identity import ALIAS_LOOP, Directory, DomainKind
 from kurir.limits import RoadSize
+from kurir.message.sealed import Seal
 from kurir.model import Address, Clock, Envelope, MailParams, Recipient, Reply
 from kurir.senderauth.srs import Srs, SrsError, SrsProblem, looks_rewritten
 from kurir.smtp.events import MailFrom
@@ -154,6 +157,15 @@ class Transaction:
             if key not in self._seen:
                 self._seen.add(key)
                 self.recipients.append(target)
+
+    def seal(self, seal: Seal) -> None:
+        """Take over what the header demands; what a parameter demanded stays."""
+        params = self.params
+        self.params = structs.replace(
+            params,
+            require_tls=params.require_tls or seal is Seal.STRICT,
+            sealed=params.sealed or seal is Seal.YES,
+        )
 
     def envelope(self) -> Envelope:
         """Return the envelope as it is to be kept."""

@@ -57,11 +57,13 @@ class Report:
 def wants_full(work: NoticeWork, settings: ReportSettings) -> bool:
     """Tell whether the whole original is to be returned: then give `render` all of it, else its first octets.
 
-    RET=FULL is about failures alone (RFC 3461 section 4.3); a postmaster finds the held message in the queue.
+    RET=FULL is about failures alone (RFC 3461 section 4.3); a postmaster finds the held message in the queue.  What had
+    to travel sealed does not come back in the open (RFC 8689 section 5).
     """
     return (
         work.original.params.ret is Ret.FULL
         and not work.held
+        and not work.original.params.demands_tls
         and any(r.action == "failed" for r in work.reasons)
         and work.original.params.body is not Body.BINARY
         and work.size <= settings.max_full

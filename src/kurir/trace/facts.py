@@ -34,3 +34,4 @@ class MessageFacts(msgspec.Struct, frozen=True, kw_only=True):
     message_id: str = ""
     header_from: str = ""
     require_tls: bool = False
+    sealed: bool = False

@@ -13,7 +13,7 @@ from .timeline import RecipientStory, Step, Timeline
 
 _BOLD, _DIM, _GREEN, _YELLOW, _RED, _OFF = "\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"
 # Reasons for the protection of a connection that are worth a line; the others are the ordinary case.
-_SAID = frozenset({"rule", "dane", "dane_unusable", "sts", "requiretls", "tls_optional"})
+_SAID = frozenset({"rule", "dane", "dane_unusable", "sts", "requiretls", "sealed", "tls_optional"})
 _GOOD = frozenset({Fate.DELIVERED, Fate.HANDED_OVER, Fate.CAPTURED})
 
 
@@ -53,6 +53,8 @@ class _Page:
         ]
         if message.require_tls:
             rows.append(("demands", say("ui.trace.require_tls")))
+        elif message.sealed:
+            rows.append(("demands", say("ui.trace.sealed")))
         column = max(len(say(f"ui.trace.{key}")) for key, _ in rows) + 2
         for key, value in rows:
             label = say(f"ui.trace.{key}").ljust(column)

@@ -96,7 +96,9 @@ class Teller:
             )
         if step.possibly_delivered:
             return self.say("step.possibly_delivered")
-        sealed = step.result is OutcomeKind.CAPTURED and step.tls and timeline.message.require_tls
+        message = timeline.message
+        demanded = message.require_tls or message.sealed
+        sealed = step.result is OutcomeKind.CAPTURED and step.tls and demanded
         return self.say(
             "step.captured_sealed" if sealed else _RESULTS[step.result],
             host=self.host(step.host),

@@ -57,6 +57,7 @@ none, required, verified, dane_only = (
 )
 bogus, unusable, off = ({"dane": DaneFacts(s)} for s in (DaneState.BOGUS, DaneState.UNUSABLE, DaneState.OFF))
 sealed, optional, secure = {"require_tls": True}, {"tls_optional": True}, {"mx_proven": True}
+kept_sealed = {"sealed": True}
 R, N = Reason, Need
 
 # facts -> need, reason, may go on in the clear, is refused before it is tried
@@ -89,6 +90,15 @@ TABLE = [
     (sealed | secure, N.NAME, R.REQUIRETLS, False, False),
     (sealed | secure | required, N.NAME, R.REQUIRETLS, False, False),
     (sealed | none, N.NAME, R.RULE, False, True),
+    (kept_sealed, N.NAME, R.SEALED, False, False),
+    (kept_sealed | dane, N.DANE, R.DANE, False, False),
+    (kept_sealed | sts, N.NAME, R.STS, False, False),
+    (kept_sealed | sealed, N.NAME, R.MX_UNPROVEN, False, True),
+    (kept_sealed | optional, N.NAME, R.SEALED, False, False),
+    (kept_sealed | required, N.NAME, R.SEALED, False, False),
+    (kept_sealed | unusable, N.NAME, R.SEALED, False, False),
+    (kept_sealed | {"memory": LONG}, N.NAME, R.SEALED, False, False),
+    (kept_sealed | none, N.NAME, R.RULE, False, True),
     (none, N.NONE, R.RULE, True, False),
     (none | dane | sts, N.NONE, R.RULE, True, False),
     (required, N.ENCRYPTED, R.RULE, False, False),
@@ -131,6 +141,7 @@ FACTS = st.builds(
     now=st.just(NOW),
     rule=st.sampled_from(Rule),
     require_tls=st.booleans(),
+    sealed=st.booleans(),
     tls_optional=st.booleans(),
     mx_proven=st.booleans(),
     dane=st.sampled_from([USABLE, *(DaneFacts(s) for s in DaneState if s is not DaneState.USABLE)]),
@@ -144,7 +155,7 @@ FACTS = st.builds(
 @given(FACTS)
 def test_what_is_demanded_never_goes_in_the_clear(f):
     d = decide(f)
-    asked = f.require_tls or (
+    asked = f.demanded or (
         f.rule is not Rule.NONE
         and (
             f.rule in (Rule.REQUIRED, Rule.VERIFIED, Rule.DANE_ONLY)
@@ -158,7 +169,7 @@ def test_what_is_demanded_never_goes_in_the_clear(f):
     if asked:
         assert not d.clear and (d.strict or d.refuse)
         assert not met(d, Strength.CLEAR)
-    if f.require_tls and not d.refuse:
+    if f.demanded and not d.refuse:
         assert not met(d, Strength.ENCRYPTED)
 
 

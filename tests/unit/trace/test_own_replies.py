@@ -66,6 +66,7 @@ MEANT: dict[Cause, tuple[str, ...]] = {
         "550 5.6.0 The From address cannot be understood",
         "550 5.6.0 Several From addresses need a Sender field",
         "550 5.6.0 The Sender address cannot be understood",
+        "550 5.6.0 Kurir-Sealed has one of the values yes, strict and no",
     ),
     Cause.TOO_LARGE: (
         "552 5.3.4 The message is larger than the limit of this server",
@@ -84,6 +85,9 @@ MEANT: dict[Cause, tuple[str, ...]] = {
     Cause.TLS_REQUIRED: (
         "530 5.7.0 Say STARTTLS first",
         "530 5.7.0 Must issue a STARTTLS command first",
+        "550 5.7.10 Mail to office.test cannot travel sealed: mx1.office.test offers no TLS at all",
+        "550 5.7.30 Mail to office.test cannot travel sealed: mx1.office.test does not announce REQUIRETLS, so nobody "
+        "promises protection on the way after it",
     ),
     Cause.AUTH_REQUIRED: ("530 5.7.0 Authentication required",),
     Cause.LOGIN_BRAKED: (

@@ -12,22 +12,25 @@ import click
 from kurir.app.submit import SubmitError, submit
 from kurir.cli.help import Command, common, option
 from kurir.cli.output import Failure, configuration, document
-from kurir.cli.words import say
+from kurir.cli.words import current, say
 from kurir.config import Config
 from kurir.message import compose_text, scan
 from kurir.model import AddressError, parse_address
 from kurir.model.told import of_error, told
+from kurir.trace import say_noted
 
 
 @click.command(cls=Command)
 @option("--to", multiple=True, metavar="ADDRESS", help="opt.to")
 @option("--from", "sender", metavar="ADDRESS", default=None, help="opt.from")
 @option("--subject", metavar="TEXT", default=None, help="opt.subject")
+@option("--sealed", is_flag=True, help="opt.sealed")
+@option("--strict", is_flag=True, help="opt.sealed_strict")
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @common
 def command(
-    to: tuple[str, ...], sender: str | None, subject: str | None, file: Path | None,
-    config_file: str | None, as_json: bool,
+    to: tuple[str, ...], sender: str | None, subject: str | None, sealed: bool, strict: bool,
+    file: Path | None, config_file: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Send a message and print its id."""
     _, config = configuration(config_file)
@@ -40,20 +43,39 @@ def command(
         except AddressError as e:
             raise Failure(told("{address}: {why}", address=address, why=e)) from None
     message = _message(_read(file, subject), who, to, subject)
+    if sealed or strict:
+        message = b"Kurir-Sealed: %s\r\n%s" % (b"strict" if strict else b"yes", message)
     try:
-        number, refused = submit(config.server.state, who, to, message)
+        done = submit(config.server.state, who, to, message)
     except SubmitError as e:
         if as_json:
             document({"id": None, "error": str(e), "final": e.final})
             return 1
-        raise Failure(of_error(e)) from None
+        raise Failure(_said(e)) from None
     if as_json:
-        document({"id": number, "refused": refused})
+        document({"id": done.id, "refused": done.refused, "note": done.note})
     else:
-        click.echo(say("send.id", id=number))
-        for address, why in refused.items():
-            click.echo(f"kurir: {address}: {why}", err=True)
-    return 1 if refused else 0
+        click.echo(say("send.id", id=done.id))
+        for line in [*(f"{address}: {why}" for address, why in done.refused.items()), *_noted(done.note)]:
+            click.echo(f"kurir: {line}", err=True)
+    return 1 if done.refused else 0
+
+
+_REPLY = re.compile(r"^(?:(\d{3}) )?(\d\.\d{1,3}\.\d{1,3}) (.+)$", re.MULTILINE)
+
+
+def _said(error: SubmitError) -> str:
+    """Return why nothing was taken; what we wrote ourselves into a reply in the reader's language."""
+    text = of_error(error)
+    if not _REPLY.match(text):
+        return text
+    return "\n".join(
+        f"{m[1] or ' ' * 3} {m[2]} {say_noted(m[3].strip(), current())}" for m in _REPLY.finditer(text)
+    )
+
+
+def _noted(note: str) -> list[str]:
+    return [say_noted(note, current())] if note else []
 
 
 def _default_sender(config: Config) -> str:

@@ -1,7 +1,7 @@
 """What to demand of a connection: one pure function from what is known to a decision.
 
-In order of strength: DANE (RFC 7672), MTA-STS in mode enforce (RFC 8461), REQUIRETLS (RFC 8689), the operator's
-rule, the memory of better days, opportunistic TLS.  ``TLS-Required: No`` takes the wishes of the recipient's side
+In order of strength: DANE (RFC 7672), MTA-STS in mode enforce (RFC 8461), REQUIRETLS (RFC 8689), "sealed" (the rule
+`verified`, by the sender's wish for one message), the operator's rule, the memory of better days, opportunistic TLS.  ``TLS-Required: No`` takes the wishes of the recipient's side
 away, not those of the operator.  The operator's explicit ``none`` switches TLS off altogether.
 """
 
@@ -35,7 +35,7 @@ def decide(facts: PolicyFacts) -> Demand:
 def _switched_off(f: PolicyFacts) -> Demand | None:
     if f.rule is not Rule.NONE:
         return None
-    if f.require_tls:
+    if f.demanded:
         return Demand(
             Need.NAME,
             Reason.RULE,
@@ -45,7 +45,7 @@ def _switched_off(f: PolicyFacts) -> Demand | None:
 
 
 def _their_wishes_count(f: PolicyFacts) -> bool:
-    return f.require_tls or not f.tls_optional
+    return f.demanded or not f.tls_optional
 
 
 def _dane(f: PolicyFacts) -> Demand | None:
@@ -94,6 +94,10 @@ def _require_tls(f: PolicyFacts) -> Demand | None:
     return Demand(Need.NAME, Reason.REQUIRETLS)
 
 
+def _sealed(f: PolicyFacts) -> Demand | None:
+    return Demand(Need.NAME, Reason.SEALED) if f.sealed else None
+
+
 def _dane_unusable(f: PolicyFacts) -> Demand | None:
     if f.dane.state is DaneState.UNUSABLE and _their_wishes_count(f):
         return Demand(Need.ENCRYPTED, Reason.DANE_UNUSABLE)
@@ -106,7 +110,7 @@ def _rule(f: PolicyFacts) -> Demand | None:
 
 
 def _optional(f: PolicyFacts) -> Demand | None:
-    if f.tls_optional and not f.require_tls:
+    if f.tls_optional and not f.demanded:
         return Demand(Need.OPPORTUNISTIC, Reason.TLS_OPTIONAL, clear=True)
     return None
 
@@ -126,6 +130,7 @@ _ORDER: tuple[_Step, ...] = (
     _dane,
     _sts,
     _require_tls,
+    _sealed,
     # An operator who asks for a proven name gets it, also where unusable records ask for less.
     lambda f: _rule(f) if f.rule is Rule.VERIFIED else None,
     _dane_unusable,

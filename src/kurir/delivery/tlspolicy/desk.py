@@ -61,6 +61,7 @@ class Question:
     chosen: bool = False
     remembers: bool = True
     require_tls: bool = False
+    sealed: bool = False
     tls_optional: bool = False
 
 
@@ -113,6 +114,7 @@ class TlsDesk:
             now=self._clock.now(),
             rule=rule,
             require_tls=q.require_tls,
+            sealed=q.sealed,
             tls_optional=q.tls_optional,
             mx_proven=mx_proven,
             dane=dane,

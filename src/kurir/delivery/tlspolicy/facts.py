@@ -96,7 +96,8 @@ class AfterLoss(str, Enum):
 class PolicyFacts:
     """Everything that `decide` looks at.
 
-    `require_tls` is REQUIRETLS of the message, `tls_optional` its header field ``TLS-Required: No`` (RFC 8689).
+    `require_tls` is REQUIRETLS of the message, `tls_optional` its header field ``TLS-Required: No`` (RFC 8689), `sealed`
+    our own people's wish for proven TLS to the next server.
     `mx_proven` says that the host was found securely: by signed MX records, or named by the operator.  `accepted`
     says that the operator has accepted what changed.  `loss_delay` is in seconds.
     """
@@ -106,6 +107,7 @@ class PolicyFacts:
     now: float
     rule: Rule = Rule.OPPORTUNISTIC
     require_tls: bool = False
+    sealed: bool = False
     tls_optional: bool = False
     mx_proven: bool = False
     dane: DaneFacts = DaneFacts()
@@ -114,6 +116,11 @@ class PolicyFacts:
     accepted: bool = False
     loss_delay: float = 4 * 3600.0
     after_loss: AfterLoss = AfterLoss.SEND
+
+    @property
+    def demanded(self) -> bool:
+        """Whether the sender rather has no delivery than an unprotected one."""
+        return self.require_tls or self.sealed
 
 
 class Need(str, Enum):
@@ -137,6 +144,7 @@ class Reason(str, Enum):
     STS = "sts"
     STS_MX = "sts_mx"
     REQUIRETLS = "requiretls"
+    SEALED = "sealed"
     MX_UNPROVEN = "mx_unproven"
     TLS_OPTIONAL = "tls_optional"
     MEMORY = "memory"
