@@ -36,7 +36,7 @@ def test_requiretls_reaches_the_sandbox_over_tls_and_the_trace_says_so(kurir: Ku
 
 
 def test_requiretls_is_refused_at_once_where_the_sandbox_plays_a_server_without_tls(kurir: Kurir) -> None:
-    with pytest.raises(AssertionError, match="550, b'5.7.10 Mail to notls.test cannot travel sealed"):
+    with pytest.raises(AssertionError, match=r"550, b'5\.7\.10 Mail to notls.test cannot travel sealed"):
         send(kurir, "anybody@notls.test", "REQUIRETLS")
 
 

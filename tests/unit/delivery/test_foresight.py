@@ -75,16 +75,16 @@ LINKS = {
         host(WEAK),
         (
             "5.7.30",
-            f"the certificate of mx1.office.test does not prove its name ({WEAK.why_not}), "
-            "and neither DANE nor MTA-STS is published",
+            (f"the certificate of mx1.office.test does not prove its name ({WEAK.why_not}), "
+            "and neither DANE nor MTA-STS is published"),
         ),
     ),
     "weak certificate, policy": (
         host(WEAK, sts=ENFORCE),
         (
             "5.7.30",
-            "the certificate of mx1.office.test does not prove its name, as its own policy (MTA-STS) demands: "
-            f"{WEAK.why_not}",
+            ("the certificate of mx1.office.test does not prove its name, as its own policy (MTA-STS) demands: "
+            f"{WEAK.why_not}"),
         ),
     ),
     "wrong DANE": (
@@ -111,8 +111,8 @@ LINKS = {
         host(NAME, strict=True, promises=True),
         (
             "5.7.30",
-            "nothing proves that mx1.office.test is the mail host of office.test: its MX record is not signed "
-            "(DNSSEC) and no MTA-STS policy names it",
+            ("nothing proves that mx1.office.test is the mail host of office.test: its MX record is not signed "
+            "(DNSSEC) and no MTA-STS policy names it"),
         ),
     ),
     "strict, no promise": (
@@ -141,7 +141,7 @@ def test_the_weakest_link(name):
     assert len(found.refusal.render()) <= 512
     said = say_noted(found.refusal.text, "id")
     assert said.startswith("Surel ke office.test tidak dapat dikirim tersegel: ")
-    assert link not in said and "mx1.office.test " in said or "mx1" not in link
+    assert (link not in said and "mx1.office.test " in said) or "mx1" not in link
 
 
 def test_one_host_that_will_do_is_enough_and_the_nearest_is_named():

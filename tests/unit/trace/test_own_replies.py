@@ -86,8 +86,10 @@ MEANT: dict[Cause, tuple[str, ...]] = {
         "530 5.7.0 Say STARTTLS first",
         "530 5.7.0 Must issue a STARTTLS command first",
         "550 5.7.10 Mail to office.test cannot travel sealed: mx1.office.test offers no TLS at all",
-        "550 5.7.30 Mail to office.test cannot travel sealed: mx1.office.test does not announce REQUIRETLS, so nobody "
-        "promises protection on the way after it",
+        (
+            "550 5.7.30 Mail to office.test cannot travel sealed: mx1.office.test does not announce REQUIRETLS, so nobody "
+            "promises protection on the way after it"
+        ),
     ),
     Cause.AUTH_REQUIRED: ("530 5.7.0 Authentication required",),
     Cause.LOGIN_BRAKED: (
