@@ -9,7 +9,7 @@ from kurir.config import Config
 from kurir.delivery import Examiner, Foresight, ForesightSettings, NetDialer
 from kurir.delivery.tlspolicy import TlsDesk
 from kurir.model import Clock, Prospect
-from kurir.net import CachingResolver, ClientTlsFactory, HttpsClient, TlsLevel
+from kurir.net import CachingResolver, ClientTlsFactory, TlsLevel, WebClient
 
 from . import roads, settings, tlslook
 from .control import ControlError
@@ -47,9 +47,9 @@ class LateForesight:
             self._memory = tlslook.memory(config)
         except ControlError as e:
             self._log.warning("tls_memory_unavailable", why=str(e))
-        https = HttpsClient(resolver, self._tls.level(TlsLevel.VERIFIED), settings.https(config))
+        fetch = WebClient(resolver, self._tls.level(TlsLevel.VERIFIED), settings.web(config)).fetch
         policy = settings.tls_out(config, trusted_resolver=resolver.vouched)
-        desk = TlsDesk(policy, resolver, https, clock, store=self._memory)
+        desk = TlsDesk(policy, resolver, fetch, clock, store=self._memory)
         desk.load()
         dialer = NetDialer(self._tls, source=(config.net.source,) if config.net.source else ())
         order = Random()  # noqa: S311 - order of equal MX hosts
