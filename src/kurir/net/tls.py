@@ -285,6 +285,7 @@ def _client_context(level: TlsLevel, trust: Trust) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_NONE
         context.set_ciphers(_OPPORTUNISTIC_CIPHERS)
     else:
+        context.hostname_checks_common_name = False  # only names of the kind DNS count (RFC 9525 section 2)
         trust.load_into(context)
     return context
 
