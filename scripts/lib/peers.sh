@@ -5,8 +5,9 @@
 # others are only unpacked below $KURIR_PEERS (their libraries are installed). Nothing is started.
 export KURIR_PEERS=${KURIR_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/kurir-peers}
 
-DEBIAN_TOOLS=(postfix libsasl2-modules swaks libnet-ssleay-perl msmtp dovecot-core dovecot-lmtpd curl strace faketime libssl3 openssl unbound gsasl testssl.sh)
-DEBIAN_UNPACKED=(exim4-daemon-light exim4-base opensmtpd)
+DEBIAN_TOOLS=(postfix libsasl2-modules swaks libnet-ssleay-perl msmtp dovecot-core dovecot-lmtpd curl strace faketime libssl3 openssl unbound gsasl testssl.sh
+  iproute2 python3-aiodns python3-aiohttp python3-aiosqlite python3-aioredis python3-yaml)
+DEBIAN_UNPACKED=(exim4-daemon-light exim4-base opensmtpd opendkim postfix-mta-sts-resolver)
 
 missing_peers=()
 

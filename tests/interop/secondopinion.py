@@ -144,7 +144,9 @@ class World:
         """Open every mail host and every web server."""
         for name, case in CASES.items():
             shown = self.shown[name]
-            peer = Peer({"EHLO": EHLO if shown else NO_TLS}, tls=shown.context(self.folder) if shown else None)
+            peer = Peer(
+                {"EHLO": EHLO if shown else NO_TLS}, tls=shown.context(self.folder) if shown else None
+            )
             await asyncio.start_server(peer.serve, address_of(name), 25)
             if case.policy:
                 ca = self.public if case.policy_by == "public" else self.nobody
@@ -189,7 +191,9 @@ def kurir(world: World) -> dict[str, str]:
         resolver = CachingResolver(ResolverSettings(("127.0.0.1:53",)), clock=time.monotonic)
         tls = ClientTlsFactory(ClientTlsSettings(bundle=world.ca), now=time.time)
         web = WebClient(
-            resolver, tls.level(TlsLevel.VERIFIED), WebSettings(timeout=5, peers=PeerPolicy(allow_loopback=True))
+            resolver,
+            tls.level(TlsLevel.VERIFIED),
+            WebSettings(timeout=5, peers=PeerPolicy(allow_loopback=True)),
         )
         policy = TlsSettings(
             dane=DaneSettings(good="good.test", bogus="bad.test"), sts=StsSettings(), trusted_resolver=True
@@ -241,7 +245,9 @@ def postfix(world: World, *, policies: bool) -> dict[str, str]:
             log = server.said()
             found = dict(_STATUS.findall(log))
     seen = {host: how for how, host in _PROTECTION.findall(log)}
-    protection = {name: seen.get(f"mx.{domain}") or seen.get(f"real.{domain}") for domain, name in names.items()}
+    protection = {
+        name: seen.get(f"mx.{domain}") or seen.get(f"real.{domain}") for domain, name in names.items()
+    }
     decided = {}
     for domain, status in found.items():
         how = protection[names[domain]]
