@@ -129,15 +129,22 @@ class Load:
 
 
 class Sink:
-    """smtp-sink with its counter on a memory disk.  `delay` seconds pass before it answers DATA."""
+    """smtp-sink with its counter on a memory disk.
 
-    def __init__(self, port: int, delay: int = 0) -> None:
+    `delay` seconds pass before it answers DATA; with `keep` it writes what comes below that folder.
+    """
+
+    def __init__(self, port: int, delay: int = 0, keep: Path | None = None) -> None:
         self.port = port
         folder = MEMORY_DISK if MEMORY_DISK.is_dir() else Path(tempfile.gettempdir())
         self._path = folder / f"kurir-bench-{os.getpid()}-{port}"
         self._out = self._path.open("wb", buffering=0)
         user = ["-u", "nobody"] if os.getuid() == 0 else []
         slow = ["-w", delay] if delay else []
+        if keep is not None:
+            keep.mkdir(exist_ok=True)
+            keep.chmod(0o777)
+            slow += ["-d", f"{keep}/%M."]
         command = ["smtp-sink", "-c", "-m", "2000", "-h", "sink.test", *slow, *user, f"{HOST}:{port}", "1024"]
         self._process = run(command, stdout=self._out, stderr=subprocess.STDOUT, cwd="/")
         wait_for_port(port)

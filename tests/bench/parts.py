@@ -2,6 +2,7 @@
 
 import random
 import resource
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ from tests.bench.load import (
     together,
     wait_for_quiet,
 )
-from tests.bench.peers import Kurir, Peer
+from tests.bench.peers import Kurir, Peer, Postfix, SigningKurir, SigningPostfix
+from tests.bench.screening import measured
 
 Figures = dict[str, float]
 Measure = Callable[[type[Peer], Path, float], Figures]
@@ -53,6 +55,37 @@ def _relay(load: Load) -> Measure:
         }
 
     return measure
+
+
+_SIGNING: dict[type[Peer], type[Peer]] = {Kurir: SigningKurir, Postfix: SigningPostfix}
+
+
+def _signed(load: Load) -> Measure:
+    """Relay with a DKIM signature (RSA-2048), which is looked for in one message first."""
+    relay = _relay(load)
+
+    def measure(kind: type[Peer], work: Path, scale: float) -> Figures:
+        signing = _SIGNING.get(kind)
+        missing = signing.missing() if signing else "is not set up to sign"
+        if signing is None or missing:
+            raise RuntimeError(f"{kind.name} {missing}")
+        kept = work / "signed"
+        with free_ports(4) as ports, Sink(ports[1], keep=kept) as sink, signing(work, ports) as peer:
+            Load(1, 1).send(peer.port)
+            sink.wait(1)
+            wait_for_quiet()
+        messages = [file.read_bytes() for file in kept.iterdir()]
+        shutil.rmtree(kept)
+        if not messages or b"a=rsa-sha256" not in messages[0]:
+            raise RuntimeError(f"{kind.name} does not sign")
+        return relay(signing, work, scale)
+
+    return measure
+
+
+def _senderauth(_: type[Peer], work: Path, scale: float) -> Figures:
+    """What checking a sender and signing cost, without the network."""
+    return {f"{name}, µs": cost for name, cost in measured().items()}
 
 
 def _hold(sessions: int) -> Measure:
@@ -212,6 +245,12 @@ PARTS = {
         Part("relay", "Relay, 4 KB, 20 sessions, connections kept", _relay(Load(4000))),
         Part("one", "Relay, 4 KB, 20 sessions, one message a connection", _relay(Load(3000, kept=False))),
         Part("large", "Relay, 100 KB, 20 sessions, connections kept", _relay(Load(1000, size=102_400))),
+        Part(
+            "signed",
+            "Relay signed with RSA-2048 (Postfix: OpenDKIM), 4 KB, 20 sessions, kept",
+            _signed(Load(4000)),
+        ),
+        Part("senderauth", "Checking a sender, signing: CPU a message", _senderauth, alone=True),
         Part("hold", "Accept only, 4 KB, 10 sessions, kept", _hold(10)),
         Part("hold50", "Accept only, 4 KB, 50 sessions, kept", _hold(50)),
         Part("latency", "One transaction at light load, 4 KB", _latency),

@@ -4,10 +4,12 @@ All take mail from loopback.  Ways of running: ``relay`` (everything to the sink
 deliver), and what a part adds (`tls`).  OpenSMTPD is left out: it does not sync an accepted message.
 """
 
+import json
 import os
 import pwd
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -101,13 +103,14 @@ class Kurir(Peer):
     name = "kurir"
     toml = ""
     workers: str | None = None
+    domain = "mx.bench.test"
 
     def command(self) -> list[object]:
         """Through the command line alone."""
         kurir = os.environ.get("KURIR", "kurir")
         folder = self.home / "state"
         offset = str(self.port - 25)
-        arguments = ["--domain", "mx.bench.test", "--port-offset", offset, "--trust", "127.0.0.0/8"]
+        arguments = ["--domain", self.domain, "--port-offset", offset, "--trust", "127.0.0.0/8"]
         arguments += ["--smarthost", f"smtp://{HOST}:{self.out}?tls=none"]
         subprocess.run([kurir, "init", str(folder), *arguments], check=True, stdout=subprocess.DEVNULL)
         config = folder / "kurir.toml"
@@ -182,6 +185,50 @@ class Postfix(Peer):
             "tlsmgr unix - - n 1000? 1 tlsmgr\n"
         )
         return ["postfix", "-c", folders["etc"], "start-fg"]
+
+
+class SigningKurir(Kurir):
+    """Kurir that signs what it relays with RSA-2048, as OpenDKIM does, and not with Ed25519 beside it."""
+
+    domain = "source.test"
+
+    def command(self) -> list[object]:
+        """Take the key into use at once: nobody asks the DNS for it here."""
+        command = super().command()
+        states = self.home / "state/keys/states.json"
+        known = json.loads(states.read_text())
+        for key in known[self.domain]:
+            key["state"] = "active" if key["algorithm"] == "rsa-sha256" else "retired"
+        states.write_text(json.dumps(known))
+        return command
+
+
+class SigningPostfix(Postfix):
+    """Postfix with OpenDKIM as its milter: one key, RSA-2048, relaxed/relaxed."""
+
+    @classmethod
+    def missing(cls) -> str:
+        """OpenDKIM is only unpacked."""
+        return Postfix.missing() or (
+            "" if _find("opendkim") else "has no OpenDKIM (scripts/lib/peers.sh unpacks it)"
+        )
+
+    def command(self) -> list[object]:
+        """Start OpenDKIM beside it, in the same group."""
+        command = super().command()
+        key, config, port = self.home / "dkim.key", self.home / "opendkim.conf", self.spare[0]
+        subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
+        config.write_text(
+            f"Mode s\nDomain source.test\nSelector s\nKeyFile {key}\nRequireSafeKeys no\n"
+            f"Socket inet:{port}@{HOST}\nInternalHosts 127.0.0.0/8\nCanonicalization relaxed/relaxed\n"
+            "OversignHeaders From\nBackground no\nSyslog no\n"
+        )
+        with (self.home / "opendkim.log").open("wb") as log:
+            run([str(_find("opendkim")), "-f", "-x", config], self.group, stdout=log, stderr=log)
+        with (self.home / "etc/main.cf").open("a") as main:
+            main.write(f"smtpd_milters = inet:{HOST}:{port}\nmilter_default_action = tempfail\n")
+        time.sleep(1)
+        return command
 
 
 class Exim(Peer):
