@@ -4,6 +4,7 @@
 # Postfix, Exim and OpenSMTPD exclude each other as installed packages: Postfix is installed, the
 # others are only unpacked below $KURIR_PEERS (their libraries are installed). Nothing is started.
 export KURIR_PEERS=${KURIR_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/kurir-peers}
+export KURIR_SSLYZE=${KURIR_SSLYZE:-$KURIR_PEERS/sslyze/bin/sslyze}
 
 DEBIAN_TOOLS=(postfix libsasl2-modules swaks libnet-ssleay-perl msmtp dovecot-core dovecot-lmtpd curl strace faketime libssl3 openssl unbound gsasl testssl.sh
   iproute2 python3-aiodns python3-aiohttp python3-aiosqlite python3-aioredis python3-yaml)
@@ -65,6 +66,10 @@ install_peers() {
     fi
   else
     missing_peers+=("nodemailer: there is no npm")
+  fi
+  if [[ ! -x $KURIR_SSLYZE ]]; then # in an environment of its own: it wants other versions than we do
+    { python3 -m venv "$KURIR_PEERS/sslyze" && "$KURIR_PEERS/sslyze/bin/pip" install -q sslyze; } >>"$KURIR_PEERS/install.log" 2>&1 ||
+      missing_peers+=("sslyze (PyPI)")
   fi
   if ((${#missing_peers[@]})); then
     say "=============================================================================="

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from kurir.model import TlsFacts
 from kurir.model.told import told
 
+from .groups import limit_groups
 from .ports import NetError
 from .settings import CertificateFiles, ClientTlsSettings, ClientTrust, ServerTlsSettings, TlsLevel
 from .trust import Trust, is_issued_to_client, names_of, words_of_verify_code
@@ -170,6 +171,7 @@ def _load(files: CertificateFiles, clients: ClientTrust | None) -> tuple[ssl.SSL
     context = _ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_SERVER_CIPHERS)
+    limit_groups(context)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.num_tickets = 1
     try:

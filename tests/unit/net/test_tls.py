@@ -29,7 +29,9 @@ from kurir.net import (
     serve,
 )
 from kurir.net.devca import ensure_ca, ensure_leaf, issue
+from kurir.net.groups import limit_groups
 from kurir.net.trust import _authorities
+from tests.certs import make
 
 from .conftest import LOOPBACK, listening, pair
 
@@ -573,3 +575,22 @@ def test_one_authority_that_cannot_be_read_does_not_cost_the_others(tmp_path):
     good = make("a root", ca=True).certificate.public_bytes(serialization.Encoding.PEM)
     broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
     assert [c.subject.rfc4514_string() for c in _authorities((broken + good).decode())] == ["CN=a root"]
+
+
+@pytest.mark.parametrize(
+    ("curve", "agreed"), [("prime256v1", True), ("secp384r1", True), ("secp521r1", False)]
+)
+def test_keys_are_agreed_in_the_groups_of_the_intermediate_profile(tmp_path, curve, agreed):
+    made = make("mx.example")
+    shown = made.context(tmp_path)
+    assert limit_groups(shown)
+    asking = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    asking.check_hostname, asking.verify_mode = False, ssl.CERT_NONE
+    asking.set_ecdh_curve(curve)
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client, server = asking.wrap_bio(back, there), shown.wrap_bio(there, back, server_side=True)
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    with pytest.raises(ssl.SSLWantReadError if agreed else ssl.SSLError) as refused:
+        server.do_handshake()
+    assert agreed or not isinstance(refused.value, ssl.SSLWantReadError)
