@@ -36,6 +36,7 @@ from .clock import SystemClock
 from .keys import rewriting
 from .logs import Log
 from .part import StallMeter, StartError
+from .seencounts import SeenCounts
 
 CERTIFICATE_EVERY = 2.0
 WARN_DAYS = 14
@@ -79,6 +80,7 @@ class ReceptionPart:
             host_backoff_max=min(routes.host_backoff_max, rest),
         )
         opener = Opener(patience, planner, self._resolver, dialer, clock)
+        self._seen = SeenCounts(config, clock, self._log) if settings.counts_senders(config) else None
         desk = Desk(
             settings=settings.reception(config),
             door=self._door,
@@ -96,17 +98,22 @@ class ReceptionPart:
             rehashed=self._accounts.put,
             screener=_screener(config, self._resolver),
             srs=rewriting(KeyFolder(layout), wanted=config.signing.srs),
+            seen=self._seen.tally if self._seen else None,
         )
         self.reception = Reception(desk)
         self.reception.serve(self._doors)
         self._watch = asyncio.create_task(self._watch_certificate())
         self._stalls.start()
+        if self._seen:
+            self._seen.start()
 
     async def stop(self) -> None:
         """Finish bodies in flight, say 421 to the rest."""
         self._stalls.stop()
         self._watch.cancel()
         await self.reception.drain(self._config.server.drain)
+        if self._seen:
+            await self._seen.stop()
         self._threads.shutdown(cancel_futures=True)
         self._accounts.close()
 
@@ -185,15 +192,19 @@ class ReceptionPart:
 
 
 def _screener(config: Config, resolver: CachingResolver) -> Screener | None:
-    """Return who checks mail of strangers.  The list of public suffixes is a second opinion: it may be missing."""
+    """Return who checks mail of strangers."""
     if not config.senderauth.enabled:
         return None
+    return Screener(settings.screening(config), resolver, suffix_list(config))
+
+
+def suffix_list(config: Config) -> PublicSuffixes | None:
+    """Return the list of public suffixes: a second opinion, which may be missing."""
     path = config.senderauth.suffix_list
-    suffixes = None
-    if path is not None and path.exists():
-        with path.open(encoding="utf-8") as lines:
-            suffixes = PublicSuffixes(lines)
-    return Screener(settings.screening(config), resolver, suffixes)
+    if path is None or not path.exists():
+        return None
+    with path.open(encoding="utf-8") as lines:
+        return PublicSuffixes(lines)
 
 
 def _secret(key: os.PathLike[str]) -> bytes:
