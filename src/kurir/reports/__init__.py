@@ -11,7 +11,7 @@ others report, complaints (RFC 5965) too, bounded by `ReportLimits`; `digest` ma
 from .arf import Feedback, read_feedback
 from .arriving import read_any, read_report, read_report_mail, returned_ids
 from .dmarc_aggregate import AggregateReport, AuthResult, PublishedPolicy, Row
-from .dmarc_digest import Advice, Digest, Source, Standing, advice, digest
+from .dmarc_digest import Advice, Digest, Source, Standing, advice, digest, judge
 from .dmarc_mail import AggregateMail, aggregates, mail_aggregate
 from .dmarc_read import read_aggregate
 from .dmarc_seen import Tally, seen
@@ -67,6 +67,7 @@ __all__ = [
     "advice",
     "aggregates",
     "digest",
+    "judge",
     "mail_aggregate",
     "mail_tls_report",
     "pack_aggregate",
