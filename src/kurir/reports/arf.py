@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from kurir.message import disarm, parse_mailboxes, scan
+from kurir.model.told import told
 
 from .unpacking import ReportError
 
@@ -54,7 +55,7 @@ def read_feedback(fields: bytes, original: bytes = b"") -> Feedback:
 
     kind = _word(value("Feedback-Type"))
     if not kind:
-        raise ReportError("this is no feedback report: it does not say of which type it is")
+        raise ReportError(told("this is no feedback report: it does not say of which type it is"))
     about = scan(original.lstrip(b"\r\n"))
     authors = parse_mailboxes(about.get("From") or b"").mailboxes
     incidents = value("Incidents")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from kurir.message import MimeLimits, MimeParser, disarm, scan
 from kurir.message.mime import Entity, Role
+from kurir.model.told import of_error, told
 
 from .arf import Feedback, read_feedback
 from .dmarc_aggregate import AggregateReport
@@ -53,7 +54,7 @@ def read_report_mail(data: bytes, limits: ReportLimits = MAIL) -> Report | None:
     Raises `ReportError` where it was meant as one and cannot be read.
     """
     if len(data) > limits.packed * 2:  # base64, and room for the rest
-        raise ReportError(f"the mail is larger than {limits.packed * 2} octets")
+        raise ReportError(told("the mail is larger than {limit} octets", limit=limits.packed * 2))
     parts = list(parts_of(data))
     feedback = next((p for p in parts if p.entity.content_type == _FEEDBACK), None)
     if feedback is not None:
@@ -84,7 +85,7 @@ def read_report(data: bytes, limits: ReportLimits = MAIL) -> AggregateReport | T
         return read_aggregate(text, limits)
     if start == b"{":
         return read_tls_report(text, limits)
-    raise NoReport("this is neither a DMARC report (XML) nor a TLS report (JSON)")
+    raise NoReport(told("this is neither a DMARC report (XML) nor a TLS report (JSON)"))
 
 
 def read_any(data: bytes, limits: ReportLimits = MAIL) -> Report:
@@ -94,7 +95,7 @@ def read_any(data: bytes, limits: ReportLimits = MAIL) -> Report:
     except NoReport as e:
         found = read_report_mail(data, limits)
         if found is None:
-            raise ReportError(str(e)) from None
+            raise ReportError(of_error(e)) from None
         return found
 
 
