@@ -266,6 +266,7 @@ class SqliteReports:
 _COUNT = (
     "INSERT INTO seen (day, domain, method, policy, row, count) SELECT ?1, ?2, ?3, ?4, ?5, ?6"
     " WHERE (SELECT count(*) FROM seen WHERE day = ?1 AND domain = ?2) < ?7"
+    " OR EXISTS (SELECT 1 FROM seen WHERE (day, domain, method, policy, row) = (?1, ?2, ?3, ?4, ?5))"
     " ON CONFLICT (day, domain, method, policy, row) DO UPDATE SET count = count + excluded.count"
 )
 _KNOWN = (

@@ -9,7 +9,6 @@ import pytest
 from kurir.reports import (
     Reporter,
     ResultKey,
-    
     mail_tls_report,
     pack_tls_report,
     read_rua,
