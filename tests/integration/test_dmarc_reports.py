@@ -20,6 +20,7 @@ from kurir.app.submit import submit
 from kurir.config import load
 from kurir.model import Fate, decode_id
 from kurir.net import CachingResolver
+from kurir.senderauth.dkim import txt_strings
 from kurir.storage import SqliteReports
 from tests.harness import Kurir, login, text
 from tests.harness.dns import Names
@@ -34,6 +35,16 @@ ZONE = {
     "2.0.0.127.in-addr.arpa": {"PTR": ["mx.author.test."]},
     "mx.author.test": {"A": [GOOD], "TXT": ['"v=spf1 a -all"']},
 }
+
+
+def publish(names: Names, kurir: Kurir) -> None:
+    """Put the keys of a server into the DNS, and wait until it has seen them."""
+    for record in kurir.json("dns", kurir.domain)["records"]:
+        if "._domainkey." in record["name"]:
+            names.zone[record["name"]] = {"TXT": [" ".join(f'"{t}"' for t in txt_strings(record["value"]))]}
+    kurir.stop()
+    kurir.start()  # it looks when it starts, and each minute
+    kurir.wait("keys", lambda: {k["state"] for k in kurir.json("dkim", "list")["keys"]} == {"active"})
 
 
 class Later:
@@ -68,6 +79,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kurir, Kuri
         reporter = Kurir(folder / "r", domain="reporter.test", playground=False, smarthost=road, toml=toml)
         stack.enter_context(reporter)
         reporter.user("bob")
+        publish(names, reporter)
         yield author, reporter
 
 

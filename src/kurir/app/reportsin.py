@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from kurir.config import Config
 from kurir.delivery.ports import Bodies, BodyDamaged, LocalStore
 from kurir.message import scan
-from kurir.model import Cause, Clock, Outcome, OutcomeKind, Stage
+from kurir.model import Cause, Clock, Outcome, OutcomeKind, Stage, parse_address
 from kurir.queue import Lease, StoreError
 from kurir.reports import (
     AggregateReport,
@@ -41,7 +41,7 @@ def watched(config: Config) -> frozenset[str]:
     """Return the addresses at which reports are read, as keys."""
     local = (domain for domain, section in config.domains.items() if not section.relay_to)
     usual = {f"{name}@{domain}" for domain in local for name in _ALWAYS}
-    named = {address.lower() for address in config.reports.addresses}
+    named = {parse_address(address).key for address in config.reports.addresses}
     return frozenset(usual | named | {settings.postmaster(config).key})
 
 
@@ -72,17 +72,14 @@ class ReportReader:
             if bounce and (ids := returned_ids(message)):
                 return self._returned(ids)
             report = read_report_mail(message)
+            return report is not None and self._keep(report, self._origin(trace_block, message))
         except ReportError as e:
             self._log.warning("report_not_read", why=str(e))
-            return False
-        if report is None:
-            return False
-        origin = self._origin(trace_block, message)
-        try:
-            return self._keep(report, origin)
         except StoreError as e:
             self._log.warning("report_not_kept", why=str(e))
-            return False
+        except Exception as e:  # noqa: BLE001  a bug here must not keep the mail from its mailbox
+            self._log.error("report_not_read", why=f"{type(e).__name__}: {e}")
+        return False
 
     def _returned(self, ids: Sequence[str]) -> bool:
         store = self._open()

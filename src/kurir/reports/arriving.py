@@ -21,7 +21,7 @@ from .dmarc_read import read_aggregate
 from .tlsrpt import TlsReport, read_tls_report
 from .unpacking import ReportError, ReportLimits, unpack
 
-MAIL = ReportLimits(unpacked=32 * 1024 * 1024, rows=50_000)
+MAIL = ReportLimits(unpacked=32 * 1024 * 1024, elements=1_000_000, rows=50_000)
 """What a report in a mail may cost: less than a file that somebody hands in by hand."""
 
 _MIME = MimeLimits(depth=10, parts=50)

@@ -29,6 +29,7 @@ from kurir.reports.ports import (
 )
 
 from .database import Schema, one, open_reader, open_writer, rows, transaction, translated
+from .days import fold
 from .layout import Layout
 
 REPORTS: Final = Schema.of("reports")
@@ -59,6 +60,7 @@ class SqliteReports:
         self._clock = clock
         path = layout.reports
         self._db = open_writer(path, REPORTS, clock.now) if writable else open_reader(path)
+        self._db.pragma("secure_delete", True)  # what is erased is overwritten, not only unlinked
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -232,6 +234,16 @@ class SqliteReports:
         with self._reading():
             found = list(rows(self._db, sql, (since, number)))
         return [Complaint(_feedback(r[0]), r[1], r[2], bool(r[3]), r[4], r[5]) for r in found]
+
+    def erase(self, address: str) -> int:
+        """Remove complaints that name an address (in any case); return how many."""
+        key = fold(address)
+        with self._reading():
+            found = list(rows(self._db, "SELECT id, account, feedback FROM complaint"))
+        named = [(i,) for i, account, text in found if key in fold(account) or key in fold(text)]
+        with self._writing("erasing complaints"):
+            self._db.executemany("DELETE FROM complaint WHERE id = ?", named)
+        return len(named)
 
     # -- inside -------------------------------------------------------------------------------
 
