@@ -114,7 +114,8 @@ def test_complaints_that_name_the_person_go_too(tmp_path: Path) -> None:
         ("carol@example.org", PERSON.lower()),
         ("carol@example.org", ""),
     ):
-        reports.keep_complaint(Complaint(Feedback("abuse", recipient=recipient), NOON, account=account))
+        feedback = Feedback("abuse", recipient=recipient, subject=account and "sent")
+        reports.keep_complaint(Complaint(feedback, NOON, account=account))
     erase(state.mover, observations, PERSON.upper(), "somebody", NOON + 99999)
     assert [c.feedback.recipient for c in reports.complaints()] == ["carol@example.org"]
     reports.close()
