@@ -27,7 +27,7 @@ from .facts import (
     strength_of,
 )
 from .memory import Alarm
-from .ports import Acceptance, Https, KeptPolicy, Shelf, TlsStore
+from .ports import Acceptance, KeptPolicy, Shelf, TlsStore
 from .settings import TlsSettings
 from .stscache import StsSettings
 from .tally import SessionEnd
@@ -40,7 +40,6 @@ __all__ = [
     "DaneSettings",
     "DaneState",
     "Demand",
-    "Https",
     "KeptPolicy",
     "Need",
     "PolicyFacts",
