@@ -1,5 +1,7 @@
 """Reports of others, read where they arrive: beside the Maildir of the postmaster and of the addresses named for it.
 
+DMARC (RFC 9990), TLS (RFC 8460) and feedback about single messages (RFC 5965, RFC 6591), and bounces of our own reports.
+
 A mail is read before it is delivered, so that one that is to stay out of the mailbox is settled only when what it
 said is safe.  Delivering twice is no harm: a report that is there already is not kept again.
 """

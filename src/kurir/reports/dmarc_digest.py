@@ -1,4 +1,4 @@
-"""Who sends as us, and does it pass: many DMARC reports of others, added up by source and judged.  Pure.
+"""Who sends as us, and does it pass: many DMARC reports of others (RFC 9990), added up by source and judged.  Pure.
 
 A source is judged by the first row that fits:
 
