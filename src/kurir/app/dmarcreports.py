@@ -20,7 +20,7 @@ from typing import Protocol
 from kurir.config import Config
 from kurir.model import Address, Clock, Fate
 from kurir.queue import StoreError
-from kurir.reports import Reporter, SentReport, aggregates, mail_aggregate
+from kurir.reports import AggregateMail, Reporter, SentReport, aggregates, mail_aggregate
 from kurir.senderauth import SuffixList
 from kurir.senderauth.dmarc import Discovery, DnsFailed, destinations
 from kurir.senderauth.ports import SenderDns
@@ -131,22 +131,22 @@ class DmarcReports:
             return None
         if not wanted:
             return "not wanted"
-        seen = await asyncio.to_thread(store.seen, day, domain)
-        reports = aggregates(day, domain, seen, self._reporter)
-        outcomes: set[str] = set()
-        for to in wanted:
-            for report in reports:
+        return await asyncio.to_thread(self._hand_in, store, day, domain, wanted)
+
+    def _hand_in(
+        self, store: SqliteReports, day: str, domain: str, wanted: tuple[Address, ...]
+    ) -> str | None:
+        """Write the reports about a day and domain and hand them in (blocks); None where it should be tried again."""
+        outcomes: dict[str, list[str]] = {}
+        for report in aggregates(day, domain, store.seen(day, domain), self._reporter):
+            for to in wanted:
                 mail = mail_aggregate(report, to, self._from, self._reporter, at=self._clock.now())
-                outcomes.add(
-                    await asyncio.to_thread(
-                        self._deliver, store, day, domain, to, mail.message_id, mail.message
-                    )
-                )
+                outcomes.setdefault(self._deliver(store, day, to, mail), []).append(str(to))
         if "failed" in outcomes:
             return None
         if "sent" not in outcomes:
             return ", ".join(sorted(outcomes))
-        self._log.info("dmarc_report_sent", domain=domain, day=day, to=", ".join(map(str, wanted)))
+        self._log.info("dmarc_report_sent", domain=domain, day=day, to=", ".join(outcomes["sent"]))
         return "sent"
 
     def _unknown(self, store: SqliteReports, day: str, domain: str) -> str:
@@ -157,11 +157,10 @@ class DmarcReports:
         known = datetime.fromisoformat(day) - datetime.fromisoformat(since)
         return "not known long enough" if known < self._after else ""
 
-    def _deliver(
-        self, store: SqliteReports, day: str, domain: str, to: Address, message_id: str, message: bytes
-    ) -> str:
-        """Hand one report in (blocks); return sent, failed, resting or capped."""
-        if message_id in store.sent_about(day, domain):
+    def _deliver(self, store: SqliteReports, day: str, to: Address, mail: AggregateMail) -> str:
+        """Hand one report in (blocks); return sent, failed, refused, resting or capped."""
+        domain = mail.report.policy.domain
+        if mail.message_id in store.sent_about(day, domain):
             return "sent"
         if str(to) in store.resting():
             return "resting"
@@ -170,10 +169,10 @@ class DmarcReports:
         if hosts.total() >= MAX_A_DAY or hosts[to.domain] >= MAX_A_HOST:
             return "capped"
         try:
-            number = self._send(str(to), message)
+            number = self._send(str(to), mail.message)
         except SubmitError as e:
             self._log.warning("dmarc_report_failed", domain=domain, day=day, to=str(to), why=str(e))
             return "refused" if e.final else "failed"
         if number is not None:
-            store.sent(SentReport(day, domain, str(to), number, message_id, now))
+            store.sent(SentReport(day, domain, str(to), number, mail.message_id, now))
         return "sent"
