@@ -211,7 +211,7 @@ def percent(part: int, whole: int) -> str:
     share = 100 * part / whole
     rounded = round(share)
     if (rounded == 100 and part < whole) or (rounded == 0 and part):
-        return f"{share:.1f} %"
+        return f"{min(max(share, 0.1), 99.9):.1f} %"
     return f"{rounded} %"
 
 
