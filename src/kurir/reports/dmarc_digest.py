@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from .dmarc_aggregate import PublishedPolicy, Row
+from .dmarc_aggregate import AggregateReport, PublishedPolicy, Row
 from .ports import KeptAggregate
 
 NEARLY_ALL = 0.98  # of a source's messages: single failures are broken forwards, not a fault
@@ -119,12 +119,12 @@ def _of_domain(domain: str, kept: list[KeptAggregate], unproven_too: bool) -> Di
     sources: dict[str, Source] = {}
     for report in reports:
         for row in report.rows:
-            _add(sources.setdefault(row.source_ip, Source(row.source_ip)), row, report.org_name, domain)
+            _add(sources.setdefault(row.source_ip, Source(row.source_ip)), row, _reporter(report), domain)
     newest = max(reports, key=lambda report: report.end, default=None)
     return Digest(
         domain,
         len(reports),
-        tuple(sorted({report.org_name for report in reports})),
+        tuple(sorted({_reporter(report) for report in reports})),
         min((report.begin for report in reports), default=0),
         newest.end if newest else 0,
         newest.policy if newest else PublishedPolicy(domain),
@@ -132,6 +132,10 @@ def _of_domain(domain: str, kept: list[KeptAggregate], unproven_too: bool) -> Di
         len(kept) - len(taken),
         sum(one.left_out for one in taken),
     )
+
+
+def _reporter(report: AggregateReport) -> str:
+    return report.org_name or report.email or "?"
 
 
 def _add(source: Source, row: Row, reporter: str, domain: str) -> None:
