@@ -134,7 +134,7 @@ def test_one_counts_and_reports_and_the_other_shows_it(pair: tuple[Kurir, Kurir]
     assert found["reporters"] == ["reporter.test"]
     sources = {s["ip"]: s for s in found["sources"]}
     assert sources[GOOD]["standing"] == "unsigned" and sources[GOOD]["name"] == "mx.author.test"
-    assert sources[GOOD]["listed"] == "author.test"
+    assert sources[GOOD]["listed"] == "ip4:127.0.0.2"
     assert (sources[STRANGER]["standing"], sources[STRANGER]["refused"]) == ("stranger", 1)
     said = author.cli("dmarc", "--lang", "id", check=None).stdout.decode()
     assert "bukan milik kita" in said and "mx.author.test" in said

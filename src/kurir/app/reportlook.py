@@ -9,7 +9,6 @@ from typing import TypeVar
 from kurir.config import Config
 from kurir.model.told import told
 from kurir.net import CachingResolver
-from kurir.net.ports import DnsStatus
 from kurir.queue import StoreError
 from kurir.reports import (
     AggregateReport,
@@ -23,7 +22,7 @@ from kurir.reports import (
     read_any,
 )
 from kurir.reports.arriving import Report
-from kurir.senderauth.ports import SenderDns
+from kurir.senderauth import ReverseSettings, SenderDns, check_reverse
 from kurir.senderauth.spf import SpfQuery, SpfResult, check_mail_from
 from kurir.storage import NoDatabase, SqliteReports
 
@@ -123,15 +122,14 @@ async def judged(config: Config, digests: Iterable[Digest], dns: SenderDns | Non
 
 
 async def _name(ip: str, dns: SenderDns) -> str:
-    answer = await dns.ptr(ip)
-    names = [r for r in answer.records if isinstance(r, str)] if answer.status is DnsStatus.OK else []
-    return names[0].rstrip(".").lower() if names else ""
+    """Return the name of an address that leads back to it: any other could be anybody's."""
+    return (await check_reverse(ip, dns, ReverseSettings())).name
 
 
 async def _listed(ip: str, domain: str, dns: SenderDns) -> str:
-    """Return the domain whose SPF record names the address, as far as the record of `domain` leads there."""
+    """Return the term of the SPF record that allows the address, such as ``include:spf.example``; ``""`` for none."""
     verdict = await check_mail_from(SpfQuery(ip, domain, f"postmaster@{domain}"), dns)
-    return verdict.record_domain or domain if verdict.result is SpfResult.PASS else ""
+    return verdict.mechanism or domain if verdict.result is SpfResult.PASS else ""
 
 
 def own_addresses(config: Config) -> frozenset[str]:

@@ -8,7 +8,7 @@ said is safe.  Delivering twice is no harm: a report that is there already is no
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kurir.config import Config
 from kurir.delivery.ports import Bodies, BodyDamaged, LocalStore
@@ -127,12 +127,11 @@ class ReportReader:
         """Find the message that a complaint is about among ours, by its Message-ID."""
         message_id = complaint.feedback.message_id
         found = self._trace.search(TraceQuery(message_id=message_id), 2) if message_id else []
-        # Only mail that left here can be complained about there: the same id may have come in, too.
-        ours = [m for m in found if m.account] or found
+        # Mail of strangers passes through here, too, and nobody complains about that to us.
+        ours = [m for m in found if m.account or self._is_ours(m.sender.rpartition("@")[2])]
         if not ours:
             return complaint
-        f, one = complaint, ours[0]
-        return Complaint(f.feedback, f.at, f.sender, f.proven, one.number, one.account or one.sender)
+        return replace(complaint, number=ours[0].number, account=ours[0].account or ours[0].sender)
 
     def _origin(self, trace_block: bytes, message: bytes) -> Origin:
         domains = author_of(scan(message)).domains

@@ -167,7 +167,7 @@ def _within(name: str, domain: str) -> bool:
 
 
 def judge(found: Digest, own: Collection[str], listed: Mapping[str, str]) -> Digest:
-    """Say of each source whether it may send for us: it is one of our `own` addresses, or `listed` in our SPF record."""
+    """Say of each source whether it may send for us: it is one of our `own` addresses, or `listed` by a term of our SPF record."""
     for source in found.sources:
         source.listed = "own" if source.ip in own else listed.get(source.ip, "")
     return found
