@@ -31,7 +31,16 @@ from kurir.model import (
     parse_address,
 )  # fmt: skip
 from kurir.queue.asks import NoticeReason, NoticeWork
-from kurir.reports import ReportError, ReportLimits, ReportSettings, read_aggregate, read_tls_report, render
+from kurir.reports import (
+    ReportError,
+    ReportLimits,
+    ReportSettings,
+    read_aggregate,
+    read_report_mail,
+    read_tls_report,
+    render,
+    returned_ids,
+)
 from kurir.senderauth.arc.chain import ChainProblem, read_chain
 from kurir.senderauth.arc.settings import ArcSettings
 from kurir.senderauth.dkim.keyrecord import parse_key_record
@@ -208,7 +217,8 @@ _LIMITS = ReportLimits(packed=100_000, unpacked=200_000, elements=2000, rows=500
 
 def reports(octets: bytes) -> None:
     """What others report is read or refused in words, within its limits."""
-    for read in (read_aggregate, read_tls_report):
+    returned_ids(octets)
+    for read in (read_aggregate, read_tls_report, read_report_mail):
         try:
             read(octets, _LIMITS)  # type: ignore[operator]
         except ReportError as e:

@@ -10,17 +10,20 @@ from typing import Any
 import uvicorn
 
 from kurir.config import Config
+from kurir.model import Fate, decode_id
 from kurir.model.told import unpack
 from kurir.net import CachingResolver, ClientTlsFactory, TlsLevel, WebClient
 from kurir.sandbox import SandboxServer
-from kurir.storage import KeyFolder, SqliteTls
+from kurir.storage import KeyFolder, SqliteReports, SqliteTls, TraceReader
 from kurir.web import Figures, Health, make_application
 
 from . import control, keywatch, roads, settings
 from .clock import SystemClock
 from .control import ControlError
+from .dmarcreports import DmarcReports
 from .keywatch import KeyWatch
 from .logs import Log
+from .reception import suffix_list
 from .submit import SubmitError, submit
 from .tlsreports import TlsReports
 from .wire import Result
@@ -44,7 +47,7 @@ class ControlPart:
         self._admin = admin
         self._web: uvicorn.Server | None = None
         self._sandbox: SandboxServer | None = None
-        self._reports: asyncio.Task[None] | None = None
+        self._reports: list[asyncio.Task[None]] = []
         self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -63,10 +66,12 @@ class ControlPart:
             )
             self._web = _Web(config)
             self._serving = asyncio.create_task(self._web.serve(sockets=list(self._admin)))
-        if self._config.tls_out.reports and not self._config.server.playground:
-            self._reports = asyncio.create_task(self._tls_reports().run())
         if not self._config.server.playground:
             self._watching = asyncio.create_task(self._watch_keys())
+            if self._config.tls_out.reports:
+                self._reports.append(asyncio.create_task(self._tls_reports().run()))
+            if settings.counts_senders(self._config):
+                self._reports.append(asyncio.create_task(self._dmarc_reports().run()))
         self._server = await control.serve(state / settings.CONTROL_SOCKET, self._ask)
 
     async def stop(self) -> None:
@@ -74,8 +79,8 @@ class ControlPart:
         if self._watching:
             self._watching.cancel()
         self._server.close()
-        if self._reports:
-            self._reports.cancel()
+        for reports in self._reports:
+            reports.cancel()
         with suppress(FileNotFoundError):
             (self._config.server.state / settings.CONTROL_SOCKET).unlink()
         if self._web:
@@ -121,6 +126,21 @@ class ControlPart:
             open_store=lambda: SqliteTls(settings.layout(config), clock), send=send,
         )  # fmt: skip
 
+    def _dmarc_reports(self) -> DmarcReports:
+        config, clock = self._config, SystemClock()
+        layout = settings.layout(config)
+        resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)
+
+        def send(to: str, message: bytes) -> int | None:
+            sender = str(settings.postmaster(config))
+            number, _ = submit(config.server.state, sender, [to], message, rcpt_options=["NOTIFY=NEVER"])
+            return decode_id(number)
+
+        return DmarcReports(
+            config, resolver, clock, self._log, open_store=lambda: SqliteReports(layout, clock), send=send,
+            fates=_Fates(TraceReader(layout)), suffixes=suffix_list(config),
+        )  # fmt: skip
+
     async def _health(self) -> Health:
         result = await self._operate("status", {})
         if result.error is not None:
@@ -139,6 +159,20 @@ class ControlPart:
     def figures(self) -> Figures:
         """Return that control lives."""
         return Figures(role="control", pid=os.getpid())
+
+
+class _Fates:
+    """What became of reports of ours: `dmarcreports.Fates`."""
+
+    def __init__(self, reader: TraceReader) -> None:
+        self._reader = reader
+
+    def fate(self, number: int) -> Fate | None:
+        """Return the fate of the only recipient.  Raises KeyError where the trace does not know the message."""
+        found = self._reader.trace(number)
+        if found is None:
+            raise KeyError(number)
+        return found.recipients[0][1].fate
 
 
 class _Web(uvicorn.Server):

@@ -18,12 +18,13 @@ from kurir.delivery import (
     RouteKind,
     Sealing,
 )
+from kurir.delivery.ports import LocalStore
 from kurir.model import Cause
 from kurir.model.told import told
 from kurir.net import CachingResolver, CertificateError, ClientTlsFactory, TlsLevel, WebClient
 from kurir.queue import Incoming, NoticeWork
 from kurir.reports import ReportSettings, render, wants_full
-from kurir.storage import KeyFolder, StoredBodies
+from kurir.storage import KeyFolder, SqliteReports, StoredBodies
 from kurir.trace import Catalogue, Lang, Sentence
 from kurir.web import Figures
 
@@ -32,6 +33,7 @@ from .clock import SystemClock
 from .keys import FolderRing, rewriting
 from .logs import Log
 from .part import StallMeter, StartError
+from .reportsin import ReadingStore, ReportReader, watched
 from .tlsdesk import DeskPart
 
 KEYS_EVERY = 2.0
@@ -79,7 +81,7 @@ class DeliveryPart:
             random=random.Random(),  # noqa: S311 - order of equal MX hosts
             writer=_Writer(config),
             tokens=AccessTokens(web.fetch, clock, config.server.state / settings.TOKENS),
-            stores={RouteKind.MAILDIR: MaildirStore(maildir, self._bodies, clock, self._threads)},
+            stores={RouteKind.MAILDIR: self._store(maildir)},
             desk=self._tls.desk,
             sealing=self._sealing(),
         )
@@ -95,6 +97,18 @@ class DeliveryPart:
         self._looking.cancel()
         self._threads.shutdown()
         self._bodies.close()
+
+    def _store(self, maildir: Maildir) -> LocalStore:
+        """Return the Maildirs, with somebody who reads the reports among the mail where that is wanted."""
+        config, clock = self._config, self._clock
+        layout = settings.layout(config)
+        store = MaildirStore(maildir, self._bodies, clock, self._threads)
+        if not config.reports.read:
+            return store
+        reader = ReportReader(config, clock, self._log, lambda: SqliteReports(layout, clock))
+        return ReadingStore(
+            store, reader, self._bodies, clock, watched(config), deliver=config.reports.deliver
+        )
 
     def _sealing(self) -> Sealing:
         signing, folder = self._config.signing, KeyFolder(settings.layout(self._config))

@@ -38,6 +38,7 @@ from .foresight import LateForesight
 from .keys import rewriting
 from .logs import Log
 from .part import StallMeter, StartError
+from .seencounts import SeenCounts
 
 CERTIFICATE_EVERY = 2.0
 WARN_DAYS = 14
@@ -81,7 +82,11 @@ class ReceptionPart:
             host_backoff_max=min(routes.host_backoff_max, rest),
         )
         opener = Opener(patience, planner, self._resolver, NetDialer(client_tls), clock)
+<<<<<<< HEAD
         self._foresight = LateForesight(config, self._resolver, client_tls, clock, self._log)
+=======
+        self._seen = SeenCounts(config, clock, self._log) if settings.counts_senders(config) else None
+>>>>>>> dmarcrep
         desk = Desk(
             settings=settings.reception(config),
             door=self._door,
@@ -99,18 +104,26 @@ class ReceptionPart:
             rehashed=self._accounts.put,
             screener=_screener(config, self._resolver),
             srs=rewriting(KeyFolder(layout), wanted=config.signing.srs),
+<<<<<<< HEAD
             foresight=self._foresight,
+=======
+            seen=self._seen.tally if self._seen else None,
+>>>>>>> dmarcrep
         )
         self.reception = Reception(desk)
         self.reception.serve(self._doors)
         self._watch = asyncio.create_task(self._watch_certificate())
         self._stalls.start()
+        if self._seen:
+            self._seen.start()
 
     async def stop(self) -> None:
         """Finish bodies in flight, say 421 to the rest."""
         self._stalls.stop()
         self._watch.cancel()
         await self.reception.drain(self._config.server.drain)
+        if self._seen:
+            await self._seen.stop()
         self._threads.shutdown(cancel_futures=True)
         self._foresight.close()
         self._accounts.close()
@@ -191,15 +204,19 @@ class ReceptionPart:
 
 
 def _screener(config: Config, resolver: CachingResolver) -> Screener | None:
-    """Return who checks mail of strangers.  The list of public suffixes is a second opinion: it may be missing."""
+    """Return who checks mail of strangers."""
     if not config.senderauth.enabled:
         return None
+    return Screener(settings.screening(config), resolver, suffix_list(config))
+
+
+def suffix_list(config: Config) -> PublicSuffixes | None:
+    """Return the list of public suffixes: a second opinion, which may be missing."""
     path = config.senderauth.suffix_list
-    suffixes = None
-    if path is not None and path.exists():
-        with path.open(encoding="utf-8") as lines:
-            suffixes = PublicSuffixes(lines)
-    return Screener(settings.screening(config), resolver, suffixes)
+    if path is None or not path.exists():
+        return None
+    with path.open(encoding="utf-8") as lines:
+        return PublicSuffixes(lines)
 
 
 def _secret(key: os.PathLike[str]) -> bytes:

@@ -247,6 +247,12 @@ def treatment(config: Config) -> TreatmentSettings:
     )
 
 
+def counts_senders(config: Config) -> bool:
+    """Whether it is counted what mail of strangers proves, to tell the owners of their domains."""
+    s = config.senderauth
+    return s.enabled and s.dmarc_reports and not config.server.playground
+
+
 def reception(config: Config) -> ReceptionSettings:
     """Return what holds for all listeners."""
     t = config.reception.timeouts

@@ -11,11 +11,10 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 
 from kurir.config import Config
-from kurir.delivery.tlspolicy import ResultKey
 from kurir.model import Clock
 from kurir.net import DnsStatus, Fetch, Resolver, WebError, WebRequest
 from kurir.queue import StoreError
-from kurir.reports import Reporter, TlsCount, mail_tls_report, pack_tls_report, read_rua, write_tls_report
+from kurir.reports import Reporter, mail_tls_report, pack_tls_report, read_rua, write_tls_report
 from kurir.storage import SqliteTls
 
 from . import settings
@@ -88,7 +87,7 @@ class TlsReports:
         wanted = read_rua(t for t in answer.records if isinstance(t, bytes))
         if not wanted:
             return "not wanted"
-        counts = [_count(key, n) for key, n in await asyncio.to_thread(store.results, day, domain)]
+        counts = await asyncio.to_thread(store.results, day, domain)
         report = write_tls_report(day, domain, counts, self._reporter)
         sent = [uri for uri in wanted if await self._deliver(uri, day, domain, report)]
         if not sent:
@@ -111,10 +110,3 @@ class TlsReports:
             self._log.warning("tls_report_failed", domain=domain, day=day, to=uri, why=str(e))
             return False
         return 200 <= answer.status < 300
-
-
-def _count(key: ResultKey, count: int) -> TlsCount:
-    return TlsCount(
-        key.policy, count, key.strings, key.patterns, key.result, key.sending_ip, key.mx_host, key.receiving_ip,
-        key.reason,
-    )  # fmt: skip

@@ -82,6 +82,14 @@ class ShowGroup(Group):
         return super().parse_args(ctx, args)
 
 
+class ListGroup(ShowGroup):
+    """A group whose first verb needs not be said, even where nothing is said at all: it shows everything."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take no words for "show"."""
+        return super().parse_args(ctx, args or ["show"])
+
+
 class Option(click.Option):
     """An option whose help is a key of the words."""
 

@@ -14,7 +14,7 @@ from kurir.model.told import told
 from .oauth_schema import OAuthSection
 from .road_schema import AtlasSection, RoadSection, TlsOutSection
 from .section import Section
-from .sender_schema import SenderAuthSection, SigningSection
+from .sender_schema import ReportsSection, SenderAuthSection, SigningSection
 from .units import Octets, Seconds
 from .values import (
     AddressText,
@@ -296,6 +296,7 @@ class Config(Section):
     senderauth: SenderAuthSection = SenderAuthSection()
     atlas: AtlasSection = AtlasSection()
     signing: SigningSection = SigningSection()
+    reports: ReportsSection = ReportsSection()
     oauth: OAuthSection | None = Field(None, description="Logins with bearer tokens; see [oauth].")
     trace: TraceSection = TraceSection()
     log: LogSection = LogSection()

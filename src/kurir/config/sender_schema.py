@@ -1,4 +1,4 @@
-"""Senders: whether those of incoming mail are genuine, and what proves ours: ``[senderauth]``, ``[signing]``."""
+"""Senders: whether those of incoming mail are genuine, what proves ours, and what others report: ``[senderauth]``, ``[signing]``, ``[reports]``."""
 
 from pathlib import Path
 from typing import Literal
@@ -7,7 +7,7 @@ from pydantic import Field
 
 from .section import Section
 from .units import Seconds
-from .values import DomainName, Network
+from .values import AddressText, DomainName, Network
 
 
 class SenderRuleSection(Section):
@@ -44,12 +44,33 @@ class SenderAuthSection(Section):
     trusted_sealers: list[DomainName] = Field(
         [], description="Forwarders whose ARC seals are believed when they broke a signature."
     )
+    dmarc_reports: bool = Field(
+        True,
+        description="Send daily reports to domains that ask for them (DMARC `rua`) and whose mail has passed before.",
+    )
+    dmarc_reports_after: Seconds = Field(
+        7 * 86400,
+        description="How long ago mail of a domain must have passed DMARC for the first time before it gets reports.",
+        ge=0,
+    )
     suffix_list: Path | None = Field(
         Path("/usr/share/publicsuffix/public_suffix_list.dat"),
         description="Public suffix list, for domains whose owner cannot be found in DNS; may be missing.",
     )
     domains: dict[DomainName, SenderRuleSection] = Field(
         {}, description="Your own rule for mail that names this domain (or one below it) and fails DMARC."
+    )
+
+
+class ReportsSection(Section):
+    """What others report about our domains: read where it arrives in a Maildir here, shown by `kurir dmarc` and `kurir tls reports`."""
+
+    read: bool = Field(True, description="Read DMARC and TLS reports and complaints that come in by mail.")
+    addresses: list[AddressText] = Field(
+        [], description="Addresses they come to, beside the postmaster of each local domain."
+    )
+    deliver: bool = Field(
+        True, description="Deliver the mails too; false keeps what was read out of the mailbox."
     )
 
 

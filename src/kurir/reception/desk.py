@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from kurir.identity import Account, Directory, Passwords, RandomBytes, TokenChecker, is_within
 from kurir.model import Clock
 from kurir.net.tls import ServerTls
+from kurir.reports import Tally
 from kurir.senderauth.screening import Screener
 from kurir.senderauth.srs import Srs
 from kurir.smtp.server import ServerSettings
@@ -36,6 +37,7 @@ class Desk:
     client certificate, `tls_asking` for those that do; without `tokens` no bearer tokens are taken.  `screener` puts
     mail of strangers to the checks of senders; None checks nothing.  `srs` turns rewritten addresses back.
     `foresight` answers demands of protection before mail is taken; None takes it and lets delivery answer.
+    `seen` counts what mail of strangers proved, for reports to the owners of their domains; None counts nothing.
     """
 
     settings: ReceptionSettings
@@ -55,6 +57,7 @@ class Desk:
     screener: Screener | None = None
     srs: Srs | None = None
     foresight: Foresight | None = None
+    seen: Tally | None = None
     counts: Counts = field(default_factory=Counts)
     _offers: dict[tuple[ListenerSettings, bool, bool, bool], ServerSettings] = field(default_factory=dict)
 

@@ -212,6 +212,7 @@ class Intake:
         desk = self._desk
         screened = await self._screen()
         if screened is not None and screened.refusal is not None:
+            self._count(screened)
             self.refuse(screened.refusal)
             return screened.refusal
         incoming = self._incoming(body, body_file, screened)
@@ -225,6 +226,8 @@ class Intake:
         if isinstance(answer, Accepted):
             desk.counts.accepted[self._sender.origin.listener] += 1
             desk.counts.octets += incoming.size
+            if screened is not None:
+                self._count(screened)
             return replies.accepted(answer.id, self._unsure)
         if answer.in_doubt:
             self.refusal = answer.reply
@@ -258,6 +261,11 @@ class Intake:
         self._desk.counts.screened[screened.action.value] += 1
         self.cause, self.detail = screened.cause, screened.detail
         return screened
+
+    def _count(self, screened: Screened) -> None:
+        """Count for the owner of the author's domain: what is taken or refused, not what will come again."""
+        if screened.seen is not None and self._desk.seen is not None:
+            self._desk.seen.add(screened.seen)
 
     def _incoming(self, body: bytes | None, body_file: str | None, screened: Screened | None) -> Incoming:
         desk, transaction, facts = self._desk, self._transaction, self._facts

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from kurir.message.headers import Headers
 from kurir.model import Address, Cause, Check, Origin, Reply
+from kurir.reports import DmarcSeen, seen
 from kurir.senderauth import posing_spans, results_field
 from kurir.senderauth.screening import (
     Action,
@@ -36,7 +37,8 @@ class Screened:
 
     `fields` go in front of it, above all others.  With `refusal` it is not taken; `hold` is the reason to hold it,
     `cause` that of either.  `proven` says that a report may go to the reverse-path.  `client_name` is the proven name of
-    the client, ``""`` for none; `detail` the results in one line.
+    the client, ``""`` for none; `detail` the results in one line.  `seen` is what it counts as in reports to the owner of
+    the author's domain, None where nobody asks for them.
     """
 
     action: Action
@@ -48,12 +50,13 @@ class Screened:
     refusal: Reply | None = None
     hold: str | None = None
     cause: Cause | None = None
+    seen: DmarcSeen | None = None
 
 
 class StrangersMail:
     """One message under way.  `listener` wants the octets of the body behind those that `begin` saw."""
 
-    __slots__ = ("_origin", "_reverse_path", "_screener", "_screening")
+    __slots__ = ("_at", "_origin", "_reverse_path", "_screener", "_screening")
 
     def __init__(
         self, screener: Screener, headers: Headers, origin: Origin, reverse_path: Address | None, at: float
@@ -62,6 +65,7 @@ class StrangersMail:
         self._screener = screener
         self._origin = origin
         self._reverse_path = reverse_path
+        self._at = at
         query = SpfQuery(
             client=origin.client,
             helo=origin.helo,
@@ -96,6 +100,13 @@ class StrangersMail:
             refusal=refusal(treatment, findings) if action is Action.REFUSE else None,
             hold=f"the sender is not proven: {findings.words()}" if action is Action.HOLD else None,
             cause=treatment.cause if action in (Action.REFUSE, Action.HOLD) else None,
+            seen=seen(
+                findings,
+                treatment.dmarc,
+                client=self._origin.client,
+                reverse_path=self._reverse_path,
+                at=self._at,
+            ),
         )
 
 

@@ -10,6 +10,7 @@ import re
 from xml.parsers import expat
 
 from kurir.message import disarm
+from kurir.model.told import told
 
 from .dmarc_aggregate import AggregateReport, AuthResult, PublishedPolicy, Row
 from .unpacking import ReportError, ReportLimits, unpack
@@ -25,7 +26,7 @@ def read_aggregate(data: bytes, limits: ReportLimits = _DEFAULT) -> AggregateRep
     """Read one report, packed or not.  Raises `ReportError` only; time and memory are bounded by `limits`."""
     text = unpack(data, limits).lstrip(_BOM_OR_BLANK)
     if not text.startswith(b"<"):
-        raise ReportError("this is no XML")
+        raise ReportError(told("this is no XML"))
     faults: tuple[str, ...] = ()
     schema = _SCHEMA.search(text, 0, 4096)
     if schema and b"</xs:schema" not in text:
@@ -97,23 +98,25 @@ class _Builder:
             words = expat.ErrorString(e.code)
             if words == "not well-formed (invalid token)" and not _is_utf8(text):
                 raise _BadOctets from None
-            raise ReportError(f"the XML is broken in line {e.lineno}: {words}") from None
+            raise ReportError(
+                told("the XML is broken in line {line}: {why}", line=e.lineno, why=words)
+            ) from None
         except (ValueError, LookupError) as e:  # an encoding that does not exist
             if isinstance(e, ReportError):
                 raise
-            raise ReportError(f"the XML cannot be read: {e}") from None
+            raise ReportError(told("the XML cannot be read: {why}", why=e)) from None
         return self._report()
 
     def _refuse(self, *_: object) -> None:
-        raise ReportError("the XML declares a document type or entities, which no report needs")
+        raise ReportError(told("the XML declares a document type or entities, which no report needs"))
 
     def _start(self, tag: str, _: dict[str, str]) -> None:
         namespace, _sep, name = tag.rpartition("\x01")
         self._elements += 1
         if self._elements > self._limits.elements:
-            raise ReportError(f"more than {self._limits.elements} elements")
+            raise ReportError(told("more than {limit} elements", limit=self._limits.elements))
         if len(self._stack) >= self._limits.depth:
-            raise ReportError(f"elements nested deeper than {self._limits.depth}")
+            raise ReportError(told("elements nested deeper than {limit}", limit=self._limits.depth))
         element = _Element(name.lower()[:100])
         if self._stack:
             # What hangs directly below the root is few; records are taken away when they end.
@@ -134,7 +137,7 @@ class _Builder:
         if element.name == "record" and len(self._stack) == 1:
             self._stack[0].children.pop()
             if len(self._rows) >= self._limits.rows:
-                raise ReportError(f"more than {self._limits.rows} records")
+                raise ReportError(told("more than {limit} records", limit=self._limits.rows))
             self._rows.append(self._row(element))
 
     def _row(self, record: _Element) -> Row:
@@ -167,10 +170,10 @@ class _Builder:
     def _report(self) -> AggregateReport:
         root = self._root
         if root.name != "feedback":
-            raise ReportError(f"this is no DMARC report, it begins with <{root.name[:40]}>")
+            raise ReportError(told("this is no DMARC report, it begins with <{name}>", name=root.name[:40]))
         metadata, policy = root.at("report_metadata"), root.at("policy_published")
         if not policy.value("domain"):
-            raise ReportError("the report does not say for which domain it is")
+            raise ReportError(told("the report does not say for which domain it is"))
         if not self._rows:
             self._fault("the report has no records")
         return AggregateReport(

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 
 from kurir.message import disarm
+from kurir.model.told import told
 
 from .unpacking import ReportError, ReportLimits, unpack
 
@@ -58,15 +59,15 @@ def read_tls_report(data: bytes, limits: ReportLimits = _DEFAULT) -> TlsReport:
     except ReportError:
         raise
     except RecursionError:
-        raise ReportError("the JSON is nested too deep") from None
+        raise ReportError(told("the JSON is nested too deep")) from None
     except ValueError as e:
-        raise ReportError(f"the JSON is broken: {str(e)[:200]}") from None
+        raise ReportError(told("the JSON is broken: {why}", why=str(e)[:200])) from None
     if not isinstance(root, dict):
-        raise ReportError("this is no TLS report")
+        raise ReportError(told("this is no TLS report"))
     read = _Reader(limits)
     policies = read.items(root, "policies")
     if not policies:
-        raise ReportError("the report names no policy")
+        raise ReportError(told("the report names no policy"))
     dates = read.mapping(root, "date-range")
     return TlsReport(
         read.text(root, "organization-name"),
@@ -117,7 +118,7 @@ class _Reader:
         found = [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
         self._rows += len(found)
         if self._rows > self._limits.rows:
-            raise ReportError(f"more than {self._limits.rows} policies and failures")
+            raise ReportError(told("more than {limit} policies and failures", limit=self._limits.rows))
         return found
 
     def text(self, item: dict[str, object], name: str) -> str:

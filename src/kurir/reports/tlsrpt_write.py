@@ -11,23 +11,10 @@ from dataclasses import dataclass
 
 from kurir.message import format_date
 
+from .ports import ResultKey
+
 MAX_FAILURES = 1000  # failure details in one report; more are summed up
 _ADDRESS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.!#$%&'*+/=?^_`{|}~-@:")
-
-
-@dataclass(frozen=True, slots=True)
-class TlsCount:
-    """Sessions that ended alike.  `policy` is ``tlsa``, ``sts`` or ``no-policy-found``; `result` "" is a success."""
-
-    policy: str
-    count: int
-    strings: tuple[str, ...] = ()
-    patterns: tuple[str, ...] = ()
-    result: str = ""
-    sending_ip: str = ""
-    mx_host: str = ""
-    receiving_ip: str = ""
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +31,15 @@ def report_id(day: str, domain: str, reporter: Reporter) -> str:
     return f"{day}.{domain}@{reporter.domain}"
 
 
-def write_tls_report(day: str, domain: str, counts: Iterable[TlsCount], reporter: Reporter) -> bytes:
+Counted = tuple[ResultKey, int]
+"""How many sessions ended alike."""
+
+
+def write_tls_report(day: str, domain: str, counts: Iterable[Counted], reporter: Reporter) -> bytes:
     """Return the JSON of a report (not packed).  `day` is ``2026-11-23``."""
-    policies: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[TlsCount]] = {}
-    for count in counts:
-        policies.setdefault((count.policy, count.strings, count.patterns), []).append(count)
+    policies: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[Counted]] = {}
+    for key, count in counts:
+        policies.setdefault((key.policy, key.strings, key.patterns), []).append((key, count))
     document = {
         "organization-name": reporter.org,
         "date-range": {"start-datetime": f"{day}T00:00:00Z", "end-datetime": f"{day}T23:59:59Z"},
@@ -63,9 +54,9 @@ def write_tls_report(day: str, domain: str, counts: Iterable[TlsCount], reporter
 
 
 def _policy(
-    domain: str, kind: str, strings: tuple[str, ...], patterns: tuple[str, ...], counts: list[TlsCount]
+    domain: str, kind: str, strings: tuple[str, ...], patterns: tuple[str, ...], counts: list[Counted]
 ) -> dict[str, object]:
-    failures = sorted((c for c in counts if c.result), key=lambda c: (-c.count, c.result, c.mx_host))
+    failures = sorted((c for c in counts if c[0].result), key=lambda c: (-c[1], c[0].result, c[0].mx_host))
     policy: dict[str, object] = {"policy-type": kind, "policy-domain": domain}
     if strings:
         policy["policy-string"] = list(strings)
@@ -74,22 +65,22 @@ def _policy(
     return {
         "policy": policy,
         "summary": {
-            "total-successful-session-count": sum(c.count for c in counts if not c.result),
-            "total-failure-session-count": sum(c.count for c in failures),
+            "total-successful-session-count": sum(n for key, n in counts if not key.result),
+            "total-failure-session-count": sum(n for _, n in failures),
         },
-        **({"failure-details": [_failure(c) for c in failures[:MAX_FAILURES]]} if failures else {}),
+        **({"failure-details": [_failure(*c) for c in failures[:MAX_FAILURES]]} if failures else {}),
     }
 
 
-def _failure(count: TlsCount) -> dict[str, object]:
+def _failure(key: ResultKey, count: int) -> dict[str, object]:
     details = {
-        "result-type": count.result,
-        "sending-mta-ip": count.sending_ip,
-        "receiving-mx-hostname": count.mx_host,
-        "receiving-ip": count.receiving_ip,
-        "failure-reason-code": count.reason,
+        "result-type": key.result,
+        "sending-mta-ip": key.sending_ip,
+        "receiving-mx-hostname": key.mx_host,
+        "receiving-ip": key.receiving_ip,
+        "failure-reason-code": key.reason,
     }
-    return {**{k: v for k, v in details.items() if v}, "failed-session-count": count.count}
+    return {**{k: v for k, v in details.items() if v}, "failed-session-count": count}
 
 
 def read_rua(texts: Iterable[bytes]) -> tuple[str, ...]:

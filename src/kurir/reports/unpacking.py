@@ -8,6 +8,8 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 
+from kurir.model.told import told
+
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -37,13 +39,13 @@ class ReportError(ValueError):
 def unpack(data: bytes, limits: ReportLimits) -> bytes:
     """Return the report inside `data`.  Raises `ReportError`; never unpacks more than `limits.unpacked` octets."""
     if len(data) > limits.packed:
-        raise ReportError(f"the report is larger than {limits.packed} octets")
+        raise ReportError(told("the report is larger than {limit} octets", limit=limits.packed))
     if data.startswith(_GZIP):
         return _gunzip(data, limits)
     if data.startswith(_ZIP):
         return _unzip(data, limits)
     if len(data) > limits.unpacked:
-        raise ReportError(f"the report is larger than {limits.unpacked} octets")
+        raise ReportError(told("the report is larger than {limit} octets", limit=limits.unpacked))
     return data
 
 
@@ -52,13 +54,13 @@ def _gunzip(data: bytes, limits: ReportLimits) -> bytes:
     try:
         text = reader.decompress(data, limits.unpacked + 1)
     except zlib.error as e:
-        raise ReportError(f"the gzip file is damaged: {e}") from None
+        raise ReportError(told("the gzip file is damaged: {why}", why=e)) from None
     if len(text) > limits.unpacked:
-        raise ReportError(f"the report unpacks to more than {limits.unpacked} octets")
+        raise ReportError(told("the report unpacks to more than {limit} octets", limit=limits.unpacked))
     if not reader.eof:
-        raise ReportError("the gzip file breaks off")
+        raise ReportError(told("the gzip file breaks off"))
     if text.startswith((_GZIP, _ZIP)):
-        raise ReportError("the gzip file holds another packed file")
+        raise ReportError(told("the gzip file holds another packed file"))
     return text
 
 
@@ -67,23 +69,23 @@ def _unzip(data: bytes, limits: ReportLimits) -> bytes:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             if len(entries) > limits.entries:
-                raise ReportError(f"the zip file holds more than {limits.entries} files")
+                raise ReportError(told("the zip file holds more than {limit} files", limit=limits.entries))
             if not entries:
-                raise ReportError("the zip file is empty")
+                raise ReportError(told("the zip file is empty"))
             first = entries[0]
             if first.flag_bits & 1:
-                raise ReportError("the zip file is encrypted")
+                raise ReportError(told("the zip file is encrypted"))
             if first.compress_type not in _METHODS:
-                raise ReportError("the zip file is packed in an unusual way")
+                raise ReportError(told("the zip file is packed in an unusual way"))
             with archive.open(first) as file:
                 text = file.read(limits.unpacked + 1)
     except ReportError:
         raise
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError) as e:
-        raise ReportError(f"the zip file is damaged: {e}") from None
+        raise ReportError(told("the zip file is damaged: {why}", why=e)) from None
     except (RuntimeError, OverflowError, MemoryError, LookupError, AttributeError) as e:
         # What the library raises for fields that lie varies; none of it may reach the caller.
-        raise ReportError(f"the zip file is damaged: {type(e).__name__}") from None
+        raise ReportError(told("the zip file is damaged: {why}", why=type(e).__name__)) from None
     if len(text) > limits.unpacked:
-        raise ReportError(f"the report unpacks to more than {limits.unpacked} octets")
+        raise ReportError(told("the report unpacks to more than {limit} octets", limit=limits.unpacked))
     return text

@@ -24,6 +24,7 @@ from .observations import SqliteObservations
 from .problems import AuditProblem, AuditReport
 from .reader import StoredTrace, TraceQuery, TraceReader, TraceSummary
 from .reading import StoredBodies
+from .reports import SqliteReports
 from .settings import BodySettings, DaySettings, FactsSettings, ObservationSettings
 from .tls import SqliteTls
 from .waiting import WaitingPage, head, waiting
@@ -48,6 +49,7 @@ __all__ = [
     "SqliteAccounts",
     "SqliteFacts",
     "SqliteObservations",
+    "SqliteReports",
     "SqliteTls",
     "StateLock",
     "StateLocked",

@@ -2,7 +2,7 @@
 
 What goes: the address wherever it stands as text (sender, recipients, replies of other servers, reasons), the
 subject and Message-ID of the person's messages, where it came from and its Received block when the person
-sent it.  What stays: numbers, times, fates, sizes, checksums, everybody else's addresses: the audit balances
+sent it, and complaints that name the address.  What stays: numbers, times, fates, sizes, checksums, everybody else's addresses: the audit balances
 as before, and an event `ERASED` says who asked for it.  Waiting mail is left alone and reported: it cannot be
 delivered without its addresses.
 """
@@ -22,6 +22,7 @@ from .database import one, open_reader, rows, transaction, translated
 from .days import DayMover, fold, open_day, rest
 from .layout import Layout
 from .observations import SqliteObservations
+from .reports import SqliteReports
 from .rows import EVENT_COLUMNS, encode, event_row
 
 ERASED_ADDRESS = "erased@erased.invalid"  # RFC 2606 section 2: a name that never exists
@@ -53,7 +54,14 @@ def erase(mover: DayMover, observations: SqliteObservations, address: str, by: s
             ):
                 erased += _erase_in_day(day, address, by, at)
                 rest(day)
+    _erase_complaints(mover, address)
     return EraseReport(erased, _erase_observations(observations, address), _waiting(mover.layout, address))
+
+
+def _erase_complaints(mover: DayMover, address: str) -> None:
+    if mover.layout.reports.exists():
+        with closing(SqliteReports(mover.layout, mover.facts.clock)) as reports:
+            reports.erase(address)
 
 
 def _waiting(layout: Layout, address: str) -> tuple[int, ...]:

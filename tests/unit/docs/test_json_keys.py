@@ -54,6 +54,9 @@ def test_every_document_has_the_keys_of_its_row(kurir: Kurir) -> None:
         "doctor": kurir.json("doctor", check=None),
         "status": kurir.json("status"),
         "limits": kurir.json("limits"),
+        "tls reports": kurir.json("tls", "reports"),
+        "dmarc": kurir.json("dmarc"),
+        "dmarc complaints": kurir.json("dmarc", "complaints"),
         "trace erase": kurir.json("trace", "erase", "friend@example.net"),
         "sandbox clear": kurir.json("sandbox", "clear"),
     }

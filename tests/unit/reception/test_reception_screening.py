@@ -8,11 +8,12 @@ from reception_fakes import LMTP, LOOPBACK, MESSAGE, MX, SUBMISSIONS, House, Raw
 from tests.unit.senderauth.dkim.material import signed, zone_records
 from tests.unit.senderauth.zones import TIMEOUT, Zones
 
-from kurir.model import Cause, MailParams, ObservationKind, Origin, Recipient, parse_address
+from kurir.model import Cause, MailParams, ObservationKind, Origin, Recipient, Reply, parse_address
 from kurir.reception import ListenerSettings, ReceptionSettings
 from kurir.reception.intake import Intake, Sender
 from kurir.reception.relay import Client
 from kurir.reception.transaction import Transaction
+from kurir.reports import Tally
 from kurir.senderauth.screening import Screener, ScreeningSettings, SenderRule, TreatmentSettings
 from kurir.smtp.events import MailFrom
 
@@ -249,3 +250,21 @@ async def test_two_messages_at_once_do_not_wait_for_each_others_dns() -> None:
         assert (await first.reply()).startswith("250")
         await first.close()
         await second.close()
+
+
+async def test_what_is_taken_or_refused_is_counted_for_the_owner_and_nothing_else() -> None:
+    wanted = {f"_dmarc.{p}.example": f"v=DMARC1; p={p}; rua=mailto:d@{p}.example" for p in ("reject", "none")}
+    dns = Zones({**zones()._zone, **{name: [("TXT", text.encode())] for name, text in wanted.items()}})
+    screener = Screener(ScreeningSettings.limits_of("mx.local.example", 5), dns)
+    tally = Tally()
+    for author, unstorable, code in (
+        ("reject", None, "550"),
+        ("none", None, "250"),
+        ("quarantine", None, "250"),  # asks for no reports
+        ("none", Reply.of(451, "4.3.0", "not now"), "451"),  # comes again
+    ):
+        h = peopled(House(settings=settings(results_ids=IDS), screener=screener))
+        h.desk.seen, h.brain.unstorable = tally, unstorable
+        assert (await send(h, mail(f"{author}.example"), f"a@{author}.example")).startswith(code)
+    counted = {(one.domain, one.row.disposition): n for one, n in tally.take()}
+    assert counted == {("reject.example", "reject"): 1, ("none.example", "none"): 1}

@@ -8,7 +8,7 @@ import pytest
 
 from kurir.reports import (
     Reporter,
-    TlsCount,
+    ResultKey,
     mail_tls_report,
     pack_tls_report,
     read_rua,
@@ -18,9 +18,9 @@ from kurir.reports import (
 
 US = Reporter("mail.our.test", "postmaster@our.test", "our.test")
 COUNTS = [
-    TlsCount("sts", 7, ("version: STSv1", "mode: enforce"), ("mx.example",)),
-    TlsCount("sts", 2, ("version: STSv1", "mode: enforce"), ("mx.example",), "certificate-expired", "192.0.2.1", "mx.example", "192.0.2.2", "it expired"),
-    TlsCount("tlsa", 3, ("3 1 1 00",)),
+    (ResultKey("2026-11-22", "example", "sts", ("version: STSv1", "mode: enforce"), ("mx.example",)), 7),
+    (ResultKey("2026-11-22", "example", "sts", ("version: STSv1", "mode: enforce"), ("mx.example",), "certificate-expired", "192.0.2.1", "mx.example", "192.0.2.2", "it expired"), 2),
+    (ResultKey("2026-11-22", "example", "tlsa", ("3 1 1 00",)), 3),
 ]  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from kurir.model import Address, Check, EventKind, Fate, Observation, ObservationKind, Reply
-from kurir.storage import SqliteObservations, TraceQuery, TraceReader, erase
+from kurir.reports import Complaint, Feedback
+from kurir.storage import SqliteObservations, SqliteReports, TraceQuery, TraceReader, erase
 from kurir.storage.layout import Layout
 
 from .mail import NOON, StandingClock, State, accept, end, wait
@@ -103,3 +104,18 @@ def test_erasing_again_does_nothing_more(tmp_path: Path) -> None:
     assert state.audit().balanced
     observations.close()
     state.close()
+
+
+def test_complaints_that_name_the_person_go_too(tmp_path: Path) -> None:
+    state, observations = history(tmp_path)
+    reports = SqliteReports(state.layout, StandingClock(NOON))
+    for recipient, account in (
+        (PERSON, ""),
+        ("carol@example.org", PERSON.lower()),
+        ("carol@example.org", ""),
+    ):
+        feedback = Feedback("abuse", recipient=recipient, subject=account and "sent")
+        reports.keep_complaint(Complaint(feedback, NOON, account=account))
+    erase(state.mover, observations, PERSON.upper(), "somebody", NOON + 99999)
+    assert [c.feedback.recipient for c in reports.complaints()] == ["carol@example.org"]
+    reports.close()

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from kurir.app import tlslook
+from kurir.app import reportlook, tlslook
 from kurir.app.operate import operate
+from kurir.cli import reports
 from kurir.cli.help import Command, ShowGroup, common, option
 from kurir.cli.output import Failure, configuration, document, when
 from kurir.cli.words import current, say
@@ -59,6 +60,27 @@ def accept(domain: str, until: str, config_file: str | None, as_json: bool) -> i
     else:
         click.echo(say("tls.accepted", name=done["name"], time=when(done["until"])))
     return 0
+
+
+@command.command("reports", cls=Command)
+@click.argument("domain", required=False)
+@option("--days", type=click.IntRange(1, 180), default=30, help="opt.days")
+@common
+def received(domain: str | None, days: int, config_file: str | None, as_json: bool) -> int:
+    """Show how others fared with encryption towards us; exit 1 where any failed."""
+    _, config = configuration(config_file)
+    found = [
+        kept
+        for kept in reportlook.tls_reports(config, time.time() - days * 86_400)
+        if domain is None or any(p.domain == domain.lower() for p in kept.report.policies)
+    ]
+    if as_json:
+        document({"days": days, "reports": [reports.tls_json(kept) for kept in found]})
+    elif not found:
+        click.echo(say("tls_report.none", days=days))
+    for kept in () if as_json else found:
+        reports.show_tls(kept)
+    return 1 if any(p.failures for kept in found for p in kept.report.policies) else 0
 
 
 def _until(text: str) -> float:

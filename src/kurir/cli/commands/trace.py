@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from kurir.app import control, reading, settings
+from kurir.app import control, reading, reportlook, settings
 from kurir.app.control import ControlError
 from kurir.app.operate import operate
+from kurir.cli import reports
 from kurir.cli.commands.limits import words
 from kurir.cli.help import Command, ShowGroup, common, option
 from kurir.cli.output import Failure, configuration, document, on_terminal, table, when
@@ -52,7 +53,13 @@ def show(
             {
                 "query": text,
                 "messages": [
-                    {**timeline_json(s, lang), "limits": _limits(config, s)} for s in stories if s is not None
+                    {
+                        **timeline_json(s, lang),
+                        "limits": _limits(config, s),
+                        "complaints": _complaints(config, s),
+                    }
+                    for s in stories
+                    if s is not None
                 ],
                 "observations": [observation_json(o, lang) for o in seen],
             }
@@ -76,6 +83,8 @@ def _print(config: Config, found: list[TraceSummary], seen: list[Observation], *
                     + render_text(story, current(), width, colour=on_terminal(), zone=zone)
                 )
                 _print_limits(config, story)
+                for complaint in reportlook.complaints(config, number=message.number):
+                    click.echo(f"  {reports.complaint_words(complaint)}")
     elif found:
         columns = [say(f"label.{c}") for c in ("id", "accepted", "sender", "subject", "state")]
         table(columns, [_line(config, m, zone) for m in found])
@@ -84,6 +93,12 @@ def _print(config: Config, found: list[TraceSummary], seen: list[Observation], *
         click.echo(("\n" if found else "") + say("trace.observed"))
         for o in seen:
             click.echo(f"  {when(o.at)}  {observation_text(o, current(), zone)}")
+
+
+def _complaints(config: Config, story: Timeline) -> list[dict[str, Any]]:
+    """Return what others complained about the message."""
+    found = reportlook.complaints(config, number=story.message.number)
+    return [reports.complaint_json(c) for c in found]
 
 
 def _limits(config: Config, story: Timeline) -> list[dict[str, Any]]:

@@ -5,6 +5,8 @@
 desk remembers, raises alarms, and counts for TLS-RPT.
 """
 
+from kurir.reports.ports import ResultKey
+
 from .dane import DaneSettings, Validation
 from .decide import decide
 from .desk import Question, TlsDesk
@@ -25,7 +27,7 @@ from .facts import (
     strength_of,
 )
 from .memory import Alarm
-from .ports import Acceptance, KeptPolicy, ResultKey, Shelf, TlsStore
+from .ports import Acceptance, KeptPolicy, Shelf, TlsStore
 from .settings import TlsSettings
 from .stscache import StsSettings
 from .tally import SessionEnd

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from kurir.reports.ports import ResultKey
+
 from .facts import Remembered, StsFacts
 
 
@@ -25,22 +27,6 @@ class Acceptance:
     until: float
     by: str = ""
     at: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class ResultKey:
-    """What sessions are counted by (RFC 8460 section 4.4).  `result` "" is a success; `day` is ``2026-11-23`` (UTC)."""
-
-    day: str
-    domain: str
-    policy: str  # "tlsa", "sts" or "no-policy-found"
-    strings: tuple[str, ...] = ()
-    patterns: tuple[str, ...] = ()
-    result: str = ""
-    sending_ip: str = ""
-    mx_host: str = ""
-    receiving_ip: str = ""
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

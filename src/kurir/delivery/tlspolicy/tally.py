@@ -8,8 +8,9 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from kurir.reports.ports import ResultKey
+
 from .facts import DaneFacts, DaneState, StsFacts, StsMode
-from .ports import ResultKey
 
 MAX_KEYS = 10_000
 

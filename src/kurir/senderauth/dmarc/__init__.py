@@ -6,6 +6,7 @@ domains that SPF and DKIM proved (`Proven`), and returns a `DmarcVerdict` with w
 """
 
 from .author import Author, AuthorProblem, author_in, author_of
+from .destinations import destinations
 from .discovery import Discovery, DnsFailed, Organization, walk_names
 from .evaluate import Proven, aligned_strictly, check
 from .record import DmarcRecord, Policy, ReportUri, dmarc_texts, parse_record
@@ -30,6 +31,7 @@ __all__ = [
     "author_in",
     "author_of",
     "check",
+    "destinations",
     "dmarc_texts",
     "parse_record",
     "walk_names",

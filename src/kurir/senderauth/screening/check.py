@@ -1,6 +1,6 @@
 """Puts one message to all checks: hashes while the body passes by, questions to the DNS behind it.
 
-SPF (RFC 7208 section 2.4: MAIL FROM), DKIM (RFC 6376), ARC (RFC 8617), the reverse name (RFC 8601 section 3) and DMARC (RFC 9989).
+SPF (RFC 7208: MAIL FROM, and HELO as section 2.3 recommends), DKIM (RFC 6376), ARC (RFC 8617), the reverse name (RFC 8601 section 3) and DMARC (RFC 9989).
 
 Only what a message has is asked for: without a signature no key, without a seal no chain.  A message costs tens of
 microseconds where nothing is signed and the DNS is in the cache.
@@ -15,7 +15,7 @@ from kurir.senderauth.dmarc import Proven, author_of, check
 from kurir.senderauth.iprev import check_reverse
 from kurir.senderauth.ports import SenderDns
 from kurir.senderauth.publicsuffix import SuffixList
-from kurir.senderauth.spf import SpfQuery, check_mail_from
+from kurir.senderauth.spf import SpfQuery, SpfReason, SpfVerdict, check_helo, check_mail_from
 
 from .findings import Findings
 from .settings import ScreeningSettings
@@ -81,9 +81,24 @@ class Screening:
             named = group.create_task(check_reverse(query.client, dns, settings.reverse))
             signed = group.create_task(self._dkim.verdicts(dns, query.at)) if self._dkim is not None else None
             sealed = group.create_task(self._arc.verdict(dns, query.at)) if self._arc is not None else None
+            helo = group.create_task(check_helo(query, dns, settings.spf)) if _helo_tells(query) else None
             spf = await check_mail_from(query, dns, settings.spf)
         dkim = signed.result() if signed is not None else _UNSIGNED
         arc = sealed.result() if sealed is not None else _UNSEALED
         proven = Proven.by(spf, (verdict.domain for verdict in dkim if verdict.passed))
         dmarc = await check(self._author, proven, dns, settings.dmarc, shared.suffixes)
-        return Findings(spf, dkim, arc, dmarc, named.result())
+        return Findings(spf, dkim, arc, dmarc, named.result(), _said(helo.result()) if helo else None)
+
+
+def _helo_tells(query: SpfQuery) -> bool:
+    """Whether HELO names a host of its own: the null sender is checked by it anyway, and one name needs one answer."""
+    helo = query.helo.lower().rstrip(".")
+    sender = query.sender.rpartition("@")[2]
+    return bool(sender) and "." in helo and not helo.startswith("[") and helo != sender
+
+
+def _said(verdict: SpfVerdict) -> SpfVerdict | None:
+    """Hosts without a record are most, and there is nothing to tell of them."""
+    return (
+        None if verdict.reason in (SpfReason.NO_RECORD, SpfReason.NO_DOMAIN, SpfReason.NO_CLIENT) else verdict
+    )

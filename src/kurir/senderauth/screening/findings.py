@@ -24,6 +24,9 @@ class Findings:
     arc: ArcVerdict
     dmarc: DmarcVerdict
     reverse: ReverseVerdict
+    helo: SpfVerdict | None = (
+        None  # of the host's own name, where it has a record and MAIL FROM another domain
+    )
 
     @property
     def signed(self) -> bool:
@@ -34,6 +37,8 @@ class Findings:
         """Yield what stands in Authentication-Results, what matters most first."""
         yield of_dmarc(self.dmarc)
         yield of_spf(self.spf)
+        if self.helo is not None:
+            yield of_spf(self.helo)
         for verdict in self.dkim[:MAX_SIGNATURES]:
             yield of_dkim(verdict)
         if self.arc.reason is not ArcReason.NO_CHAIN:
@@ -43,6 +48,8 @@ class Findings:
     def checks(self) -> Iterator[Check]:
         """Yield the facts for the trace, in the order in which a person asks."""
         yield fact("spf", self.spf.result.value, self.spf.key, self.spf.values)
+        if self.helo is not None:
+            yield fact("helo", self.helo.result.value, self.helo.key, self.helo.values)
         for verdict in self.dkim[:MAX_SIGNATURES]:
             yield fact("dkim", verdict.result.value, verdict.key, verdict.values)
         if self.arc.reason is not ArcReason.NO_CHAIN:

@@ -178,3 +178,33 @@ def test_all_checks_together_end_in_time() -> None:
     assert seconds < 1.0
     assert findings.dkim[0].result is DkimResult.TEMPERROR
     assert {findings.dmarc.result.value, findings.spf.result.value} == {"temperror"}
+
+
+@pytest.mark.parametrize(
+    ("helo", "record", "said"),
+    [
+        ("mx.far.test", "v=spf1 ip4:192.0.2.1 -all", "pass"),
+        ("mx.far.test", "v=spf1 -all", "fail"),
+        ("mx.far.test", None, None),  # nothing is known, nothing is said
+        ("EXAMPLE.org.", "v=spf1 -all", None),  # the same name as in MAIL FROM
+        ("localhost", "v=spf1 -all", None),
+        ("[192.0.2.1]", None, None),
+    ],
+)
+def test_helo_is_checked_where_it_names_another_host(helo: str, record: str | None, said: str | None) -> None:
+    records = {"mx.far.test": [("TXT", record.encode())]} if record else {}
+    query = SpfQuery("192.0.2.1", helo, "ann@example.org", "mx.local.example", NOW)
+    findings = screen(MAIL, query, Zones({**zones()._zone, **records}))
+    assert findings.spf.result is SpfResult.PASS
+    assert (findings.helo.result.value if findings.helo else None) == said
+    field = results_field("us", findings.results()).decode()
+    assert (f"smtp.helo={helo}" in field) is bool(said)
+    assert [c.method for c in findings.checks()].count("helo") == bool(said)
+    assert findings.dmarc.spf_aligned, "only MAIL FROM counts for DMARC"
+
+
+def test_the_null_sender_is_checked_by_helo_once() -> None:
+    dns = zones()
+    findings = screen(MAIL, SpfQuery("192.0.2.1", "mail.example.org", "", "mx.local.example", NOW), dns)
+    assert findings.helo is None
+    assert dns.asked.count(("mail.example.org", "TXT")) == 1

@@ -1,0 +1,220 @@
+"""Reports of others, read where they arrive: beside the Maildir of the postmaster and of the addresses named for it.
+
+DMARC (RFC 9990), TLS (RFC 8460) and feedback about single messages (RFC 5965, RFC 6591), and bounces of our own reports.
+
+A mail is read before it is delivered, so that one that is to stay out of the mailbox is settled only when what it
+said is safe.  Delivering twice is no harm: a report that is there already is not kept again.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+
+from kurir.config import Config
+from kurir.delivery.ports import Bodies, BodyDamaged, LocalStore
+from kurir.message import scan
+from kurir.model import Cause, Clock, Outcome, OutcomeKind, Stage, parse_address
+from kurir.queue import Lease, StoreError
+from kurir.reports import (
+    AggregateReport,
+    Complaint,
+    Feedback,
+    KeptAggregate,
+    KeptTls,
+    ReportError,
+    TlsReport,
+    read_report_mail,
+    returned_ids,
+)
+from kurir.senderauth import MethodResult, parse_results
+from kurir.senderauth.dmarc import author_of
+from kurir.storage import SqliteReports, TraceQuery, TraceReader
+
+from . import settings
+from .logs import Log
+
+MAX_OCTETS = 32 * 1024 * 1024  # of a mail that is read
+_ALWAYS = ("postmaster", "abuse")  # of each local domain (RFC 2142): where complaints go
+
+Delivered = tuple[tuple[int, Outcome], ...]
+
+
+def watched(config: Config) -> frozenset[str]:
+    """Return the addresses at which reports are read, as keys."""
+    local = (domain for domain, section in config.domains.items() if not section.relay_to)
+    usual = {f"{name}@{domain}" for domain in local for name in _ALWAYS}
+    named = {parse_address(address).key for address in config.reports.addresses}
+    return frozenset(usual | named | {settings.postmaster(config).key})
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """From whom a report came: the domain of its author, and whether that is genuine."""
+
+    sender: str
+    proven: bool
+
+
+class ReportReader:
+    """Reads one mail and keeps what it reports.  `read` blocks."""
+
+    def __init__(
+        self, config: Config, clock: Clock, log: Log, open_store: Callable[[], SqliteReports]
+    ) -> None:
+        self._own = frozenset(config.domains)
+        self._server = settings.reception(config).results_ids
+        self._trace = TraceReader(settings.layout(config))
+        self._clock = clock
+        self._log = log
+        self._open = open_store
+
+    def read(self, trace_block: bytes, message: bytes, *, bounce: bool) -> bool:
+        """Keep what a mail reports; return whether it was a report that is safe now.  `bounce`: its sender is empty."""
+        try:
+            if bounce and (ids := returned_ids(message)):
+                return self._returned(ids)
+            report = read_report_mail(message)
+            return report is not None and self._keep(report, self._origin(trace_block, message))
+        except ReportError as e:
+            self._log.warning("report_not_read", why=str(e))
+        except StoreError as e:
+            self._log.warning("report_not_kept", why=str(e))
+        except Exception as e:  # noqa: BLE001  a bug here must not keep the mail from its mailbox
+            self._log.error("report_not_read", why=f"{type(e).__name__}: {e}")
+        return False
+
+    def _returned(self, ids: Sequence[str]) -> bool:
+        store = self._open()
+        try:
+            address = store.bounced([i for i in ids if i.startswith("<dmarc.")])
+        finally:
+            store.close()
+        if address:
+            self._log.warning("dmarc_report_refused", to=address, fate="returned")
+        return bool(address)
+
+    def _keep(self, report: AggregateReport | TlsReport | Feedback, origin: Origin) -> bool:
+        now = self._clock.now()
+        store = self._open()
+        try:
+            if isinstance(report, AggregateReport):
+                if not self._is_ours(report.policy.domain):
+                    self._log.info("report_of_others", domain=report.policy.domain, by=report.org_name)
+                    return False
+                new = store.keep_aggregate(KeptAggregate(report, now, origin.sender, origin.proven))
+                self._log.info("dmarc_report_read", domain=report.policy.domain, by=report.org_name, new=new)
+            elif isinstance(report, TlsReport):
+                if not any(self._is_ours(policy.domain) for policy in report.policies):
+                    return False
+                new = store.keep_tls(KeptTls(report, now, origin.sender, origin.proven))
+                self._log.info("tls_report_read", by=report.org_name, new=new)
+            else:
+                complaint = self._of_ours(Complaint(report, now, origin.sender, origin.proven))
+                new = store.keep_complaint(complaint)
+                self._log.info(
+                    "complaint_read", kind=report.type, by=origin.sender, account=complaint.account
+                )
+        finally:
+            store.close()
+        return True
+
+    def _is_ours(self, domain: str) -> bool:
+        while domain and domain not in self._own:
+            domain = domain.partition(".")[2]
+        return bool(domain)
+
+    def _of_ours(self, complaint: Complaint) -> Complaint:
+        """Find the message that a complaint is about among ours, by its Message-ID."""
+        message_id = complaint.feedback.message_id
+        found = self._trace.search(TraceQuery(message_id=message_id), 2) if message_id else []
+        # Mail of strangers passes through here, too, and nobody complains about that to us.
+        ours = [m for m in found if m.account or self._is_ours(m.sender.rpartition("@")[2])]
+        if not ours:
+            return complaint
+        return replace(complaint, number=ours[0].number, account=ours[0].account or ours[0].sender)
+
+    def _origin(self, trace_block: bytes, message: bytes) -> Origin:
+        domains = author_of(scan(message)).domains
+        author = domains[0] if len(domains) == 1 else ""
+        said = [parse_results(value) for value in scan(trace_block).all(b"Authentication-Results")]
+        own = [field.results for field in said if field.authserv_id.lower() in self._server]
+        # Nothing was checked: it came from an account, or from a network that is trusted.
+        return Origin(author, not own or (bool(author) and proves(own[0], author)))
+
+
+def proves(results: Collection[MethodResult], author: str) -> bool:
+    """Whether results of ours say that `author` is genuine: DMARC, or without a policy an aligned signature or SPF."""
+    dmarc = next((r.result for r in results if r.method == "dmarc"), "none")
+    if dmarc != "none":
+        return dmarc == "pass"
+    domains = {
+        (result.get("header.d") or result.get("smtp.mailfrom") or "").rpartition("@")[2].lower()
+        for result in results
+        if result.result == "pass" and result.method in ("dkim", "spf")
+    }
+    return any(d and (d == author or d.endswith("." + author) or author.endswith("." + d)) for d in domains)
+
+
+class ReadingStore:
+    """A `LocalStore` that looks at mail for `addresses` before it passes it on; all other mail is passed on at once."""
+
+    def __init__(
+        self,
+        inner: LocalStore,
+        reader: ReportReader,
+        bodies: Bodies,
+        clock: Clock,
+        addresses: frozenset[str],
+        *,
+        deliver: bool,
+    ) -> None:
+        self._inner = inner
+        self._reader = reader
+        self._bodies = bodies
+        self._clock = clock
+        self._addresses = addresses
+        self._deliver = deliver
+
+    async def deliver(self, leases: Sequence[Lease]) -> Sequence[Delivered]:
+        """Store a batch, without the reports that are to stay out of mailboxes."""
+        kept: dict[int, Delivered] = {}
+        for place, lease in enumerate(leases):
+            if self._is_watched(lease) and await self._read(lease) and not self._deliver:
+                kept[place] = self._settled(lease)
+        rest = [lease for place, lease in enumerate(leases) if place not in kept]
+        stored = iter(await self._inner.deliver(rest)) if rest else iter(())
+        return [kept[place] if place in kept else next(stored) for place in range(len(leases))]
+
+    def _is_watched(self, lease: Lease) -> bool:
+        return any(
+            work.recipient.address.key in self._addresses
+            or (work.recipient.wanted is not None and work.recipient.wanted.key in self._addresses)
+            for work in lease.work
+        )
+
+    async def _read(self, lease: Lease) -> bool:
+        if lease.size > MAX_OCTETS:
+            return False
+        try:
+            if lease.body is not None:
+                message = lease.body
+            elif lease.body_file is None:
+                message = await self._bodies.whole(lease)
+            else:
+                message = b"".join([chunk async for chunk in self._bodies.chunks(lease)])
+        except BodyDamaged:
+            return False  # delivering it finds the same, and says so
+        return await asyncio.to_thread(
+            self._reader.read, lease.trace_block, message, bounce=lease.reverse_path is None
+        )
+
+    def _settled(self, lease: Lease) -> Delivered:
+        outcome = Outcome(
+            kind=OutcomeKind.DELIVERED,
+            cause=Cause.OK,
+            at=self._clock.now(),
+            stage=Stage.STORE,
+            road=lease.road.name,
+            detail="it is a report: it was read and kept, and not put into the mailbox",
+        )
+        return tuple((work.index, outcome) for work in lease.work)
