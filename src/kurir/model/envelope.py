@@ -5,6 +5,7 @@ from enum import Enum, IntFlag
 import msgspec
 
 from .address import Address
+from .urgency import Urgency, UrgencyBy
 
 
 class Body(str, Enum):
@@ -46,7 +47,11 @@ class Recipient(msgspec.Struct, frozen=True, array_like=True):
 
 
 class MailParams(msgspec.Struct, frozen=True, array_like=True):
-    """Parameters of MAIL FROM that belong to the message and travel with it."""
+    """Parameters of MAIL FROM that belong to the message and travel with it.
+
+    `mt_priority` is what the sender said (-9 to 9, RFC 6710), passed on as it is; `urgency` is what we made of that and of
+    all else, and `urgency_by` of what.
+    """
 
     body: Body = Body.SEVEN
     smtputf8: bool = False
@@ -55,6 +60,9 @@ class MailParams(msgspec.Struct, frozen=True, array_like=True):
     envid: str | None = None
     require_tls: bool = False
     auth: str | None = None
+    mt_priority: int | None = None
+    urgency: Urgency = Urgency.ORDINARY
+    urgency_by: UrgencyBy = UrgencyBy.NOTHING
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True):

@@ -9,6 +9,7 @@ became a message is told by `observation_text` and `observation_json`.
 from .bounce import Kind as WhyKind
 from .explain import Catalogue, Lang, Sentence, Side, language, say_noted, say_told, side_of
 from .facts import MessageFacts, RecipientFacts
+from .limited import limit_words, wait_words, waited_words
 from .observations import observation_json, observation_text
 from .page import render_text
 from .replies import Action, Verdict, action_for, classify_reply
@@ -41,6 +42,7 @@ __all__ = [
     "explain",
     "explain_all",
     "language",
+    "limit_words",
     "observation_json",
     "observation_text",
     "render_text",
@@ -49,4 +51,6 @@ __all__ = [
     "side_of",
     "summary",
     "timeline",
+    "wait_words",
+    "waited_words",
 ]
