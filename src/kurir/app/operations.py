@@ -7,6 +7,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -80,6 +81,8 @@ class Operations:
             "user.add": self._user_add,
             "user.password": self._user_password,
             "user.remove": self._user_remove,
+            "user.urgent": self._user_urgent,
+            "user.summary": self._user_summary,
             "user.app.add": self._app_add,
             "user.app.revoke": self._app_revoke,
             "user.cert.add": self._cert_add,
@@ -203,6 +206,7 @@ class Operations:
         password: str | None = None,
         also: list[str] | None = None,
         scram: bool = False,
+        urgent: bool | None = None,
         by: str = "",
     ) -> dict[str, Any]:
         self._check_domain(address)
@@ -217,8 +221,21 @@ class Operations:
                     name=made.account.name,
                 )
             )
-        await asyncio.to_thread(self._accounts.put, made.account)
+        await asyncio.to_thread(self._accounts.put, replace(made.account, urgent=urgent))
         return self._shown(made.account, made.password if made.generated else None)
+
+    async def _user_urgent(self, *, name: str, urgent: bool | None, by: str = "") -> dict[str, Any]:
+        account = replace(self._known(name), urgent=urgent)
+        await asyncio.to_thread(self._accounts.put, account)
+        return {"name": account.name, "urgent": urgent}
+
+    async def _user_summary(self, *, name: str, language: str, by: str = "") -> dict[str, Any]:
+        """Mail the account a summary of each day in that language; "" for none."""
+        account = replace(self._known(name), summary=language)
+        if "@" not in account.name:
+            raise Wrong(told("{name} is no address, so nothing can be mailed to it", name=account.name))
+        await asyncio.to_thread(self._accounts.put, account)
+        return {"name": account.name, "summary": language}
 
     async def _user_password(
         self, *, name: str, password: str | None = None, scram: bool = False, by: str = ""

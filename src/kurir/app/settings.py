@@ -4,7 +4,7 @@ Secrets were read before (`secrets`).
 """
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kurir.config import Config
 from kurir.delivery import (
@@ -249,6 +249,7 @@ def reception(config: Config) -> ReceptionSettings:
         results_ids=screening(config).ids,
         unscreened=networks(config.senderauth.exempt),
         treatment=treatment(config),
+        urgent=frozenset(config.limits.urgent),
         deadlines=Deadlines(
             command=t.command,
             session=t.session,
@@ -319,5 +320,10 @@ def doors(config: Config) -> list[Door]:
         ),
         "lmtp": (config.listen.lmtp, ListenerSettings("lmtp", Role.LMTP, starttls=True, proxy=proxies)),
     }
-    found = [Door(spec, listener) for specs, listener in kinds.values() for spec in specs]
+    urgent = frozenset(config.listen.urgent)
+    found = [
+        Door(spec, replace(listener, urgent=True) if spec in urgent else listener)
+        for specs, listener in kinds.values()
+        for spec in specs
+    ]
     return [*found, Door(f"unix:{state / SUBMIT_SOCKET}", ListenerSettings("local", Role.LOCAL), 0o660)]

@@ -15,8 +15,9 @@ from .dates import format_date
 from .headers import Headers, Problem
 from .received import return_path
 
-# Blind copies must not be seen by anybody (RFC 5322 section 3.6.3); Return-Path is the last server's to write.
-_REMOVED = (b"bcc", b"resent-bcc", b"return-path")
+# Blind copies must not be seen by anybody (RFC 5322 section 3.6.3); Return-Path is the last server's to write; a priority
+# travels as a parameter, and in a field of ours where that is not known (RFC 6758 section 3.3).
+_REMOVED = (b"bcc", b"resent-bcc", b"return-path", b"mt-priority")
 # RFC 5322 section 3.6: these occur once at most.  More than one lets two readers see two different letters.
 _ONCE: tuple[bytes, ...] = (
     b"from",
