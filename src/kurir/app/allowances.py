@@ -8,24 +8,26 @@ from typing import Any
 import msgspec
 
 from kurir.config import Config
-from kurir.delivery import DeliverySettings, Route, known_limits
+from kurir.delivery import DeliverySettings, RoadSizes, Route, known_limits
 from kurir.limits import Atlas, Known, Limit, LimitNames, Per, Smarthost, Unit, is_counted, quota_key
-from kurir.queue import Brain, LimitState, QueueSettings
+from kurir.queue import Brain, Forecast, LimitState, QueueSettings
 
 from . import roads
 
 RECIPIENTS = QueueSettings().lease_recipients
 """In one message at most."""
+_IN_LINE = frozenset({"waiting", "ready", "planning"})
 
 
 class Allowances:
-    """The verbs ``limits`` and ``limits.waits``."""
+    """The verbs ``limits``, ``limits.waits`` and ``limits.foresee``."""
 
     def __init__(self, config: Config, brain: Brain) -> None:
         self._brain = brain
         delivery = roads.delivery(config)
         self._atlas: Atlas = delivery.atlas
         self._roads = _known_roads(delivery)
+        self._sizes = RoadSizes(delivery.routes, delivery.atlas)
         self.names = names_of(delivery)
 
     def show(self, recipients: int = 0) -> dict[str, Any]:
@@ -60,6 +62,14 @@ class Allowances:
                 told = self.names.told(msgspec.structs.replace(waiting.limit, goes_at=waiting.next_at))
                 found.append({"recipient": waiting.index, **msgspec.to_builtins(told)})
         return found
+
+    def foresee(self, number: int) -> list[Forecast]:
+        """Return when the recipients of a message go that did not go yet, as far as their roads have limits."""
+        waiting = [w for w in self._brain.show(number) if w.state in _IN_LINE]
+        if not waiting:
+            return []
+        domains = (w.domain for w in waiting)
+        return self._brain.foresee(number, self._sizes.shares(waiting[0].sender_domain, domains, RECIPIENTS))
 
     def _forecast(self, known: Known, recipients: int) -> list[dict[str, Any]]:
         together = min(known.most(Unit.RECIPIENTS, Per.MESSAGE) or RECIPIENTS, RECIPIENTS)

@@ -29,7 +29,7 @@ from kurir.identity import (
 )
 from kurir.model import AddressError, Clock, decode_id, encode_id, normalise_domain, parse_address
 from kurir.model.told import of_error, pack, told
-from kurir.queue import Brain, Operated
+from kurir.queue import Brain, Forecast, Operated
 from kurir.senderauth.dkim import Selector, Sighting
 from kurir.storage import EraseReport, Layout, SqliteTls, TraceReader
 
@@ -74,6 +74,7 @@ class Operations:
             "status": self._status,
             "limits": self._limits,
             "limits.waits": self._waits,
+            "limits.foresee": self._foresee,
             "queue.hold": lambda **a: self._queue(brain.hold, **a),
             "queue.release": lambda **a: self._queue(brain.release, **a),
             "queue.retry": lambda **a: self._queue(brain.retry_now, **a),
@@ -130,6 +131,17 @@ class Operations:
     async def _waits(self, id: str, by: str = "") -> list[dict[str, Any]]:
         number = decode_id(id)
         return self._allowances.waits(number) if number is not None else []
+
+    async def _foresee(self, id: str, by: str = "") -> list[dict[str, Any]]:
+        number = decode_id(id)
+        found = self.foresee(number) if number is not None else []
+        return [
+            {"label": f.label, "recipients": f.recipients, "at": f.at, "waits": bool(f.limit)} for f in found
+        ]
+
+    def foresee(self, number: int) -> list[Forecast]:
+        """Return when the recipients of a message go that have to wait for limits."""
+        return self._allowances.foresee(number)
 
     # -- queue --------------------------------------------------------------------
 

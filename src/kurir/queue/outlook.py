@@ -21,18 +21,18 @@ AHEAD = 5_000
 
 
 class Share(msgspec.Struct, frozen=True, array_like=True):
-    """So many recipients of a message go by the road `road`, which has these limits: at most `together` in one message."""
+    """So many recipients of a message go by `label`, which has these limits: at most `together` in one message."""
 
-    road: str
+    label: str
     recipients: int
     quotas: tuple[Quota, ...]
     together: int
 
 
 class Forecast(msgspec.Struct, frozen=True, array_like=True):
-    """When so many recipients go by `road`; `at` is None where it cannot be foreseen.  `limit` is what they wait for."""
+    """When so many recipients go by `label`; `at` is None where it cannot be foreseen.  `limit` is what they wait for."""
 
-    road: str
+    label: str
     recipients: int
     at: float | None
     limit: str = ""
@@ -113,9 +113,9 @@ def _binding(budgets: Sequence[Budget], recipients: int, messages: int, now: flo
 
 
 def _told(share: Share, steps: Sequence[Step], now: float, limit: str) -> list[Forecast]:
-    told = [Forecast(share.road, s.recipients, s.at, limit if s.at > now else "") for s in steps]
+    told = [Forecast(share.label, s.recipients, s.at, limit if s.at > now else "") for s in steps]
     left = share.recipients - sum(step.recipients for step in steps)
-    return [*told, Forecast(share.road, left, None, limit)] if left else told
+    return [*told, Forecast(share.label, left, None, limit)] if left else told
 
 
 def _in_front(

@@ -211,7 +211,9 @@ class Intake:
         if isinstance(answer, Accepted):
             desk.counts.accepted[self._sender.origin.listener] += 1
             desk.counts.octets += incoming.size
-            return replies.accepted(answer.id)
+            wait = self._sender.insider and desk.roads.counted
+            forecasts = await desk.door.foresee(answer.number) if wait else ()
+            return replies.accepted(answer.id, forecasts, len(incoming.envelope.recipients))
         if answer.in_doubt:
             self.refusal = answer.reply
             return self.refusal

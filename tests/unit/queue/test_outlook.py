@@ -106,7 +106,7 @@ def test_a_submission_is_foreseen_before_its_plan_is_known(unit: Unit) -> None:
     number = world.accept(*[f"b{i}@{i}.example" for i in range(9)])
     together = 1 if unit is Unit.MESSAGES else 100
     found = world.brain.foresee(number, [Share("smart", 9, (quota,), together)])
-    assert [(f.road, f.recipients, f.limit) for f in found] == [("smart", 4, ""), ("smart", 5, "to-x/d")]
+    assert [(f.label, f.recipients, f.limit) for f in found] == [("smart", 4, ""), ("smart", 5, "to-x/d")]
     assert near(found[1].at, 1)
     assert world.brain.foresee(number + 1, [Share("smart", 9, (quota,), 1)]) == []
 

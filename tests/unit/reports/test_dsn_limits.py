@@ -53,10 +53,10 @@ def test_the_limit_whose_it_is_how_much_is_used_and_when_it_goes() -> None:
     assert parsed["Subject"].startswith(
         "Your message waits its turn and goes by itself / Pesan Anda menunggu"
     )
-    assert "X Mail allows 100 mails a day (according to https://x.example/limits, 2026-11-01)" in text
+    assert "X Mail allows 100 messages a day (according to https://x.example/limits, 2026-11-01)" in text
     assert "90 are used, and we stop at 90" in text
     assert "goes on Tue, 24 Nov 2026 08:10:00 +0000, by itself; you need to do nothing" in text
-    assert "X Mail mengizinkan 100 surel per hari" in text
+    assert "X Mail mengizinkan 100 pesan per hari" in text
     assert "berangkat sendiri pada Tue, 24 Nov 2026 08:10:00 +0000" in text
     for word in ("sorry", "Next attempt", "failed", "unknown_user"):
         assert word not in text
@@ -68,7 +68,7 @@ def test_what_programs_read() -> None:
         "Final-Recipient": "rfc822; bob@b.example",
         "Action": "delayed",
         "Status": "4.4.5",
-        "Diagnostic-Code": "x-kurir; waits for a limit of X Mail: 100 mails a day; 90 of 90 used",
+        "Diagnostic-Code": "x-kurir; waits for a limit of X Mail: 100 messages a day; 90 of 90 used",
         "Will-Retry-Until": "Sat, 28 Nov 2026 08:10:00 +0000",
     }
 
@@ -87,13 +87,13 @@ def test_times_that_nobody_can_foresee_are_not_invented() -> None:
 
 
 def test_a_limit_that_the_atlas_forgot_is_told_by_its_figures() -> None:
-    assert "smart allows 100 mails a day; 90 are used" in told(waiting(limit=wait("gone")))[1]
+    assert "smart allows 100 messages a day; 90 are used" in told(waiting(limit=wait("gone")))[1]
 
 
 def test_time_that_ran_out_in_line_names_the_limit() -> None:
     late = reason("failed", None, outcome(kind=OutcomeKind.DEFERRED), limit=wait())
     _, text = told(late, languages=("en",))
-    assert "All that time it waited for a limit: X Mail allows 100 mails a day" in text
+    assert "All that time it waited for a limit: X Mail allows 100 messages a day" in text
     assert "no such user" not in text
 
 

@@ -6,12 +6,15 @@ import secrets
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
+from kurir.app import control, settings
+from kurir.app.control import ControlError
 from kurir.app.submit import SubmitError, submit
 from kurir.cli.help import Command, common, option
-from kurir.cli.output import Failure, configuration, document
+from kurir.cli.output import Failure, configuration, document, when
 from kurir.cli.words import say
 from kurir.config import Config
 from kurir.message import compose_text, scan
@@ -47,13 +50,42 @@ def command(
             document({"id": None, "error": str(e), "final": e.final})
             return 1
         raise Failure(of_error(e)) from None
+    forecast = _forecast(config, number)
     if as_json:
-        document({"id": number, "refused": refused})
+        document({"id": number, "refused": refused, "forecast": forecast})
     else:
         click.echo(say("send.id", id=number))
+        if any(f["waits"] for f in forecast):
+            click.echo(_told(forecast, len(to) - len(refused)))
         for address, why in refused.items():
             click.echo(f"kurir: {address}: {why}", err=True)
     return 1 if refused else 0
+
+
+def _forecast(config: Config, id: str) -> list[dict[str, Any]]:
+    """Return when the recipients go, as far as limits of others let them wait; only the server's own user may ask."""
+    try:
+        path = config.server.state / settings.CONTROL_SOCKET
+        found: list[dict[str, Any]] = control.call(path, "limits.foresee", id=id)
+    except ControlError:
+        return []
+    return found
+
+
+def _told(forecast: list[dict[str, Any]], recipients: int) -> str:
+    """Say how many recipients go when, and by whom."""
+    later: dict[str, list[dict[str, Any]]] = {}
+    for part in forecast:
+        if part["waits"]:
+            later.setdefault(part["label"], []).append(part)
+    now = recipients - sum(p["recipients"] for parts in later.values() for p in parts)
+    said = [say("send.now", count=now)] if now else []
+    for label, parts in later.items():
+        count, times = sum(p["recipients"] for p in parts), [p["at"] for p in parts]
+        first, last = when(times[0]), when(times[-1])
+        key = "send.open" if None in times else "send.at" if first == last else "send.between"
+        said.append(say(key, count=count, label=label, first=first, last=last))
+    return say("send.forecast", recipients=recipients, parts=", ".join(said))
 
 
 def _default_sender(config: Config) -> str:
