@@ -21,6 +21,7 @@ from .clock import SystemClock
 from .control import ControlError
 from .keywatch import KeyWatch
 from .logs import Log
+from .mornings import Mornings
 from .submit import SubmitError, submit
 from .tlsreports import TlsReports
 from .wire import Result
@@ -46,6 +47,7 @@ class ControlPart:
         self._sandbox: SandboxServer | None = None
         self._reports: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._mornings: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open the sandbox, the admin port, and last the control socket."""
@@ -67,12 +69,16 @@ class ControlPart:
             self._reports = asyncio.create_task(self._tls_reports().run())
         if not self._config.server.playground:
             self._watching = asyncio.create_task(self._watch_keys())
+        self._mornings = asyncio.create_task(
+            Mornings(self._config, SystemClock(), self._log, self._hand_in).run()
+        )
         self._server = await control.serve(state / settings.CONTROL_SOCKET, self._ask)
 
     async def stop(self) -> None:
         """Close everything."""
-        if self._watching:
-            self._watching.cancel()
+        for task in (self._watching, self._mornings):
+            if task:
+                task.cancel()
         self._server.close()
         if self._reports:
             self._reports.cancel()
@@ -112,14 +118,14 @@ class ControlPart:
         config, clock = self._config, SystemClock()
         resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)
         tls = ClientTlsFactory(settings.client_tls(config), now=clock.now).level(TlsLevel.VERIFIED)
-
-        def send(to: str, message: bytes) -> None:
-            submit(config.server.state, str(settings.postmaster(config)), [to], message)
-
         return TlsReports(
             config, resolver, HttpsClient(resolver, tls, settings.https(config)), clock, self._log,
-            open_store=lambda: SqliteTls(settings.layout(config), clock), send=send,
+            open_store=lambda: SqliteTls(settings.layout(config), clock), send=self._hand_in,
         )  # fmt: skip
+
+    def _hand_in(self, to: str, message: bytes) -> None:
+        """Send mail in the postmaster's name (blocks).  Raises `SubmitError`."""
+        submit(self._config.server.state, str(settings.postmaster(self._config)), [to], message)
 
     async def _health(self) -> Health:
         result = await self._operate("status", {})

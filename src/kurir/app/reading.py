@@ -25,7 +25,16 @@ from kurir.storage import (
     head,
     waiting,
 )
-from kurir.trace import Catalogue, Lang, MessageFacts, RecipientFacts, Timeline, timeline
+from kurir.trace import (
+    Catalogue,
+    DaySummary,
+    Lang,
+    MessageFacts,
+    RecipientFacts,
+    Timeline,
+    summarise,
+    timeline,
+)
 
 from . import control, roads, settings
 from .clock import SystemClock
@@ -222,6 +231,46 @@ def timeline_of(config: Config, trace: StoredTrace) -> Timeline:
     """Return the timeline of a message, with the limits that it waits for as far as the server runs."""
     waits = any(s.fate is None and s.held is None for _, s in trace.recipients)
     return timeline(facts_of(trace, limits_of(config, trace.id) if waits else {}), trace.events)
+
+
+MOST_OF_A_DAY = 5_000  # messages of one account that a summary looks at
+MOST_LIMITS = 200  # waiting messages whose limits are asked for
+
+
+def day_of(config: Config, name: str, start: float, end: float, day: str) -> DaySummary:
+    """Return what became of what an account (or a program of ours in its name) sent from `start` to `end`.
+
+    Raises `ControlError` where there is no such account.
+    """
+    who = account(config, name)
+    found: dict[int, StoredTrace] = {}
+    for query in (
+        TraceQuery(account=who.name, since=start, until=end),
+        *(
+            TraceQuery(address=a, since=start, until=end)
+            for a in who.addresses
+            if not a.startswith(("*", "<"))
+        ),
+    ):
+        for trace in reader(config).traces(query, MOST_OF_A_DAY):
+            if _sent_by(trace, who):
+                found[trace.number] = trace
+    traces = [found[n] for n in sorted(found)]
+    timelines, asked = [], 0
+    for trace in traces:
+        waits = asked < MOST_LIMITS and any(s.fate is None and s.held is None for _, s in trace.recipients)
+        asked += waits
+        limits = limits_of(config, trace.id) if waits else {}
+        timelines.append(timeline(facts_of(trace, limits), trace.events))
+    return summarise(who.name, day, start, timelines, cut=len(traces) >= MOST_OF_A_DAY)
+
+
+def _sent_by(trace: StoredTrace, who: Account) -> bool:
+    letter = trace.letter
+    if letter.origin.account is not None:
+        return letter.origin.account.lower() == who.name.lower()
+    sender = letter.reverse_path
+    return letter.origin.ours and sender is not None and sender.key in who.addresses
 
 
 def limits_of(config: Config, id: str) -> dict[int, LimitFacts]:

@@ -264,6 +264,18 @@ class SubmissionSection(Section):
         return self
 
 
+class MorningSection(Section):
+    """What is mailed once a day; a day without anything to tell is told to nobody."""
+
+    hour: int = Field(
+        6, description="From which hour on (this machine's time zone) the day before is told.", ge=0, le=23
+    )
+    held: bool = Field(
+        True,
+        description="Tell the postmaster, and the owners of mailboxes here, of mail from outside that is being held.",
+    )
+
+
 class TraceSection(Section):
     """How long what happened is remembered."""
 
@@ -304,6 +316,7 @@ class Config(Section):
     atlas: AtlasSection = AtlasSection()
     signing: SigningSection = SigningSection()
     oauth: OAuthSection | None = Field(None, description="Logins with bearer tokens; see [oauth].")
+    morning: MorningSection = MorningSection()
     trace: TraceSection = TraceSection()
     log: LogSection = LogSection()
     domains: dict[DomainName, DomainSection] = Field(

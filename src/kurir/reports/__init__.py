@@ -11,6 +11,7 @@ from .dmarc_aggregate import AggregateReport
 from .dmarc_read import read_aggregate
 from .dmarc_write import pack_aggregate, write_aggregate
 from .dsn import Report, render, wants_full
+from .morning import Held, Morning, held_mail, owner_mail, summary_mail
 from .notice_text import Explain, Sentence
 from .settings import Lang, ReportSettings
 from .statuses import DETAILS, status_of
@@ -22,7 +23,9 @@ __all__ = [
     "DETAILS",
     "AggregateReport",
     "Explain",
+    "Held",
     "Lang",
+    "Morning",
     "Report",
     "ReportError",
     "ReportLimits",
@@ -31,7 +34,9 @@ __all__ = [
     "Sentence",
     "TlsCount",
     "TlsReport",
+    "held_mail",
     "mail_tls_report",
+    "owner_mail",
     "pack_aggregate",
     "pack_tls_report",
     "read_aggregate",
@@ -39,6 +44,7 @@ __all__ = [
     "read_tls_report",
     "render",
     "status_of",
+    "summary_mail",
     "wants_full",
     "write_aggregate",
     "write_tls_report",

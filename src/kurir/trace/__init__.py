@@ -7,6 +7,7 @@ became a message is told by `observation_text` and `observation_json`.
 """
 
 from .bounce import Kind as WhyKind
+from .day import DaySummary, day_json, day_text, summarise
 from .explain import Catalogue, Lang, Sentence, Side, language, say_noted, say_told, side_of
 from .facts import MessageFacts, RecipientFacts
 from .limited import limit_words, wait_words, waited_words
@@ -21,6 +22,7 @@ from .why import Why, explain, explain_all
 __all__ = [
     "Action",
     "Catalogue",
+    "DaySummary",
     "Decider",
     "Lang",
     "MessageFacts",
@@ -39,6 +41,8 @@ __all__ = [
     "action_for",
     "as_json",
     "classify_reply",
+    "day_json",
+    "day_text",
     "explain",
     "explain_all",
     "language",
@@ -49,6 +53,7 @@ __all__ = [
     "say_noted",
     "say_told",
     "side_of",
+    "summarise",
     "summary",
     "timeline",
     "wait_words",

@@ -16,15 +16,15 @@ def limit_words(catalogue: Catalogue, lang: Lang, limit: dict[str, object]) -> s
     return catalogue.text(lang, "limit.what", value=units.number(catalogue, lang, value), unit=unit, per=per)
 
 
+def cause_words(catalogue: Catalogue, lang: Lang, wait: LimitFacts) -> str:
+    """Return why mail waits: whose limit it is, what it allows, how much is used."""
+    return catalogue.text(lang, "limit.wait", **_values(catalogue, lang, wait))
+
+
 def wait_words(catalogue: Catalogue, lang: Lang, wait: LimitFacts, time: str) -> str:
     """Return why mail waits, who says so, and when it goes (`time`, "" where only the end of a delivery can tell)."""
     moment = "limit.landing" if not time else "limit.not_before" if wait.not_before else "limit.goes"
-    return " ".join(
-        [
-            catalogue.text(lang, "limit.wait", **_values(catalogue, lang, wait)),
-            catalogue.text(lang, moment, time=time),
-        ]
-    )
+    return f"{cause_words(catalogue, lang, wait)} {catalogue.text(lang, moment, time=time)}"
 
 
 def waited_words(catalogue: Catalogue, lang: Lang, wait: LimitFacts) -> str:

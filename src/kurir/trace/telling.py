@@ -8,7 +8,7 @@ import msgspec
 from kurir.model import Cause, Check, EventKind, Fate, LimitFacts, OutcomeKind, TlsFacts
 
 from .explain import Catalogue, Lang, Sentence, say_noted, units
-from .limited import wait_words
+from .limited import cause_words, wait_words
 from .timeline import Protection, RecipientStory, State, Step, Timeline
 
 _SANDBOX = re.compile(r"^unix:.*/run/sandbox\.[a-z0-9]+$")  # where a playground keeps its captured mail
@@ -158,8 +158,10 @@ class Teller:
             )
         return sentence
 
-    def waits(self, wait: LimitFacts) -> str:
-        """Return which limit a recipient waits for, and when it goes."""
+    def waits(self, wait: LimitFacts, *, alone: bool = False) -> str:
+        """Return which limit a recipient waits for, and when it goes; the limit `alone` where many wait."""
+        if alone:
+            return cause_words(self._catalogue, self._lang, wait)
         return wait_words(
             self._catalogue, self._lang, wait, self.moment(wait.free_at) if wait.free_at else ""
         )
