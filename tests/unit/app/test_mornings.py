@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kurir.app.logs import Log
+from kurir.app.logs import make
 from kurir.app.mornings import Mornings
 from kurir.app.submit import SubmitError
 from kurir.config import Config, load
@@ -59,7 +59,9 @@ class House:
         self.world = World(self.facts, clock=self.clock)  # type: ignore[arg-type]
         self.hand = self.world.hand()
         self.post = Postbox()
-        self.mornings = Mornings(self.config, self.clock, Log("error", "json"), self.post, zone=UTC)
+        self.mornings = Mornings(
+            self.config, self.clock, make("json", "error", {}, "test"), self.post, zone=UTC
+        )
 
     def send(self, *to: str, account: str = SITI.name) -> None:
         self.world.accept(*to, sender=account, account=account)
@@ -105,7 +107,7 @@ def test_a_day_is_summed_up_once_for_who_asked(house: House) -> None:
     assert message["Subject"] == "Surel Anda pada Minggu, 22 November 2026"
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["From"] == "postmaster@here.example"
-    assert "Dikirim: 2 pesan kepada 3 penerima." in text
+    assert "Dikirim: 2 surel kepada 3 penerima." in text
     assert "b@far.example: ditolak" in text
     assert "c@away.example: menunggu" in text
     assert "kurir summary siti@here.example --unsubscribe" in text
@@ -152,5 +154,5 @@ def test_both_can_be_switched_off(house: House) -> None:
     house.hold("info@here.example")
     house.accounts.put(replace(SITI, summary=""))
     off = house.config.model_copy(update={"morning": house.config.morning.model_copy(update={"held": False})})
-    house.mornings = Mornings(off, house.clock, Log("error", "json"), house.post, zone=UTC)
+    house.mornings = Mornings(off, house.clock, make("json", "error", {}, "test"), house.post, zone=UTC)
     assert house.morning() == []
