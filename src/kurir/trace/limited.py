@@ -34,7 +34,11 @@ def waited_words(catalogue: Catalogue, lang: Lang, wait: LimitFacts) -> str:
 
 def _values(catalogue: Catalogue, lang: Lang, wait: LimitFacts) -> dict[str, object]:
     said = ""
-    if wait.limit.get("source"):
+    if (
+        wait.limit.get("confidence") == "operator"
+    ):  # its source is a file of this server: nothing for a sender to read
+        said = " " + catalogue.text(lang, "limit.operator")
+    elif wait.limit.get("source"):
         said = " " + catalogue.text(
             lang, "limit.source", source=wait.limit["source"], seen=wait.limit["seen"]
         )

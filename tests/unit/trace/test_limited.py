@@ -2,6 +2,8 @@
 
 from datetime import UTC
 
+from msgspec import structs
+
 from kurir.model import Cause, Fate, LimitFacts, OutcomeKind, Reply, Stage, Urgency, UrgencyBy
 from kurir.trace import RecipientFacts, day_json, day_text, render_text, summarise, timeline
 
@@ -42,9 +44,16 @@ def test_the_trace_names_limit_source_use_and_time_in_both_languages() -> None:
     assert "berangkat sendiri pada 24 November 2026 pukul 08.10 UTC" in indonesian
 
 
-def test_a_time_that_only_a_landing_tells() -> None:
-    from msgspec import structs
+def test_a_figure_of_the_operator_names_no_file_of_this_server() -> None:
+    own = structs.replace(
+        LIMIT, limit=LIMIT.limit | {"confidence": "operator", "source": "/etc/kurir/own.toml"}
+    )
+    text = flat(render_text(timeline(message(waiting(limit=own)), [ACCEPTED]), "en", zone=UTC))
+    assert "2,000 messages a day (so says the operator of this server)" in text
+    assert "own.toml" not in text
 
+
+def test_a_time_that_only_a_landing_tells() -> None:
     facts = waiting(limit=structs.replace(LIMIT, free_at=None), next_at=None)
     text = flat(render_text(timeline(message(facts), [ACCEPTED]), "en", zone=UTC))
     assert "it goes as soon as another delivery ends" in text
@@ -52,8 +61,6 @@ def test_a_time_that_only_a_landing_tells() -> None:
 
 
 def test_how_urgent_and_by_what() -> None:
-    from msgspec import structs
-
     urgent = structs.replace(message(waiting()), urgency=Urgency.URGENT, urgency_by=UrgencyBy.MT_PRIORITY)
     assert "urgent: before all other mail (MT-PRIORITY of the sender)" in flat(
         render_text(timeline(urgent, [ACCEPTED]), "en", 200)
