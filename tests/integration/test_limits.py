@@ -1,8 +1,11 @@
 """Limits through the whole server: kept, told in words, and not forgotten by a kill."""
 
+import email
+import email.policy
 import json
 import os
 import signal
+import smtplib
 from pathlib import Path
 
 from tests.harness import Kurir, Sink
@@ -31,7 +34,13 @@ def server(folder: Path, sink: Sink, workers: int = 0) -> Kurir:
     atlas = folder / "atlas.toml"
     atlas.write_text(ATLAS)
     road = f'[[roads]]\nname = "out"\nurl = "smtp://127.0.0.1:{sink.port}?tls=none"\nprovider = "tiny"\n'
-    return Kurir(folder / "play", workers=workers, toml=f'\n[atlas]\nfiles = ["{atlas}"]\n\n{road}')
+    rest = "[queue]\ndelay_notice = [3]\n"
+    return Kurir(
+        folder / "play",
+        trust=("127.0.0.0/8",),
+        workers=workers,
+        toml=f'\n[atlas]\nfiles = ["{atlas}"]\n{rest}\n{road}',
+    )
 
 
 def send(kurir: Kurir, to: str) -> str:
@@ -39,6 +48,17 @@ def send(kurir: Kurir, to: str) -> str:
         "id"
     ]
     return id
+
+
+def hand_in(kurir: Kurir, to: str, *options: str) -> str:
+    """Hand a message in by the local door; return the words of the reply."""
+    with smtplib.SMTP("127.0.0.1", kurir.smtp) as smtp:
+        smtp.ehlo()
+        smtp.mail("you@example.test")
+        smtp.rcpt(to, options)
+        code, text = smtp.data(b"From: you@example.test\r\nSubject: x\r\n\r\nhello\r\n")
+    assert code == 250
+    return text.decode()
 
 
 def words_of(kurir: Kurir, *arguments: str) -> str:
@@ -63,10 +83,14 @@ def test_a_limit_is_kept_told_and_not_forgotten(tmp_path: Path) -> None:
         assert f"2 recipient(s) wait for 3 messages a day: {' '.join(day['mails'])}" in words
         assert "jalan" in words_of(kurir, "limits", "--lang", "id").lower()
         told = words_of(kurir, "trace", waiting)
-        assert "waits for a limit of Tiny Mail: 3 messages a day" in told
-        assert "menunggu batas dari Tiny Mail: 3 pesan per hari" in words_of(
-            kurir, "trace", waiting, "--lang", "id"
-        )
+        told = " ".join(told.split())
+        assert "Nothing is wrong: Tiny Mail allows 3 messages a day" in told
+        assert "2 are used, and we stop at 2" in told
+        assert "by itself; you need to do nothing" in told
+        told = " ".join(words_of(kurir, "trace", waiting, "--lang", "id").split())
+        assert "Tiny Mail mengizinkan 3 pesan per hari" in told
+        [limit] = kurir.json("trace", waiting)["messages"][0]["limits"]
+        assert (limit["label"], limit["used"], limit["stop"], limit["recipient"]) == ("Tiny Mail", 2, 2, 0)
         kurir.kill_all()
         kurir.start()
         (day,) = [x for x in kurir.json("limits")["roads"][0]["limits"] if x["id"] == "messages-day"]
@@ -107,3 +131,44 @@ def test_a_message_too_large_for_the_road_is_refused_before_its_data(tmp_path: P
         assert "Tiny Mail" in said
         assert "37 %" in said
         assert sink.messages == []
+
+
+def test_a_submission_is_told_what_goes_later(tmp_path: Path) -> None:
+    with Sink() as sink, server(tmp_path / "f", sink) as kurir:
+        kurir.user("you")
+        send(kurir, "first@far.example")
+        kurir.wait("a delivery", lambda: len(sink.messages) == 1)
+        to = [word for i in range(250) for word in ("--to", f"b{i}@{i}.example")]
+        said = words_of(kurir, "send", "--from", "you@example.test", *to, "--subject", "news")
+        assert "250 recipient(s): 100 now, 150 on " in said  # 100 in one message, and one message is left
+        assert "because of a limit of Tiny Mail. They go by themselves." in said
+        words = hand_in(kurir, "late@far.example")
+        assert (
+            "accepted, safe on disk; 1 of 1 recipients go later, by a limit of Tiny Mail, the last on 20"
+            in words
+        )
+        assert len(words) < 400 and "\n" not in words
+
+
+def test_mail_that_waits_its_turn_is_told_so_by_mail(tmp_path: Path) -> None:
+    with Sink() as sink, server(tmp_path / "d", sink) as kurir:
+        kurir.user("you")
+        for i in range(3):
+            hand_in(kurir, f"b{i}@far.example", "NOTIFY=DELAY,FAILURE")
+        kurir.wait("a notice", lambda: kurir.mail("you"))
+        assert len(sink.messages) == 2
+        notice = email.message_from_bytes(kurir.mail("you")[0], policy=email.policy.default)
+        assert notice["Subject"].startswith(
+            "Your message waits its turn and goes by itself / Pesan Anda menunggu"
+        )
+        text = " ".join(notice.get_payload(0).get_content().split())
+        assert "Tiny Mail allows 3 messages a day" in text
+        assert "2 are used, and we stop at 2" in text
+        assert "by itself; you need to do nothing" in text
+        fields = " ".join(notice.get_payload(1).as_string().split())
+        assert (
+            "Diagnostic-Code: x-kurir; waits for a limit of Tiny Mail: 3 messages a day; 2 of 2 used"
+            in fields
+        )
+        assert "Will-Retry-Until" in fields
+        assert "Last-Attempt-Date" not in fields

@@ -17,7 +17,7 @@ from tests.harness.kurir import KURIR
 
 GOLDEN = Path(__file__).with_name("golden_keys.json")
 GROUPS = {
-    "user": ("add", "list", "remove", "password", "cert"),
+    "user": ("add", "list", "remove", "urgent", "password", "cert"),
     "user password": ("set", "add", "list", "revoke"),
     "user cert": ("add", "list", "remove"),
     "trace": ("show", "erase"),
@@ -92,6 +92,8 @@ def documents(kurir: Kurir) -> dict[str, Any]:
     run("check")
     run("status")
     run("limits")
+    run("summary", "alice@example.test")
+    run("user urgent", "alice@example.test", "allow")
     run("tls show", "far.test")
     run("tls accept", "far.test")
     run("dns show", "example.test")

@@ -29,7 +29,8 @@ def render(progress: Progress) -> str:
     text = "# Torture\n\n" + _HEAD + "".join(row(c) for c in cells)
     text += (
         "\n*accepted*: messages answered with 250.  *lost*: recipients of them that never got it.  "
-        "*duplicated*: second copies; at most the deliveries open at a crash can be.\n\n## Run it again\n\n```\n"
+        "*duplicated*: second copies of what had arrived already; a crash can cause as many as there were "
+        "deliveries under way.\n\n## Run it again\n\n```\n"
         + "".join(f"{c}\n" for c in dict.fromkeys(c.command for c in cells if c.command))
         + "```\n"
     )

@@ -3,34 +3,32 @@
 Roads with a smarthost are shown whole; receivers only where mail went to them since the start.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from kurir.config import Config
-from kurir.delivery import Route, known_limits
-from kurir.limits import Atlas, Known, Limit, Per, Smarthost, Unit, is_counted, quota_key
-from kurir.queue import Brain, LimitState, QueueSettings
+from kurir.delivery import DeliverySettings, RoadSizes, Route, known_limits
+from kurir.limits import Atlas, Known, Limit, LimitNames, Per, Smarthost, Unit, is_counted, quota_key
+from kurir.queue import Brain, Forecast, LimitState, QueueSettings
 
 from . import roads
 
 RECIPIENTS = QueueSettings().lease_recipients
 """In one message at most."""
+_IN_LINE = frozenset({"waiting", "ready", "planning"})
 
 
 class Allowances:
-    """The verbs ``limits`` and ``limits.waits``."""
+    """The verbs ``limits``, ``limits.waits`` and ``limits.foresee``."""
 
     def __init__(self, config: Config, brain: Brain) -> None:
         self._brain = brain
         delivery = roads.delivery(config)
         self._atlas: Atlas = delivery.atlas
-        self._roads: list[tuple[Route, Known]] = [
-            (route, known)
-            for route in delivery.routes
-            if route.next_hop is not None and (known := known_limits(delivery.atlas, route, ())) is not None
-        ]
+        self._roads = _known_roads(delivery)
+        self._sizes = RoadSizes(delivery.routes, delivery.atlas)
+        self.names = names_of(delivery)
 
     def show(self, recipients: int = 0) -> dict[str, Any]:
         """Return every limit with what is used of it, and when a message to `recipients` would have gone, as plain data."""
@@ -60,19 +58,18 @@ class Allowances:
         """Return for each recipient of a message that waits for a limit: which one, and when the next may go."""
         found = []
         for waiting in self._brain.show(number):
-            named = self._named(waiting.limit) if waiting.limit else None
-            if named is not None:
-                known, limit = named
-                found.append(
-                    {
-                        "recipient": waiting.index,
-                        "road": waiting.road,
-                        "label": known.entry.label,
-                        "limit": _plain(limit),
-                        "free_at": waiting.next_at,
-                    }
-                )
+            if waiting.limit is not None:
+                told = self.names.told(msgspec.structs.replace(waiting.limit, goes_at=waiting.next_at))
+                found.append({"recipient": waiting.index, **msgspec.to_builtins(told)})
         return found
+
+    def foresee(self, number: int) -> list[Forecast]:
+        """Return when the recipients of a message go that did not go yet, as far as their roads have limits."""
+        waiting = [w for w in self._brain.show(number) if w.state in _IN_LINE]
+        if not waiting:
+            return []
+        domains = (w.domain for w in waiting)
+        return self._brain.foresee(number, self._sizes.shares(waiting[0].sender_domain, domains, RECIPIENTS))
 
     def _forecast(self, known: Known, recipients: int) -> list[dict[str, Any]]:
         together = min(known.most(Unit.RECIPIENTS, Per.MESSAGE) or RECIPIENTS, RECIPIENTS)
@@ -98,19 +95,18 @@ class Allowances:
             "mails": list(state.mails) if state else [],
         }
 
-    def _named(self, key: str) -> tuple[Known, Limit] | None:
-        """Return the limit that is counted under `key`."""
-        receivers = (("", self._atlas.by_receiver(r)) for r in self._atlas.receivers)
-        roads = ((_account(route), known) for route, known in self._roads)
-        return _find(key, roads) or _find(key, receivers)
+
+def names_of(delivery: DeliverySettings) -> LimitNames:
+    """Return the limits of all roads by the keys that they are counted under."""
+    return LimitNames(delivery.atlas, [(_account(route), known) for route, known in _known_roads(delivery)])
 
 
-def _find(key: str, known: Iterable[tuple[str, Known]]) -> tuple[Known, Limit] | None:
-    for account, entry in known:
-        for limit in entry.limits:
-            if is_counted(limit) and quota_key(entry.entry, limit, account) == key:
-                return entry, limit
-    return None
+def _known_roads(delivery: DeliverySettings) -> list[tuple[Route, Known]]:
+    return [
+        (route, known)
+        for route in delivery.routes
+        if route.next_hop is not None and (known := known_limits(delivery.atlas, route, ())) is not None
+    ]
 
 
 def _account(route: Route) -> str:

@@ -91,6 +91,7 @@ class BrainPart:
             ConnectionBrake(settings.connection_brake(self._config), self._clock),
             LoginBrake(settings.login_brake(self._config), self._clock),
             self._observe,
+            lambda number: self.operations.foresee(number),
         )
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="kurir-observe")
         self._housekeeping = Housekeeping(

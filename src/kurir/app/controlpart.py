@@ -23,6 +23,7 @@ from .control import ControlError
 from .dmarcreports import DmarcReports
 from .keywatch import KeyWatch
 from .logs import Log
+from .mornings import Mornings
 from .reception import suffix_list
 from .submit import SubmitError, submit
 from .tlsreports import TlsReports
@@ -49,6 +50,7 @@ class ControlPart:
         self._sandbox: SandboxServer | None = None
         self._reports: list[asyncio.Task[None]] = []
         self._watching: asyncio.Task[None] | None = None
+        self._mornings: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open the sandbox, the admin port, and last the control socket."""
@@ -72,12 +74,16 @@ class ControlPart:
                 self._reports.append(asyncio.create_task(self._tls_reports().run()))
             if settings.counts_senders(self._config):
                 self._reports.append(asyncio.create_task(self._dmarc_reports().run()))
+        self._mornings = asyncio.create_task(
+            Mornings(self._config, SystemClock(), self._log, self._hand_in).run()
+        )
         self._server = await control.serve(state / settings.CONTROL_SOCKET, self._ask)
 
     async def stop(self) -> None:
         """Close everything."""
-        if self._watching:
-            self._watching.cancel()
+        for task in (self._watching, self._mornings):
+            if task:
+                task.cancel()
         self._server.close()
         for reports in self._reports:
             reports.cancel()
@@ -117,13 +123,9 @@ class ControlPart:
         config, clock = self._config, SystemClock()
         resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)
         tls = ClientTlsFactory(settings.client_tls(config), now=clock.now).level(TlsLevel.VERIFIED)
-
-        def send(to: str, message: bytes) -> None:
-            submit(config.server.state, str(settings.postmaster(config)), [to], message)
-
         return TlsReports(
             config, resolver, WebClient(resolver, tls, settings.web(config)).fetch, clock, self._log,
-            open_store=lambda: SqliteTls(settings.layout(config), clock), send=send,
+            open_store=lambda: SqliteTls(settings.layout(config), clock), send=self._hand_in,
         )  # fmt: skip
 
     def _dmarc_reports(self) -> DmarcReports:
@@ -133,13 +135,17 @@ class ControlPart:
 
         def send(to: str, message: bytes) -> int | None:
             sender = str(settings.postmaster(config))
-            number, _ = submit(config.server.state, sender, [to], message, rcpt_options=["NOTIFY=NEVER"])
-            return decode_id(number)
+            done = submit(config.server.state, sender, [to], message, rcpt_options=["NOTIFY=NEVER"])
+            return decode_id(done.id)
 
         return DmarcReports(
             config, resolver, clock, self._log, open_store=lambda: SqliteReports(layout, clock), send=send,
             fates=_Fates(TraceReader(layout)), suffixes=suffix_list(config),
         )  # fmt: skip
+
+    def _hand_in(self, to: str, message: bytes) -> None:
+        """Send mail in the postmaster's name (blocks).  Raises `SubmitError`."""
+        submit(self._config.server.state, str(settings.postmaster(self._config)), [to], message)
 
     async def _health(self) -> Health:
         result = await self._operate("status", {})

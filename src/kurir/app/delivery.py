@@ -12,6 +12,7 @@ from kurir.delivery import (
     AccessTokens,
     BrainSide,
     DeliveryHand,
+    DeliverySettings,
     Maildir,
     MaildirStore,
     NetDialer,
@@ -29,6 +30,7 @@ from kurir.trace import Catalogue, Lang, Sentence
 from kurir.web import Figures
 
 from . import roads, settings
+from .allowances import names_of
 from .clock import SystemClock
 from .keys import FolderRing, rewriting
 from .logs import Log
@@ -79,7 +81,7 @@ class DeliveryPart:
             dialer=dialer,
             clock=clock,
             random=random.Random(),  # noqa: S311 - order of equal MX hosts
-            writer=_Writer(config),
+            writer=_Writer(config, routes),
             tokens=AccessTokens(web.fetch, clock, config.server.state / settings.TOKENS),
             stores={RouteKind.MAILDIR: self._store(maildir)},
             desk=self._tls.desk,
@@ -149,12 +151,13 @@ class DeliveryPart:
 class _Writer:
     """Renders the reports that the queue owes: `delivery.ports.NoticeWriter`."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, routes: DeliverySettings) -> None:
         languages: tuple[Lang, ...] = ("id", "en") if config.server.language == "id" else ("en", "id")
         self._settings = ReportSettings(
             hostname=config.server.hostname, domain=settings.postmaster(config).domain, languages=languages
         )
         self._catalogue = Catalogue.load()
+        self._names = names_of(routes)
         self._clock = SystemClock()
 
     def wants_full(self, work: NoticeWork) -> bool:
@@ -164,7 +167,8 @@ class _Writer:
     def write(self, work: NoticeWork, original: bytes) -> Incoming:
         """Return the report as mail."""
         at = self._clock.now()
-        report = render(work, original, self._settings, self._explain, at=at, token=secrets.token_hex(8))
+        token = secrets.token_hex(8)
+        report = render(work, original, self._settings, self._explain, at=at, token=token, names=self._names)
         return report.incoming(at)
 
     def _explain(self, cause: Cause, lang: Lang, *, final: bool | None = None, **values: object) -> Sentence:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from kurir.identity import ConnectionBrake, LoginBrake
 from kurir.model import Observation, Reply
-from kurir.queue import Accepted, Brain, Incoming, Plan, Refused, Settlement
+from kurir.queue import Accepted, Brain, Forecast, Incoming, Plan, Refused, Settlement
 from kurir.reception import Admission, replies
 
 
@@ -18,11 +18,13 @@ class LocalDoor:
         connections: ConnectionBrake,
         logins: LoginBrake,
         observe: Callable[[Sequence[Observation]], None],
+        foresee: Callable[[int], list[Forecast]] = lambda _: [],
     ) -> None:
         self._brain = brain
         self._connections = connections
         self._logins = logins
         self._observe = observe
+        self._foresee = foresee
         self._loop = asyncio.get_running_loop()
 
     async def admit(self, client: str, listener: str) -> Admission:
@@ -67,6 +69,14 @@ class LocalDoor:
 
         self._brain.accept(incoming, done)
         return await future
+
+    async def foresee(self, number: int) -> list[Forecast]:
+        """Return when the recipients of a message go."""
+        return self._foresee(number)
+
+    def forecasts(self, number: int) -> list[Forecast]:
+        """Return when the recipients of a message go."""
+        return self._foresee(number)
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """Keep observations, later."""

@@ -13,6 +13,7 @@ import msgspec
 
 from kurir.model import Observation, Reply
 from kurir.model.told import pack, told
+from kurir.queue import Forecast
 from kurir.queue.asks import Accepted, Incoming, Plan, Refused, Settlement
 from kurir.queue.ports import Hand
 from kurir.reception import Admission
@@ -156,6 +157,15 @@ class BrainLink:
         answer = taken.accepted or taken.refused
         assert answer is not None
         return answer
+
+    async def foresee(self, number: int) -> list[Forecast]:
+        """Return when the recipients of a message go; nothing where the brain has just gone."""
+        try:
+            found = await self._call("foresee", number)
+        except (ChannelClosed, TimeoutError):
+            return []
+        assert isinstance(found, list)
+        return found
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """Note what left no message behind."""

@@ -7,6 +7,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -28,7 +29,7 @@ from kurir.identity import (
 )
 from kurir.model import AddressError, Clock, decode_id, encode_id, normalise_domain, parse_address
 from kurir.model.told import of_error, pack, told
-from kurir.queue import Brain, Operated
+from kurir.queue import Brain, Forecast, Operated
 from kurir.senderauth.dkim import Selector, Sighting
 from kurir.storage import EraseReport, Layout, SqliteTls, TraceReader
 
@@ -73,6 +74,7 @@ class Operations:
             "status": self._status,
             "limits": self._limits,
             "limits.waits": self._waits,
+            "limits.foresee": self._foresee,
             "queue.hold": lambda **a: self._queue(brain.hold, **a),
             "queue.release": lambda **a: self._queue(brain.release, **a),
             "queue.retry": lambda **a: self._queue(brain.retry_now, **a),
@@ -80,6 +82,8 @@ class Operations:
             "user.add": self._user_add,
             "user.password": self._user_password,
             "user.remove": self._user_remove,
+            "user.urgent": self._user_urgent,
+            "user.summary": self._user_summary,
             "user.app.add": self._app_add,
             "user.app.revoke": self._app_revoke,
             "user.cert.add": self._cert_add,
@@ -127,6 +131,17 @@ class Operations:
     async def _waits(self, id: str, by: str = "") -> list[dict[str, Any]]:
         number = decode_id(id)
         return self._allowances.waits(number) if number is not None else []
+
+    async def _foresee(self, id: str, by: str = "") -> list[dict[str, Any]]:
+        number = decode_id(id)
+        found = self.foresee(number) if number is not None else []
+        return [
+            {"label": f.label, "recipients": f.recipients, "at": f.at, "waits": bool(f.limit)} for f in found
+        ]
+
+    def foresee(self, number: int) -> list[Forecast]:
+        """Return when the recipients of a message go that have to wait for limits."""
+        return self._allowances.foresee(number)
 
     # -- queue --------------------------------------------------------------------
 
@@ -203,6 +218,7 @@ class Operations:
         password: str | None = None,
         also: list[str] | None = None,
         scram: bool = False,
+        urgent: bool | None = None,
         by: str = "",
     ) -> dict[str, Any]:
         self._check_domain(address)
@@ -217,8 +233,21 @@ class Operations:
                     name=made.account.name,
                 )
             )
-        await asyncio.to_thread(self._accounts.put, made.account)
+        await asyncio.to_thread(self._accounts.put, replace(made.account, urgent=urgent))
         return self._shown(made.account, made.password if made.generated else None)
+
+    async def _user_urgent(self, *, name: str, urgent: bool | None, by: str = "") -> dict[str, Any]:
+        account = replace(self._known(name), urgent=urgent)
+        await asyncio.to_thread(self._accounts.put, account)
+        return {"name": account.name, "urgent": urgent}
+
+    async def _user_summary(self, *, name: str, language: str, by: str = "") -> dict[str, Any]:
+        """Mail the account a summary of each day in that language; "" for none."""
+        account = replace(self._known(name), summary=language)
+        if "@" not in account.name:
+            raise Wrong(told("{name} is no address, so nothing can be mailed to it", name=account.name))
+        await asyncio.to_thread(self._accounts.put, account)
+        return {"name": account.name, "summary": language}
 
     async def _user_password(
         self, *, name: str, password: str | None = None, scram: bool = False, by: str = ""

@@ -1,7 +1,7 @@
 """What the command line reads by itself, beside a running server or after it: queue, trace, accounts, sandbox."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import msgspec
 
 from kurir.config import Config
 from kurir.identity import Account, AppPassword, ClientCertificate
-from kurir.model import Event, Observation, Recipient, decode_id, encode_id
+from kurir.model import Event, LimitFacts, Observation, Recipient, decode_id, encode_id
 from kurir.model.told import told
 from kurir.queue import StoreError
 from kurir.queue.ports import RecipientState
@@ -25,9 +25,18 @@ from kurir.storage import (
     head,
     waiting,
 )
-from kurir.trace import Catalogue, Lang, MessageFacts, RecipientFacts, Timeline, timeline
+from kurir.trace import (
+    Catalogue,
+    DaySummary,
+    Lang,
+    MessageFacts,
+    RecipientFacts,
+    Timeline,
+    summarise,
+    timeline,
+)
 
-from . import roads, settings
+from . import control, roads, settings
 from .clock import SystemClock
 from .control import ControlError
 
@@ -215,17 +224,73 @@ def observed(config: Config, text: str, *, since: float | None = None, limit: in
 def story(config: Config, number: int) -> Timeline | None:
     """Return the timeline of one message, None where it is not known."""
     found = reader(config).trace(number)
-    return None if found is None else timeline(facts_of(found), found.events)
+    return None if found is None else timeline_of(config, found)
 
 
-def facts_of(trace: StoredTrace) -> MessageFacts:
+def timeline_of(config: Config, trace: StoredTrace) -> Timeline:
+    """Return the timeline of a message, with the limits that it waits for as far as the server runs."""
+    waits = any(s.fate is None and s.held is None for _, s in trace.recipients)
+    return timeline(facts_of(trace, limits_of(config, trace.id) if waits else {}), trace.events)
+
+
+MOST_OF_A_DAY = 5_000  # messages of one account that a summary looks at
+MOST_LIMITS = 200  # waiting messages whose limits are asked for
+
+
+def day_of(config: Config, name: str, start: float, end: float, day: str) -> DaySummary:
+    """Return what became of what an account (or a program of ours in its name) sent from `start` to `end`.
+
+    Raises `ControlError` where there is no such account.
+    """
+    who = account(config, name)
+    found: dict[int, StoredTrace] = {}
+    for query in (
+        TraceQuery(account=who.name, since=start, until=end),
+        *(
+            TraceQuery(address=a, since=start, until=end)
+            for a in who.addresses
+            if not a.startswith(("*", "<"))
+        ),
+    ):
+        for trace in reader(config).traces(query, MOST_OF_A_DAY):
+            if _sent_by(trace, who):
+                found[trace.number] = trace
+    traces = [found[n] for n in sorted(found)]
+    timelines, asked = [], 0
+    for trace in traces:
+        waits = asked < MOST_LIMITS and any(s.fate is None and s.held is None for _, s in trace.recipients)
+        asked += waits
+        limits = limits_of(config, trace.id) if waits else {}
+        timelines.append(timeline(facts_of(trace, limits), trace.events))
+    return summarise(who.name, day, start, timelines, cut=len(traces) >= MOST_OF_A_DAY)
+
+
+def _sent_by(trace: StoredTrace, who: Account) -> bool:
+    letter = trace.letter
+    if letter.origin.account is not None:
+        return letter.origin.account.lower() == who.name.lower()
+    sender = letter.reverse_path
+    return letter.origin.ours and sender is not None and sender.key in who.addresses
+
+
+def limits_of(config: Config, id: str) -> dict[int, LimitFacts]:
+    """Return the limits that recipients of a message wait for, by index; only the running server knows them."""
+    path = config.server.state / settings.CONTROL_SOCKET
+    try:
+        waits: list[dict[str, Any]] = control.call(path, "limits.waits", id=id)
+    except ControlError:
+        return {}
+    return {w.pop("recipient"): msgspec.convert(w, LimitFacts) for w in waits}
+
+
+def facts_of(trace: StoredTrace, limits: Mapping[int, LimitFacts]) -> MessageFacts:
     """Adapt what storage returns to what the trace tells from."""
     letter = trace.letter
     return MessageFacts(
         number=letter.number,
         accepted_at=letter.accepted_at,
         reverse_path=letter.reverse_path,
-        recipients=tuple(_recipient(i, r, s) for i, (r, s) in enumerate(trace.recipients)),
+        recipients=tuple(_recipient(i, r, s, limits.get(i)) for i, (r, s) in enumerate(trace.recipients)),
         origin=letter.origin,
         size=letter.size,
         subject=letter.subject,
@@ -233,18 +298,23 @@ def facts_of(trace: StoredTrace) -> MessageFacts:
         header_from=trace.header_from,
         require_tls=letter.params.require_tls,
         sealed=letter.params.sealed,
+        urgency=letter.params.urgency,
+        urgency_by=letter.params.urgency_by,
     )
 
 
-def _recipient(index: int, recipient: Recipient, state: RecipientState) -> RecipientFacts:
+def _recipient(
+    index: int, recipient: Recipient, state: RecipientState, limit: LimitFacts | None
+) -> RecipientFacts:
     return RecipientFacts(
         index=index,
         address=recipient.address,
         fate=state.fate,
-        next_at=state.next_at,
+        next_at=limit.free_at if limit is not None else state.next_at,
         held=state.held,
         attempts=state.attempts,
         wanted=recipient.wanted,
+        limit=limit,
     )
 
 

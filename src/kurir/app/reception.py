@@ -82,11 +82,8 @@ class ReceptionPart:
             host_backoff_max=min(routes.host_backoff_max, rest),
         )
         opener = Opener(patience, planner, self._resolver, NetDialer(client_tls), clock)
-<<<<<<< HEAD
         self._foresight = LateForesight(config, self._resolver, client_tls, clock, self._log)
-=======
         self._seen = SeenCounts(config, clock, self._log) if settings.counts_senders(config) else None
->>>>>>> dmarcrep
         desk = Desk(
             settings=settings.reception(config),
             door=self._door,
@@ -104,11 +101,8 @@ class ReceptionPart:
             rehashed=self._accounts.put,
             screener=_screener(config, self._resolver),
             srs=rewriting(KeyFolder(layout), wanted=config.signing.srs),
-<<<<<<< HEAD
             foresight=self._foresight,
-=======
             seen=self._seen.tally if self._seen else None,
->>>>>>> dmarcrep
         )
         self.reception = Reception(desk)
         self.reception.serve(self._doors)

@@ -19,7 +19,11 @@ from kurir.delivery import (
 from kurir.delivery.oauth import Provider
 from kurir.delivery.tlspolicy import Rule
 from kurir.limits import Atlas, Margins
+from kurir.queue import StoreError
 from kurir.sandbox import early_doors
+from kurir.storage import Layout, NoDatabase, SqliteAccounts
+
+from .clock import SystemClock
 
 SANDBOX_SOCKET = "run/sandbox.sock"
 
@@ -27,8 +31,22 @@ SANDBOX_SOCKET = "run/sandbox.sock"
 def atlas(config: Config) -> Atlas:
     """Return what is known of the limits of others, with the margins that are kept."""
     limits = config.limits
-    reserve = limits.reserve if limits.urgent else 0.0
+    reserve = limits.reserve if _has_urgent(config) else 0.0
     return load_atlas(config.atlas.files, Margins(limits.margin, limits.margin_discard, reserve))
+
+
+def _has_urgent(config: Config) -> bool:
+    """Whether anybody's mail may be urgent: a part of each limit is kept for it.  Looked at when a process starts."""
+    if config.limits.urgent or config.listen.urgent:
+        return True
+    try:
+        store = SqliteAccounts(Layout(config.server.state), SystemClock(), writable=False)
+    except (NoDatabase, StoreError):
+        return False  # no accounts yet, or a command of somebody who may not read them
+    try:
+        return any(account.urgent for account in store.accounts())
+    finally:
+        store.close()
 
 
 def road_sizes(config: Config) -> RoadSizes:

@@ -52,6 +52,7 @@ class Seat:
             "login_result": self._login_result,
             "ready": lambda m: door.ready(m.size, m.stranger),
             "accept": self._accept,
+            "foresee": door.forecasts,
             "observe": door.observe,
             "planned": door.planned,
             "settle": self._settle,

@@ -4,7 +4,7 @@ Secrets were read before (`secrets`).
 """
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kurir.config import Config
 from kurir.delivery import (
@@ -88,7 +88,6 @@ def queue(config: Config, *, hands_here: bool = False) -> QueueSettings:
         recover=min(QueueSettings().recover, config.retry[0]),
         disk_low=free,
         disk_high=free + min(free // 4, DISK_MARGIN),
-        urgent=frozenset(config.limits.urgent),
         reconnect_grace=0.0 if hands_here else QueueSettings().reconnect_grace,
     )
 
@@ -268,6 +267,7 @@ def reception(config: Config) -> ReceptionSettings:
         results_ids=screening(config).ids,
         unscreened=networks(config.senderauth.exempt),
         treatment=treatment(config),
+        urgent=frozenset(config.limits.urgent),
         deadlines=Deadlines(
             command=t.command,
             session=t.session,
@@ -338,5 +338,10 @@ def doors(config: Config) -> list[Door]:
         ),
         "lmtp": (config.listen.lmtp, ListenerSettings("lmtp", Role.LMTP, starttls=True, proxy=proxies)),
     }
-    found = [Door(spec, listener) for specs, listener in kinds.values() for spec in specs]
+    urgent = frozenset(config.listen.urgent)
+    found = [
+        Door(spec, replace(listener, urgent=True) if spec in urgent else listener)
+        for specs, listener in kinds.values()
+        for spec in specs
+    ]
     return [*found, Door(f"unix:{state / SUBMIT_SOCKET}", ListenerSettings("local", Role.LOCAL), 0o660)]

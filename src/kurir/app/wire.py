@@ -6,6 +6,7 @@ import msgspec
 
 from kurir.model import Observation, Reply
 from kurir.model.told import Packed
+from kurir.queue import Forecast
 from kurir.queue.asks import Accepted, Incoming, Lease, NoticeWork, Plan, PlanRequest, Refused, Settlement
 from kurir.web import Figures
 
@@ -78,6 +79,7 @@ TO_BRAIN: dict[str, Any] = {
     "login_result": LoginTry,
     "ready": Message,
     "accept": Incoming,
+    "foresee": int,
     "observe": list[Observation],
     "planned": list[Plan],
     "settle": list[Settlement],
@@ -92,6 +94,7 @@ ANSWERS: dict[str, Any] = {
     "login_allowed": float,
     "ready": Reply | None,
     "accept": Taken,
+    "foresee": list[Forecast],
     "settle": bool,
     "operate": Result,
     "gather": list[Figures],

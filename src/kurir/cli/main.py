@@ -31,6 +31,7 @@ COMMANDS = {
     "dkim": "dkim",
     "status": "status",
     "limits": "limits",
+    "summary": "summary",
 }
 
 

@@ -63,6 +63,10 @@ class ListenSection(Section):
     submissions: list[Listen] = Field(
         [], description="Mail from accounts, TLS from the first byte (port 465)."
     )
+    urgent: list[Listen] = Field(
+        [],
+        description="Which of the doors above are for urgent mail: what our own people hand in there goes before all other.",
+    )
     lmtp: list[Listen] = Field([], description="LMTP (port 24), for trusted networks only.")
     admin: list[Listen] = Field([], description="Metrics and health over HTTP, loopback only (port 8080).")
 
@@ -145,10 +149,13 @@ class LimitsSection(Section):
     )
     urgent: list[AddressText] = Field(
         [],
-        description="Accounts and senders whose mail may use the reserve and goes first (password resets).",
+        description="Accounts and senders of ours whose mail may use the reserve and goes first (password resets).",
     )
     reserve: float = Field(
-        0.1, description="Part of each limit kept for urgent mail, where any is named.", ge=0, lt=1
+        0.1,
+        description="Part of each limit kept for urgent mail, where any account, sender or door may have some.",
+        ge=0,
+        lt=1,
     )
     disk_free: Octets = Field(64 * 1024 * 1024, description="Take no mail when less is free (452).", ge=0)
 
@@ -257,6 +264,18 @@ class SubmissionSection(Section):
         return self
 
 
+class MorningSection(Section):
+    """What is mailed once a day; a day without anything to tell is told to nobody."""
+
+    hour: int = Field(
+        6, description="From which hour on (this machine's time zone) the day before is told.", ge=0, le=23
+    )
+    held: bool = Field(
+        True,
+        description="Tell the postmaster, and the owners of mailboxes here, of mail from outside that is being held.",
+    )
+
+
 class TraceSection(Section):
     """How long what happened is remembered."""
 
@@ -298,6 +317,7 @@ class Config(Section):
     signing: SigningSection = SigningSection()
     reports: ReportsSection = ReportsSection()
     oauth: OAuthSection | None = Field(None, description="Logins with bearer tokens; see [oauth].")
+    morning: MorningSection = MorningSection()
     trace: TraceSection = TraceSection()
     log: LogSection = LogSection()
     domains: dict[DomainName, DomainSection] = Field(
@@ -330,6 +350,10 @@ class Config(Section):
                 )
         if isinstance(self.workers, int) and not 0 <= self.workers <= 64:
             yield told('workers: write 0 to 64, or "auto"')
+        doors = {*self.listen.smtp, *self.listen.submission, *self.listen.submissions}
+        for spec in self.listen.urgent:
+            if spec not in doors:
+                yield told("listen.urgent: {spec} is none of smtp, submission and submissions", spec=spec)
         local = {d for d, s in self.domains.items() if not s.relay_to}
         for alias in self.aliases:
             if alias.rpartition("@")[2] not in local:

@@ -4,9 +4,11 @@ A smarthost is known by its host and login, a receiver by its mail hosts; stores
 """
 
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from kurir.limits import Atlas, Known, Per, RoadSize, Unit, road_size
+from kurir.queue.outlook import Share
 
 from .mx import MailHost
 from .route import choose_route
@@ -42,20 +44,43 @@ def of_one_connection(known: Known | None) -> int:
 
 
 class RoadSizes:
-    """The largest message of each road, as far as it is known before anything is sent (RFC 1870)."""
+    """The largest message of each road, as far as it is known before anything is sent (RFC 1870), and what is counted there."""
 
     def __init__(self, routes: Sequence[Route], atlas: Atlas) -> None:
         self._routes = tuple(routes)
         self._sizes: dict[str, RoadSize | None] = {}
+        self._known: dict[str, Known] = {}
         for route in routes:
             known = known_limits(atlas, route, ())
             self._sizes[_key(route)] = road_size(known, route.name) if known else None
+            if known is not None and any(quota.window for quota in known.quotas):
+                self._known[_key(route)] = known
         self.least = min((size.octets for size in self._sizes.values() if size), default=sys.maxsize)
 
     def towards(self, sender: str, domain: str) -> RoadSize | None:
         """Return the limit of the road from the domain `sender` ("" for the null sender) to `domain`, if it is known."""
         route = choose_route(self._routes, sender, domain)
         return self._sizes[_key(route)] if route is not None else None
+
+    @property
+    def counted(self) -> bool:
+        """Whether a road has limits that may let mail wait."""
+        return bool(self._known)
+
+    def shares(self, sender: str, domains: Iterable[str], together: int) -> list[Share]:
+        """Return how recipients at `domains` divide between the roads that have such limits."""
+        counts = Counter(
+            key
+            for domain in domains
+            if (route := choose_route(self._routes, sender, domain)) is not None
+            and (key := _key(route)) in self._known
+        )
+        shares = []
+        for key, count in counts.items():
+            known = self._known[key]
+            most = min(together, of_one_message(known) or together)
+            shares.append(Share(known.entry.label, count, known.quotas, most))
+        return shares
 
     @property
     def largest(self) -> int | None:

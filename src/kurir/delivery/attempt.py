@@ -73,7 +73,7 @@ class Attempt:
         self._clock = clock
         self._success = success
         self._sealing = sealing
-        self._front = lease.trace_block  # what goes before the body
+        self._front = _tunnelled(lease, session) + lease.trace_block  # what goes before the body
         self._reverse_path = lease.reverse_path
         self._t0 = clock.monotonic()
         self._group: tuple[Work, ...] = ()
@@ -97,7 +97,7 @@ class Attempt:
             if self._sealing is not None and not isinstance(payload, Trouble):
                 fields = await self._sealing.front(lease, payload, self._bodies)
                 if fields:
-                    self._front = fields + lease.trace_block
+                    self._front = fields + self._front
                     octets = len(self._front) + (payload.size or 0)
                     payload = too_large(octets, session.offer, session.host) or payload
         except BodyDamaged as error:
@@ -376,3 +376,12 @@ def _goodbye(event: TransactionDone) -> bool:
 
 def _too_many(reply: Reply) -> bool:
     return reply.code in (452, 552) and classify(Stage.RCPT, reply).cause is Cause.TOO_MANY_RECIPIENTS
+
+
+def _tunnelled(lease: Lease, session: Session) -> bytes:
+    """Return the priority as a header field, where the peer knows no parameter for it (RFC 6758 section 3.3).
+
+    A field that came with the message was taken out at submission.
+    """
+    said = lease.params.mt_priority
+    return b"" if said is None or session.offer.mt_priority else b"MT-Priority: %d\r\n" % said

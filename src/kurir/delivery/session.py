@@ -22,6 +22,7 @@ class Offer:
     binarymime: bool = False
     dsn: bool = False
     requiretls: bool = False
+    mt_priority: bool = False
     recipients: int = 0
     messages: int = 0
 
@@ -38,6 +39,7 @@ def read_offer(extensions: PeerExtensions | None) -> Offer:
         binarymime="BINARYMIME" in extensions and "CHUNKING" in extensions,
         dsn="DSN" in extensions,
         requiretls="REQUIRETLS" in extensions,
+        mt_priority="MT-PRIORITY" in extensions,
         recipients=_number(limits.get("RCPTMAX", "")),
         messages=_number(limits.get("MAILMAX", "")),
     )

@@ -59,7 +59,8 @@ class Account:
 
     `name` is what is typed as user name, an address as a rule.  `addresses` are what it may send as:
     full addresses or ``*@domain``, and ``<>`` for a server's reports.  `password_hash` is an argon2id encoded hash; `scram` the
-    SCRAM-SHA-256 verifier (``iterations, salt, stored_key, server_key``) where one is kept.
+    SCRAM-SHA-256 verifier (``iterations, salt, stored_key, server_key``) where one is kept.  `urgent` says whether it may
+    make its mail urgent (None: by an urgent door only); `summary` is the language in which it wants the summary of each day, "" for none.
     """
 
     name: str
@@ -70,6 +71,8 @@ class Account:
     created_at: float = 0.0
     app_passwords: tuple[AppPassword, ...] = ()
     certificates: tuple[ClientCertificate, ...] = ()
+    urgent: bool | None = None
+    summary: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from .atlas import (
     road_size,
 )
 from .budget import AIR, LONGEST, NEVER, Budget, Budgets
-from .forecast import Step, forecast
-from .limit import Beyond, Confidence, Limit, Margins, Per, Quota, Scope, Unit
+from .forecast import Step, departures, forecast, merged
+from .limit import Beyond, Confidence, Limit, Margins, Per, Quota, Scope, Unit, Wait
+from .naming import LimitNames, Named
 from .size import RoadSize, encoded, unencoded
 from .window import RollingWindow
 
@@ -37,7 +38,9 @@ __all__ = [
     "Contradiction",
     "Known",
     "Limit",
+    "LimitNames",
     "Margins",
+    "Named",
     "Per",
     "Quota",
     "Receiver",
@@ -47,11 +50,14 @@ __all__ = [
     "Smarthost",
     "Step",
     "Unit",
+    "Wait",
     "contradictions",
+    "departures",
     "encoded",
     "forecast",
     "in_order",
     "is_counted",
+    "merged",
     "quota_key",
     "road_size",
     "unencoded",

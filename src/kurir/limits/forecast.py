@@ -1,13 +1,14 @@
 """When would it all have gone?  The budgets played forward on copies, before anything is taken from them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from .budget import NEVER, Budget
 from .limit import Unit
 
 STEPS = 20_000
-"""At most so many steps are looked ahead; what is left then has no time."""
+"""At most so many messages are looked ahead; what is left then has no time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,32 +19,49 @@ class Step:
     recipients: int
 
 
+def departures(
+    budgets: Sequence[Budget], parcels: Iterable[tuple[int, bool]], now: float
+) -> Iterator[list[Step]]:
+    """Yield when each of `parcels` goes, in their order: (recipients of one message, whether it is urgent).
+
+    A parcel that does not fit as a whole goes in several steps.  Ends where only a landing could tell when the next may
+    go.  Limits of what happens at the same time do not count here: they make nothing wait for long.
+    """
+    copies = [budget.copy(now) for budget in budgets if budget.quota.window]
+    at = now
+    for recipients, urgent in parcels:
+        steps: list[Step] = []
+        left = recipients
+        while left:
+            at = max([at, *(budget.ready_at(at, urgent=urgent) for budget in copies)])
+            if at == NEVER:
+                return
+            rooms = [b.room(at, urgent=urgent) for b in copies if b.quota.unit is Unit.RECIPIENTS]
+            count = max(1, min([left, *rooms]))
+            for budget in copies:
+                units = budget.quota.units(count)
+                budget.take(units)
+                budget.land(units, at)
+            steps.append(Step(at, count))
+            left -= count
+        yield steps
+
+
 def forecast(
     budgets: Sequence[Budget], recipients: int, now: float, *, together: int, steps: int = STEPS
 ) -> list[Step]:
-    """Return when how many of `recipients` could go, if nobody else sends: `together` of them in one message at most.
+    """Return when how many of `recipients` could go, if nobody else sends: `together` of them in one message at most."""
+    whole, rest = divmod(recipients, together)
+    parcels = [(together, False)] * min(whole, steps) + [(rest, False)] * bool(rest)
+    return merged(step for parcel in islice(departures(budgets, parcels, now), steps) for step in parcel)
 
-    Limits of what happens at the same time do not count here: they make nothing wait for long.
-    """
-    copies = [budget.copy(now) for budget in budgets if budget.quota.window]
+
+def merged(steps: Iterable[Step]) -> list[Step]:
+    """Return `steps` with those of one moment put together."""
     made: list[Step] = []
-    left, at = recipients, now
-    while left and len(made) < steps:
-        at = max([at, *(budget.ready_at(at) for budget in copies)])
-        if at == NEVER:
-            break
-        count = min([left, *(_room(budget, at, together) for budget in copies)])
-        if count <= 0:
-            break
-        for budget in copies:
-            units = count if budget.quota.unit is Unit.RECIPIENTS else -(-count // together)
-            budget.take(units)
-            budget.land(units, at)
-        made.append(Step(at, count))
-        left -= count
+    for step in steps:
+        if made and made[-1].at == step.at:
+            made[-1] = Step(step.at, made[-1].recipients + step.recipients)
+        else:
+            made.append(step)
     return made
-
-
-def _room(budget: Budget, at: float, together: int) -> int:
-    room = budget.room(at)
-    return room if budget.quota.unit is Unit.RECIPIENTS else room * together

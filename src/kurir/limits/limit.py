@@ -128,6 +128,21 @@ class Quota(msgspec.Struct, frozen=True, array_like=True):
         return recipients if self.unit is Unit.RECIPIENTS else 1
 
 
+class Wait(msgspec.Struct, frozen=True, array_like=True):
+    """A limit that mail waits for: `used` of the `stop` that hold for it, and when it goes.
+
+    `goes_at` is None where only the end of another delivery can tell; `not_before` says that so much waits in front that
+    only the earliest time is known.  `road` is the way whose limit it is.
+    """
+
+    quota: Quota
+    used: int
+    stop: int
+    goes_at: float | None
+    road: str = ""
+    not_before: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Margins:
     """Where we stop before a limit: parts of its value.

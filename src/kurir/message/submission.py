@@ -17,8 +17,9 @@ from .received import return_path
 from .sealed import SEAL_FIELD, Seal, seal_of
 
 # Blind copies must not be seen by anybody (RFC 5322 section 3.6.3); Return-Path is the last server's to write; what is
-# asked of this server is nobody else's business.
-_REMOVED = (b"bcc", b"resent-bcc", b"return-path", SEAL_FIELD)
+# asked of this server is nobody else's business; a priority travels as a parameter, and in a field of ours where
+# that is not known (RFC 6758 section 3.3).
+_REMOVED = (b"bcc", b"resent-bcc", b"return-path", b"mt-priority", SEAL_FIELD)
 # RFC 5322 section 3.6: these occur once at most.  More than one lets two readers see two different letters.
 _ONCE: tuple[bytes, ...] = (
     b"from",

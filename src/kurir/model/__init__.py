@@ -16,9 +16,11 @@ from .event import Check, Event, EventKind, Observation, ObservationKind
 from .fate import Cause, Fate
 from .finding import Finding, Severity
 from .ids import decode_id, encode_id
+from .limited import LimitFacts
 from .outcome import Outcome, OutcomeKind, Stage
 from .prospect import Prospect
 from .reply import Reply
+from .urgency import Urgency, UrgencyBy
 
 __all__ = [
     "Address",
@@ -32,6 +34,7 @@ __all__ = [
     "EventKind",
     "Fate",
     "Finding",
+    "LimitFacts",
     "MailParams",
     "Notify",
     "Observation",
@@ -46,6 +49,8 @@ __all__ = [
     "Severity",
     "Stage",
     "TlsFacts",
+    "Urgency",
+    "UrgencyBy",
     "decode_id",
     "encode_id",
     "normalise_domain",

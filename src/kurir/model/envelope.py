@@ -5,6 +5,7 @@ from enum import Enum, IntFlag
 import msgspec
 
 from .address import Address
+from .urgency import Urgency, UrgencyBy
 
 
 class Body(str, Enum):
@@ -50,6 +51,8 @@ class MailParams(msgspec.Struct, frozen=True, array_like=True):
 
     `require_tls` is REQUIRETLS (RFC 8689).  `sealed` is a wish of our own people that no parameter carries: proven TLS
     to the next server, whatever that promises (decision 0014).
+    `mt_priority` is what the sender said (-9 to 9, RFC 6710), passed on as it is; `urgency` is what we made of that and of
+    all else, and `urgency_by` of what.
     """
 
     body: Body = Body.SEVEN
@@ -59,6 +62,9 @@ class MailParams(msgspec.Struct, frozen=True, array_like=True):
     envid: str | None = None
     require_tls: bool = False
     auth: str | None = None
+    mt_priority: int | None = None
+    urgency: Urgency = Urgency.ORDINARY
+    urgency_by: UrgencyBy = UrgencyBy.NOTHING
     sealed: bool = False
 
     @property

@@ -22,6 +22,7 @@ from .asks import (
 )
 from .brain import Brain, Figures
 from .operate import LimitState, Operated, SiteState, Waiting
+from .outlook import Forecast, Share
 from .ports import Hand, Store, StoreError, StoreFull
 from .settings import QueueSettings
 
@@ -29,6 +30,7 @@ __all__ = [
     "Accepted",
     "Brain",
     "Figures",
+    "Forecast",
     "Hand",
     "Incoming",
     "Lease",
@@ -42,6 +44,7 @@ __all__ = [
     "Refused",
     "Road",
     "Settlement",
+    "Share",
     "SiteState",
     "Store",
     "StoreError",

@@ -5,7 +5,7 @@ They are encoded with msgpack when they cross a process boundary and passed as t
 
 import msgspec
 
-from kurir.limits import Quota
+from kurir.limits import Quota, Wait
 from kurir.model import Address, Cause, Check, Envelope, MailParams, Origin, Outcome, Recipient, Reply
 
 ID_MARK = b"kurir-id-comes-here"
@@ -130,7 +130,10 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NoticeReason(msgspec.Struct, frozen=True, array_like=True):
-    """What is to be reported of one recipient: `action` is ``failed``, ``delayed``, ``delivered``, ``relayed`` or ``expanded``."""
+    """What is to be reported of one recipient: `action` is ``failed``, ``delayed``, ``delivered``, ``relayed`` or ``expanded``.
+
+    `limit` is what it waits for (or waited for at the end), where that is no trouble but a limit of others; its time is wall time.
+    """
 
     recipient: Recipient
     action: str
@@ -139,6 +142,7 @@ class NoticeReason(msgspec.Struct, frozen=True, array_like=True):
     next_at: float | None = None
     give_up_at: float | None = None
     index: int = -1  # of the recipient within its message; -1 in obligations of older versions
+    limit: Wait | None = None
 
 
 class NoticeWork(msgspec.Struct, frozen=True, kw_only=True):

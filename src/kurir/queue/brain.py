@@ -20,6 +20,7 @@ from .leasing import Leasing
 from .milestones import Milestones
 from .notices import Notices
 from .operate import LimitState, Operated, Operator, SiteState, Waiting
+from .outlook import Forecast, Share
 from .ports import Change, Hand, Store
 from .restore import restore
 from .schedule import Schedule
@@ -298,6 +299,10 @@ class Brain:
     def forecast(self, quotas: Sequence[Quota], recipients: int, together: int) -> list[Step]:
         """Return when how many recipients of one message could go under `quotas`, if nobody else sends."""
         return self._operator.forecast(quotas, recipients, together)
+
+    def foresee(self, number: int, shares: Sequence[Share]) -> list[Forecast]:
+        """Return when the recipients of a waiting message go by roads that have limits."""
+        return self._operator.foresee(number, shares)
 
     @property
     def counters(self) -> Counters:

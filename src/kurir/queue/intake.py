@@ -89,9 +89,7 @@ class Intake:
                 notice.failed(refusal)
             done(Refused(refusal))
             return
-        self._committer.accept(
-            _Arrival(self._book, incoming, done, notice, self._arrived, self._settings.urgent)
-        )
+        self._committer.accept(_Arrival(self._book, incoming, done, notice, self._arrived))
 
 
 class NoticeClaim:
@@ -108,7 +106,7 @@ class NoticeClaim:
 class _Arrival:
     """One message on its way into the store."""
 
-    __slots__ = ("_arrived", "_book", "_done", "_id", "_incoming", "_message", "_notice", "_urgent")
+    __slots__ = ("_arrived", "_book", "_done", "_id", "_incoming", "_message", "_notice")
 
     def __init__(
         self,
@@ -117,7 +115,6 @@ class _Arrival:
         done: Done,
         notice: NoticeClaim | None,
         arrived: Callable[[Mail], None],
-        urgent: frozenset[str],
     ) -> None:
         self._book = book
         self._incoming = incoming
@@ -126,7 +123,6 @@ class _Arrival:
         self._arrived = arrived
         self._message: NewMessage | None = None
         self._id = ""
-        self._urgent = urgent
 
     def change(self, number: int) -> Change:
         incoming = self._incoming
@@ -196,7 +192,7 @@ class _Arrival:
         counters = book.counters
         counters.accepted_messages += 1
         counters.accepted_recipients += len(message.recipients)
-        mail = mail_of(message, now, self._urgent)
+        mail = mail_of(message, now)
         book.mails[number] = mail
         hold = self._incoming.hold
         if hold is None:
@@ -222,12 +218,7 @@ class _Arrival:
         self._done(Refused(reply, denial is Denial.IN_DOUBT))
 
 
-def is_urgent(urgent: frozenset[str], account: str | None, reverse_path: Address | None) -> bool:
-    """Whether mail of this account or sender may use the reserve of a limit."""
-    return account in urgent or (reverse_path is not None and str(reverse_path) in urgent)
-
-
-def mail_of(message: NewMessage, born: float, urgent: frozenset[str]) -> Mail:
+def mail_of(message: NewMessage, born: float) -> Mail:
     """Return the record of a message that was just accepted."""
     account = message.origin.account
     mail = Mail(
@@ -238,7 +229,7 @@ def mail_of(message: NewMessage, born: float, urgent: frozenset[str]) -> Mail:
         proven=message.proven_sender,
         account=account is not None,
         owner=shared(account) if account else "",
-        urgent=bool(urgent) and is_urgent(urgent, account, message.reverse_path),
+        urgency=message.params.urgency,
     )
     mail.errands = tuple(errand_of(mail, i, r) for i, r in enumerate(message.recipients))
     mail.open = len(mail.errands)

@@ -1,7 +1,7 @@
 """What happens by age alone: delay notices and the end of the lifetime, whatever state an errand is in.
 
-Attempts are not the only clock: mail to a site that rests, or that waits for a plan, is told of and expires
-at the same ages.  Errands with a hand are left alone (their settlement looks at the age itself), and held
+Attempts are not the only clock: mail to a site that rests, or that waits for a plan or for a limit of others, is told of
+and expires at the same ages.  Errands with a hand are left alone (their settlement looks at the age itself), and held
 ones wait for a person.
 """
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from .book import Book
 from .commit import Committer
+from .outlook import Outlook
 from .ports import Change, StoredLetter
 from .schedule import Schedule
 from .settle import Settler
@@ -37,12 +38,13 @@ class Milestones:
     def reach(self, now: float) -> None:
         """Handle every mail whose date has come."""
         unread: list[Mail] = []
+        outlook = Outlook(now)
         for mail in self._book.milestones.pop(now):
             mail.date = None
             if not self._due(mail, now):
                 self._watch_on(mail, now)
             elif mail.fresh is not None or mail.null:
-                self._tell(mail, mail.fresh, now)
+                self._tell(mail, mail.fresh, outlook, now)
             else:
                 unread.append(mail)
         if unread:
@@ -50,9 +52,10 @@ class Milestones:
 
     def _read(self, mails: list[Mail], letters: dict[int, StoredLetter]) -> None:
         now = self._book.steady.now()
+        outlook = Outlook(now)
         for mail in mails:
             if mail.open:
-                self._tell(mail, letters.get(mail.number), now)
+                self._tell(mail, letters.get(mail.number), outlook, now)
 
     def _due(self, mail: Mail, now: float) -> list[Errand]:
         policy = self._book.policy(mail)
@@ -65,16 +68,17 @@ class Milestones:
         passed = policy.told_by(age)
         return [e for e in patient if e.told < passed]
 
-    def _tell(self, mail: Mail, letter: Letter | None, now: float) -> None:
+    def _tell(self, mail: Mail, letter: Letter | None, outlook: Outlook, now: float) -> None:
         errands = self._due(mail, now)
         over = now - mail.born >= self._book.policy(mail).lifetime
         sheet = self._settler.sheet(mail, letter)
         for errand in errands:
+            limit = outlook.of(errand)
             if over:
                 if errand.state is State.READY:
                     self._schedule.left([errand])
-                self._settler.expire(sheet, errand, None)
-            elif self._settler.tell_delay(sheet, errand, None):
+                self._settler.expire(sheet, errand, None, limit)
+            elif self._settler.tell_delay(sheet, errand, None, limit):
                 sheet.state(errand)
         if over:
             self._book.moved(mail, errands, now)

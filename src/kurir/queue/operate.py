@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from kurir.limits import NEVER, Budget, Quota, Step, forecast
+from kurir.limits import NEVER, Budget, Quota, Step, Wait, forecast
 from kurir.model import Cause, EventKind, Fate, Outcome, encode_id
 
 from .book import Book
 from .commit import Committer
+from .outlook import Forecast, Outlook, Share, foresee
 from .schedule import Schedule, Site
 from .settle import Settler, Sheet
 from .state import Errand, Mail, State
@@ -49,7 +50,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     cause: Cause | None
     road: str
     site: str
-    limit: str = ""  # the key of the limit that it waits for
+    limit: Wait | None = None  # what it waits for; its time is `next_at`
 
 
 class SiteState(msgspec.Struct, frozen=True, kw_only=True):
@@ -254,32 +255,31 @@ class Operator:
         """Yield waiting recipients of messages above `after`, oldest first, of at most `limit` messages."""
         now, wall = self._book.steady.now(), self._book.steady.wall()
         numbers = [n for n in self._book.mails if n > after]
+        outlook = Outlook(now)
         for number in numbers[:limit]:
             mail = self._book.mails.get(number)
             for errand in mail.errands if mail is not None else ():
                 if errand.state is not State.ENDED:
-                    yield self._show(errand, now, wall)
+                    yield self._show(errand, outlook, now, wall)
 
     def show(self, number: int) -> list[Waiting]:
         """Return the waiting recipients of one message."""
         now, wall = self._book.steady.now(), self._book.steady.wall()
-        return [self._show(e, now, wall) for e in self._chosen(self._book.mails.get(number), None)]
+        outlook = Outlook(now)
+        return [self._show(e, outlook, now, wall) for e in self._chosen(self._book.mails.get(number), None)]
 
-    def _show(self, errand: Errand, now: float, wall: float) -> Waiting:
+    def _show(self, errand: Errand, outlook: Outlook, now: float, wall: float) -> Waiting:
         mail, site = errand.mail, errand.site
         next_at: float | None = wall
-        limit = ""
+        limit = outlook.of(errand)
         if errand.state is State.HELD:
             next_at = None
         elif errand.state is State.WAITING:
             next_at = wall + max(0.0, errand.due - now)
         elif errand.state is State.READY and site is not None and site.failures:
             next_at = wall + max(0.0, site.paused_until - now)
-        elif (
-            errand.state is State.READY and site is not None and (binding := _binding(site, now)) is not None
-        ):
-            limit, at = binding.quota.key, binding.ready_at(now, urgent=mail.urgent)
-            next_at = None if at == NEVER else wall + max(0.0, at - now)
+        elif limit is not None:
+            next_at = None if limit.goes_at is None else wall + max(0.0, limit.goes_at - now)
         return Waiting(
             number=mail.number,
             id=encode_id(mail.number),
@@ -296,6 +296,15 @@ class Operator:
             site=site.road.site if site is not None else "",
             limit=limit,
         )
+
+    def foresee(self, number: int, shares: Sequence[Share]) -> list[Forecast]:
+        """Return when the recipients of a waiting message go by their roads; times are wall times."""
+        mail = self._book.mails.get(number)
+        if mail is None:
+            return []
+        now, wall = self._book.steady.now(), self._book.steady.wall()
+        found = foresee(self._schedule, mail, shares, now)
+        return [msgspec.structs.replace(f, at=wall + f.at - now) if f.at is not None else f for f in found]
 
     def forecast(self, quotas: Sequence[Quota], recipients: int, together: int) -> list[Step]:
         """Return when how many recipients of one message could go under `quotas`; times are wall times."""

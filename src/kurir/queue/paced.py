@@ -1,11 +1,11 @@
 """A site whose road has limits: who goes first, how much may go, and when the next may.
 
 Rules
-1. Urgent mail goes before all other, and alone may use the reserve of a budget.
-2. Everybody else takes turns: one bundle for each owner (the account, or the sender's domain), so that a newsletter
-   to thousands costs the letter of a neighbour one turn.
+1. Urgent mail goes before all other, and alone may use the reserve of a budget; bulk mail goes when nothing else is left.
+2. Within a class everybody takes turns: one bundle for each owner (the account, or the sender's domain), so that a
+   newsletter to thousands costs the letter of a neighbour one turn.
 3. A bundle that does not fit as a whole is divided: as many recipients go now as the budget has room for.
-4. A site without limits has none of this: its queue is a plain deque.
+4. A site without limits, where all mail is ordinary, has none of this: its queue is a plain deque.
 """
 
 from collections import OrderedDict, deque
@@ -13,28 +13,34 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
 from kurir.limits import NEVER, Budget, Unit
+from kurir.model import Urgency
 
 from .state import Errand
 
 Bundle = list[Errand]
+_Lanes = OrderedDict[str, deque[Bundle]]
 Taken = tuple[tuple[Budget, int], ...]
 """What a lease took of which budget."""
 
 
 class FairQueue:
-    """Bundles by owner, taken in turns; urgent ones first."""
+    """Bundles by class and owner: urgent ones first, bulk last, within a class by turns."""
 
-    __slots__ = ("_lanes", "_newest", "_urgent")
+    __slots__ = ("_classes", "_newest", "_urgent")
 
     def __init__(self, bundles: Iterable[Bundle] = ()) -> None:
-        self._urgent: deque[Bundle] = deque()
-        self._lanes: OrderedDict[str, deque[Bundle]] = OrderedDict()
+        self._urgent: _Lanes = OrderedDict()
+        self._classes: dict[Urgency, _Lanes] = {
+            Urgency.URGENT: self._urgent,
+            Urgency.ORDINARY: OrderedDict(),
+            Urgency.BULK: OrderedDict(),
+        }
         self._newest: Bundle | None = None  # while it is here
         for bundle in bundles:
             self.append(bundle)
 
     def __bool__(self) -> bool:
-        return bool(self._urgent or self._lanes)
+        return any(self._classes.values())
 
     def __getitem__(self, last: Literal[-1]) -> Bundle | None:
         """Return the bundle that was added last, if it is here."""
@@ -45,9 +51,20 @@ class FairQueue:
         self._lane(bundle)[-1] = self._newest = bundle
 
     def __iter__(self) -> Iterator[Bundle]:
-        yield from self._urgent
-        for lane in self._lanes.values():
-            yield from lane
+        for lanes in self._classes.values():
+            for lane in lanes.values():
+                yield from lane
+
+    def in_turn(self) -> Iterator[Bundle]:
+        """Yield the bundles in the order in which they would be taken, if nothing came in between."""
+        for lanes in self._classes.values():
+            turns = deque(iter(lane) for lane in lanes.values())
+            while turns:
+                lane = turns.popleft()
+                bundle = next(lane, None)
+                if bundle is not None:
+                    yield bundle
+                    turns.append(lane)
 
     @property
     def urgent(self) -> bool:
@@ -62,25 +79,22 @@ class FairQueue:
     def appendleft(self, bundle: Bundle) -> None:
         """Put a bundle first: before those of its owner, and its owner before the others."""
         self._lane(bundle).appendleft(bundle)
-        owner = bundle[0].mail.owner
-        if owner in self._lanes:
-            self._lanes.move_to_end(owner, last=False)
+        mail = bundle[0].mail
+        self._classes[mail.urgency].move_to_end(mail.owner, last=False)
 
     def _lane(self, bundle: Bundle) -> deque[Bundle]:
         mail = bundle[0].mail
-        return self._urgent if mail.urgent else self._lanes.setdefault(mail.owner, deque())
+        return self._classes[mail.urgency].setdefault(mail.owner, deque())
 
     def popleft(self, *, urgent: bool = False) -> Bundle | None:
         """Take the next bundle out; only an urgent one where `urgent`.  None where there is none."""
-        if self._urgent:
-            bundle = self._urgent.popleft()
-        elif urgent or not self._lanes:
+        lanes = self._urgent if urgent else next(filter(None, self._classes.values()), None)
+        if not lanes:
             return None
-        else:
-            owner, lane = self._lanes.popitem(last=False)
-            bundle = lane.popleft()
-            if lane:
-                self._lanes[owner] = lane  # at the end: the others come first
+        owner, lane = lanes.popitem(last=False)
+        bundle = lane.popleft()
+        if lane:
+            lanes[owner] = lane  # at the end: the others come first
         if bundle is self._newest:
             self._newest = None
         return bundle

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from kurir.model import Address, Event, Fate, MailParams, Origin, Outcome, Recipient
+from kurir.model import Address, Event, Fate, MailParams, Origin, Outcome, Recipient, Urgency
 
 from .asks import Lease, NoticeReason, NoticeWork, Plan, PlanRequest
 
@@ -105,6 +105,7 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
     account: str | None
     proven_sender: bool
     recipients: tuple[tuple[Recipient, RecipientState], ...]  # only those that wait
+    urgency: Urgency = Urgency.ORDINARY
 
 
 class StoredLetter(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from .book import Book
-from .intake import errand_of, is_urgent, sender_domain
+from .intake import errand_of, sender_domain
 from .ports import Store, StoreFull
 from .settings import QueueSettings
 from .state import Mail, State, shared
@@ -42,7 +42,7 @@ def restore(store: Store, book: Book, settings: QueueSettings) -> int:
             proven=stored.proven_sender,
             account=stored.account is not None,
             owner=shared(stored.account or ""),
-            urgent=is_urgent(settings.urgent, stored.account, stored.reverse_path),
+            urgency=stored.urgency,
         )
         errands = []
         dates = [stored.accepted_at]

@@ -11,7 +11,8 @@ site with 50,000 waiting costs a site with one waiting no more than one turn.  R
    success opens the site again.
 4. Recipients of a message share a lease, but for those that are to go alone or in smaller company
    (`Errand.together`): a peer that hangs at one of them must not starve the others.
-5. A road with limits has budgets on top (`paced`): its sites run while those have room.
+5. A road with limits has budgets on top (`paced`): its sites run while those have room.  There, and wherever urgent or
+   bulk mail came by, those who send take turns (`FairQueue`).
 6. Everything is O(1), or O(log sites) for a site that waits for a time.
 """
 
@@ -19,7 +20,7 @@ from collections import deque
 from heapq import heappop, heappush
 
 from kurir.limits import Budgets
-from kurir.model import Outcome, OutcomeKind, Stage
+from kurir.model import Outcome, OutcomeKind, Stage, Urgency
 
 from .asks import Plan, PlanRequest, Road
 from .paced import FairQueue, Paced
@@ -203,6 +204,8 @@ class Schedule:
         site.waiting += 1
         self.ready += 1
         queue = site.queue
+        if errand.mail.urgency is not Urgency.ORDINARY and isinstance(queue, deque):
+            queue = site.queue = FairQueue(queue)
         if errand.urgent:
             errand.urgent = False
             queue.appendleft([errand])
@@ -243,7 +246,8 @@ class Schedule:
             site.paced, site.queue = None, deque(site.queue)
             return
         if site.paced is None:
-            site.queue = queue = FairQueue(site.queue)
+            queue = site.queue if isinstance(site.queue, FairQueue) else FairQueue(site.queue)
+            site.queue = queue
             site.paced = Paced(queue, lambda now: self.consider(site, now))
         site.paced.budgets = [self.budgets.of(quota) for quota in site.road.quotas]
 

@@ -6,6 +6,9 @@ nobody may be told; DEFERRED waits for the next try, or expires.  Nothing here l
 
 from collections.abc import Callable, Iterable
 
+import msgspec
+
+from kurir.limits import Wait
 from kurir.model import Address, Cause, Event, EventKind, Fate, Outcome, OutcomeKind
 
 from .asks import NoticeReason
@@ -88,17 +91,31 @@ class Sheet:
         return self.wall + (at - self.now)
 
     def owe(
-        self, kind: str, errand: Errand, action: str, outcome: Outcome | None, **times: float | None
+        self,
+        kind: str,
+        errand: Errand,
+        action: str,
+        outcome: Outcome | None,
+        limit: Wait | None = None,
+        **times: float | None,
     ) -> None:
-        """Note that a notice of `kind` has to tell of this recipient."""
+        """Note that a notice of `kind` has to tell of this recipient, and of the `limit` (in queue time) that it waits for."""
         letter = self.letter
         if letter is None:
             self.event(errand, EventKind.NOTICE_WAIVED, reason=_LETTER_GONE)
             return
         if self.reasons is None:
             self.reasons = {}
+        if limit is not None and limit.goes_at is not None:
+            limit = msgspec.structs.replace(limit, goes_at=self.at_wall(limit.goes_at))
         reason = NoticeReason(
-            letter.recipients[errand.index], action, outcome, self.wall, index=errand.index, **times
+            letter.recipients[errand.index],
+            action,
+            outcome,
+            self.wall,
+            index=errand.index,
+            limit=limit,
+            **times,
         )
         self.reasons.setdefault(kind, []).append((errand, reason))
 
@@ -202,8 +219,13 @@ class Settler:
         self.tell_delay(sheet, errand, outcome)
         sheet.state(errand)
 
-    def tell_delay(self, sheet: Sheet, errand: Errand, outcome: Outcome | None) -> bool:
-        """Owe the delay notice whose time has passed, if any; the caller writes the state."""
+    def tell_delay(
+        self, sheet: Sheet, errand: Errand, outcome: Outcome | None, limit: Wait | None = None
+    ) -> bool:
+        """Owe the delay notice whose time has passed, if any; the caller writes the state.
+
+        `limit` is what the recipient waits for, in queue time: then that says when it goes, not the calendar of attempts.
+        """
         mail = sheet.mail
         policy = self.policy(mail)
         passed = policy.told_by(sheet.now - mail.born)
@@ -218,13 +240,16 @@ class Settler:
             errand,
             "delayed",
             outcome,
-            next_at=sheet.at_wall(errand.due),
+            limit,
+            next_at=sheet.at_wall(errand.due) if limit is None else None,
             give_up_at=sheet.at_wall(mail.born + policy.lifetime),
         )
         return True
 
-    def expire(self, sheet: Sheet, errand: Errand, outcome: Outcome | None) -> None:
-        """The lifetime is over."""
+    def expire(
+        self, sheet: Sheet, errand: Errand, outcome: Outcome | None, limit: Wait | None = None
+    ) -> None:
+        """The lifetime is over; `limit` is what it waited for to the end."""
         mail = sheet.mail
         owed = after_failure(null=mail.null, proven=mail.proven, notify=errand.notify)
         if owed.duty is Duty.TELL_POSTMASTER:
@@ -234,7 +259,7 @@ class Settler:
             return
         sheet.event(errand, EventKind.EXPIRED, fate=Fate.EXPIRED, cause=Cause.EXPIRED)
         self.end(sheet, errand, Fate.EXPIRED)
-        self._owe(sheet, owed, FAILED, errand, "failed", outcome)
+        self._owe(sheet, owed, FAILED, errand, "failed", outcome, limit)
 
     def _hold_for_postmaster(self, sheet: Sheet, errand: Errand, owed: Owed, outcome: Outcome | None) -> None:
         errand.state = State.HELD
@@ -246,10 +271,17 @@ class Settler:
         sheet.owe(HELD, errand, "failed", outcome)
 
     def _owe(
-        self, sheet: Sheet, owed: Owed, kind: str, errand: Errand, action: str, outcome: Outcome | None
+        self,
+        sheet: Sheet,
+        owed: Owed,
+        kind: str,
+        errand: Errand,
+        action: str,
+        outcome: Outcome | None,
+        limit: Wait | None = None,
     ) -> None:
         if owed.duty is Duty.TELL_SENDER:
-            sheet.owe(kind, errand, action, outcome)
+            sheet.owe(kind, errand, action, outcome, limit)
         elif owed.duty is Duty.WAIVED:
             sheet.event(errand, EventKind.NOTICE_WAIVED, reason=owed.reason)
 

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from kurir.model import Cause, Fate, OutcomeKind
+from kurir.model import Cause, Fate, OutcomeKind, Urgency
 
 from .ports import NewMessage, StoredLetter
 
@@ -91,7 +91,7 @@ class Mail:
         "owner",
         "proven",
         "sender",
-        "urgent",
+        "urgency",
     )
 
     def __init__(
@@ -104,7 +104,7 @@ class Mail:
         proven: bool,
         account: bool,
         owner: str = "",
-        urgent: bool = False,
+        urgency: Urgency = Urgency.ORDINARY,
     ) -> None:
         self.number = number
         self.born = born
@@ -113,11 +113,16 @@ class Mail:
         self.proven = proven
         self.account = account
         self.owner = owner or sender  # who takes turns with others where a road has limits
-        self.urgent = urgent
+        self.urgency = urgency
         self.errands: tuple[Errand, ...] = ()
         self.open = 0  # errands that have not ended
         self.fresh: NewMessage | None = None
         self.date: int | None = None  # in the calendar of milestones
+
+    @property
+    def urgent(self) -> bool:
+        """Whether it may use the reserve of a limit."""
+        return self.urgency is Urgency.URGENT
 
     def errand(self, index: int) -> Errand | None:
         """Return the errand of recipient `index` if it has not ended."""

@@ -59,26 +59,35 @@ class Desk:
     foresight: Foresight | None = None
     seen: Tally | None = None
     counts: Counts = field(default_factory=Counts)
-    _offers: dict[tuple[ListenerSettings, bool, bool, bool], ServerSettings] = field(default_factory=dict)
+    _offers: dict[tuple[ListenerSettings, bool, bool, bool, bool], ServerSettings] = field(
+        default_factory=dict
+    )
 
     def tls_of(self, listener: ListenerSettings) -> ServerTls | None:
         """Return the certificates that this door shows."""
         return self.tls_asking if listener.client_certificates and self.tls_asking is not None else self.tls
 
-    def offer(self, listener: ListenerSettings, client: str, *, external: bool = False) -> ServerSettings:
-        """Return what this door offers to this client, made once per variant; `external`: it showed a certificate."""
+    def offer(
+        self, listener: ListenerSettings, client: str, *, external: bool = False, urgent: bool = False
+    ) -> ServerSettings:
+        """Return what this door offers to this client, made once per variant.
+
+        `external`: it showed a certificate; `urgent`: it logged in as an account that may say how urgent its mail is.
+        """
         xclient = bool(listener.xclient) and is_within(client, listener.xclient)
         scram = listener.auth and self.directory.scram_for_all()
-        key = (listener, xclient, scram, external)
+        trusted = listener.role is Role.MX and is_within(client, self.settings.trusted)
+        priority = urgent or trusted or listener.role is Role.LOCAL
+        key = (listener, xclient, scram, external, priority)
         made = self._offers.get(key)
         if made is None:
             made = self._offers[key] = self._make_offer(
-                listener, xclient=xclient, scram=scram, external=external
+                listener, xclient=xclient, scram=scram, external=external, priority=priority
             )
         return made
 
     def _make_offer(
-        self, listener: ListenerSettings, *, xclient: bool, scram: bool, external: bool
+        self, listener: ListenerSettings, *, xclient: bool, scram: bool, external: bool, priority: bool
     ) -> ServerSettings:
         s = self.settings
         possible = {"EXTERNAL": external, "OAUTHBEARER": self.tokens is not None}
@@ -96,6 +105,7 @@ class Desk:
             auth_without_tls=listener.auth_without_tls,
             offer_xclient=xclient,
             offer_requiretls=s.offer_requiretls,
+            offer_mt_priority=priority,
             binarymime=s.binarymime,
             max_errors=s.max_errors,
             max_auth_failures=s.max_auth_failures,

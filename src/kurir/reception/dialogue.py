@@ -197,7 +197,8 @@ class Dialogue:
             self._who_changed()
             self._notebook.note(ObservationKind.LOGIN, account=step.account.name, detail=step.how)
             self._desk.counts.replies[2] += 1
-            self._server.auth_succeeded(replies.LOGGED_IN)
+            more = self._desk.offer(self.listener, self._host, urgent=True) if step.account.urgent else None
+            self._server.auth_succeeded(replies.LOGGED_IN, more)
         else:
             self._notebook.note(
                 ObservationKind.FAILED_LOGIN, reply=step.reply, account=step.name, detail=step.reason
@@ -296,7 +297,14 @@ class Dialogue:
     def _body_started(self, event: e.BodyStarted) -> None:
         assert self._transaction is not None
         insider = standing(self._client).insider
-        sender = Sender(self._current_origin(), self.listener.role, self._account, insider, self._screener)
+        sender = Sender(
+            self._current_origin(),
+            self.listener.role,
+            self._account,
+            insider,
+            self._screener,
+            self.listener.urgent,
+        )
         self.intake = Intake(self._desk, self._transaction, sender)
         if event.chunking:
             self._server.go_on()

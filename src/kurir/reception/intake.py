@@ -8,6 +8,8 @@ import asyncio
 import errno
 from dataclasses import dataclass
 
+from msgspec import structs
+
 from kurir.identity import Account
 from kurir.message.facts import MessageFacts, facts_of
 from kurir.message.headers import Problem, scan
@@ -15,7 +17,8 @@ from kurir.message.limits import HeaderLimits
 from kurir.message.received import HopLimits, loop_reason, received_field
 from kurir.message.sealed import SEAL_FIELD, seal_of
 from kurir.message.submission import Edits, Fault
-from kurir.model import Cause, Origin, Reply
+from kurir.message.urgency import said_mt_priority, said_urgency, says_anything
+from kurir.model import Cause, Origin, Reply, Urgency
 from kurir.queue.asks import ID_MARK, Accepted, Incoming
 from kurir.senderauth.screening import Screener
 
@@ -26,6 +29,7 @@ from .screening import Screened, StrangersMail, without_posing
 from .settings import Role
 from .submission import complete
 from .transaction import Transaction
+from .urgency import Asked, decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,12 @@ class Sender:
     account: Account | None
     insider: bool
     screener: Screener | None = None
+    urgent_door: bool = False
+
+    @property
+    def may_be_urgent(self) -> bool | None:
+        """Whether it may say that its mail is urgent: an account by its permission, this machine and trusted networks always."""
+        return self.account.urgent if self.account is not None else self.insider
 
 
 class Intake:
@@ -49,6 +59,7 @@ class Intake:
         "_handed_over",
         "_message_id",
         "_prefix",
+        "_said",
         "_sender",
         "_stranger",
         "_transaction",
@@ -67,6 +78,7 @@ class Intake:
         self._body = BodyCollector(desk.body_files, self._settle, in_memory=s.in_memory, hold=s.head)
         self._facts: MessageFacts | None = None
         self._prefix = b""
+        self._said: tuple[Urgency | None, int | None] = (None, None)  # by its header: urgency, MT-Priority
         self._message_id = ""
         self._stranger: StrangersMail | None = None
         self._handed_over = False
@@ -173,20 +185,22 @@ class Intake:
         facts = self._facts
         assert facts is not None
         self._message_id = facts.message_id or f"<{desk.random(16).hex()}@{desk.settings.hostname}>"
+        headers = scan(data, limits)
         edits = complete(
-            data,
+            headers,
             account=self._sender.account,
             reverse_path=self._transaction.reverse_path,
             smtputf8=self._transaction.params.smtputf8,
             at=desk.clock.now(),
             message_id=self._message_id,
             separator=desk.directory.settings.separator,
-            limits=limits,
         )
         self.refusal = edits.reply
         if self.refusal is not None:
             self.cause = edits.fault.cause if edits.fault is not None else None
             return data
+        if says_anything(data[: facts.header_end]):
+            self._said = said_urgency(headers), said_mt_priority(headers)
         self._prefix = edits.prefix
         if edits.seal:
             self._transaction.seal(edits.seal)
@@ -228,7 +242,11 @@ class Intake:
             desk.counts.octets += incoming.size
             if screened is not None:
                 self._count(screened)
-            return replies.accepted(answer.id, self._unsure)
+            wait = self._sender.insider and desk.roads.counted
+            forecasts = await desk.door.foresee(answer.number) if wait else ()
+            return replies.accepted(
+                answer.id, forecasts, len(incoming.envelope.recipients), unsure=self._unsure
+            )
         if answer.in_doubt:
             self.refusal = answer.reply
             return self.refusal
@@ -267,10 +285,35 @@ class Intake:
         if screened.seen is not None and self._desk.seen is not None:
             self._desk.seen.add(screened.seen)
 
+    def _weigh(self) -> None:
+        """Decide how urgent the message is: only of our own people what they say counts."""
+        sender, transaction = self._sender, self._transaction
+        params, (header, level) = transaction.params, self._said
+        level = level if params.mt_priority is None else params.mt_priority
+        named = self._desk.settings.urgent
+        if not (named or sender.urgent_door or header is not None or level is not None):
+            return
+        may = sender.may_be_urgent
+        account = sender.account.name if sender.account is not None else ""
+        urgency, by = decide(
+            Asked(
+                named=account in named or str(transaction.reverse_path) in named,
+                door=sender.urgent_door,
+                may=may,
+                mt_priority=level,
+                header=header,
+            )
+        )
+        transaction.params = structs.replace(
+            params, mt_priority=level if may else None, urgency=urgency, urgency_by=by
+        )
+
     def _incoming(self, body: bytes | None, body_file: str | None, screened: Screened | None) -> Incoming:
         desk, transaction, facts = self._desk, self._transaction, self._facts
         assert facts is not None
         now = desk.clock.now()
+        if self._sender.insider:
+            self._weigh()
         field = received_field(
             self._sender.origin,
             by=desk.settings.hostname,

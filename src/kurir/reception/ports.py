@@ -9,6 +9,7 @@ from kurir.limits import RoadSize
 from kurir.model import Address, Observation, Prospect, Reply, TlsFacts
 from kurir.net.ports import Stream
 from kurir.net.tls import ClientShown, ServerTls
+from kurir.queue import Forecast
 from kurir.queue.asks import Accepted, Incoming, Refused
 
 
@@ -53,6 +54,10 @@ class BrainDoor(Protocol):
         `Refused` means that it was surely not stored (unless `in_doubt`): its body file is removed.  Raises `ConnectionError` or
         `TimeoutError` where the answer got lost: it may have been stored, so the file stays, and 451 is said.
         """
+        ...
+
+    async def foresee(self, number: int) -> list[Forecast]:
+        """Return when the recipients of an accepted message go, as far as limits of others let them wait."""
         ...
 
     def observe(self, observations: Sequence[Observation]) -> None:
@@ -102,6 +107,11 @@ class RoadTable(Protocol):
         """Return the size of the smallest road."""
         ...
 
+    @property
+    def counted(self) -> bool:
+        """Whether a road has limits that may let mail wait."""
+        ...
+
     def towards(self, sender: str, domain: str) -> RoadSize | None:
         """Return the limit of the road from the domain `sender` ("" for the null sender) to `domain`, if it is known."""
         ...
@@ -111,6 +121,7 @@ class NoRoadTable:
     """Nothing is known of roads."""
 
     least = sys.maxsize
+    counted = False
 
     def towards(self, sender: str, domain: str) -> RoadSize | None:
         """Return None."""

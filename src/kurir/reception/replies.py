@@ -1,9 +1,12 @@
 """Every reply that reception gives by itself, once, with its enhanced code (RFC 3463, RFC 5248)."""
 
+import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from kurir.limits import RoadSize, unencoded
 from kurir.model import Cause, Reply
+from kurir.queue import Forecast
 from kurir.smtp import replies as framing
 
 _of = Reply.of
@@ -107,12 +110,31 @@ def cause_of_brake(reply: Reply) -> Cause | None:
 _BRAKES = {(421, "4.7.0"), (450, "4.7.1")}
 
 
-def accepted(queue_id: str, unsure: str = "") -> Reply:
-    """The promise: said only after the commit; `unsure` says why nobody knows yet whether it can travel sealed."""
-    promise = f"{queue_id} accepted, safe on disk"
+def accepted(
+    queue_id: str, forecasts: Sequence[Forecast] = (), recipients: int = 0, *, unsure: str = ""
+) -> Reply:
+    """The promise: said only after the commit.
+
+    What has to wait for limits of others is said with it, and in `unsure` why nobody knows yet whether it can
+    travel sealed.
+    """
+    text = f"{queue_id} accepted, safe on disk"
+    later = [f for f in forecasts if f.limit]
+    if later:
+        count, whose = sum(f.recipients for f in later), ", ".join(dict.fromkeys(f.label for f in later))
+        last = max(f.at or math.inf for f in later)
+        until = (
+            f", the last on {datetime.fromtimestamp(last, UTC):%Y-%m-%d %H:%M} UTC" if last < math.inf else ""
+        )
+        text += f"; {count} of {recipients} recipients go later, by a limit of {_plain(whose)}{until}"
     if unsure:
-        promise = f"{promise}; whether it can travel sealed shows when it is sent: {unsure}"
-    return Reply(250, "2.0.0", (promise,))
+        text += f"; whether it can travel sealed shows when it is sent: {unsure}"
+    return Reply(250, "2.0.0", (text,))
+
+
+def _plain(label: str) -> str:
+    """Return the name of a provider fit for a reply: ASCII, and short."""
+    return label.encode("ascii", "replace").decode()[:100]
 
 
 def not_sealed(refusals: Sequence[Reply]) -> Reply:

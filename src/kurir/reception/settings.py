@@ -38,7 +38,8 @@ class ListenerSettings:
     with the handshake (RFC 8314); `starttls` offers it.  `auth` offers the mechanisms over TLS;
     `auth_without_tls` is for unix sockets.  `require_tls` takes no mail in the clear.  `xclient` are the networks
     whose XCLIENT is believed; from `proxy` networks a PROXY header is demanded.  `client_certificates` asks for
-    a certificate in the handshake, which clients need not have.
+    a certificate in the handshake, which clients need not have.  Mail that our own people hand in at an `urgent` door
+    goes before all other.
     """
 
     name: str
@@ -50,6 +51,7 @@ class ListenerSettings:
     mechanisms: tuple[str, ...] = STRONGEST_FIRST
     require_tls: bool = False
     client_certificates: bool = False
+    urgent: bool = False
     xclient: tuple[Network, ...] = ()
     proxy: tuple[Network, ...] = ()
 
@@ -82,7 +84,8 @@ class ReceptionSettings:
     beginning may be header.  `max_errors` ends a session (also unknown recipients).  `hide_client` keeps the
     address and name of clients that logged in out of the Received field.  `results_ids` are our names in
     Authentication-Results (lower case): fields of strangers and accounts that bear one are cut out.  `unscreened`
-    are networks whose mail is not put to the checks of senders, `treatment` is what these lead to.
+    are networks whose mail is not put to the checks of senders, `treatment` is what these lead to.  `urgent` are
+    accounts and senders of ours whose mail is always urgent.
     """
 
     hostname: str
@@ -104,5 +107,6 @@ class ReceptionSettings:
     binarymime: bool = False
     results_ids: frozenset[str] = frozenset()
     unscreened: tuple[Network, ...] = ()
+    urgent: frozenset[str] = frozenset()
     treatment: TreatmentSettings = field(default_factory=TreatmentSettings)
     deadlines: Deadlines = field(default_factory=Deadlines)

@@ -1,8 +1,7 @@
 """What our own people hand in is completed, and leaves only under their own names (RFC 6409 sections 6 and 8)."""
 
 from kurir.identity import Account, may_send_as, may_send_reports
-from kurir.message.headers import scan
-from kurir.message.limits import HeaderLimits
+from kurir.message.headers import Headers
 from kurir.message.submission import Edits, prepare
 from kurir.model import Address
 
@@ -13,7 +12,7 @@ def owns_reverse_path(account: Account, reverse_path: Address | None, separator:
 
 
 def complete(
-    head: bytes,
+    head: Headers,
     *,
     account: Account | None,
     reverse_path: Address | None,
@@ -21,7 +20,6 @@ def complete(
     at: float,
     message_id: str,
     separator: str,
-    limits: HeaderLimits,
 ) -> Edits:
     """Return what to add and to cut so that the message is whole, or why it is refused.
 
@@ -34,7 +32,7 @@ def complete(
         return account is None or a_report or may_send_as(account, address, separator=separator)
 
     return prepare(
-        scan(head, limits),
+        head,
         may_send_as=owns,
         at=at,
         message_id=message_id,

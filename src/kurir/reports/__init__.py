@@ -17,6 +17,7 @@ from .dmarc_read import read_aggregate
 from .dmarc_seen import Tally, seen
 from .dmarc_write import pack_aggregate, write_aggregate
 from .dsn import Report, render, wants_full
+from .morning import Held, Morning, held_mail, owner_mail, summary_mail
 from .notice_text import Explain, Sentence
 from .ports import (
     Complaint,
@@ -45,9 +46,11 @@ __all__ = [
     "DmarcSeen",
     "Explain",
     "Feedback",
+    "Held",
     "KeptAggregate",
     "KeptTls",
     "Lang",
+    "Morning",
     "PublishedPolicy",
     "ReceivedReports",
     "Report",
@@ -67,9 +70,11 @@ __all__ = [
     "advice",
     "aggregates",
     "digest",
+    "held_mail",
     "judge",
     "mail_aggregate",
     "mail_tls_report",
+    "owner_mail",
     "pack_aggregate",
     "pack_tls_report",
     "read_aggregate",
@@ -83,6 +88,7 @@ __all__ = [
     "returned_ids",
     "seen",
     "status_of",
+    "summary_mail",
     "wants_full",
     "write_aggregate",
     "write_tls_report",

@@ -9,6 +9,7 @@ says ``Auto-Submitted: auto-replied`` (RFC 3834) for those who look.
 import hashlib
 from dataclasses import dataclass
 
+from kurir.limits import Atlas, LimitNames
 from kurir.message import compose
 from kurir.message.dates import format_date
 from kurir.message.headers import find_header_end, has_long_line
@@ -78,16 +79,18 @@ def render(
     *,
     at: float,
     token: str,
+    names: LimitNames | None = None,
 ) -> Report:
     """Return the report that `work` obliges us to.
 
     `original` are the octets of the original as stored (without the trace block): all of them where `wants_full`
     says so, else at least the header block (at most `settings.max_headers` are used).  `at` is now in epoch seconds;
     `token` makes the Message-ID and the boundaries unique (letters, digits, ``.`` and ``-``; the obligation's id and
-    a random number do well).  Raises ValueError for an obligation without reasons.
+    a random number do well).  `names` knows the limits that mail may wait for.  Raises ValueError for an obligation without reasons.
     """
     if not work.reasons:
         raise ValueError(f"the obligation {work.id} has nothing to report")
+    names = names or LimitNames(Atlas())
     utf8 = status_fields.is_global(work)
     subject = notice_text.subject(work, settings)
     if work.subject:
@@ -95,7 +98,7 @@ def render(
     daemon = Address("MAILER-DAEMON", settings.domain)
     message_id = f"<{token}@{settings.domain}>"
     kind = "global-delivery-status" if utf8 else "delivery-status"
-    fields_of_status = status_fields.render(work, settings, utf8=utf8)
+    fields_of_status = status_fields.render(work, settings, names, utf8=utf8)
     status = compose.Part(
         compose.raw_field("Content-Type", f"message/{kind}") + _transfer(fields_of_status),
         fields_of_status,
@@ -103,7 +106,7 @@ def render(
     content = compose.multipart(
         "report",
         [
-            compose.text_part(notice_text.body(work, settings, explain)),
+            compose.text_part(notice_text.body(work, settings, explain, names)),
             status,
             _original(work, original, settings, utf8=utf8),
         ],

@@ -8,11 +8,12 @@ import textwrap
 from collections.abc import Sequence
 from typing import Protocol
 
+from kurir.limits import LimitNames
 from kurir.message.dates import format_date
 from kurir.message.words import disarm
 from kurir.model import Cause, OutcomeKind, encode_id
 from kurir.queue.asks import NoticeReason, NoticeWork
-from kurir.trace import Catalogue, Teller, say_noted
+from kurir.trace import Catalogue, Teller, say_noted, wait_words, waited_words
 
 from .settings import Lang, ReportSettings
 from .statuses import ACTIONS
@@ -45,15 +46,24 @@ class Explain(Protocol):
         ...
 
 
-def by_action(reasons: Sequence[NoticeReason]) -> dict[str, list[NoticeReason]]:
-    """Group `reasons` by action, the worst news first."""
-    groups = {action: [r for r in reasons if r.action == action] for action in ACTIONS}
-    return {action: found for action, found in groups.items() if found}
+WAITING = "waiting"
+"""The news of a recipient that is delayed by a limit of others alone."""
+
+
+def news_of(reason: NoticeReason) -> str:
+    """Return what there is to tell of one recipient: its action, or that it only waits its turn."""
+    return WAITING if reason.action == "delayed" and reason.limit is not None else reason.action
+
+
+def by_news(reasons: Sequence[NoticeReason]) -> dict[str, list[NoticeReason]]:
+    """Group `reasons` by what there is to tell, the worst news first."""
+    groups = {news: [r for r in reasons if news_of(r) == news] for news in (*ACTIONS, WAITING)}
+    return {news: found for news, found in groups.items() if found}
 
 
 def subject(work: NoticeWork, settings: ReportSettings) -> str:
     """Return the subject in plain words, in each language; the worst news decides."""
-    news = "held" if work.held else next(iter(by_action(work.reasons)))
+    news = "held" if work.held else next(iter(by_news(work.reasons)))
     return " / ".join(_say(lang, f"subject.{news}") for lang in settings.languages)
 
 
@@ -61,9 +71,9 @@ def _say(lang: Lang, key: str, **values: object) -> str:
     return Catalogue.load().text(lang, f"notice.{key}", **values)
 
 
-def body(work: NoticeWork, settings: ReportSettings, explain: Explain) -> str:
+def body(work: NoticeWork, settings: ReportSettings, explain: Explain, names: LimitNames) -> str:
     """Return the whole text, lines ending with a line feed."""
-    blocks = [_block(work, settings, explain, lang) for lang in settings.languages]
+    blocks = [_block(work, settings, explain, names, lang) for lang in settings.languages]
     if len(blocks) > 1:
         blocks = [
             f"-- {_say(lang, 'word.name')} --\n\n{block}"
@@ -72,14 +82,16 @@ def body(work: NoticeWork, settings: ReportSettings, explain: Explain) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _block(work: NoticeWork, settings: ReportSettings, explain: Explain, lang: Lang) -> str:
+def _block(
+    work: NoticeWork, settings: ReportSettings, explain: Explain, names: LimitNames, lang: Lang
+) -> str:
     paragraphs: list[str] = []
     if work.held:
         paragraphs.append(_wrapped(_say(lang, "intro.held")))
-    for action, reasons in by_action(work.reasons).items():
+    for news, reasons in by_news(work.reasons).items():
         if not work.held:
-            paragraphs.append(_wrapped(_say(lang, f"intro.{action}")))
-        paragraphs += [_one(reason, settings, explain, lang) for reason in reasons[:_MAX_LISTED]]
+            paragraphs.append(_wrapped(_say(lang, f"intro.{news}")))
+        paragraphs += [_one(reason, settings, explain, names, lang) for reason in reasons[:_MAX_LISTED]]
         if len(reasons) > _MAX_LISTED:
             paragraphs.append(f"  + {len(reasons) - _MAX_LISTED}")
     facts = []
@@ -99,14 +111,18 @@ def _local(host: str) -> bool:
     return host.startswith("unix:")
 
 
-def _one(reason: NoticeReason, settings: ReportSettings, explain: Explain, lang: Lang) -> str:
+def _one(
+    reason: NoticeReason, settings: ReportSettings, explain: Explain, names: LimitNames, lang: Lang
+) -> str:
     address = reason.recipient.address
     title = disarm(f"<{address}>")
     if reason.recipient.wanted:
         title += disarm(f" ({_say(lang, 'word.wanted', address=reason.recipient.wanted)})")
     lines = [title]
     outcome = reason.outcome
-    if outcome is not None and reason.action in ("failed", "delayed"):
+    if reason.limit is not None:
+        lines += _limited(reason, settings, explain, names, lang)
+    elif outcome is not None and reason.action in ("failed", "delayed"):
         said = outcome.reply
         host = Teller(Catalogue.load(), lang).host(outcome.host) if _local(outcome.host) else outcome.host
         sentence = explain(
@@ -145,6 +161,19 @@ def _one(reason: NoticeReason, settings: ReportSettings, explain: Explain, lang:
             if at is not None
         ]
     return "\n".join(lines)
+
+
+def _limited(
+    reason: NoticeReason, settings: ReportSettings, explain: Explain, names: LimitNames, lang: Lang
+) -> list[str]:
+    """Return which limit it waits for, or waited for to the end: no attempt and no other server has to do with it."""
+    assert reason.limit is not None
+    wait, catalogue = names.told(reason.limit), Catalogue.load()
+    if reason.action != "delayed":
+        expired = explain(Cause.EXPIRED, lang, final=True, recipient=str(reason.recipient.address))
+        return [_wrapped(disarm(f"{expired.what} {waited_words(catalogue, lang, wait)}"), "  ")]
+    time = format_date(wait.free_at, settings.offset_minutes) if wait.free_at else ""
+    return [_wrapped(disarm(wait_words(catalogue, lang, wait, time)), "  ")]
 
 
 def _gave_up(reason: NoticeReason) -> bool:

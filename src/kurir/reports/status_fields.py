@@ -2,13 +2,15 @@
 
 import re
 
+from kurir.limits import LimitNames, Wait
 from kurir.message.dates import format_date
 from kurir.message.words import disarm
 from kurir.model import Address
 from kurir.queue.asks import NoticeReason, NoticeWork
+from kurir.trace import Catalogue, limit_words
 
 from .settings import ReportSettings
-from .statuses import status_of
+from .statuses import LIMITED, status_of
 
 _FIELD_LINE = 900  # folded before a line grows beyond what RFC 5322 section 2.1.1 allows
 _HOST = re.compile(r"[^\[\]:]+")
@@ -25,10 +27,10 @@ def is_global(work: NoticeWork) -> bool:
     return work.original.params.smtputf8 and any(a is not None and not a.is_ascii for a in mentioned)
 
 
-def render(work: NoticeWork, settings: ReportSettings, *, utf8: bool) -> bytes:
+def render(work: NoticeWork, settings: ReportSettings, names: LimitNames, *, utf8: bool) -> bytes:
     """Return the fields of the message and, behind empty lines, of each recipient."""
     groups = [_message_fields(work, settings)]
-    groups += [_recipient_fields(reason, settings, utf8=utf8) for reason in work.reasons]
+    groups += [_recipient_fields(reason, settings, names, utf8=utf8) for reason in work.reasons]
     return b"\r\n".join(b"".join(_field(k, v, utf8=utf8) for k, v in group) for group in groups)
 
 
@@ -41,7 +43,9 @@ def _message_fields(work: NoticeWork, settings: ReportSettings) -> list[tuple[st
     return fields
 
 
-def _recipient_fields(reason: NoticeReason, settings: ReportSettings, *, utf8: bool) -> list[tuple[str, str]]:
+def _recipient_fields(
+    reason: NoticeReason, settings: ReportSettings, names: LimitNames, *, utf8: bool
+) -> list[tuple[str, str]]:
     fields: list[tuple[str, str]] = []
     original = _original(reason, utf8=utf8)
     if original:
@@ -49,7 +53,28 @@ def _recipient_fields(reason: NoticeReason, settings: ReportSettings, *, utf8: b
     fields.append(("Final-Recipient", _typed(reason.recipient.address, utf8=utf8)))
     fields.append(("Action", reason.action))
     outcome = reason.outcome
-    fields.append(("Status", status_of(reason.action, outcome)))
+    if reason.limit is not None:
+        fields += [("Status", LIMITED), ("Diagnostic-Code", f"x-kurir; {_limit(reason.limit, names)}")]
+        if outcome is not None:  # an earlier attempt: not what it waits for now
+            fields.append(("Last-Attempt-Date", format_date(outcome.at, settings.offset_minutes)))
+    else:
+        fields += _attempt_fields(reason, settings)
+    if reason.action == "delayed" and reason.give_up_at is not None:
+        fields.append(("Will-Retry-Until", format_date(reason.give_up_at, settings.offset_minutes)))
+    return fields
+
+
+def _limit(wait: Wait, names: LimitNames) -> str:
+    """Return the limit that mail waits for, in English: for programs, and for those who search for it."""
+    told = names.told(wait)
+    limit = limit_words(Catalogue.load(), "en", told.limit)
+    return f"waits for a limit of {told.label}: {limit}; {told.used} of {told.stop} used"
+
+
+def _attempt_fields(reason: NoticeReason, settings: ReportSettings) -> list[tuple[str, str]]:
+    """Return what the last attempt came to."""
+    outcome = reason.outcome
+    fields = [("Status", status_of(reason.action, outcome))]
     if outcome is not None:
         host = _HOST.match(outcome.host)
         if host and not outcome.host.startswith("unix:"):
@@ -59,8 +84,6 @@ def _recipient_fields(reason: NoticeReason, settings: ReportSettings, *, utf8: b
         elif outcome.detail:
             fields.append(("Diagnostic-Code", f"x-kurir; {outcome.detail[: settings.max_reply]}"))
         fields.append(("Last-Attempt-Date", format_date(outcome.at, settings.offset_minutes)))
-    if reason.action == "delayed" and reason.give_up_at is not None:
-        fields.append(("Will-Retry-Until", format_date(reason.give_up_at, settings.offset_minutes)))
     return fields
 
 

@@ -65,6 +65,9 @@ DETAILS: dict[Cause, str] = {
     Cause.UNKNOWN: "0.0",
 }
 
+LIMITED = "4.4.5"
+"""Mail that waits for a limit of others, or whose time was over while it did: too much mail for now (RFC 3463 section 3.5)."""
+
 # RFC 3464 section 2.3.3 with the class that RFC 3463 section 2 gives each.
 ACTIONS: dict[str, str] = {"failed": "5", "delayed": "4", "delivered": "2", "relayed": "2", "expanded": "2"}
 

@@ -38,6 +38,8 @@ def _mail_parameters(params: MailParams, size: int | None, offered: Container[st
         said += " SMTPUTF8"
     if params.require_tls and "REQUIRETLS" in offered:  # RFC 8689
         said += " REQUIRETLS"
+    if params.mt_priority is not None and "MT-PRIORITY" in offered:  # RFC 6710
+        said += f" MT-PRIORITY={params.mt_priority}"
     if (params.ret or params.envid) and "DSN" in offered:  # RFC 3461
         said += f" RET={params.ret.value}" if params.ret else ""
         said += f" ENVID={encode_xtext(params.envid)}" if params.envid else ""

@@ -39,6 +39,7 @@ OFFERED = (
     _Extension("STARTTLS", lambda s, tls: s.offer_starttls and not tls),  # RFC 3207
     _Extension("AUTH", auth_offered, lambda s: " ".join(s.auth_mechanisms)),  # RFC 4954
     _Extension("REQUIRETLS", lambda s, tls: s.offer_requiretls and tls),  # RFC 8689
+    _Extension("MT-PRIORITY", lambda s, _: s.offer_mt_priority),  # RFC 6710
     _Extension(
         "XCLIENT", lambda s, _: s.offer_xclient, lambda _: "NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT"
     ),

@@ -20,6 +20,7 @@ _TO = re.compile(rb"TO: *" + _PATH, re.IGNORECASE | re.DOTALL)
 _KEYWORD = re.compile(rb"[A-Z0-9][A-Z0-9-]*")
 _VALUE = re.compile(rb"[\x21-\x3c\x3e-\x7e\x80-\xff]+")
 _SIZE = re.compile(rb"\d{1,20}")
+_MT_PRIORITY = re.compile(rb"0|-?[1-9]")  # RFC 6710 section 4.1
 _XTEXT = re.compile(rb"(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-F]{2})*")
 _XTEXT_HEX = re.compile(rb"\+([0-9A-F]{2})")
 _NOT_XCHAR = re.compile(rb"[^\x21-\x2a\x2c-\x3c\x3e-\x7e]")
@@ -135,6 +136,12 @@ def _read_auth(keyword: bytes, value: bytes | None) -> _Found:
     return "auth", _printable_xtext(keyword, value)
 
 
+def _read_mt_priority(keyword: bytes, value: bytes | None) -> _Found:
+    if value is None or not _MT_PRIORITY.fullmatch(value):
+        raise _bad(keyword)
+    return "mt_priority", int(value)
+
+
 def _read_notify(keyword: bytes, value: bytes | None) -> _Found:
     words = (value or b"").upper().split(b",")
     if words == [b"NEVER"]:
@@ -184,6 +191,7 @@ _MAIL_PARAMETERS: Mapping[bytes, _Reader] = {
     b"ENVID": _read_envid,
     b"AUTH": _read_auth,
     b"REQUIRETLS": _read_flag("require_tls"),
+    b"MT-PRIORITY": _read_mt_priority,
 }
 
 
@@ -217,6 +225,8 @@ def _mail_params(text: bytes, settings: ServerSettings, tls: bool) -> MailParams
         if params.body is Body.BINARY and not settings.binarymime
         else "REQUIRETLS"
         if params.require_tls and not (settings.offer_requiretls and tls)
+        else "MT-PRIORITY"
+        if params.mt_priority is not None and not settings.offer_mt_priority
         else "AUTH"
         if params.auth is not None and not settings.auth_mechanisms
         else None

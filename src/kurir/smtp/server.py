@@ -101,10 +101,14 @@ class Server(Intake):
             self._out.append(b"334 " + b2a_base64(data, newline=False) + b"\r\n")
             self._mode = Mode.AUTH
 
-    def auth_succeeded(self, reply: Reply) -> None:
-        """End the exchange with success; the session is authenticated from here on."""
+    def auth_succeeded(self, reply: Reply, settings: ServerSettings | None = None) -> None:
+        """End the exchange with success; the session is authenticated from here on.
+
+        `settings` replace those so far, where more is offered to this account than before.
+        """
         if self._answered(e.AuthStarted, e.AuthAnswered):
             self._authenticated = True
+            self._settings = settings or self._settings
             self._say(reply)
 
     def tls_started(self, settings: ServerSettings | None = None) -> None:

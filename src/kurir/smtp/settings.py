@@ -28,6 +28,7 @@ class ServerSettings:
     auth_without_tls: bool = False
     offer_xclient: bool = False
     offer_requiretls: bool = False
+    offer_mt_priority: bool = False
     binarymime: bool = False
     max_errors: int = limits.ERRORS
     max_auth_failures: int = limits.AUTH_FAILURES

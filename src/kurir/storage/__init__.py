@@ -20,6 +20,7 @@ from .keys import KeyFolder
 from .layout import Layout
 from .lock import StateLock, StateLocked
 from .memory import MemoryAccounts, MemoryBodies, MemoryFacts
+from .mornings import MorningBook
 from .observations import SqliteObservations
 from .problems import AuditProblem, AuditReport
 from .reader import StoredTrace, TraceQuery, TraceReader, TraceSummary
@@ -44,6 +45,7 @@ __all__ = [
     "MemoryAccounts",
     "MemoryBodies",
     "MemoryFacts",
+    "MorningBook",
     "NoDatabase",
     "ObservationSettings",
     "SqliteAccounts",

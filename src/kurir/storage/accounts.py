@@ -19,10 +19,12 @@ from kurir.queue.ports import StoreError
 
 from .database import Row, Schema, open_reader, open_writer, transaction, translated
 from .layout import Layout
+from .rows import marks
 
-ACCOUNTS: Final = Schema.of("accounts", "accounts", "accounts-2")
+ACCOUNTS: Final = Schema.of("accounts", "accounts", "accounts-2", "accounts-3")
 
-_COLUMNS = "key, name, addresses, password_hash, scram, disabled, created_at, app_passwords, certificates"
+_COLUMNS = "key, name, addresses, password_hash, scram, disabled, created_at, app_passwords, certificates, urgent, summary"
+_LATER = (None,) * 4  # columns of later steps
 _scram = msgspec.msgpack.Decoder(ScramKeys).decode
 _app_passwords = msgspec.msgpack.Decoder(tuple[AppPassword, ...]).decode
 _certificates = msgspec.msgpack.Decoder(tuple[ClientCertificate, ...]).decode
@@ -73,8 +75,10 @@ class SqliteAccounts:
             account.created_at,
             msgspec.msgpack.encode(account.app_passwords) if account.app_passwords else None,
             msgspec.msgpack.encode(account.certificates) if account.certificates else None,
+            account.urgent,
+            account.summary or None,
         )
-        self._write(f"INSERT OR REPLACE INTO account ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        self._write(f"INSERT OR REPLACE INTO account ({_COLUMNS}) VALUES ({marks(_COLUMNS)})", row)
 
     def remove(self, name: str) -> bool:
         """Delete an account; False where there was none.  Raises `StoreError`."""
@@ -97,7 +101,7 @@ class SqliteAccounts:
             if self._cache is None or version != self._seen:
                 # A reader may come before the first start after an upgrade: the last columns are not there yet.
                 rows = self._db.execute("SELECT * FROM account")
-                self._cache = {row[0]: _account((*row, None, None)) for row in rows}
+                self._cache = {row[0]: _account((*row, *_LATER)) for row in rows}
                 self._seen = version
             return self._cache
 
@@ -112,4 +116,6 @@ def _account(row: Row) -> Account:
         created_at=row[6],
         app_passwords=_app_passwords(row[7]) if row[7] else (),
         certificates=_certificates(row[8]) if row[8] else (),
+        urgent=None if row[9] is None else bool(row[9]),
+        summary=row[10] or "",
     )

@@ -77,7 +77,7 @@ _COUNT = "UPDATE ledger SET messages=messages+?, recipients=recipients+?, events
 _WAITING = """
 SELECT r.number, r.idx, r.fate, r.next_at, r.attempts, r.held, r.leased, r.told,
        r.address, r.wanted, r.notify, r.orcpt,
-       m.accepted_at, m.reverse_path, m.size, m.account, m.proven_sender
+       m.accepted_at, m.reverse_path, m.size, m.account, m.proven_sender, m.params
 FROM recipient r JOIN message m ON m.number = r.number
 WHERE r.fate IS NULL ORDER BY r.number, r.idx"""
 

@@ -141,6 +141,7 @@ class MemoryFacts:
                     account=m.origin.account,
                     proven_sender=m.proven_sender,
                     recipients=pairs,
+                    urgency=m.params.urgency,
                 )
 
     def open_notices(self) -> Iterator[Notice]:

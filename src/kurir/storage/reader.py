@@ -133,6 +133,17 @@ class TraceReader:
                     return whole_trace(connection, place, row)
         return None
 
+    def traces(self, query: TraceQuery, limit: int) -> list[StoredTrace]:
+        """Return everything about messages that fit, the newest first.  For a day of one account, not for all."""
+        found: dict[int, StoredTrace] = {}
+        for place, path in self._places():
+            with suppress(NoDatabase), asked(path) as connection:
+                for row in _matching(connection, query, limit, 0, in_queue=place == QUEUE):
+                    columns = f"SELECT {MESSAGE_COLUMNS}, {_FINISHED[place == QUEUE]} FROM message m WHERE number = ?"
+                    whole = next(rows(connection, columns, (row[0],)))
+                    found.setdefault(row[0], whole_trace(connection, place, whole))
+        return [found[n] for n in sorted(found, reverse=True)[:limit]]
+
     def search(self, query: TraceQuery, limit: int = 50) -> list[TraceSummary]:
         """Return messages that fit, the newest first."""
         found: dict[int, TraceSummary] = {}

@@ -167,14 +167,18 @@ def row_letter(row: Row, recipients: tuple[Recipient, ...]) -> StoredLetter:
         header_end=row[8],
         message_id=row[11],
         subject=row[12],
-        params=MailParams() if row[14] == _NO_PARAMS else _params(row[14]),
+        params=_read_params(row[14]),
         origin=_origin(row[15]),
         trace_block=row[16],
     )
 
 
+def _read_params(data: bytes) -> MailParams:
+    return MailParams() if data == _NO_PARAMS else _params(data)
+
+
 def row_waiting(row: Row, recipients: Sequence[tuple[Recipient, RecipientState]]) -> StoredMessage:
-    """Read (number, accepted_at, reverse_path, size, account, proven_sender)."""
+    """Read (number, accepted_at, reverse_path, size, account, proven_sender, params)."""
     return StoredMessage(
         number=row[0],
         accepted_at=row[1],
@@ -183,6 +187,7 @@ def row_waiting(row: Row, recipients: Sequence[tuple[Recipient, RecipientState]]
         account=row[4],
         proven_sender=bool(row[5]),
         recipients=tuple(recipients),
+        urgency=_read_params(row[6]).urgency,
     )
 
 

@@ -7,8 +7,10 @@ became a message is told by `observation_text` and `observation_json`.
 """
 
 from .bounce import Kind as WhyKind
+from .day import DaySummary, day_json, day_text, summarise
 from .explain import Catalogue, Lang, Sentence, Side, language, say_noted, say_told, side_of
 from .facts import MessageFacts, RecipientFacts
+from .limited import limit_words, wait_words, waited_words
 from .observations import observation_json, observation_text
 from .page import render_text
 from .replies import Action, Verdict, action_for, classify_reply
@@ -20,6 +22,7 @@ from .why import Why, explain, explain_all
 __all__ = [
     "Action",
     "Catalogue",
+    "DaySummary",
     "Decider",
     "Lang",
     "MessageFacts",
@@ -38,15 +41,21 @@ __all__ = [
     "action_for",
     "as_json",
     "classify_reply",
+    "day_json",
+    "day_text",
     "explain",
     "explain_all",
     "language",
+    "limit_words",
     "observation_json",
     "observation_text",
     "render_text",
     "say_noted",
     "say_told",
     "side_of",
+    "summarise",
     "summary",
     "timeline",
+    "wait_words",
+    "waited_words",
 ]

@@ -2,14 +2,15 @@
 
 import msgspec
 
-from kurir.model import Address, Fate, Origin
+from kurir.model import Address, Fate, LimitFacts, Origin, Urgency, UrgencyBy
 
 
 class RecipientFacts(msgspec.Struct, frozen=True, kw_only=True):
     """One recipient as it stands now.
 
     Either `fate` is set (ended), or `held` is a reason, or it waits for `next_at` (epoch seconds, None where
-    its time is not known).  `wanted` is what the sender typed where an alias turned it into `address`.
+    its time is not known).  `wanted` is what the sender typed where an alias turned it into `address`.  `limit` is what
+    it waits for, where that is a limit of others; only the running server knows.
     """
 
     index: int
@@ -19,6 +20,7 @@ class RecipientFacts(msgspec.Struct, frozen=True, kw_only=True):
     held: str | None = None
     attempts: int = 0
     wanted: Address | None = None
+    limit: LimitFacts | None = None
 
 
 class MessageFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,3 +37,5 @@ class MessageFacts(msgspec.Struct, frozen=True, kw_only=True):
     header_from: str = ""
     require_tls: bool = False
     sealed: bool = False
+    urgency: Urgency = Urgency.ORDINARY
+    urgency_by: UrgencyBy = UrgencyBy.NOTHING

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator
 from datetime import UTC, tzinfo
 
-from kurir.model import Address, Cause, Fate, OutcomeKind, Reply, encode_id
+from kurir.model import Address, Cause, Fate, OutcomeKind, Reply, Urgency, UrgencyBy, encode_id
 
 from .explain import Catalogue, Lang
 from .explain.catalogue import printable
@@ -55,6 +55,9 @@ class _Page:
             rows.append(("demands", say("ui.trace.require_tls")))
         elif message.sealed:
             rows.append(("demands", say("ui.trace.sealed")))
+        if message.urgency is not Urgency.ORDINARY or message.urgency_by is not UrgencyBy.NOTHING:
+            by = say(f"urgency.by.{message.urgency_by.value}")
+            rows.append(("urgency", say(f"urgency.{message.urgency.value}", by=by)))
         column = max(len(say(f"ui.trace.{key}")) for key, _ in rows) + 2
         for key, value in rows:
             label = say(f"ui.trace.{key}").ljust(column)
@@ -70,6 +73,9 @@ class _Page:
         yield from self._wrap(teller.summary(story), style=self._state_colour(story))
         for step in story.steps:
             yield from self._step(step)
+        if story.facts.limit is not None:
+            yield from self._wrap(teller.waits(story.facts.limit), first="  ", rest="    ")
+            return
         sentence = teller.sentence(story)
         if sentence and story.cause is Cause.SANDBOX:
             yield from self._wrap(sentence.todo, first="  ", rest="  ")

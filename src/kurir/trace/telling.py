@@ -5,9 +5,10 @@ from datetime import UTC, tzinfo
 
 import msgspec
 
-from kurir.model import Cause, Check, EventKind, Fate, OutcomeKind, TlsFacts
+from kurir.model import Cause, Check, EventKind, Fate, LimitFacts, OutcomeKind, TlsFacts
 
 from .explain import Catalogue, Lang, Sentence, say_noted, units
+from .limited import cause_words, wait_words
 from .timeline import Protection, RecipientStory, State, Step, Timeline
 
 _SANDBOX = re.compile(r"^unix:.*/run/sandbox\.[a-z0-9]+$")  # where a playground keeps its captured mail
@@ -159,6 +160,14 @@ class Teller:
             )
         return sentence
 
+    def waits(self, wait: LimitFacts, *, alone: bool = False) -> str:
+        """Return which limit a recipient waits for, and when it goes; the limit `alone` where many wait."""
+        if alone:
+            return cause_words(self._catalogue, self._lang, wait)
+        return wait_words(
+            self._catalogue, self._lang, wait, self.moment(wait.free_at) if wait.free_at else ""
+        )
+
     def summary(self, story: RecipientStory) -> str:
         """Return where a recipient stands, in one sentence."""
         facts, step = story.facts, story.decisive
@@ -184,6 +193,9 @@ class Teller:
             values["time"] = self.moment(story.next_at) if story.next_at is not None else ""
             if story.state is State.WAITING and story.possibly_delivered:
                 key = "waiting_possibly"
+            elif facts.limit is not None:
+                key = "limited" if story.next_at is not None else "limited_landing"
+                values["label"] = facts.limit.label
         text = self.say(f"summary.{key}", **values)
         if story.possibly_delivered and key != "waiting_possibly":
             text = f"{text} {self.say('summary.possibly')}"

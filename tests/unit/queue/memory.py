@@ -113,6 +113,7 @@ class MemoryStore:
                     account=message.origin.account,
                     proven_sender=message.proven_sender,
                     recipients=pairs,
+                    urgency=message.params.urgency,
                 )
 
     def open_notices(self) -> Iterator[Notice]:

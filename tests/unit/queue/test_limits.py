@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from kurir.limits import AIR, Quota, Unit
-from kurir.model import Cause, OutcomeKind, Stage
+from kurir.model import Cause, OutcomeKind, Stage, Urgency
 from kurir.queue import Plan, Road, Settlement
 
 from .memory import MemoryStore
@@ -175,14 +175,14 @@ def test_accounts_take_turns() -> None:
 
 
 def test_urgent_mail_goes_first_and_has_a_reserve() -> None:
-    world = World(urgent=frozenset({"reset@here.example"}), lifetime=10 * DAY)
+    world = World(lifetime=10 * DAY)
     hand = world.hand()
     for i in range(20):
         world.accept(f"b{i}@far.example", account="news@here.example")
     plan(world, hand, per_day(10, reserve=3))
     assert len(hand.take()) == 7
-    world.accept("c@far.example", account="reset@here.example")
-    world.accept("d@far.example", sender="reset@here.example", account=None)
+    for to in ("c@far.example", "d@far.example"):
+        world.accept(to, account="reset@here.example", urgency=Urgency.URGENT)
     assert sorted(x.work[0].recipient.address.local for x in hand.take()) == ["c", "d"]
     world.check()
 
@@ -281,3 +281,32 @@ def test_a_suspect_goes_alone_also_on_a_counted_road() -> None:
         world.settle(one, SENT)
     assert used(world.store) == 3  # each lease is one message
     world.check()
+
+
+def test_bulk_goes_when_nothing_else_is_left_and_urgent_before_all_also_without_limits() -> None:
+    world = World()
+    hand = world.hand(slots=1)
+    world.accept("first@far.example")
+    world.plan(hand, site="x", concurrency=1)
+    for name, urgency in (("bulk", Urgency.BULK), ("plain", Urgency.ORDINARY), ("reset", Urgency.URGENT)):
+        world.accept(f"{name}@far.example", urgency=urgency)
+    order = []
+    while leases := hand.take():
+        order += [w.recipient.address.local for lease in leases for w in lease.work]
+        for lease in leases:
+            world.settle(lease, SENT)
+    assert order == ["first", "reset", "plain", "bulk"]
+    world.check()
+
+
+def test_urgency_outlives_a_restart() -> None:
+    world = World()
+    world.accept("b@far.example", urgency=Urgency.URGENT)
+    world.accept("c@far.example", urgency=Urgency.BULK)
+    again = World(world.store, load=True, clock=world.clock)
+    kept = {m.number: m.urgency for m in again.store.waiting()}
+    assert list(kept.values()) == [Urgency.URGENT, Urgency.BULK]
+    hand = again.hand(slots=1)
+    again.pass_time(5)
+    plan(again, hand, per_day(1, reserve=0))
+    assert [x.work[0].recipient.address.local for x in hand.take()] == ["b"]

@@ -15,6 +15,7 @@ from kurir.model import (
     Recipient,
     Reply,
     Stage,
+    Urgency,
 )
 from kurir.queue import (
     Accepted,
@@ -91,13 +92,14 @@ def incoming(
     proven: bool = True,
     notify: Notify | None = None,
     body: bytes = b"Subject: x\r\n\r\nhello\r\n",
+    urgency: Urgency = Urgency.ORDINARY,
     **more: object,
 ) -> Incoming:
     return Incoming(
         envelope=Envelope(
             address(sender) if sender else None,
             tuple(Recipient(address(t), notify) for t in to or ("bob@far.example",)),
-            MailParams(),
+            MailParams(urgency=urgency),
         ),
         received_at=START,
         origin=Origin("ESMTPSA", "submission", "192.0.2.1", account=account),

@@ -340,6 +340,7 @@ class SmallRoads:
     """Mail to far.example goes by a provider that takes a kilobyte."""
 
     least = 0
+    counted = False
 
     def towards(self, sender: str, domain: str) -> RoadSize | None:
         return RoadSize(1000, "road", "Tiny Mail", "a page") if domain == "far.example" else None

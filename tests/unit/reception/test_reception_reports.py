@@ -3,7 +3,7 @@
 import pytest
 
 from kurir.identity import REPORTS, Account, AccountError, make_account, may_send_as, may_send_reports
-from kurir.message.limits import HeaderLimits
+from kurir.message.headers import scan
 from kurir.model import Address, parse_address
 from kurir.reception.submission import complete, owns_reverse_path
 
@@ -25,14 +25,13 @@ ANA, DAEMON = parse_address("ana@a.example"), "MAILER-DAEMON@mx.office.test"
 )
 def test_who_may_send_what(account: Account, reverse_path: Address | None, author: str, taken: bool) -> None:
     edits = complete(
-        f"From: <{author}>\r\nSubject: s\r\n\r\n".encode(),
+        scan(f"From: <{author}>\r\nSubject: s\r\n\r\n".encode()),
         account=account,
         reverse_path=reverse_path,
         smtputf8=False,
         at=0.0,
         message_id="<a@b>",
         separator="+",
-        limits=HeaderLimits(),
     )
     assert (owns_reverse_path(account, reverse_path, "+") and edits.reply is None) is taken
 

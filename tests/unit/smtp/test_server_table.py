@@ -181,9 +181,20 @@ def test_extensions_depend_on_tls_and_settings():
     assert keywords(ServerSettings("mx.test", offer_starttls=True)) == base | {"STARTTLS"}
     assert keywords(ServerSettings("mx.test", offer_starttls=True), tls=True) == base
     assert keywords(FULL) == base | {"BINARYMIME", "XCLIENT"}
+    assert keywords(ServerSettings("mx.test", offer_mt_priority=True)) == base | {"MT-PRIORITY"}
     assert keywords(FULL, tls=True) == base | {"BINARYMIME", "XCLIENT", "AUTH", "REQUIRETLS"}
     limits = Yes(ServerSettings("mx.test", max_transactions=7)).feed(H).output
     assert b"250-LIMITS RCPTMAX=1000 MAILMAX=7\r\n" in limits
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [("0", 250), ("9", 250), ("-9", 250), ("10", 501), ("-0", 501), ("+1", 501), ("", 501), ("1.5", 501)],
+)
+def test_mt_priority(value: str, code: int) -> None:
+    offering = ServerSettings("mx.test", offer_mt_priority=True)
+    session = Yes(offering).feed(H, f"MAIL FROM:<a@b.example> MT-PRIORITY={value}\r\n".encode())
+    assert int(session.output.splitlines()[-1][:3]) == code
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import click
 
 from kurir.app import keys, settings
 from kurir.app.operate import operate
+from kurir.cli.acting import act
 from kurir.cli.help import Command, Group, common, option
 from kurir.cli.output import Failure, configuration, document, table, when
 from kurir.cli.words import say
@@ -82,12 +83,10 @@ rotate = _maker("rotate")
 @common
 def retire(domain: str, selector: str, config_file: str | None, as_json: bool) -> int:
     """Take a key out of use."""
-    _, config = configuration(config_file)
-    key = operate(config, "dkim.retire", domain=domain, selector=selector)
-    if as_json:
-        document(key)
-    elif key["until"]:
-        click.echo(say("dkim.is_retiring", name=key["name"], time=when(key["until"])))
-    else:
-        click.echo(say("dkim.is_retired", name=key["name"]))
-    return 0
+    return act(config_file, as_json, "dkim.retire", _retired, domain=domain, selector=selector)
+
+
+def _retired(key: dict[str, Any]) -> str:
+    if key["until"]:
+        return say("dkim.is_retiring", name=key["name"], time=when(key["until"]))
+    return say("dkim.is_retired", name=key["name"])

@@ -6,8 +6,9 @@ import click
 
 from kurir.app.operate import operate
 from kurir.cli.help import Command, common, option
-from kurir.cli.output import configuration, document, size, table, when
-from kurir.cli.words import say
+from kurir.cli.output import configuration, document, table, when
+from kurir.cli.words import current, say
+from kurir.trace import Catalogue, limit_words
 
 COLUMNS = ("limit", "used", "free", "waiting", "beyond", "source")
 
@@ -94,8 +95,5 @@ def _free(x: dict[str, Any]) -> str:
 
 
 def words(x: dict[str, Any]) -> str:
-    """Return a limit as people say it: ``2000 messages a day``."""
-    if x["unit"] == "octets":
-        key = "limits.size" if x["encoded"] else "limits.size_attachments"
-        return say(key, size=size(x["value"]), per=say(f"per.{x['per']}"))
-    return say("limits.what", value=x["value"], unit=say(f"unit.{x['unit']}"), per=say(f"per.{x['per']}"))
+    """Return a limit as people say it: ``2,000 mails a day``."""
+    return limit_words(Catalogue.load(), current(), x)

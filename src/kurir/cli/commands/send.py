@@ -6,12 +6,15 @@ import secrets
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
+from kurir.app import control, settings
+from kurir.app.control import ControlError
 from kurir.app.submit import SubmitError, submit
 from kurir.cli.help import Command, common, option
-from kurir.cli.output import Failure, configuration, document
+from kurir.cli.output import Failure, configuration, document, when
 from kurir.cli.words import current, say
 from kurir.config import Config
 from kurir.message import compose_text, scan
@@ -52,10 +55,13 @@ def command(
             document({"id": None, "error": str(e), "final": e.final})
             return 1
         raise Failure(_said(e)) from None
+    forecast = _forecast(config, done.id)
     if as_json:
-        document({"id": done.id, "refused": done.refused, "note": done.note})
+        document({"id": done.id, "refused": done.refused, "note": done.note, "forecast": forecast})
     else:
         click.echo(say("send.id", id=done.id))
+        if any(f["waits"] for f in forecast):
+            click.echo(_told(forecast, len(to) - len(done.refused)))
         for line in [*(f"{address}: {why}" for address, why in done.refused.items()), *_noted(done.note)]:
             click.echo(f"kurir: {line}", err=True)
     return 1 if done.refused else 0
@@ -76,6 +82,32 @@ def _said(error: SubmitError) -> str:
 
 def _noted(note: str) -> list[str]:
     return [say_noted(note, current())] if note else []
+
+
+def _forecast(config: Config, id: str) -> list[dict[str, Any]]:
+    """Return when the recipients go, as far as limits of others let them wait; only the server's own user may ask."""
+    try:
+        path = config.server.state / settings.CONTROL_SOCKET
+        found: list[dict[str, Any]] = control.call(path, "limits.foresee", id=id)
+    except ControlError:
+        return []
+    return found
+
+
+def _told(forecast: list[dict[str, Any]], recipients: int) -> str:
+    """Say how many recipients go when, and by whom."""
+    later: dict[str, list[dict[str, Any]]] = {}
+    for part in forecast:
+        if part["waits"]:
+            later.setdefault(part["label"], []).append(part)
+    now = recipients - sum(p["recipients"] for parts in later.values() for p in parts)
+    said = [say("send.now", count=now)] if now else []
+    for label, parts in later.items():
+        count, times = sum(p["recipients"] for p in parts), [p["at"] for p in parts]
+        first, last = when(times[0]), when(times[-1])
+        key = "send.open" if None in times else "send.at" if first == last else "send.between"
+        said.append(say(key, count=count, label=label, first=first, last=last))
+    return say("send.forecast", recipients=recipients, parts=", ".join(said))
 
 
 def _default_sender(config: Config) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from kurir.app import reportlook, tlslook
-from kurir.app.operate import operate
 from kurir.cli import reports
+from kurir.cli.acting import act
 from kurir.cli.help import Command, ShowGroup, common, option
 from kurir.cli.output import Failure, configuration, document, when
 from kurir.cli.words import current, say
@@ -53,13 +53,11 @@ def show(domain: str, config_file: str | None, as_json: bool) -> int:
 @common
 def accept(domain: str, until: str, config_file: str | None, as_json: bool) -> int:
     """Accept that a domain or a mail host is protected worse than before."""
-    _, config = configuration(config_file)
-    done = operate(config, "tls.accept", name=domain, until=_until(until))
-    if as_json:
-        document(done)
-    else:
-        click.echo(say("tls.accepted", name=done["name"], time=when(done["until"])))
-    return 0
+    return act(config_file, as_json, "tls.accept", _accepted, name=domain, until=_until(until))
+
+
+def _accepted(done: dict[str, Any]) -> str:
+    return say("tls.accepted", name=done["name"], time=when(done["until"]))
 
 
 @command.command("reports", cls=Command)

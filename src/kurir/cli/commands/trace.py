@@ -8,17 +8,16 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 import click
+import msgspec
 
-from kurir.app import control, reading, reportlook, settings
-from kurir.app.control import ControlError
+from kurir.app import reading, reportlook
 from kurir.app.operate import operate
 from kurir.cli import reports
-from kurir.cli.commands.limits import words
 from kurir.cli.help import Command, ShowGroup, common, option
 from kurir.cli.output import Failure, configuration, document, on_terminal, table, when
 from kurir.cli.words import current, say
 from kurir.config import Config
-from kurir.model import Observation, encode_id
+from kurir.model import Observation
 from kurir.storage import TraceSummary
 from kurir.trace import Timeline, observation_json, observation_text, render_text, summary
 from kurir.trace import as_json as timeline_json
@@ -53,11 +52,7 @@ def show(
             {
                 "query": text,
                 "messages": [
-                    {
-                        **timeline_json(s, lang),
-                        "limits": _limits(config, s),
-                        "complaints": _complaints(config, s),
-                    }
+                    {**timeline_json(s, lang), "limits": _limits(s), "complaints": _complaints(config, s)}
                     for s in stories
                     if s is not None
                 ],
@@ -82,7 +77,6 @@ def _print(config: Config, found: list[TraceSummary], seen: list[Observation], *
                     ("\n" if i else "")
                     + render_text(story, current(), width, colour=on_terminal(), zone=zone)
                 )
-                _print_limits(config, story)
                 for complaint in reportlook.complaints(config, number=message.number):
                     click.echo(f"  {reports.complaint_words(complaint)}")
     elif found:
@@ -101,33 +95,10 @@ def _complaints(config: Config, story: Timeline) -> list[dict[str, Any]]:
     return [reports.complaint_json(c) for c in found]
 
 
-def _limits(config: Config, story: Timeline) -> list[dict[str, Any]]:
-    """Return the limits that recipients wait for; only the running server knows them."""
-    if all(r.facts.fate is not None for r in story.recipients):
-        return []
-    id = encode_id(story.message.number)
-    try:
-        waits: list[dict[str, Any]] = control.call(
-            config.server.state / settings.CONTROL_SOCKET, "limits.waits", id=id
-        )
-    except ControlError:
-        return []
-    return waits
-
-
-def _print_limits(config: Config, story: Timeline) -> None:
-    for w in _limits(config, story):
-        recipient = story.message.recipients[w["recipient"]].address
-        limit, source = words(w["limit"]), say("limits.source", **_source(w["limit"]))
-        until = when(w["free_at"]) if w["free_at"] else say("limits.on_landing")
-        text = say(
-            "limits.trace", recipient=recipient, limit=limit, label=w["label"], source=source, until=until
-        )
-        click.echo(f"  {text}")
-
-
-def _source(limit: dict[str, Any]) -> dict[str, str]:
-    return {"source": limit["source"], "seen": limit["seen"], "sure": say(f"sure.{limit['confidence']}")}
+def _limits(story: Timeline) -> list[dict[str, Any]]:
+    """Return the limits that recipients wait for."""
+    waiting = [r.facts for r in story.recipients if r.facts.limit is not None]
+    return [{"recipient": facts.index, **msgspec.to_builtins(facts.limit)} for facts in waiting]
 
 
 def _line(config: Config, message: TraceSummary, zone: tzinfo) -> list[str]:

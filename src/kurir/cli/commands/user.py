@@ -9,11 +9,14 @@ import click
 
 from kurir.app.operate import operate
 from kurir.app.reading import account, accounts, shown_app_password, shown_certificate
+from kurir.cli.acting import act
 from kurir.cli.help import Command, Group, common, option
 from kurir.cli.output import Failure, configuration, document, table, when
 from kurir.cli.words import say
 from kurir.config.units import seconds
 from kurir.identity import REPORTS
+
+URGENT = {"allow": True, "never": False, "default": None}
 
 
 @click.group(cls=Group)
@@ -34,6 +37,7 @@ def _password() -> str:
 @option("--also", multiple=True, metavar="ADDRESS", help="opt.also")
 @option("--relay", is_flag=True, help="opt.relay")
 @option("--scram", is_flag=True, help="opt.scram")
+@option("--urgent", type=click.Choice(["allow", "never"]), help="opt.urgent")
 @common
 def add(
     address: str,
@@ -41,6 +45,7 @@ def add(
     also: tuple[str, ...],
     relay: bool,
     scram: bool,
+    urgent: str | None,
     config_file: str | None,
     as_json: bool,
 ) -> int:
@@ -48,7 +53,10 @@ def add(
     _, config = configuration(config_file)
     password = _password() if password_stdin else None
     addresses = [*also, REPORTS] if relay else list(also)
-    made = operate(config, "user.add", address=address, password=password, also=addresses, scram=scram)
+    made = operate(
+        config, "user.add", address=address, password=password, also=addresses, scram=scram,
+        urgent=URGENT[urgent or "default"],
+    )  # fmt: skip
     if as_json:
         document(made)
         return 0
@@ -72,6 +80,8 @@ def list_(config_file: str | None, as_json: bool) -> int:
                         "name": a.name,
                         "addresses": list(a.addresses),
                         "created_at": a.created_at,
+                        "urgent": a.urgent,
+                        "summary": a.summary,
                         "app_passwords": [p.label for p in a.app_passwords],
                         "certificates": [c.label for c in a.certificates],
                     }
@@ -92,13 +102,16 @@ def list_(config_file: str | None, as_json: bool) -> int:
 @common
 def remove(address: str, config_file: str | None, as_json: bool) -> int:
     """Remove an account."""
-    _, config = configuration(config_file)
-    done = operate(config, "user.remove", name=address)
-    if as_json:
-        document(done)
-    else:
-        click.echo(say("user.removed", name=done["name"]))
-    return 0
+    return act(config_file, as_json, "user.remove", "user.removed", name=address)
+
+
+@command.command("urgent", cls=Command)
+@click.argument("address")
+@click.argument("rule", type=click.Choice(["allow", "never", "default"]))
+@common
+def urgent(address: str, rule: str, config_file: str | None, as_json: bool) -> int:
+    """Say whether the mail of an account may be urgent."""
+    return act(config_file, as_json, "user.urgent", f"user.urgent_{rule}", name=address, urgent=URGENT[rule])
 
 
 class _Passwords(Group):
@@ -207,13 +220,7 @@ def app_list(address: str, config_file: str | None, as_json: bool) -> int:
 @common
 def app_revoke(address: str, label: str, config_file: str | None, as_json: bool) -> int:
     """Revoke an app password."""
-    _, config = configuration(config_file)
-    done = operate(config, "user.app.revoke", name=address, label=label)
-    if as_json:
-        document(done)
-    else:
-        click.echo(say("user.app_revoked", label=done["label"], name=done["name"]))
-    return 0
+    return act(config_file, as_json, "user.app.revoke", "user.app_revoked", name=address, label=label)
 
 
 @command.group("cert", cls=Group)
@@ -267,10 +274,6 @@ def cert_list(address: str, config_file: str | None, as_json: bool) -> int:
 @common
 def cert_remove(address: str, certificate: str, config_file: str | None, as_json: bool) -> int:
     """Remove a certificate."""
-    _, config = configuration(config_file)
-    done = operate(config, "user.cert.remove", name=address, certificate=certificate)
-    if as_json:
-        document(done)
-    else:
-        click.echo(say("user.cert_removed", label=done["label"], name=done["name"]))
-    return 0
+    return act(
+        config_file, as_json, "user.cert.remove", "user.cert_removed", name=address, certificate=certificate
+    )

@@ -1,0 +1,22 @@
+"""A limit of others that mail waits for, as it is told: whose it is, what it allows, how much is used, when the mail goes."""
+
+from typing import Any
+
+import msgspec
+
+
+class LimitFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a recipient waits for.
+
+    `label` is who set the limit; `limit` its line of the atlas as plain data (``unit``, ``value``, ``per`` at least).
+    `used` of the `stop` at which we stop count now.  `free_at` (epoch seconds) is when the mail goes, None where the end
+    of another delivery decides; with `not_before` it is the earliest time.
+    """
+
+    road: str
+    label: str
+    limit: dict[str, Any]
+    used: int
+    stop: int
+    free_at: float | None
+    not_before: bool = False

@@ -1,0 +1,134 @@
+"""What waits for a limit, and when it goes: the turns of a site played forward on copies of its budgets.
+
+Mail that waits so has made no attempt and no mistake; whoever asks (the trace, a delay notice, the reply to a submission)
+is told the limit, how much of it is used, and the time.  Exact as long as nothing else arrives and no more than `AHEAD`
+messages wait in front.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+import msgspec
+
+from kurir.limits import NEVER, Budget, Quota, Step, Unit, Wait, departures, merged
+
+from .paced import FairQueue
+from .schedule import Schedule, Site
+from .state import Errand, Mail, State
+
+AHEAD = 5_000
+"""Messages in line that are played forward."""
+
+
+class Share(msgspec.Struct, frozen=True, array_like=True):
+    """So many recipients of a message go by `label`, which has these limits: at most `together` in one message."""
+
+    label: str
+    recipients: int
+    quotas: tuple[Quota, ...]
+    together: int
+
+
+class Forecast(msgspec.Struct, frozen=True, array_like=True):
+    """When so many recipients go by `label`; `at` is None where it cannot be foreseen.  `limit` is what they wait for."""
+
+    label: str
+    recipients: int
+    at: float | None
+    limit: str = ""
+
+
+class Outlook:
+    """A look ahead at one moment; each site is played forward once at most.  All times are queue time."""
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+        self._sites: dict[Site, tuple[dict[Errand, float], float | None]] = {}
+
+    def of(self, errand: Errand) -> Wait | None:
+        """Return the limit that `errand` waits for, or None where it waits for none."""
+        site = errand.site
+        if errand.state is not State.READY or site is None or site.paced is None or site.failures:
+            return None
+        budget = site.paced.binding(self._now)
+        if budget is None:
+            return None
+        urgent = errand.mail.urgent
+        times, last = self._played(site)
+        at = times.get(errand, last)
+        if at is None and (ready := budget.ready_at(self._now, urgent=urgent)) != NEVER:
+            at = ready
+        quota = budget.quota
+        stop = quota.stop if urgent else quota.stop - quota.reserve
+        used = budget.used(self._now)
+        return Wait(quota, used, stop, at, site.road.name, at is not None and errand not in times)
+
+    def _played(self, site: Site) -> tuple[dict[Errand, float], float | None]:
+        if site not in self._sites:
+            assert site.paced is not None
+            bundles = [
+                here for bundle in islice(site.paced.queue.in_turn(), AHEAD) if (here := _ready(bundle, site))
+            ]
+            parcels = [(len(b), b[0].mail.urgent) for b in bundles]
+            times: dict[Errand, float] = {}
+            for bundle, steps in zip(
+                bundles, departures(site.paced.budgets, parcels, self._now), strict=False
+            ):
+                moments = (step.at for step in steps for _ in range(step.recipients))
+                times |= zip(bundle, moments, strict=True)
+            self._sites[site] = times, max(times.values(), default=None)
+        return self._sites[site]
+
+
+def _ready(bundle: Iterable[Errand], site: Site) -> list[Errand]:
+    return [e for e in dict.fromkeys(bundle) if e.state is State.READY and e.site is site]
+
+
+def foresee(schedule: Schedule, mail: Mail, shares: Sequence[Share], now: float) -> list[Forecast]:
+    """Return when the recipients of `mail` go, whether or not they stand in a queue already."""
+    found: list[Forecast] = []
+    for share in shares:
+        found += _of_share(schedule, mail, share, now)
+    return found
+
+
+def _of_share(schedule: Schedule, mail: Mail, share: Share, now: float) -> list[Forecast]:
+    budgets = [schedule.budgets.of(quota) for quota in share.quotas]
+    chunks = [
+        list(mail.errands[i : min(i + share.together, share.recipients)])
+        for i in range(0, share.recipients, share.together)
+    ]
+    line = [bundle for bundle in _in_front(schedule, share, mail, chunks) if bundle]
+    parcels = ((len(bundle), bundle[0].mail.urgent) for bundle in islice(line, AHEAD))
+    played = zip(line, departures(budgets, parcels, now), strict=False)
+    steps = merged(step for bundle, found in played if bundle[0].mail is mail for step in found)
+    return _told(share, steps, now, _binding(budgets, sum(map(len, line)), len(line), now))
+
+
+def _binding(budgets: Sequence[Budget], recipients: int, messages: int, now: float) -> str:
+    """Return the key of the limit that so much mail waits for longest; "" where all of it fits."""
+    needs = {Unit.RECIPIENTS: recipients, Unit.MESSAGES: messages}
+    short = [b.quota for b in budgets if b.quota.window and b.room(now) < needs.get(b.quota.unit, 0)]
+    return max(short, key=lambda q: q.window).key if short else ""
+
+
+def _told(share: Share, steps: Sequence[Step], now: float, limit: str) -> list[Forecast]:
+    told = [Forecast(share.label, s.recipients, s.at, limit if s.at > now else "") for s in steps]
+    left = share.recipients - sum(step.recipients for step in steps)
+    return [*told, Forecast(share.label, left, None, limit)] if left else told
+
+
+def _in_front(
+    schedule: Schedule, share: Share, mail: Mail, chunks: Sequence[list[Errand]]
+) -> Iterable[Sequence[Errand]]:
+    """Return what waits for the same limits, in turn, and `mail` where its turn is."""
+    queue = FairQueue()
+    for site in schedule.sites.values():
+        if site.paced is not None and site.road.quotas == share.quotas:
+            for bundle in site.paced.queue.in_turn():
+                here = [e for e in _ready(bundle, site) if e.mail is not mail]
+                if here:
+                    queue.append(here)
+    for chunk in chunks:
+        queue.append(chunk)
+    return queue.in_turn()

@@ -1,0 +1,124 @@
+"""Mail that waits for a limit: which one, how much of it is used, when it goes, and that its sender is told."""
+
+import pytest
+
+from kurir.limits import Quota, Unit
+from kurir.model import EventKind, Urgency
+from kurir.queue import Forecast, Share
+
+from .test_limits import per_day, plan
+from .world import LATER, SENT, START, World
+
+DAY, HOUR, MINUTE = 86400.0, 3600.0, 60.0
+
+
+def near(at: float | None, days: float) -> bool:
+    """A window is longer than it says by a 1440th part."""
+    return at is not None and START + days * DAY <= at <= START + days * (DAY + 3 * MINUTE) + 5
+
+
+def test_each_waiting_mail_knows_its_limit_and_its_day() -> None:
+    world = World(lifetime=10 * DAY)
+    hand = world.hand()
+    numbers = [world.accept(f"b{i}@far.example") for i in range(5)]
+    plan(world, hand, per_day(2))
+    for lease in hand.take():
+        world.settle(lease, SENT)
+    waits = [world.brain.show(n)[0] for n in numbers[2:]]
+    assert [w.limit.used if w.limit else None for w in waits] == [2, 2, 2]
+    assert [near(w.next_at, days) for w, days in zip(waits, (1, 1, 2), strict=True)] == [True] * 3
+    world.pass_time(DAY + 5 * MINUTE)
+    assert sorted(x.number for x in hand.take()) == numbers[2:4]  # as it was said
+
+
+def test_a_wait_for_a_limit_alone_is_told_with_the_limit_and_its_time() -> None:
+    world = World(lifetime=10 * DAY)
+    hand = world.hand()
+    world.accept("a@far.example")
+    late = world.accept("b@far.example")
+    plan(world, hand, per_day(1))
+    world.settle(hand.take()[0], SENT)
+    world.pass_time(HOUR + MINUTE)
+    work = hand.notices[0]
+    [reason] = work.reasons
+    assert (work.number, reason.action, reason.outcome) == (late, "delayed", None)
+    assert reason.limit is not None
+    assert (reason.limit.used, reason.limit.stop, reason.limit.road) == (1, 1, "smart")
+    assert near(reason.limit.goes_at, 1)
+    assert reason.next_at is None
+    assert reason.give_up_at == START + 10 * DAY
+    assert EventKind.ATTEMPTED not in world.store.kinds(late)
+
+
+def test_a_mail_that_was_refused_for_now_is_told_of_the_refusal() -> None:
+    world = World(lifetime=10 * DAY)
+    hand = world.hand()
+    world.accept("a@far.example")
+    plan(world, hand, per_day(5))
+    for _ in range(6):
+        for lease in hand.take():
+            world.settle(lease, LATER)
+        world.pass_time(15 * MINUTE)
+    work = hand.notices[0]
+    assert work.reasons[0].limit is None
+    assert work.reasons[0].outcome is not None
+
+
+def test_time_that_ran_out_in_line_names_the_limit() -> None:
+    world = World(lifetime=2 * HOUR, delay_notice=())
+    hand = world.hand()
+    world.accept("a@far.example")
+    world.accept("b@far.example")
+    plan(world, hand, per_day(1))
+    world.settle(hand.take()[0], SENT)
+    world.pass_time(3 * HOUR)
+    work = hand.notices[0]
+    assert work.reasons[0].action == "failed"
+    assert work.reasons[0].limit is not None
+    world.check()
+
+
+def test_urgent_and_fair_turns_are_foreseen() -> None:
+    world = World(lifetime=30 * DAY)
+    hand = world.hand()
+    for i in range(6):
+        world.accept(f"b{i}@far.example", account="news@here.example")
+    plan(world, hand, per_day(2))
+    for lease in hand.take():
+        world.settle(lease, SENT)
+    neighbour = world.accept("c@far.example", account="budi@here.example")
+    reset = world.accept("d@far.example", account="reset@here.example", urgency=Urgency.URGENT)
+    last = world.accept("e@far.example", account="anna@here.example", urgency=Urgency.BULK)
+    at = {n: world.brain.show(n)[0].next_at for n in (neighbour, reset, last)}
+    assert near(at[reset], 1)
+    assert near(at[neighbour], 2)
+    assert near(at[last], 4)
+
+
+@pytest.mark.parametrize("unit", [Unit.MESSAGES, Unit.RECIPIENTS])
+def test_a_submission_is_foreseen_before_its_plan_is_known(unit: Unit) -> None:
+    world = World(lifetime=30 * DAY)
+    hand = world.hand()
+    quota = Quota("to-x/d", unit, 5, DAY, 5)
+    world.accept("a@far.example")
+    plan(world, hand, quota)
+    world.settle(hand.take()[0], SENT)
+    number = world.accept(*[f"b{i}@{i}.example" for i in range(9)])
+    together = 1 if unit is Unit.MESSAGES else 100
+    found = world.brain.foresee(number, [Share("smart", 9, (quota,), together)])
+    assert [(f.label, f.recipients, f.limit) for f in found] == [("smart", 4, ""), ("smart", 5, "to-x/d")]
+    assert near(found[1].at, 1)
+    assert world.brain.foresee(number + 1, [Share("smart", 9, (quota,), 1)]) == []
+
+
+def test_what_no_time_can_tell_has_no_time() -> None:
+    world = World()
+    hand = world.hand()
+    quota = per_day(1)
+    world.accept("a@far.example")
+    plan(world, hand, quota)
+    assert len(hand.take()) == 1  # in the air: only its landing starts the day
+    number = world.accept("b@far.example")
+    [found] = world.brain.foresee(number, [Share("smart", 1, (quota,), 1)])
+    assert found == Forecast("smart", 1, found.at, quota.key)
+    assert near(found.at, 1)  # as if it landed now

@@ -1,0 +1,104 @@
+"""A delay notice of mail that only waits for a limit: it names the limit and the time, and sounds like no failure."""
+
+from datetime import UTC, datetime
+
+from kurir.limits import (
+    Atlas,
+    Beyond,
+    Confidence,
+    Limit,
+    LimitNames,
+    Per,
+    Quota,
+    Scope,
+    Smarthost,
+    Unit,
+    Wait,
+)
+from kurir.model import OutcomeKind, Recipient
+from kurir.queue.asks import NoticeReason
+from kurir.reports import ReportSettings, render
+
+from .test_dsn import BOB, ORIGINAL, explain, outcome, reason, status_blocks, work
+from .test_dsn import email as mail
+
+DAY = Limit(
+    id="day", unit=Unit.MESSAGES, value=100, per=Per.DAY, scope=Scope.ACCOUNT, beyond=Beyond.REFUSE,
+    source="https://x.example/limits", seen="2026-11-01", confidence=Confidence.READ,
+)  # fmt: skip
+ATLAS = Atlas(smarthosts=(Smarthost(name="x", label="X Mail", hosts=("smtp.x.example",), limits=(DAY,)),))
+NAMES = LimitNames(ATLAS, [("me", ATLAS.by_smarthost(ATLAS.smarthosts[0], "me"))])
+TOMORROW = datetime(2026, 11, 24, 8, 10, tzinfo=UTC).timestamp()
+
+
+def wait(key: str = "to-x/day/day/me", **more: object) -> Wait:
+    given: dict[str, object] = {"used": 90, "stop": 90, "goes_at": TOMORROW, "road": "smart"}
+    return Wait(Quota(key, Unit.MESSAGES, 100, 86400.0, 90), **(given | more))  # type: ignore[arg-type]
+
+
+def waiting(**more):
+    given = {"outcome": None, "give_up_at": TOMORROW + 4 * 86400, "limit": wait()}
+    return NoticeReason(Recipient(BOB), "delayed", at=60.0, **(given | more))
+
+
+def told(*reasons, languages=("en", "id")):
+    settings = ReportSettings("mx.a.example", "a.example", languages=languages)
+    report = render(work(*reasons), ORIGINAL, settings, explain, at=1e9, token="t", names=NAMES)
+    parsed = mail.message_from_bytes(report.octets, policy=mail.policy.default)
+    return parsed, " ".join(parsed.get_payload(0).get_content().split())
+
+
+def test_the_limit_whose_it_is_how_much_is_used_and_when_it_goes() -> None:
+    parsed, text = told(waiting())
+    assert parsed["Subject"].startswith(
+        "Your message waits its turn and goes by itself / Pesan Anda menunggu"
+    )
+    assert "X Mail allows 100 messages a day (according to https://x.example/limits, 2026-11-01)" in text
+    assert "90 are used, and we stop at 90" in text
+    assert "goes on Tue, 24 Nov 2026 08:10:00 +0000, by itself; you need to do nothing" in text
+    assert "X Mail mengizinkan 100 pesan per hari" in text
+    assert "berangkat sendiri pada Tue, 24 Nov 2026 08:10:00 +0000" in text
+    for word in ("sorry", "Next attempt", "failed", "unknown_user"):
+        assert word not in text
+
+
+def test_what_programs_read() -> None:
+    fields = status_blocks(told(waiting())[0])[1]
+    assert fields == {
+        "Final-Recipient": "rfc822; bob@b.example",
+        "Action": "delayed",
+        "Status": "4.4.5",
+        "Diagnostic-Code": "x-kurir; waits for a limit of X Mail: 100 messages a day; 90 of 90 used",
+        "Will-Retry-Until": "Sat, 28 Nov 2026 08:10:00 +0000",
+    }
+
+
+def test_an_earlier_attempt_is_dated_and_its_words_are_not_the_reason() -> None:
+    before = outcome(kind=OutcomeKind.DEFERRED)
+    fields = status_blocks(told(waiting(outcome=before))[0])[1]
+    assert fields["Last-Attempt-Date"] == "Thu, 01 Jan 1970 00:00:50 +0000"
+    assert fields["Diagnostic-Code"].startswith("x-kurir; waits for a limit")
+    assert "Remote-MTA" not in fields
+
+
+def test_times_that_nobody_can_foresee_are_not_invented() -> None:
+    assert "as soon as another delivery ends" in told(waiting(limit=wait(goes_at=None)))[1]
+    assert "not before Tue, 24 Nov" in told(waiting(limit=wait(not_before=True)))[1]
+
+
+def test_a_limit_that_the_atlas_forgot_is_told_by_its_figures() -> None:
+    assert "smart allows 100 messages a day; 90 are used" in told(waiting(limit=wait("gone")))[1]
+
+
+def test_time_that_ran_out_in_line_names_the_limit() -> None:
+    late = reason("failed", None, outcome(kind=OutcomeKind.DEFERRED), limit=wait())
+    _, text = told(late, languages=("en",))
+    assert "All that time it waited for a limit: X Mail allows 100 messages a day" in text
+    assert "no such user" not in text
+
+
+def test_mail_that_waits_and_mail_that_is_late_are_told_apart() -> None:
+    _, text = told(waiting(), reason("delayed", None, outcome(kind=OutcomeKind.DEFERRED)))
+    assert "we keep trying" in text
+    assert "waits its turn" not in text
+    assert "by itself" in text

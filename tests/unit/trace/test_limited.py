@@ -1,0 +1,114 @@
+"""Mail that waits for a limit, and a day of an account, in the words that people read."""
+
+from datetime import UTC
+
+from msgspec import structs
+
+from kurir.model import Cause, Fate, LimitFacts, OutcomeKind, Reply, Stage, Urgency, UrgencyBy
+from kurir.trace import RecipientFacts, day_json, day_text, render_text, summarise, timeline
+
+from .stories import ACCEPTED, ANI, BUDI, CITRA, T0, attempt, attempted, message
+
+TOMORROW = T0 + 79_608.0  # 2026-11-24 08:10 UTC
+LIMIT = LimitFacts(
+    road="out", label="Gmail",
+    limit={"unit": "messages", "value": 2000, "per": "day", "source": "https://support.example/1", "seen": "2026-11-01"},
+    used=1800, stop=1800, free_at=TOMORROW,
+)  # fmt: skip
+
+
+def waiting(index: int = 0, **more: object) -> RecipientFacts:
+    given = {"next_at": LIMIT.free_at, "limit": LIMIT, **more}
+    return RecipientFacts(index=index, address=BUDI, **given)  # type: ignore[arg-type]
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_the_trace_names_limit_source_use_and_time_in_both_languages() -> None:
+    story = timeline(message(waiting()), [ACCEPTED])
+    english, indonesian = (flat(render_text(story, lang, zone=UTC)) for lang in ("en", "id"))
+    assert (
+        "budi@example.org: waits its turn because of a limit of Gmail; it goes on 24 November 2026 at 08:10 UTC."
+        in english
+    )
+    assert (
+        "Nothing is wrong: Gmail allows 2,000 messages a day (according to https://support.example/1, 2026-11-01)"
+        in english
+    )
+    assert "1,800 are used, and we stop at 1,800" in english
+    assert "by itself; you need to do nothing." in english
+    assert "waiting for its first attempt" not in english
+    assert "Tidak ada yang salah: Gmail mengizinkan 2.000 pesan per hari" in indonesian
+    assert "berangkat sendiri pada 24 November 2026 pukul 08.10 UTC" in indonesian
+
+
+def test_a_figure_of_the_operator_names_no_file_of_this_server() -> None:
+    own = structs.replace(
+        LIMIT, limit=LIMIT.limit | {"confidence": "operator", "source": "/etc/kurir/own.toml"}
+    )
+    text = flat(render_text(timeline(message(waiting(limit=own)), [ACCEPTED]), "en", zone=UTC))
+    assert "2,000 messages a day (so says the operator of this server)" in text
+    assert "own.toml" not in text
+
+
+def test_a_time_that_only_a_landing_tells() -> None:
+    facts = waiting(limit=structs.replace(LIMIT, free_at=None), next_at=None)
+    text = flat(render_text(timeline(message(facts), [ACCEPTED]), "en", zone=UTC))
+    assert "it goes as soon as another delivery ends" in text
+    assert "unknown" not in text
+
+
+def test_how_urgent_and_by_what() -> None:
+    urgent = structs.replace(message(waiting()), urgency=Urgency.URGENT, urgency_by=UrgencyBy.MT_PRIORITY)
+    assert "urgent: before all other mail (MT-PRIORITY of the sender)" in flat(
+        render_text(timeline(urgent, [ACCEPTED]), "en", 200)
+    )
+    plain = render_text(timeline(message(waiting()), [ACCEPTED]), "en")
+    assert "Urgency" not in plain
+
+
+def day() -> object:
+    refused = attempt(
+        T0 + 5, OutcomeKind.FAILED, Cause.UNKNOWN_USER, Stage.RCPT, Reply.of(550, "5.1.1", "no such user")
+    )
+    arrived = attempt(T0 + 6, OutcomeKind.HANDED_OVER, Cause.OK, Stage.BODY, Reply.of(250, None, "ok"))
+    first = timeline(
+        message(
+            RecipientFacts(index=0, address=CITRA, fate=Fate.BOUNCED),
+            RecipientFacts(index=1, address=ANI, fate=Fate.HANDED_OVER),
+        ),
+        [ACCEPTED, attempted(refused, 0, Fate.BOUNCED), attempted(arrived, 1, Fate.HANDED_OVER)],
+    )
+    second = timeline(message(waiting()), [ACCEPTED])
+    held = timeline(message(RecipientFacts(index=0, address=BUDI, held="let me look")), [ACCEPTED])
+    return summarise("ani@example.com", "2026-11-23", T0, [first, second, held])
+
+
+def test_a_day_in_words() -> None:
+    text = flat(day_text(day(), "en"))  # type: ignore[arg-type]
+    assert "Mail of ani@example.com on Monday, 23 November 2026" in text
+    assert "Sent: 3 messages to 4 recipients." in text
+    for line in (
+        "delivered or passed on: 1",
+        "waiting: 1",
+        "held for a person to decide: 1",
+        "not delivered: 1",
+    ):
+        assert line in text
+    assert "citra@example.net: refused by mx1.example.org" in text
+    assert "Gmail allows 2,000 messages a day" in text
+    assert "the last of it on 24 November 2026 at 08:10 UTC" in text
+    assert "Nothing was sent." in day_text(summarise("a@b.example", "2026-11-23", T0, []), "en")
+    assert "Tidak ada yang dikirim." in day_text(summarise("a@b.example", "2026-11-23", T0, []), "id")
+
+
+def test_a_day_for_programs() -> None:
+    data = day_json(day(), "en")  # type: ignore[arg-type]
+    assert (data["messages"], data["recipients"], data["arrived"], data["removed"]) == (3, 4, 1, 0)
+    assert data["last_at"] == "2026-11-24T08:10:00.000Z"
+    [limit] = data["limits"]  # type: ignore[misc]
+    assert (limit["label"], limit["used"]) == ("Gmail", 1800)
+    [failed] = data["failed"]  # type: ignore[misc]
+    assert (failed["address"], failed["cause"]) == ("citra@example.net", "unknown_user")
