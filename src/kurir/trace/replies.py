@@ -1,7 +1,7 @@
 """What a peer's reply means: one pure, table-driven decision shared by delivery, `why` and the reports.
 
 The class of a reply (its first digit) alone loses mail: spent quotas come as 550 and lasting blocks as
-421.  So the tables of `reply_rules` and `reply_texts` are asked in order of trust: provider, firm
+421.  So the tables of `reply_providers`, `reply_rules` and `reply_texts` are asked in order of trust: provider, firm
 enhanced code, text, weak enhanced code, basic code; the class decides only what is left.
 """
 
@@ -13,7 +13,8 @@ import msgspec
 
 from kurir.model import Cause, Stage
 
-from .reply_rules import BASIC, FIRM, FIRM_OVERRULED_BY, PROVIDERS, WEAK
+from .reply_providers import PROVIDERS
+from .reply_rules import BASIC, FIRM, FIRM_OVERRULED_BY, WEAK
 from .reply_texts import TEXTS, TextRule
 
 MAX_TEXT = 4096  # octets of a reply that are looked at; RFC 5321 section 4.5.3.1.5 allows 512 per line
@@ -146,10 +147,13 @@ _BY_STAGE: MappingProxyType[Stage, Cause] = MappingProxyType(
     {
         Stage.CONNECT: Cause.BLOCKLISTED,
         Stage.BANNER: Cause.BLOCKLISTED,
-        Stage.HELO: Cause.POLICY_RECEIVER,
+        Stage.HELO: Cause.BLOCKLISTED,
         Stage.TLS: Cause.TLS_FAILED,
         Stage.AUTH: Cause.AUTH_FAILED,
         Stage.MAIL: Cause.SENDER_REJECTED,
+        Stage.RCPT: Cause.POLICY_RECEIVER,
+        Stage.DATA: Cause.POLICY_RECEIVER,
+        Stage.BODY: Cause.POLICY_RECEIVER,
     }
 )
 
@@ -210,6 +214,7 @@ def _decide(
         if (
             (not rule.codes or code in rule.codes)
             and (rule.enhanced is None or rule.enhanced.match(detail))
+            and stage not in rule.unless
             and rule.text.search(words)
             and (rule.host is None or rule.host.search(host) or rule.host.search(words))
         ):
@@ -220,7 +225,7 @@ def _decide(
         return firm, "enhanced", True, None, None
     weak = WEAK.get(detail)
     if said and not (said.vague and weak and weak not in _VAGUE):
-        if said.cause is Cause.POLICY_RECEIVER and said.vague and stage is not None and stage in _BY_STAGE:
+        if said.vague and said.cause in _REFUSALS and stage is not None and stage in _BY_STAGE:
             return _BY_STAGE[stage], "text", False, None, None
         return said.cause, "text", not said.vague, None, None
     if weak:
@@ -230,6 +235,8 @@ def _decide(
     return BASIC.get(code, Cause.UNKNOWN), "code" if code in BASIC else "class", False, None, None
 
 
+# Bare refusals: the command that was refused says more than they do.
+_REFUSALS = frozenset({Cause.POLICY_RECEIVER, Cause.BLOCKLISTED})
 # What weak codes say of everything.
 _VAGUE = frozenset(
     {Cause.POLICY_RECEIVER, Cause.BUSY, Cause.REMOTE_FAULT, Cause.EXPIRED, Cause.PROTOCOL_ERROR}
@@ -237,15 +244,18 @@ _VAGUE = frozenset(
 
 # "Recipient address rejected: greylisted": what stands behind the colon is the reason, if it says anything.
 _REJECTED_BECAUSE = re.compile(
-    r"(?:recipient|sender|client host|helo command|data command)\S{0,80} (?:address )?rejected: ?(.{4,})"
+    r"(recipient|sender|client host|helo command|data command)\S{0,80} (?:address )?rejected: ?(.{4,})"
 )
+# Behind "sender address rejected" also "user unknown" is said of the sender.
+_SAYS_LESS = frozenset({Cause.POLICY_RECEIVER, Cause.UNKNOWN_DOMAIN})
 
 
 def _text(words: str) -> TextRule | None:
     m = _REJECTED_BECAUSE.search(words)
     if m:
-        inner = next((rule for rule in TEXTS if rule.pattern.search(m[1])), None)
-        if inner is not None and inner.cause not in (Cause.POLICY_RECEIVER, Cause.UNKNOWN_DOMAIN):
+        inner = next((rule for rule in TEXTS if rule.pattern.search(m[2])), None)
+        of_sender = m[1] == "sender" and inner is not None and inner.cause is Cause.UNKNOWN_USER
+        if inner is not None and inner.cause not in _SAYS_LESS and not of_sender:
             return inner
     return next((rule for rule in TEXTS if rule.pattern.search(words)), None)
 

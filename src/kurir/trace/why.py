@@ -91,7 +91,7 @@ class _Judge:
                 continue
             if chosen is None or (verdict.sure and not chosen[1].sure):
                 chosen = item, verdict
-            if chosen[1].sure or chosen[0].code or chosen[0].local:
+            if chosen[1].sure or chosen[0].local:
                 break
         status = told.status
         if chosen is None or (status and not (chosen[1].sure or chosen[0].code or chosen[0].local)):
@@ -145,7 +145,7 @@ def _why(item: Evidence, verdict: Verdict, kind: Kind, recipient: str, lang: Lan
 def _finality(verdict: Verdict, item: Evidence, kind: Kind, status: str | None) -> bool:
     """Whether it is over: what was said decides, then the report's own status, then that it came back at all."""
     if kind is Kind.DELAYED:
-        return False
+        return verdict.cause is Cause.EXPIRED  # some call the last notice a temporary one, too
     if item.code or item.enhanced or kind is Kind.REPLY or never_final(verdict.cause):
         return verdict.final
     return status[0] == "5" if status else True
