@@ -81,6 +81,7 @@ def queue(config: Config, *, hands_here: bool = False) -> QueueSettings:
         retry=config.retry,
         lifetime=q.lifetime,
         lifetime_null=min(q.lifetime, QueueSettings().lifetime_null),
+        lifetime_blocked=q.lifetime_blocked,
         delay_notice=tuple(sorted(set(q.delay_notice))),
         postmaster=postmaster(config),
         recover=min(QueueSettings().recover, config.retry[0]),

@@ -166,6 +166,11 @@ class QueueSection(Section):
         min_length=1,
     )
     lifetime: Seconds = Field(5 * 86400, description="How long to try.", gt=0)
+    lifetime_blocked: Seconds = Field(
+        86400,
+        description="How long to try where the other side blocks this server and waiting alone does not help.",
+        gt=0,
+    )
     delay_notice: list[Seconds] = Field(
         [3600, 86400], description="When to tell the sender that mail is late; [] never."
     )

@@ -7,11 +7,12 @@ became a message is told by `observation_text` and `observation_json`.
 """
 
 from .bounce import Kind as WhyKind
+from .consequences import Action, Reach, action_for
 from .explain import Catalogue, Lang, Sentence, Side, language, say_noted, say_told, side_of
 from .facts import MessageFacts, RecipientFacts
 from .observations import observation_json, observation_text
 from .page import render_text
-from .replies import Action, Verdict, action_for, classify_reply
+from .replies import Verdict, classify_reply
 from .story_json import as_json
 from .telling import Teller, summary
 from .timeline import Decider, Protection, RecipientStory, State, Step, Timeline, timeline
@@ -24,6 +25,7 @@ __all__ = [
     "Lang",
     "MessageFacts",
     "Protection",
+    "Reach",
     "RecipientFacts",
     "RecipientStory",
     "Sentence",

@@ -24,10 +24,11 @@ from .bounce import (
     pasted,
     reported,
 )
-from .explain import Catalogue, Lang
+from .consequences import Action, Reach, action_for
+from .explain import Catalogue, Lang, Side, side_of
 from .explain.catalogue import printable
 from .mailparts import MAX_TEXT, read_mail
-from .replies import Action, Verdict, action_for, classify_reply, never_final
+from .replies import Verdict, classify_reply, never_final
 
 _DEAD = frozenset({Cause.UNKNOWN_USER, Cause.UNKNOWN_DOMAIN, Cause.NULL_MX})
 
@@ -36,7 +37,8 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     """One explained refusal.
 
     `hard` says that the address itself is proven dead, so that nobody should write to it again; `final`
-    that sending the same again does not help.  `text` is the explanation in words, `said` what the other
+    that sending the same again does not help.  `side` says whose matter it is, `reach` what else shares the trouble,
+    `other_road` that another way out may do.  `text` is the explanation in words, `said` what the other
     side said word for word (made printable), `code` 0 and `enhanced` None where nothing was said.
     """
 
@@ -45,6 +47,9 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     final: bool
     hard: bool
     action: Action
+    side: Side
+    reach: Reach
+    other_road: bool
     text: str
     code: int = 0
     enhanced: str | None = None
@@ -116,6 +121,7 @@ def _classify(item: Evidence) -> Verdict:
             cause=Cause.REMOTE_FAULT,
             final=verdict.final,
             action=action_for(Cause.REMOTE_FAULT, final=verdict.final),
+            reach=Reach.RECIPIENT,
             by="text",
         )
     return verdict
@@ -132,6 +138,9 @@ def _why(item: Evidence, verdict: Verdict, kind: Kind, recipient: str, lang: Lan
         final=final,
         hard=final and _dead(verdict.cause, item, status),
         action=verdict.action if final == verdict.final else action_for(verdict.cause, final=final),
+        side=side_of(verdict.cause),
+        reach=verdict.reach,
+        other_road=verdict.other_road,
         text=f"{sentence.what} {sentence.todo}",
         code=item.code,
         enhanced=item.enhanced or status,
@@ -196,6 +205,9 @@ def _plain(kind: Kind, lang: Lang, recipient: str = "") -> Why:
         final=kind is Kind.DELIVERED,
         hard=False,
         action=Action.CONTACT_RECIPIENT if kind is Kind.COMPLAINT else Action.NONE,
+        side=side_of(cause),
+        reach=Reach.SENDER if kind is Kind.COMPLAINT else Reach.NOTHING,
+        other_road=False,
         text=Catalogue.load().text(lang, f"ui.why.{key}"),
         recipient=recipient,
     )

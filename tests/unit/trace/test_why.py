@@ -28,7 +28,7 @@ def test_one_reply() -> None:
     )
     assert why.text.startswith("Alamat a@example.org tidak ada")
     assert set(msgspec.to_builtins(why)) == {
-        "kind", "cause", "final", "hard", "action", "text", "code", "enhanced", "host", "recipient", "stage", "said",
+        "kind", "cause", "final", "hard", "action", "side", "reach", "other_road", "text", "code", "enhanced", "host", "recipient", "stage", "said",
     }  # fmt: skip
 
 
