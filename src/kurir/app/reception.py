@@ -36,6 +36,7 @@ from .clock import SystemClock
 from .keys import rewriting
 from .logs import Log
 from .part import StallMeter, StartError
+from .suppressing import ListPart
 
 CERTIFICATE_EVERY = 2.0
 WARN_DAYS = 14
@@ -79,6 +80,8 @@ class ReceptionPart:
             host_backoff_max=min(routes.host_backoff_max, rest),
         )
         opener = Opener(patience, planner, self._resolver, dialer, clock)
+        self._suppressed = ListPart(layout, clock, self._log)
+        self._suppressed.start()
         desk = Desk(
             settings=settings.reception(config),
             door=self._door,
@@ -96,6 +99,7 @@ class ReceptionPart:
             rehashed=self._accounts.put,
             screener=_screener(config, self._resolver),
             srs=rewriting(KeyFolder(layout), wanted=config.signing.srs),
+            barred=self._suppressed.barred,
         )
         self.reception = Reception(desk)
         self.reception.serve(self._doors)
@@ -107,6 +111,7 @@ class ReceptionPart:
         self._stalls.stop()
         self._watch.cancel()
         await self.reception.drain(self._config.server.drain)
+        await self._suppressed.stop()
         self._threads.shutdown(cancel_futures=True)
         self._accounts.close()
 

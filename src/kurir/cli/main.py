@@ -30,6 +30,7 @@ COMMANDS = {
     "dkim": "dkim",
     "status": "status",
     "limits": "limits",
+    "suppress": "suppress",
 }
 
 

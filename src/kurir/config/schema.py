@@ -176,6 +176,22 @@ class QueueSection(Section):
     )
 
 
+class SuppressionSection(Section):
+    """Addresses that proved to be dead: mail to them is refused, with the reason (`kurir suppress`)."""
+
+    automatic: bool = Field(
+        True,
+        description="Put addresses on the list by themselves; without it only `kurir suppress add` does.",
+    )
+    days: int = Field(
+        2,
+        description="On how many different days another server must refuse an address as unknown or closed.",
+        ge=1,
+        le=14,
+    )
+    keep: Seconds = Field(30 * 86400, description="How long an address stays on the list.", gt=0)
+
+
 class PatienceSection(Section):
     """How long a client may take; each time is for a whole command or message, not for one read."""
 
@@ -302,6 +318,7 @@ class Config(Section):
     atlas: AtlasSection = AtlasSection()
     signing: SigningSection = SigningSection()
     oauth: OAuthSection | None = Field(None, description="Logins with bearer tokens; see [oauth].")
+    suppression: SuppressionSection = SuppressionSection()
     trace: TraceSection = TraceSection()
     log: LogSection = LogSection()
     domains: dict[DomainName, DomainSection] = Field(

@@ -10,6 +10,7 @@ from kurir.net.tls import ServerTls
 from kurir.senderauth.screening import Screener
 from kurir.senderauth.srs import Srs
 from kurir.smtp.server import ServerSettings
+from kurir.suppression import Barred
 
 from .ports import BodyFiles, BrainDoor, NoRoadTable, RecipientVerifier, RoadTable
 from .settings import ListenerSettings, ReceptionSettings, Role
@@ -34,7 +35,8 @@ class Desk:
     `secret` (32 octets, the same on all workers) makes SCRAM salts of unknown users stable.  `rehashed` is told
     an account whose password hash was renewed with today's cost; it stores it.  `tls` is for doors that ask for no
     client certificate, `tls_asking` for those that do; without `tokens` no bearer tokens are taken.  `screener` puts
-    mail of strangers to the checks of senders; None checks nothing.  `srs` turns rewritten addresses back.
+    mail of strangers to the checks of senders; None checks nothing.  `srs` turns rewritten addresses back.  `barred`
+    are the addresses that mail is not sent to.
     """
 
     settings: ReceptionSettings
@@ -53,6 +55,7 @@ class Desk:
     rehashed: Callable[[Account], None] | None = None
     screener: Screener | None = None
     srs: Srs | None = None
+    barred: Barred | None = None
     counts: Counts = field(default_factory=Counts)
     _offers: dict[tuple[ListenerSettings, bool, bool, bool], ServerSettings] = field(default_factory=dict)
 

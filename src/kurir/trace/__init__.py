@@ -13,6 +13,7 @@ from .facts import MessageFacts, RecipientFacts
 from .observations import observation_json, observation_text
 from .page import render_text
 from .replies import Verdict, classify_reply
+from .returned import Returned, read_returned
 from .story_json import as_json
 from .telling import Teller, summary
 from .timeline import Decider, Protection, RecipientStory, State, Step, Timeline, timeline
@@ -28,6 +29,7 @@ __all__ = [
     "Reach",
     "RecipientFacts",
     "RecipientStory",
+    "Returned",
     "Sentence",
     "Side",
     "State",
@@ -45,6 +47,7 @@ __all__ = [
     "language",
     "observation_json",
     "observation_text",
+    "read_returned",
     "render_text",
     "say_noted",
     "say_told",

@@ -187,6 +187,17 @@ def human_lines(mail: Mail) -> list[str]:
     return lines[:2000]
 
 
+def original_lines(mail: Mail) -> Iterator[str]:
+    """Yield the lines of free text behind the place where the returned original begins."""
+    for part in mail.parts:
+        if part.kind == "text/plain":
+            began = False
+            for line in part.lines[:2000]:
+                began = began or _ORIGINAL.match(line) is not None
+                if began:
+                    yield line.lstrip(" >")
+
+
 def common_evidence(mail: Mail, human: Sequence[str]) -> Iterator[Evidence]:
     """Yield what was said of the message as a whole: asked where nothing clear was said of a recipient."""
     yield from _quoted(human, "")

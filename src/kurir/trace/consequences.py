@@ -58,6 +58,7 @@ _ACTIONS: MappingProxyType[Cause, tuple[Action, Action]] = MappingProxyType(
         Cause.DISABLED_USER: (_A.CONTACT_RECIPIENT, _A.RETRY),
         Cause.UNKNOWN_DOMAIN: (_A.FIX_ADDRESS, _A.FIX_ADDRESS),
         Cause.NULL_MX: (_A.FIX_ADDRESS, _A.FIX_ADDRESS),
+        Cause.SUPPRESSED: (_A.FIX_ADDRESS, _A.FIX_ADDRESS),
         Cause.DNS_FAILURE: (_A.ASK_ADMIN, _A.RETRY),
         Cause.UNREACHABLE: (_A.ASK_ADMIN, _A.RETRY),
         Cause.CONNECTION_LOST: (_A.ASK_ADMIN, _A.RETRY),
@@ -118,7 +119,7 @@ _REACH: MappingProxyType[Cause, Reach] = MappingProxyType(
         for reach, causes in {
             Reach.NOTHING: (Cause.OK, Cause.EXPIRED, Cause.DELETED, Cause.SANDBOX, Cause.NO_BACKSCATTER, Cause.UNKNOWN),
             Reach.RECIPIENT: (
-                Cause.MAILBOX_FULL, Cause.UNKNOWN_USER, Cause.DISABLED_USER, Cause.LOOP, Cause.GREYLISTED, Cause.POLICY_RECEIVER,
+                Cause.MAILBOX_FULL, Cause.SUPPRESSED, Cause.UNKNOWN_USER, Cause.DISABLED_USER, Cause.LOOP, Cause.GREYLISTED, Cause.POLICY_RECEIVER,
             ),
             Reach.MESSAGE: (
                 Cause.TOO_MANY_RECIPIENTS, Cause.TOO_LARGE, Cause.CONTENT_SPAM, Cause.CONTENT_FORBIDDEN, Cause.MALFORMED,

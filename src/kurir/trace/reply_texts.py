@@ -23,6 +23,7 @@ def _any(cause: Cause, *patterns: str, vague: bool = False) -> TextRule:
 
 
 TEXTS: tuple[TextRule, ...] = (
+    _any(Cause.SUPPRESSED, r"suppression list", r"suppressed (?:address|recipient)"),
     _any(
         Cause.LOOP,
         r"too many hops", r"hop count exceeded", r"(?:mail|routing|forwarding|message) loop", r"loops? back to",

@@ -27,7 +27,7 @@ from .bounce import (
 from .consequences import Action, Reach, action_for
 from .explain import Catalogue, Lang, Side, side_of
 from .explain.catalogue import printable
-from .mailparts import MAX_TEXT, read_mail
+from .mailparts import MAX_TEXT, Mail, read_mail
 from .replies import Verdict, classify_reply, never_final
 
 _DEAD = frozenset({Cause.UNKNOWN_USER, Cause.UNKNOWN_DOMAIN, Cause.NULL_MX})
@@ -67,8 +67,11 @@ def explain(text: str, lang: Lang = "en") -> Why:
 def explain_all(text: str, lang: Lang = "en") -> tuple[Why, ...]:
     """Explain `text`: one `Why` for each recipient it tells of, at least one."""
     mail = read_mail(text)
-    if mail is None:
-        return (_reply(text[:MAX_TEXT], lang),)
+    return (_reply(text[:MAX_TEXT], lang),) if mail is None else explain_mail(mail, lang)
+
+
+def explain_mail(mail: Mail, lang: Lang = "en") -> tuple[Why, ...]:
+    """Explain a message that was taken apart."""
     kind = kind_of(mail)
     if kind in (Kind.COMPLAINT, Kind.AUTO_REPLY, Kind.DELIVERED, Kind.NOTHING):
         return (_plain(kind, lang),)
