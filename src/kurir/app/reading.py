@@ -188,7 +188,8 @@ def shown_certificate(certificate: ClientCertificate) -> dict[str, Any]:
 def suppressions(config: Config) -> list[Entry]:
     """Return the addresses that mail is not sent to, the newest first; expired entries are left out."""
     now = SystemClock().now()
-    return [entry for entry in _suppressed(config, lambda store: store.entries(), []) if entry.holds(now)]
+    found: list[Entry] = _suppressed(config, lambda store: store.entries(), [])
+    return [entry for entry in found if entry.holds(now)]
 
 
 def suppression_json(entry: Entry) -> dict[str, Any]:
@@ -206,7 +207,7 @@ def suppression_json(entry: Entry) -> dict[str, Any]:
 
 def _came_back(config: Config, number: int) -> list[Event]:
     """Return what bounces said of a message after it was handed over, as events of its trace."""
-    reports: Sequence[Report] = _suppressed(config, lambda store: store.reports(number), [])
+    reports: Sequence[Report] = _suppressed(config, lambda store: store.reports(number), ())
     return [
         Event(
             number=number, kind=EventKind.RETURNED, at=report.at, recipient=report.recipient, cause=report.cause,

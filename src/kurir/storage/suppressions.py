@@ -85,7 +85,7 @@ class SqliteSuppressions:
         """Return what came back for a message, the oldest first."""
         with self._lock, translated(self._db, "reading returned mail"):
             found = rows(self._db, f"SELECT {_REPORT} FROM report WHERE number = ? ORDER BY at", (number,))
-            return [Report(*row[:4], Cause(row[4]), bool(row[5]), *row[6:8]) for row in found]
+            return [_report(row) for row in found]
 
     def forget(self, before: float) -> None:
         """Remove what is older: expired entries, strikes, reports."""
@@ -101,6 +101,11 @@ class SqliteSuppressions:
             self._own += 1
             self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             return changed
+
+
+def _report(row: Row) -> Report:
+    number, recipient, bounce, at, cause, final, host, words = row
+    return Report(number, recipient, bounce, at, Cause(cause), bool(final), host, words)
 
 
 def _entry(row: Row) -> Entry:

@@ -7,8 +7,10 @@ DAY = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class SuppressionSettings:
-    """`days` different days with a refusal of our own deliveries are proof, so that a mistaken 550 costs little; an
-    entry is `keep` long on the list; a bounce counts for mail accepted at most `window` ago, and so does a refusal.
+    """What is proof enough, and for how long.
+
+    Refusals of our own deliveries on `days` different days are proof, so that a mistaken 550 costs little.  An entry
+    is `keep` long on the list.  A bounce counts for mail accepted at most `window` ago; so long a refusal counts, too.
     With `automatic` False only persons add entries.
     """
 

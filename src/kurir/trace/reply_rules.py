@@ -48,6 +48,7 @@ FIRM_OVERRULED_BY = frozenset(
         Cause.BLOCKLISTED,
         Cause.GREYLISTED,
         Cause.QUOTA_SPENT,
+        Cause.SUPPRESSED,
     }
 )
 
