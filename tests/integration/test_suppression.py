@@ -87,7 +87,9 @@ class World:
     def handed_over(self, id: str) -> None:
         self.kurir.wait(f"{id} handed over", lambda: all(r["fate"] for r in self.story(id)["recipients"]))
 
-    def comes_back(self, form: str, recipient: str, original: str, said: str = UNKNOWN, token: str = "b") -> None:
+    def comes_back(
+        self, form: str, recipient: str, original: str, said: str = UNKNOWN, token: str = "b"
+    ) -> None:
         """Let a stranger hand in a bounce, as the server of the other side would."""
         message = form.format(recipient=recipient, original=original, said=said, token=f"{token}-{original}")
         before = len(self.kurir.mail("alice"))
@@ -106,7 +108,11 @@ class World:
     def rcpt(self, address: str) -> tuple[int, str]:
         """Ask as a program in a trusted network."""
         with smtplib.SMTP(
-            "127.0.0.1", self.kurir.smtp, local_hostname="app.test", timeout=20, source_address=("127.0.0.2", 0)
+            "127.0.0.1",
+            self.kurir.smtp,
+            local_hostname="app.test",
+            timeout=20,
+            source_address=("127.0.0.2", 0),
         ) as s:
             s.ehlo()
             s.mail("alice@example.test")
@@ -144,8 +150,10 @@ def test_a_bounce_stands_in_the_trace_and_the_dead_address_is_refused_until_it_i
     assert (step["cause"], step["reason"]) == ("unknown_user", UNKNOWN)
     assert "no such user" in world.kurir.inside("trace", id, "--lang", "id")[1]
 
-    code, said = world.kurir.wait("the refusal", lambda: (r := world.rcpt(address))[0] == 550 and r)
-    assert "suppression list since 20" in said and UNKNOWN in said and f"kurir suppress remove {address}" in said
+    _, said = world.kurir.wait("the refusal", lambda: (r := world.rcpt(address))[0] == 550 and r)
+    assert (
+        "suppression list since 20" in said and UNKNOWN in said and f"kurir suppress remove {address}" in said
+    )
     shown = world.kurir.ask("suppress", "show", address)
     assert (shown["cause"], shown["by"], shown["source"]) == ("unknown_user", "bounce", id)
     assert shown["until"] > shown["since"] + 29 * 86400
@@ -183,10 +191,14 @@ def test_a_full_mailbox_is_shown_and_suppresses_nobody(world: World) -> None:
 
 
 def test_what_was_taken_before_comes_back_with_a_report_that_says_why(world: World) -> None:
-    world.far.script = lambda verb, line, n: b"450 4.2.0 later\r\n" if verb == "RCPT" and "slow" in line else None
+    world.far.script = lambda verb, line, n: (
+        b"450 4.2.0 later\r\n" if verb == "RCPT" and "slow" in line else None
+    )
     id = world.send(["slow@far.test", "other@far.test"], "to-slow")
     world.kurir.wait("the first try", lambda: world.story(id)["recipients"][0]["attempts"])
-    world.kurir.cli("suppress", "add", "slow@far.test", "--reason", "asked us by phone to stop", "--days", "7")
+    world.kurir.cli(
+        "suppress", "add", "slow@far.test", "--reason", "asked us by phone to stop", "--days", "7"
+    )
 
     def given_up() -> bool:
         world.kurir.inside("queue", "retry", id)
@@ -197,7 +209,8 @@ def test_what_was_taken_before_comes_back_with_a_report_that_says_why(world: Wor
     assert (slow["fate"], slow["cause"]) == ("bounced", "suppressed")
     assert "asked us by phone to stop" in slow["what"]
     told = world.kurir.wait(
-        "the report", lambda: [r for r in reports(world.kurir, "alice") if "slow@far.test" in str(r.recipients)]
+        "the report",
+        lambda: [r for r in reports(world.kurir, "alice") if "slow@far.test" in str(r.recipients)],
     )
     assert "asked us by phone to stop" in told[-1].text
     assert not any("slow" in r for m in world.far.messages for r in m.rcpts)

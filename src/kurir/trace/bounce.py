@@ -317,7 +317,9 @@ def _quoted(lines: Sequence[str], host: str) -> Iterator[Evidence]:
             continue
         words = [line[m.start() : 2000].strip()]
         for j, more in enumerate(lines[i + 1 : i + 6], i + 1):
-            if not more.strip() or re.match(r"\s*(?:<<<|>>>|\.\.\. while|-{3}|giving up on)", more, re.IGNORECASE):
+            if not more.strip() or re.match(
+                r"\s*(?:<<<|>>>|\.\.\. while|-{3}|giving up on)", more, re.IGNORECASE
+            ):
                 break
             if _CODE.match(more.strip()) and not more.strip().startswith(m[1]):
                 break
