@@ -372,5 +372,6 @@ class Operations:
         except AddressError as e:  # a misspelt one must not be told "all erased"
             raise Wrong(told("{address}: {why}", address=address, why=e)) from None
         report = await asyncio.to_thread(self._forget, address, by)
+        await asyncio.to_thread(self._suppressions, lambda store: store.erase(key_of(address)))
         waiting = [encode_id(n) for n in report.waiting]
         return {"messages": report.messages, "observations": report.observations, "waiting": waiting}

@@ -93,6 +93,12 @@ class SqliteSuppressions:
         self._write("DELETE FROM strike WHERE day < ?", (day_of(before),))
         self._write("DELETE FROM report WHERE at < ?", (before,))
 
+    def erase(self, address: str) -> None:
+        """Remove a person's address wherever it stands, what was said of it included."""
+        self.remove(address)
+        for table in ("strike", "report", "entry"):
+            self._write(f"DELETE FROM {table} WHERE instr(lower(words), ?)", (address,))
+
     def _write(self, sql: str, row: Row) -> int:
         with self._lock, translated(self._db, "writing the suppression list"):
             with transaction(self._db):

@@ -80,7 +80,7 @@ PROVIDERS: tuple[Rule, ...] = (
         Cause.TOO_MANY_RECIPIENTS, r"multiple destination domains", codes=(451,), final=False, retry_after=60
     ),
     _rule(Cause.RATE_LIMITED, r"too many login attempts", codes=(454,), final=False, retry_after=3600),
-    _rule(Cause.AUTH_FAILED, r"", codes=(534, 535), enhanced=r"(?!7\.13$)"),
+    _rule(Cause.AUTH_FAILED, r"", codes=(534, 535), enhanced=r"(?!7\.13$|3\.4$)"),
     # These codes speak of the command itself (RFC 5321 section 4.2.2); with 5.5.x (RFC 3463) nothing else is left
     _rule(Cause.PROTOCOL_ERROR, r"", codes=(500, 502, 503, 504, 555), enhanced=r"5\.[01246]$"),
     _rule(
@@ -121,6 +121,7 @@ PROVIDERS: tuple[Rule, ...] = (
     _rule(Cause.UNKNOWN_USER, r"resolver\.adr\.(?:recip|ex|invalid)|recipientnotfound"),
     _rule(Cause.POLICY_RECEIVER, r"resolver\.rst\.|resolver\.grp\."),
     _rule(Cause.MAILBOX_FULL, r"storedrv.{0,80}(?:quota|mailbox full)|mapiexceptionshutoffquota"),
+    _rule(Cause.REMOTE_FAULT, r"storedrv\.deliver\.exception"),
     # Yahoo and AOL, as senders.yahooinc.com explains them
     _rule(Cause.BAD_REPUTATION, r"\[ts03\]|permanently deferred", final=True),
     _rule(Cause.RATE_LIMITED, r"\[tss?0[1-9]\]", final=False, retry_after=7200),

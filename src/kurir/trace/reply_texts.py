@@ -41,7 +41,7 @@ TEXTS: tuple[TextRule, ...] = (
         Cause.QUOTA_SPENT,
         r"sending (?:quota|limit)", r"exceed(?:ed|s)?.{0,30}(?:daily|hourly).{0,30}(?:limit|quota|allowance)",
         r"(?:daily|hourly) (?:sending |mail |message |email )?(?:limit|quota).{0,20}(?:exceed|reach)",
-        r"(?:batas|kuota) (?:pengiriman|email|surel)",
+        r"(?:daily|hourly) limit", r"(?:batas|kuota) (?:pengiriman|email|surel)",
     ),
     _any(
         Cause.NULL_MX,
@@ -66,7 +66,7 @@ TEXTS: tuple[TextRule, ...] = (
         Cause.NO_PTR,
         r"reverse[- ](?:dns|lookup|name|hostname|address|entry|mapping|resolution)", r"\brdns\b", r"\bptr\b", r"fcrdns", r"unverif(?:y|i)able sending ip", r"ip name lookup failed",
         r"no matches to nameserver query", r"cannot find your (?:reverse )?host ?name", r"cannot (?:resolve|find) your",
-        r"mismatch(?:es)? client ip", r"(?:ip|client) (?:address )?.{0,30}does not resolve", r"unresolvable (?:relay|client|host)",
+        r"mismatch(?:es)? client ip", r"(?:ip|address|client|host) .{0,20}has no (?:host ?name|name\b|dns)", r"(?:helo|ehlo) (?:name|argument|host ?name) .{0,20}(?:invalid|does not|not)", r"(?:ip|client) (?:address )?.{0,30}does not resolve", r"unresolvable (?:relay|client|host)",
         r"not resolve (?:the |your )?(?:ip|address)", r"hostname.{0,20}not (?:match|resolve)", r"generic (?:reverse|hostname|host name)",
         r"invalid (?:dns )?(?:helo|ehlo).{0,20}(?:ip|dns)", r"must have a valid (?:dns|host)",
     ),
@@ -81,7 +81,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"banned (?:sending )?(?:ip|host)", r"(?:ip|client host|server|host|network|address ip|ip address)\S{0,40} .{0,40}(?:is |has been |was |est )?(?:blocked|banned|bloquee|blackholed)",
         r"block(?:ed)? (?:your )?(?:ip|host|server|network)", r"(?:refus|reject|block|deny|deni|drop)\w* .{0,20}(?:connections?|(?:e-?)?mail) from (?:your |this )?(?:ip|host|server|network|address)",
         r"your (?:ip|host|network|server|mail server) .{0,60}(?:reject|block|listed|refused|denied|banned)", r"\(bl\)", r"invalid ip for sending", r"access denied.{0,40}(?:ip|host) ",
-        r"not accepting connections", r"client host rejected: access denied", r"not allowed to connect", r"intrusion prevention", r"blockedby", r"your access to .{0,60}(?:reject|denied|refused|block)", r"connection (?:refused|rejected|denied) (?:by|due to) (?:policy|security|your)", r"refused to talk to me: 5",
+        r"not accepting connections", r"client host rejected: access denied", r"not allowed to connect", r"intrusion prevention", r"blockedby", r"(?:deny|reject)-? ?list",  r"your access to .{0,60}(?:reject|denied|refused|block)", r"connection (?:refused|rejected|denied) (?:by|due to) (?:policy|security|your)", r"refused to talk to me: 5",
         r"smtp server of your (?:isp|provider)", r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}\W{0,3} (?:is |has been |was )?(?:blocked|banned|listed|rejected)", r"dynamic (?:ip|pool|address)", r"dial-?up", r"residential", r"(?:messages|mail) from \S{1,80} (?:weren't|were not|was not) sent",
     ),
     _any(Cause.REMOTE_FAULT, r"temporary lookup failure", r"\bldap (?:server|error|lookup|fail|query|timeout)", r"procmail", r"maildrop\b", r"mailer error"),
@@ -95,11 +95,11 @@ TEXTS: tuple[TextRule, ...] = (
         r"rate[- ]?limit", r"too many (?:concurrent |simultaneous |open |new )?(?:smtp )?(?:connections|messages from|e-?mails|mails|sessions|deliver)", r"frequency limit",
         r"sending too (?:fast|many|much)", r"unusual rate", r"at a rate", r"throttl", r"unexpected volume", r"too (?:fast|quickly|frequent)", r"due to (?:the )?(?:sending )?rate\b",
         r"exceed\w* .{0,30}(?:rate|connections?)", r"(?:connection|session)s? (?:rate|limit)", r"slow down", r"max(?:imum)? (?:number of )?(?:smtp )?connections",
-        r"too much mail", r"(?:messages|mails|transactions) (?:(?:for|in|per|on|over) (?:one|this|a)|per) (?:connection|session)", r"message rate", r"(?:too many|number of) .{0,30}outgoing", r"try (?:again )?(?:sending )?slower",
+        r"too much mail", r"(?:messages|mails|transactions) (?:(?:for|in|per|on|over) (?:one|this|a)|per) (?:connection|session)", r"message rate", r"(?:hourly|outgoing|sending|mail|email|message|connection) (?:(?!size|storage|length)\w{1,12} )?(?:limit|rate|volume) (?:has been |was |is |too )*(?:exceed|reach|high)", r"(?:exceeded|reached) (?:their|your|the|its) (?:\w{1,12} )?limit (?:for|of|on) ", r"(?:too many|number of) .{0,30}outgoing", r"try (?:again )?(?:sending )?slower",
     ),
     _any(
         Cause.BUSY,
-        r"write error or disk full", r"not accepting network messages", r"disk of (?:this|the) (?:server|system|host)", r"no (?:space|room) to (?:store|keep|take) ", r"insufficient (?:system|disk)", r"not enough (?:disk|system)", r"no space left", r"system (?:disk )?(?:is )?full", r"out of (?:disk|memory)",
+        r"write error or disk full", r"not accepting network messages", r"queue (?:is )?full", r"disk of (?:this|the) (?:server|system|host)", r"no (?:space|room) to (?:store|keep|take) ", r"insufficient (?:system|disk)", r"not enough (?:disk|system)", r"no space left", r"system (?:disk )?(?:is )?full", r"out of (?:disk|memory)",
     ),
     _any(
         Cause.MAILBOX_FULL,
@@ -125,7 +125,7 @@ TEXTS: tuple[TextRule, ...] = (
     ),
     _any(
         Cause.CONTENT_FORBIDDEN,
-        r"\bvirus", r"malware", r"infected", r"(?:banned|blocked|forbidden|prohibited|dangerous|illegal|executable|this|disallowed|unsafe) (?:file )?attachment", r"attachment .{0,40}(?:not (?:allowed|accepted|permitted)|block|reject|forbidden|prohibit)",
+        r"\bvirus", r"malicious", r"malware", r"infected", r"(?:banned|blocked|forbidden|prohibited|dangerous|illegal|executable|this|disallowed|unsafe) (?:file )?attachment", r"attachment .{0,40}(?:not (?:allowed|accepted|permitted)|block|reject|forbidden|prohibit)",
         r"content presents a potential", r"potential security", r"executable", r"phish", r"trojan", r"\bworm\b", r"(?:banned|forbidden|prohibited) (?:file|content)", r"bad (?:file|attachment)",
     ),
     _any(
@@ -146,7 +146,7 @@ TEXTS: tuple[TextRule, ...] = (
     ),
     _any(
         Cause.TLS_REQUIRED,
-        r"must issue a starttls", r"starttls (?:command )?first", r"(?:starttls|tls|ssl|encryption|encrypted connection|secure connection) (?:is |was )?(?:required|mandatory|needed|enforced)", r"requires? (?:a |an |the )?(?:secure|encrypt|tls|starttls|ssl)", r"(?:offer|support|advertise)\w* (?:starttls|tls|encryption).{0,40}(?:require|must)",
+        r"must issue a starttls", r"\btls only", r"starttls (?:command )?first", r"(?:starttls|tls|ssl|encryption|encrypted connection|secure connection) (?:is |was )?(?:required|mandatory|needed|enforced)", r"requires? (?:a |an |the )?(?:secure|encrypt|tls|starttls|ssl)", r"(?:offer|support|advertise)\w* (?:starttls|tls|encryption).{0,40}(?:require|must)",
         r"not (?:support|offer|advertis)\w* (?:starttls|tls)",
     ),
     _any(Cause.TLS_FAILED, r"starttls", r"\btls\b.{0,40}(?:fail|error|not available|handshake|negotiat|unavailable)", r"certificate", r"ssl (?:handshake|error)", r"handshake fail"),
@@ -160,7 +160,7 @@ TEXTS: tuple[TextRule, ...] = (
         Cause.SENDER_REJECTED,
         r"sender (?:address |domain |verify |verification |e-?mail |'?<?\S{1,120}>?'? )?(?:is |was |has been |address |domain )?(?:reject|refus|denied|den(?:y|ied)|invalid|unknown|verify fail|failed|not exist|does not|doesn't|block|could not|not (?:allowed|accepted|valid|found|exist)|unverified|unauthori)",
         r"domain of sender", r"invalid dns mx", r"purported responsible",  # Sender ID found no author at all
-        r"permission to post", r"(?:unroutable|unrouteable|invalid|bad|unknown|unverifi\w+|forged|illegal) (?:sender|return|from|envelope)", r"sender verif", r"sender's? (?:domain|address|mail)", r"envelope[- ](?:sender|from)", r"(?:empty|null) (?:sender|envelope|return|reverse)",
+        r"permission to post", r"(?:unroutable|unrouteable|invalid|bad|unknown|unverifi\w+|forged|illegal) (?:sender|return|from|envelope)", r"sender verif", r"verify (?:the )?sender", r"sender's? (?:domain|address|mail)", r"envelope[- ](?:sender|from)", r"(?:empty|null) (?:sender|envelope|return|reverse)",
         r"(?:return|reverse)[- ]path", r"bounces? (?:are |is )?not accepted", r"mail from .{0,120}(?:reject|refus|denied|not (?:allowed|accepted)|block)", r"from:? (?:address|domain|header).{0,60}(?:reject|refus|denied|not |invalid|block)",
         r"not (?:authori[sz]ed|allowed|permitted) to (?:send|post)", r"does not have permission to (?:send|post)", r"don't have permission to (?:send|post)", r"(?:only|restricted to) .{0,40}(?:members|subscribers|senders)", r"we don't accept mail from", r"not accept(?:ed|ing)? mail from",
         r"no such domain\b.{0,40}\.$", r"sender is (?:not|on)", r"you (?:are|have been) (?:not )?(?:allowed|blocked|authori[sz]ed|permitted)",
@@ -177,7 +177,7 @@ TEXTS: tuple[TextRule, ...] = (
     ),
     _any(
         Cause.DNS_FAILURE,
-        r"(?:dns|mx|name ?server|host ?name|name) (?:type '\w+' )?(?:lookup|query|resolution|server|service) (?:failed|failure|error|timed? ?out|temporar|of \S{1,80} (?:responded with code (?:servfail|noerror|refused)|had no relevant))", r"servfail", r"dns (?:error|failure|failed|timeout|problem|server)", r"no relevant answers",
+        r"(?:dns|mx|name ?server|host ?name|name) (?:type '\w+' )?(?:lookup|query|resolution|server|service) (?:failed|failure|error|timed? ?out|temporar|of \S{1,80} (?:responded with code (?:servfail|noerror|refused)|had no relevant))", r"servfail", r"host lookup", r"dns (?:error|failure|failed|timeout|problem|server)", r"no relevant answers",
         r"(?:unable|failed|could not|cannot|can't) (?:to )?(?:resolve|lookup|look up|find (?:mx|dns|address))", r"temporary (?:dns|name|resolution)", r"name server timeout", r"host name lookup failure", r"dns query failed", r"problem (?:with|resolving) dns",
         r"lowest numbered mx", r"config(?:uration)? error: mx", r"mx (?:list|record|points)", r"all (?:relevant )?mx",
     ),

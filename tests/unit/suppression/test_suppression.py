@@ -187,6 +187,14 @@ def test_switched_off_it_only_shows(store: SqliteSuppressions, clock: Clock) -> 
     assert not store.entries()
 
 
+def test_a_person_is_erased_also_from_what_was_said(store: SqliteSuppressions, clock: Clock) -> None:
+    desk = Desk(SuppressionSettings(), store, Sent(x=to(BUDI)), clock.now)
+    assert desk.returned(9, bounce("x", said="550 5.1.1 <Budi@far.test>: no such user"))
+    store.erase("budi@far.test")
+    assert not store.entries()
+    assert not store.reports(7)
+
+
 def test_the_list_in_memory_sees_what_another_process_wrote(
     store: SqliteSuppressions, clock: Clock, tmp_path: Path
 ) -> None:
