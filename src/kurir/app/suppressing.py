@@ -116,6 +116,7 @@ class Suppressing:
         self._bodies = bodies
         self._clock = clock
         self._log = log
+        self._our_report = f"\r\nReporting-MTA: dns; {config.server.hostname}\r\n".encode()
         self._own = frozenset(config.domains)
         self._sandbox = frozenset(route.name for route in routes.routes if route.kind is RouteKind.SANDBOX)
         store = self._list.store
@@ -176,6 +177,8 @@ class Suppressing:
                 body = await self._bodies.whole(lease)
             else:
                 body = await self._bodies.head(lease, MAX_READ)
+            if self._our_report in body:  # its story is in the trace already
+                return
             text = body[:MAX_READ].decode("utf-8", "replace")
             new = await self._list.run(lambda: desk.returned(lease.number, text))
         except BodyDamaged:  # told by whoever delivers it

@@ -95,7 +95,7 @@ class DeliveryHand:
                 self._settled(lease, [])
                 continue
             if self._watch is not None:
-                if lease.reverse_path is None and not lease.ours:
+                if lease.reverse_path is None:
                     self._spawn(self._read_first(self._watch, lease))
                     continue
                 if self._barred(self._watch, lease):

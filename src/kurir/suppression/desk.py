@@ -13,6 +13,7 @@ from .ports import SuppressionStore
 from .rules import Weight, of_bounce, of_outcome
 from .settings import SuppressionSettings
 
+ARRIVED = frozenset({Fate.HANDED_OVER, Fate.CAPTURED})  # what other servers can send back
 MAX_WORDS = 500  # characters kept of what was said
 
 
@@ -73,7 +74,7 @@ class Desk:
         for why in told:
             named = _named(mail, why.recipient)
             to = named or (mail.recipients[0] if len(mail.recipients) == 1 else None)
-            if to is None:
+            if to is None or to.fate not in ARRIVED:
                 continue
             words = _words(why.code, why.enhanced, why.said)
             report = Report(mail.number, to.index, bounce, now, why.cause, why.final, why.host, words)
