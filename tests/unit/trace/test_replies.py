@@ -136,7 +136,7 @@ def test_no_text_takes_long(piece: str) -> None:
 
 
 def test_vendor_replies() -> None:
-    """What software, providers and receivers say, from their manuals: line by line ``reply|host|causes that are right``."""
+    """What software, providers and receivers say, collected from memory; rules were tuned on it.  Line by line ``reply|host|causes that are right``."""
     wrong = []
     lines = [x for x in VENDORS.read_text("utf-8").splitlines() if x and not x.startswith("# ")]
     for line in lines:
@@ -151,7 +151,7 @@ def test_vendor_replies() -> None:
 
 
 def _half(file: str) -> int:
-    """Rules were tuned on half 0 first; half 1 was then read once for words of well-known software."""
+    """Rules were tuned on half 0 first, later on the misses of both: neither half is unseen any more."""
     return hashlib.sha256(file.encode()).digest()[0] % 2
 
 
