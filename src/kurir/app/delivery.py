@@ -36,6 +36,7 @@ from .keys import FolderRing, rewriting
 from .logs import Log
 from .part import StallMeter, StartError
 from .reportsin import ReadingStore, ReportReader, watched
+from .suppressing import Suppressing
 from .tlsdesk import DeskPart
 
 KEYS_EVERY = 2.0
@@ -73,6 +74,7 @@ class DeliveryPart:
         resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)
         web = WebClient(resolver, tls.level(TlsLevel.VERIFIED), settings.named_web(config))
         self._tls = DeskPart(config, resolver, tls, clock, self._log)
+        self._suppressing = Suppressing(config, routes, self._bodies, clock, self._log)
         self.hand = DeliveryHand(
             routes,
             brain=self._brain,
@@ -86,7 +88,9 @@ class DeliveryPart:
             stores={RouteKind.MAILDIR: self._store(maildir)},
             desk=self._tls.desk,
             sealing=self._sealing(),
+            watch=self._suppressing,
         )
+        self._suppressing.start()
         self._tls.start()
         self._looking = asyncio.create_task(self._look_at_keys())
         self._stalls.start()
@@ -96,6 +100,7 @@ class DeliveryPart:
         self._stalls.stop()
         await self.hand.drain(self._config.server.drain)
         await self._tls.stop()
+        await self._suppressing.stop()
         self._looking.cancel()
         self._threads.shutdown()
         self._bodies.close()
@@ -139,9 +144,10 @@ class DeliveryPart:
         return Figures(
             role="delivery",
             pid=os.getpid(),
-            counters=self._tls.counters(),
+            counters=self._tls.counters() | self._suppressing.counters(),
             gauges={
                 **self._tls.gauges(),
+                **self._suppressing.gauges(),
                 "kurir_deliveries_in_work": float(len(self.hand.busy())),
                 "kurir_delivery_loop_lag_max_seconds": round(self._stalls.take(), 4),
             },

@@ -8,7 +8,7 @@ import os
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -27,17 +27,20 @@ from kurir.identity import (
     remove_certificate,
     revoke_app_password,
 )
-from kurir.model import AddressError, Clock, decode_id, encode_id, normalise_domain, parse_address
+from kurir.model import AddressError, Cause, Clock, decode_id, encode_id, normalise_domain, parse_address
 from kurir.model.told import of_error, pack, told
 from kurir.queue import Brain, Forecast, Operated
 from kurir.senderauth.dkim import Selector, Sighting
-from kurir.storage import EraseReport, Layout, SqliteTls, TraceReader
+from kurir.storage import EraseReport, Layout, SqliteSuppressions, SqliteTls, TraceReader
+from kurir.suppression import Entry, key_of
 
 from . import settings
 from .allowances import Allowances
 from .keys import KeyDesk, KeyDeskError, shown
-from .reading import shown_app_password, shown_certificate
+from .reading import shown_app_password, shown_certificate, suppression_json
 from .wire import Result
+
+T = TypeVar("T")
 
 
 class Wrong(Exception):
@@ -90,6 +93,8 @@ class Operations:
             "user.cert.remove": self._cert_remove,
             "trace.erase": self._erase,
             "tls.accept": self._tls_accept,
+            "suppress.add": self._suppress_add,
+            "suppress.remove": self._suppress_remove,
             "dkim.new": self._dkim_new,
             "dkim.retire": self._dkim_retire,
             "dkim.seen": self._dkim_seen,
@@ -333,6 +338,44 @@ class Operations:
         await asyncio.to_thread(write)
         return {"name": domain, "until": until, "by": by}
 
+    # -- addresses that mail is not sent to ---------------------------------------------
+
+    async def _suppress_add(
+        self, *, address: str, reason: str, until: float | None, by: str = ""
+    ) -> dict[str, Any]:
+        wanted = parse_address(address)
+        if wanted.domain in self._config.domains:
+            raise Wrong(told("{address} is an address of this server; see: kurir user", address=wanted))
+        now = self._clock.now()
+        if until is not None and until <= now:
+            raise Wrong(told("the time until when it is on the list lies in the past"))
+        entry = Entry(
+            address=key_of(wanted),
+            cause=Cause.SUPPRESSED,
+            words=reason,
+            source=None,
+            by=by,
+            since=now,
+            until=until,
+        )
+        await asyncio.to_thread(self._suppressions, lambda store: store.put(entry))
+        return suppression_json(entry)
+
+    async def _suppress_remove(self, *, address: str, by: str = "") -> dict[str, Any]:
+        key = key_of(address)
+        if not await asyncio.to_thread(self._suppressions, lambda store: store.remove(key)):
+            raise Wrong(
+                told("{address} is not on the suppression list; see: kurir suppress list", address=key)
+            )
+        return {"address": key, "by": by}
+
+    def _suppressions(self, do: Callable[[SqliteSuppressions], T]) -> T:
+        store = SqliteSuppressions(self._layout, self._clock)
+        try:
+            return do(store)
+        finally:
+            store.close()
+
     # -- keys -------------------------------------------------------------------------
 
     async def _dkim_new(self, *, domain: str, kinds: list[str], by: str = "") -> dict[str, Any]:
@@ -358,5 +401,6 @@ class Operations:
         except AddressError as e:  # a misspelt one must not be told "all erased"
             raise Wrong(told("{address}: {why}", address=address, why=e)) from None
         report = await asyncio.to_thread(self._forget, address, by)
+        await asyncio.to_thread(self._suppressions, lambda store: store.erase(key_of(address)))
         waiting = [encode_id(n) for n in report.waiting]
         return {"messages": report.messages, "observations": report.observations, "waiting": waiting}

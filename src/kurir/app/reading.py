@@ -1,16 +1,16 @@
 """What the command line reads by itself, beside a running server or after it: queue, trace, accounts, sandbox."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from kurir.config import Config
 from kurir.identity import Account, AppPassword, ClientCertificate
-from kurir.model import Event, LimitFacts, Observation, Recipient, decode_id, encode_id
+from kurir.model import Event, EventKind, LimitFacts, Observation, Recipient, decode_id, encode_id
 from kurir.model.told import told
 from kurir.queue import StoreError
 from kurir.queue.ports import RecipientState
@@ -18,6 +18,7 @@ from kurir.sandbox import SandboxStore
 from kurir.storage import (
     NoDatabase,
     SqliteAccounts,
+    SqliteSuppressions,
     StoredTrace,
     TraceQuery,
     TraceReader,
@@ -25,6 +26,7 @@ from kurir.storage import (
     head,
     waiting,
 )
+from kurir.suppression import Entry, Report
 from kurir.trace import (
     Catalogue,
     DaySummary,
@@ -39,6 +41,8 @@ from kurir.trace import (
 from . import control, roads, settings
 from .clock import SystemClock
 from .control import ControlError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +194,55 @@ def shown_certificate(certificate: ClientCertificate) -> dict[str, Any]:
     return {"key": certificate.key, "label": certificate.label, "added_at": certificate.added_at}
 
 
+def suppressions(config: Config) -> list[Entry]:
+    """Return the addresses that mail is not sent to, the newest first; expired entries are left out."""
+    now = SystemClock().now()
+    found: list[Entry] = _suppressed(config, lambda store: store.entries(), [])
+    return [entry for entry in found if entry.holds(now)]
+
+
+def suppression_json(entry: Entry) -> dict[str, Any]:
+    """Return an entry as plain values: times in epoch seconds, `source` a queue id or None."""
+    return {
+        "address": entry.address,
+        "cause": entry.cause.value,
+        "words": entry.words,
+        "by": entry.by,
+        "source": encode_id(entry.source) if entry.source is not None else None,
+        "since": entry.since,
+        "until": entry.until,
+    }
+
+
+def _came_back(config: Config, number: int) -> list[Event]:
+    """Return what bounces said of a message after it was handed over, as events of its trace."""
+    reports: Sequence[Report] = _suppressed(config, lambda store: store.reports(number), ())
+    return [
+        Event(
+            number=number, kind=EventKind.RETURNED, at=report.at, recipient=report.recipient, cause=report.cause,
+            by=report.host, reason=report.words, other=report.bounce,
+        )
+        for report in reports
+    ]  # fmt: skip
+
+
+def _suppressed(config: Config, ask: Callable[[SqliteSuppressions], T], nothing: T) -> T:
+    try:
+        store = SqliteSuppressions(settings.layout(config), SystemClock(), writable=False)
+    except NoDatabase:
+        return nothing
+    except StoreError as e:
+        raise ControlError(
+            told(
+                "the suppression list cannot be read: {why}; run this as the server's user or as root", why=e
+            )
+        ) from None
+    try:
+        return ask(store)
+    finally:
+        store.close()
+
+
 def sandbox_store(config: Config) -> SandboxStore:
     """Return the captured mail of a playground.  Raises `ControlError` for a server without a sandbox."""
     if not roads.has_sandbox(config):
@@ -230,7 +283,8 @@ def story(config: Config, number: int) -> Timeline | None:
 def timeline_of(config: Config, trace: StoredTrace) -> Timeline:
     """Return the timeline of a message, with the limits that it waits for as far as the server runs."""
     waits = any(s.fate is None and s.held is None for _, s in trace.recipients)
-    return timeline(facts_of(trace, limits_of(config, trace.id) if waits else {}), trace.events)
+    limits = limits_of(config, trace.id) if waits else {}
+    return timeline(facts_of(trace, limits), [*trace.events, *_came_back(config, trace.number)])
 
 
 MOST_OF_A_DAY = 5_000  # messages of one account that a summary looks at

@@ -39,6 +39,7 @@ from .keys import rewriting
 from .logs import Log
 from .part import StallMeter, StartError
 from .seencounts import SeenCounts
+from .suppressing import ListPart
 
 CERTIFICATE_EVERY = 2.0
 WARN_DAYS = 14
@@ -84,6 +85,8 @@ class ReceptionPart:
         opener = Opener(patience, planner, self._resolver, NetDialer(client_tls), clock)
         self._foresight = LateForesight(config, self._resolver, client_tls, clock, self._log)
         self._seen = SeenCounts(config, clock, self._log) if settings.counts_senders(config) else None
+        self._suppressed = ListPart(layout, clock, self._log)
+        self._suppressed.start()
         desk = Desk(
             settings=settings.reception(config),
             door=self._door,
@@ -103,6 +106,7 @@ class ReceptionPart:
             srs=rewriting(KeyFolder(layout), wanted=config.signing.srs),
             foresight=self._foresight,
             seen=self._seen.tally if self._seen else None,
+            barred=self._suppressed.barred,
         )
         self.reception = Reception(desk)
         self.reception.serve(self._doors)
@@ -118,6 +122,7 @@ class ReceptionPart:
         await self.reception.drain(self._config.server.drain)
         if self._seen:
             await self._seen.stop()
+        await self._suppressed.stop()
         self._threads.shutdown(cancel_futures=True)
         self._foresight.close()
         self._accounts.close()

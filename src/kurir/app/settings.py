@@ -34,6 +34,7 @@ from kurir.reception.settings import STRONGEST_FIRST
 from kurir.senderauth.dkim import SelectorSettings
 from kurir.senderauth.screening import ScreeningSettings, SenderRule, TreatmentSettings
 from kurir.storage import DaySettings, Layout, ObservationSettings
+from kurir.suppression import SuppressionSettings
 
 from .keys import KeySettings
 from .roads import SANDBOX_SOCKET, road_sizes
@@ -83,12 +84,25 @@ def queue(config: Config, *, hands_here: bool = False) -> QueueSettings:
         retry=config.retry,
         lifetime=q.lifetime,
         lifetime_null=min(q.lifetime, QueueSettings().lifetime_null),
+        lifetime_blocked=q.lifetime_blocked,
         delay_notice=tuple(sorted(set(q.delay_notice))),
         postmaster=postmaster(config),
         recover=min(QueueSettings().recover, config.retry[0]),
         disk_low=free,
         disk_high=free + min(free // 4, DISK_MARGIN),
         reconnect_grace=0.0 if hands_here else QueueSettings().reconnect_grace,
+    )
+
+
+def suppression(config: Config) -> SuppressionSettings:
+    """Return what is proof that an address is dead, and for how long."""
+    wanted = config.suppression
+    usual = SuppressionSettings()
+    return SuppressionSettings(
+        automatic=wanted.automatic,
+        days=wanted.days,
+        keep=wanted.keep,
+        window=max(usual.window, config.queue.lifetime + usual.window / 2),
     )
 
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "status": "status",
     "limits": "limits",
     "summary": "summary",
+    "suppress": "suppress",
 }
 
 

@@ -173,9 +173,30 @@ class QueueSection(Section):
         min_length=1,
     )
     lifetime: Seconds = Field(5 * 86400, description="How long to try.", gt=0)
+    lifetime_blocked: Seconds = Field(
+        86400,
+        description="How long to try where the other side blocks this server and waiting alone does not help.",
+        gt=0,
+    )
     delay_notice: list[Seconds] = Field(
         [3600, 86400], description="When to tell the sender that mail is late; [] never."
     )
+
+
+class SuppressionSection(Section):
+    """Addresses that proved to be dead: mail to them is refused, with the reason (`kurir suppress`)."""
+
+    automatic: bool = Field(
+        True,
+        description="Put addresses on the list by themselves; without it only `kurir suppress add` does.",
+    )
+    days: int = Field(
+        2,
+        description="On how many different days another server must refuse an address as unknown or closed.",
+        ge=1,
+        le=14,
+    )
+    keep: Seconds = Field(30 * 86400, description="How long an address stays on the list.", gt=0)
 
 
 class PatienceSection(Section):
@@ -318,6 +339,7 @@ class Config(Section):
     reports: ReportsSection = ReportsSection()
     oauth: OAuthSection | None = Field(None, description="Logins with bearer tokens; see [oauth].")
     morning: MorningSection = MorningSection()
+    suppression: SuppressionSection = SuppressionSection()
     trace: TraceSection = TraceSection()
     log: LogSection = LogSection()
     domains: dict[DomainName, DomainSection] = Field(

@@ -237,6 +237,7 @@ class Attempt:
                 reply=reply,
                 host=session.host,
                 retry_after=meaning.retry_after,
+                lasting=meaning.lasting,
             )
         )
 
@@ -365,6 +366,7 @@ class Attempt:
             tls=trouble.tls or session.tls,
             plaintext_fallback=session.fallback,
             retry_after=trouble.retry_after,
+            lasting=trouble.lasting,
             seconds=self._clock.monotonic() - self._t0,
         )
 

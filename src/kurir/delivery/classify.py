@@ -16,11 +16,12 @@ _SESSION_STAGES = frozenset({Stage.CONNECT, Stage.BANNER, Stage.HELO, Stage.TLS,
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What to do with a refusal.  `retry_after` in seconds, None for the ordinary schedule."""
+    """What to do with a refusal.  `retry_after` in seconds, None for the ordinary schedule; `lasting`: waiting alone is no help."""
 
     kind: OutcomeKind
     cause: Cause
     retry_after: float | None = None
+    lasting: bool = False
 
 
 def classify(stage: Stage, reply: Reply, host: str = "") -> Meaning:
@@ -30,4 +31,4 @@ def classify(stage: Stage, reply: Reply, host: str = "") -> Meaning:
     verdict = classify_reply(reply.code, reply.enhanced, reply.text, stage, host=host)
     if verdict.final and stage not in _SESSION_STAGES:
         return Meaning(OutcomeKind.FAILED, verdict.cause)
-    return Meaning(OutcomeKind.DEFERRED, verdict.cause, verdict.retry_after)
+    return Meaning(OutcomeKind.DEFERRED, verdict.cause, verdict.retry_after, verdict.lasting)

@@ -19,7 +19,7 @@ from .oauth import TokenSource
 from .opening import Opener
 from .plan import Destination, Planner
 from .pool import SitePool
-from .ports import Bodies, BrainSide, Dialer, LocalStore, NoticeWriter
+from .ports import Bodies, BrainSide, Dialer, LocalStore, NoticeWriter, Watch
 from .sealing import Sealing
 from .settings import DeliverySettings, RouteKind
 from .storing import StoreLane
@@ -34,7 +34,7 @@ class DeliveryHand:
 
     `stores` take the leases of routes of their kind (maildir, sandbox); `writer` makes the report that an
     obligation asks for.  `desk` knows the TLS policies; without one only the routes' own rules hold.  `sealing` signs
-    what leaves (None: nothing is signed).  `tokens` are for smarthosts that take access tokens instead of passwords.
+    what leaves (None: nothing is signed).  `watch` knows the addresses that mail is not sent to.  `tokens` are for smarthosts that take access tokens instead of passwords.
     """
 
     def __init__(
@@ -52,7 +52,9 @@ class DeliveryHand:
         desk: TlsDesk | None = None,
         sealing: Sealing | None = None,
         tokens: TokenSource | None = None,
+        watch: Watch | None = None,
     ) -> None:
+        self._watch = watch
         self._settings = settings
         self._brain = brain
         self._clock = clock
@@ -92,6 +94,12 @@ class DeliveryHand:
             if self._draining:
                 self._settled(lease, [])
                 continue
+            if self._watch is not None:
+                if lease.reverse_path is None:
+                    self._spawn(self._read_first(self._watch, lease))
+                    continue
+                if self._barred(self._watch, lease):
+                    continue
             destination = self.planner.known(lease.road)
             if destination is None:
                 self._spawn(self._look_up(lease))
@@ -134,6 +142,23 @@ class DeliveryHand:
 
     async def _report(self, work: NoticeWork) -> None:
         await self._desk.fulfil(work)
+
+    def _barred(self, watch: Watch, lease: Lease) -> bool:
+        """Give up recipients that mail is not sent to; the others are given back untried and come again alone."""
+        if not watch.any_barred:
+            return False
+        barred = [(work.index, end) for work in lease.work if (end := watch.barred(lease, work)) is not None]
+        if barred:
+            self._settled(lease, barred)
+        return bool(barred)
+
+    async def _read_first(self, watch: Watch, lease: Lease) -> None:
+        """Look into a message from <> before it goes on: it may tell of mail that this server sent."""
+        await watch.returned(lease)
+        if self._draining:
+            self._settled(lease, [])
+        elif not self._barred(watch, lease):
+            await self._look_up(lease)
 
     async def _look_up(self, lease: Lease) -> None:
         try:
@@ -191,6 +216,8 @@ class DeliveryHand:
     def _settled(self, lease: Lease, results: Results) -> None:
         if self._in_work.pop((lease.epoch, lease.id), None) is None:
             return
+        if self._watch is not None:
+            self._watch.settled(lease, results)
         self._settlements.append(Settlement(lease.epoch, lease.id, lease.number, tuple(results)))
         self._want_flush()
 

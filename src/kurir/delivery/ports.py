@@ -5,7 +5,7 @@ from typing import Protocol
 
 from kurir.model import Outcome, TlsFacts
 from kurir.net.ports import Endpoint, NetError, Stream
-from kurir.queue.asks import Accepted, Incoming, Lease, NoticeWork, Plan, Refused, Settlement
+from kurir.queue.asks import Accepted, Incoming, Lease, NoticeWork, Plan, Refused, Settlement, Work
 
 
 class BrainSide(Protocol):
@@ -21,6 +21,27 @@ class BrainSide(Protocol):
 
     async def accept(self, incoming: Incoming) -> Accepted | Refused:
         """Hand in a report (`Incoming.notice_of`)."""
+        ...
+
+
+class Watch(Protocol):
+    """Knows the addresses that mail is not sent to, and learns from what comes back."""
+
+    @property
+    def any_barred(self) -> bool:
+        """Whether there is any such address."""
+        ...
+
+    def barred(self, lease: Lease, work: Work) -> Outcome | None:
+        """Return the end of a recipient that mail is not sent to, else None."""
+        ...
+
+    async def returned(self, lease: Lease) -> None:
+        """Look into a message from <>; never raises."""
+        ...
+
+    def settled(self, lease: Lease, results: Sequence[tuple[int, Outcome]]) -> None:
+        """Take notice of what became of a lease; never waits."""
         ...
 
 

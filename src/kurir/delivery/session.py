@@ -62,6 +62,7 @@ class Trouble:
     tls: TlsFacts | None = None
     plaintext_fallback: bool = False
     retry_after: float | None = None
+    lasting: bool = False
     tls_result: str = ""  # for TLS-RPT: a result type of RFC 8460 section 4.3
     policy: bool = False  # the demands of this mail failed: other mail may well be taken
 
@@ -79,6 +80,7 @@ class Trouble:
             tls=self.tls,
             plaintext_fallback=self.plaintext_fallback,
             retry_after=self.retry_after,
+            lasting=self.lasting,
             seconds=seconds,
         )
 
@@ -116,6 +118,7 @@ def refusal(reply: Reply, stage: Stage, host: str = "", tls: TlsFacts | None = N
         reply=reply,
         tls=tls,
         retry_after=meaning.retry_after,
+        lasting=meaning.lasting,
     )
 
 

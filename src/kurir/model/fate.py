@@ -25,6 +25,7 @@ class Cause(str, Enum):
     DISABLED_USER = "disabled_user"
     UNKNOWN_DOMAIN = "unknown_domain"
     NULL_MX = "null_mx"
+    SUPPRESSED = "suppressed"  # on our own list of dead addresses
     # the way there
     DNS_FAILURE = "dns_failure"
     UNREACHABLE = "unreachable"

@@ -41,7 +41,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `reply` is the peer's, word for word, or None where it said nothing.  `detail` is one plain
     sentence for what no reply can say (an errno, a file name).  `host` is ``"mx1.example.org[192.0.2.1]:25"``.
     `possibly_delivered` marks the lost reply after the final dot (RFC 1047).  `retry_after` is a hint in
-    seconds, or None for the ordinary schedule.  `together` advises at most how many recipients of the message to
+    seconds, or None for the ordinary schedule; `lasting` says that waiting alone does not help, whatever the code
+    says (a block of ours that somebody has to lift).  `together` advises at most how many recipients of the message to
     try in one transaction the next time (1: this one alone), 0 for no advice.  `dsn_relayed` says that the next hop takes over the duty
     to report (RFC 3461 section 6.2.6).
     """
@@ -58,6 +59,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     plaintext_fallback: bool = False
     possibly_delivered: bool = False
     retry_after: float | None = None
+    lasting: bool = False
     together: int = 0
     dsn_relayed: bool = False
     seconds: float = 0.0

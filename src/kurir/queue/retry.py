@@ -7,6 +7,8 @@ Rules
 3. Jitter only lengthens: whoever said "in 300 seconds" is not asked after 290.
 4. When the next step would come after the end of the lifetime, a last try is made shortly before it.
 5. A recipient whose lifetime is over is given up (RFC 5321 section 4.5.4.1).
+6. A block that somebody has to lift is given a day, not five: long enough to be lifted, short enough that the
+   sender learns of it while the mail still matters.
 """
 
 from bisect import bisect_right
@@ -53,20 +55,42 @@ class RetryPolicy:
     lifetime: float
     notices: tuple[float, ...]
     jitter: float
+    blocked: float  # lifetime where waiting alone does not help
 
     @classmethod
     def ordinary(cls, settings: QueueSettings) -> "RetryPolicy":
         """Return the policy of mail that has a sender."""
-        return cls(settings.retry, settings.lifetime, settings.delay_notice, settings.jitter)
+        return cls(
+            settings.retry,
+            settings.lifetime,
+            settings.delay_notice,
+            settings.jitter,
+            settings.lifetime_blocked,
+        )
 
     @classmethod
     def null_sender(cls, settings: QueueSettings) -> "RetryPolicy":
         """Return the policy of bounces: nobody is told of a delay."""
-        return cls(settings.retry, min(settings.lifetime_null, settings.lifetime), (), settings.jitter)
+        return cls(
+            settings.retry,
+            min(settings.lifetime_null, settings.lifetime),
+            (),
+            settings.jitter,
+            settings.lifetime_blocked,
+        )
 
-    def after(self, *, attempts: int, age: float, cause: Cause, hint: float | None, roll: float) -> Decision:
+    def after(
+        self,
+        *,
+        attempts: int,
+        age: float,
+        cause: Cause,
+        hint: float | None,
+        roll: float,
+        lasting: bool = False,
+    ) -> Decision:
         """Decide after a deferral.  `attempts` includes the one just made; `roll` is in 0 <= roll < 1."""
-        left = self.lifetime - age
+        left = (min(self.lifetime, self.blocked) if lasting else self.lifetime) - age
         if left <= 0:
             return GIVE_UP
         delay = self._wait(attempts, cause, hint) * (1 + self.jitter * roll)

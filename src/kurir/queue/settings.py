@@ -17,13 +17,15 @@ class QueueSettings:
 
     `retry` are the waits after the first, second, ... attempt, the last one repeats (RFC 5321 section
     4.5.4.1 asks for at least 30 minutes *in general*; the shorter first steps serve greylisting).
-    `lifetime` is counted from acceptance (RFC 5321: 4 to 5 days), `lifetime_null` is that of bounces.
+    `lifetime` is counted from acceptance (RFC 5321: 4 to 5 days), `lifetime_null` is that of bounces,
+    `lifetime_blocked` that of mail which meets a block that waiting alone does not lift.
     `delay_notice` are the ages at which the sender is told that the mail still waits.
     """
 
     retry: tuple[float, ...] = (300.0, 600.0, 1200.0, 2400.0, HOUR, 2 * HOUR, 4 * HOUR)
     lifetime: float = 5 * DAY
     lifetime_null: float = 2 * DAY
+    lifetime_blocked: float = DAY
     delay_notice: tuple[float, ...] = (HOUR, DAY)
     jitter: float = 0.1  # a wait is made longer by up to this part of it, never shorter
     postmaster: Address = POSTMASTER  # told where a sender is not proven
@@ -53,7 +55,7 @@ class QueueSettings:
     def __post_init__(self) -> None:
         if not self.retry or min(self.retry) <= 0:
             raise ValueError(told("queue.retry needs at least one wait, each above 0 seconds"))
-        if self.lifetime <= 0 or self.lifetime_null <= 0:
+        if min(self.lifetime, self.lifetime_null, self.lifetime_blocked) <= 0:
             raise ValueError(told("queue.lifetime must be above 0 seconds"))
         if list(self.delay_notice) != sorted(set(self.delay_notice)):
             raise ValueError(told("queue.delay_notice must be ascending ages in seconds"))

@@ -1,7 +1,7 @@
 """What an outcome means: state, events and duties of one message, put into one change.
 
 The table: delivered / handed over / captured end the recipient; FAILED ends it as bounced, or holds it where
-nobody may be told; DEFERRED waits for the next try, or expires.  Nothing here leases, plans or sends.
+nobody may be told; DEFERRED waits for the next try, or expires, or fails where a block lasts.  Nothing here leases, plans or sends.
 """
 
 from collections.abc import Callable, Iterable
@@ -150,7 +150,7 @@ class Settler:
         late = age >= policy.lifetime
         passed = policy.told_by(age)
         for errand, outcome in results:
-            if outcome.kind is OutcomeKind.FAILED or late or errand.notify > 0:
+            if outcome.kind is OutcomeKind.FAILED or outcome.lasting or late or errand.notify > 0:
                 return True
             if outcome.kind is OutcomeKind.DEFERRED and errand.told < passed and mail.wants_delay_notices():
                 return True
@@ -205,8 +205,16 @@ class Settler:
         age = sheet.now - mail.born
         policy = self.policy(mail)
         decision = policy.after(
-            attempts=errand.attempts, age=age, cause=outcome.cause, hint=outcome.retry_after, roll=roll
+            attempts=errand.attempts,
+            age=age,
+            cause=outcome.cause,
+            hint=outcome.retry_after,
+            roll=roll,
+            lasting=outcome.lasting,
         )
+        if isinstance(decision, GiveUp) and age < policy.lifetime:
+            self._failed(sheet, errand, outcome)
+            return
         if isinstance(decision, GiveUp):
             sheet.event(errand, EventKind.ATTEMPTED, outcome=outcome)
             self.expire(sheet, errand, outcome)

@@ -11,6 +11,7 @@ from kurir.reports import Tally
 from kurir.senderauth.screening import Screener
 from kurir.senderauth.srs import Srs
 from kurir.smtp.server import ServerSettings
+from kurir.suppression import Barred
 
 from .ports import BodyFiles, BrainDoor, Foresight, NoRoadTable, RecipientVerifier, RoadTable
 from .settings import ListenerSettings, ReceptionSettings, Role
@@ -35,7 +36,8 @@ class Desk:
     `secret` (32 octets, the same on all workers) makes SCRAM salts of unknown users stable.  `rehashed` is told
     an account whose password hash was renewed with today's cost; it stores it.  `tls` is for doors that ask for no
     client certificate, `tls_asking` for those that do; without `tokens` no bearer tokens are taken.  `screener` puts
-    mail of strangers to the checks of senders; None checks nothing.  `srs` turns rewritten addresses back.
+    mail of strangers to the checks of senders; None checks nothing.  `srs` turns rewritten addresses back.  `barred`
+    are the addresses that mail is not sent to.
     `foresight` answers demands of protection before mail is taken; None takes it and lets delivery answer.
     `seen` counts what mail of strangers proved, for reports to the owners of their domains; None counts nothing.
     """
@@ -58,6 +60,7 @@ class Desk:
     srs: Srs | None = None
     foresight: Foresight | None = None
     seen: Tally | None = None
+    barred: Barred | None = None
     counts: Counts = field(default_factory=Counts)
     _offers: dict[tuple[ListenerSettings, bool, bool, bool, bool], ServerSettings] = field(
         default_factory=dict

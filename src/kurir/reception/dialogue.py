@@ -236,6 +236,7 @@ class Dialogue:
             here=literal_of(self._stream.local.host),
             srs=desk.srs,
             clock=desk.clock,
+            barred=desk.barred,
         )
         self._answer(replies.SENDER_OK)
 

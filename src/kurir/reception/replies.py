@@ -8,6 +8,7 @@ from kurir.limits import RoadSize, unencoded
 from kurir.model import Cause, Reply
 from kurir.queue import Forecast
 from kurir.smtp import replies as framing
+from kurir.suppression import Entry
 
 _of = Reply.of
 
@@ -158,11 +159,29 @@ def too_large_for_road(octets: int, road: RoadSize) -> Reply:
     )
 
 
+_SUPPRESSED = "is on the suppression list since"
+
+
+def suppressed(entry: Entry) -> Reply:
+    """Mail to this address is not sent: since when, why, until when, and how to lift it."""
+    since = datetime.fromtimestamp(entry.since, UTC).date()
+    until = "" if entry.until is None else f" until {datetime.fromtimestamp(entry.until, UTC).date()}"
+    why = f"{entry.by} put it there" if entry.cause is Cause.SUPPRESSED else "mail to it was refused"
+    return _of(
+        550,
+        "5.1.1",
+        f"<{entry.address}> {_SUPPRESSED} {since}{until}: {why}: {entry.words[:200]}"
+        f" - if the address is right, ask the administrator for: kurir suppress remove {entry.address}",
+    )
+
+
 def cause_of(reply: Reply) -> Cause | None:
     """Return what a refusal of ours means, or None where it is not one of these."""
     cause = CAUSES.get(reply)
     if cause is None and reply.code == 552 and reply.enhanced == "5.3.4":
         return Cause.TOO_LARGE
+    if cause is None and reply.code == 550 and _SUPPRESSED in reply.text:
+        return Cause.SUPPRESSED
     return cause
 
 

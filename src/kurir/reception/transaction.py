@@ -16,6 +16,7 @@ from kurir.message.sealed import Seal
 from kurir.model import Address, Clock, Envelope, MailParams, Recipient, Reply
 from kurir.senderauth.srs import Srs, SrsError, SrsProblem, looks_rewritten
 from kurir.smtp.events import MailFrom
+from kurir.suppression import Barred
 
 from . import replies
 from .ports import NoRoadTable, RoadTable
@@ -39,6 +40,7 @@ class Transaction:
     """One message's envelope in the making."""
 
     __slots__ = (
+        "_barred",
         "_client",
         "_clock",
         "_directory",
@@ -64,6 +66,7 @@ class Transaction:
         here: str = "",
         srs: Srs | None = None,
         clock: Clock | None = None,
+        barred: Barred | None = None,
     ) -> None:
         """`here` is the address that the client has reached us at, as a literal."""
         self.reverse_path: Address | None = mail.reverse_path
@@ -78,6 +81,7 @@ class Transaction:
         self._seen: set[tuple[str, str]] = set()
         self._srs = srs
         self._clock = clock
+        self._barred = barred
 
     def rule(self, wanted: Recipient) -> Ruling:
         """Decide one forward-path."""
@@ -119,6 +123,10 @@ class Transaction:
             self._settings.max_expanded, self._settings.max_recipients
         ):
             return Ruling(replies.TOO_MANY_TARGETS)
+        if self._barred and grant.insider and len(found.targets) == 1:  # of several, the others get theirs
+            entry = self._barred.find(found.targets[0])
+            if entry is not None:
+                return Ruling(replies.suppressed(entry))
         refusal = self.too_large(self.params.size or 0, found.targets)
         if refusal is not None:
             return Ruling(refusal)

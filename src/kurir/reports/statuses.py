@@ -12,6 +12,7 @@ DETAILS: dict[Cause, str] = {
     Cause.DISABLED_USER: "2.1",
     Cause.UNKNOWN_DOMAIN: "1.2",
     Cause.NULL_MX: "1.10",  # RFC 7505
+    Cause.SUPPRESSED: "1.1",
     Cause.DNS_FAILURE: "4.3",
     Cause.UNREACHABLE: "4.1",
     Cause.CONNECTION_LOST: "4.2",

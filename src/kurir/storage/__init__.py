@@ -4,7 +4,7 @@ The brain's `SqliteFacts` makes a batch of changes durable with one sync.  Large
 `FileBodies` before the row that names them; `StoredBodies` reads bodies back for delivery and checks them.
 When the last recipient of a message has ended and nothing is owed any more, `DayMover` moves it into the file
 of that day, closes days with sealed books, and drops the oldest.  `audit` proves from all of that that nothing
-disappeared.  `TraceReader` answers questions, `erase` forgets a person.  Observations, accounts and what is known
+disappeared.  `TraceReader` answers questions, `erase` forgets a person.  Observations, accounts, the suppression list and what is known
 about TLS have files of their own, so that neither a flood nor a login touches the queue.  Memory twins of the ports are in
 `kurir.storage.memory`.
 """
@@ -27,6 +27,7 @@ from .reader import StoredTrace, TraceQuery, TraceReader, TraceSummary
 from .reading import StoredBodies
 from .reports import SqliteReports
 from .settings import BodySettings, DaySettings, FactsSettings, ObservationSettings
+from .suppressions import SqliteSuppressions
 from .tls import SqliteTls
 from .waiting import WaitingPage, head, waiting
 
@@ -52,6 +53,7 @@ __all__ = [
     "SqliteFacts",
     "SqliteObservations",
     "SqliteReports",
+    "SqliteSuppressions",
     "SqliteTls",
     "StateLock",
     "StateLocked",

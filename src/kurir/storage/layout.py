@@ -10,6 +10,7 @@
     DIR/accounts.db           who may log in
     DIR/tls.db                what is known about the encryption of other servers
     DIR/reports.db            counts for reports of ours, and what others report
+    DIR/suppressions.db       addresses that mail is not sent to, and what bounces said
     DIR/keys/                 what is signed with: private keys, their states, the secret of rewritten addresses
 """
 
@@ -65,6 +66,11 @@ class Layout:
     def reports(self) -> Path:
         """The database of reports: what ours will say, and what others said."""
         return self.folder / "reports.db"
+
+    @property
+    def suppressions(self) -> Path:
+        """The database of addresses that mail is not sent to."""
+        return self.folder / "suppressions.db"
 
     @property
     def keys(self) -> Path:

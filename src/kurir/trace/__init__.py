@@ -7,13 +7,15 @@ became a message is told by `observation_text` and `observation_json`.
 """
 
 from .bounce import Kind as WhyKind
+from .consequences import Action, Reach, action_for
 from .day import DaySummary, day_json, day_text, summarise
 from .explain import Catalogue, Lang, Sentence, Side, language, say_noted, say_told, side_of
 from .facts import MessageFacts, RecipientFacts
 from .limited import limit_words, wait_words, waited_words
 from .observations import observation_json, observation_text
 from .page import render_text
-from .replies import Action, Verdict, action_for, classify_reply
+from .replies import Verdict, classify_reply
+from .returned import Returned, read_returned
 from .story_json import as_json
 from .telling import Teller, summary
 from .timeline import Decider, Protection, RecipientStory, State, Step, Timeline, timeline
@@ -27,8 +29,10 @@ __all__ = [
     "Lang",
     "MessageFacts",
     "Protection",
+    "Reach",
     "RecipientFacts",
     "RecipientStory",
+    "Returned",
     "Sentence",
     "Side",
     "State",
@@ -49,6 +53,7 @@ __all__ = [
     "limit_words",
     "observation_json",
     "observation_text",
+    "read_returned",
     "render_text",
     "say_noted",
     "say_told",

@@ -63,15 +63,21 @@ _HOST = re.compile(
 _STAGES: tuple[tuple[re.Pattern[str], Stage], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), stage)
     for pattern, stage in (
-        (r"end of data|after (?:end of data|pipelined data|text)|text command", Stage.BODY),
-        (r"(?:in reply to|after|to|>>>) ?(?:the )?(?:smtp )?data\b", Stage.DATA),
-        (r"(?:reply to|after|to) (?:the )?(?:smtp )?rcpt|>>> ?rcpt|\[rcpt_to\]|\(state 14\)", Stage.RCPT),
+        (
+            r"end of data|after (?:end of data|pipelined data|text|i sent the message)|text command",
+            Stage.BODY,
+        ),
+        (r"(?:in reply to|after|to|>>>) ?(?:the )?(?:smtp )?data\b|failed on data command", Stage.DATA),
+        (
+            r"(?:reply to|after|to) (?:the )?(?:smtp )?rcpt|>>> ?rcpt|does not like recipient|\[rcpt_to\]|\(state 14\)",
+            Stage.RCPT,
+        ),
         (
             r"(?:reply to|after) (?:the )?(?:smtp )?mail\b|sender was rejected|>>> ?mail|\[mail_from\]|\(state 13\)",
             Stage.MAIL,
         ),
         (r">>> ?starttls|starttls command", Stage.TLS),
-        (r"(?:in reply to|after|>>>) ?(?:helo|ehlo)", Stage.HELO),
+        (r"(?:in reply to|after|>>>) ?(?:helo|ehlo)|my name was rejected", Stage.HELO),
         (r"refused to talk to me|initial connection|greeting", Stage.BANNER),
     )
 )
@@ -107,7 +113,7 @@ _BOILERPLATE = re.compile(
     r"created automatically|could not be delivered to|permanent (?:error|failure)|fatal errors|transcript of session|please do not reply|following address|for further assistance|"
     r"delete your own text|technical details|permanently failed|delivery to the following|was undeliverable|postmaster|hi\. this is|i'm afraid|sorry it didn't|mime|"
     r"notification d|mail delivery (?:failed|status|system)|delivery status notification|i'm sorry to have to inform|attached returned message|problem report|include this|"
-    r"this is (?:the|an|a) |delivery has failed|reading text|contact (?:your|the) |recipient of your|your mail sent on|subject:|^to:|^from:|^date:|^sent:|reached the following|reach the following",
+    r"this is (?:the|an|a) |delivery has failed|reading text|contact (?:your|the) |^\W{0,3}(?:in|out): {1,3}(?:[23]\d\d|[a-z]{4}\b)|recipient of your|your mail sent on|subject:|^to:|^from:|^date:|^sent:|reached the following|reach the following",
     re.IGNORECASE,
 )
 _REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
@@ -179,6 +185,17 @@ def human_lines(mail: Mail) -> list[str]:
                     break
                 lines.append(line)
     return lines[:2000]
+
+
+def original_lines(mail: Mail) -> Iterator[str]:
+    """Yield the lines of free text behind the place where the returned original begins."""
+    for part in mail.parts:
+        if part.kind == "text/plain":
+            began = False
+            for line in part.lines[:2000]:
+                began = began or _ORIGINAL.match(line) is not None
+                if began:
+                    yield line.lstrip(" >")
 
 
 def common_evidence(mail: Mail, human: Sequence[str]) -> Iterator[Evidence]:
@@ -300,7 +317,9 @@ def _quoted(lines: Sequence[str], host: str) -> Iterator[Evidence]:
             continue
         words = [line[m.start() : 2000].strip()]
         for j, more in enumerate(lines[i + 1 : i + 6], i + 1):
-            if not more.strip() or re.match(r"\s*(?:<<<|>>>|\.\.\. while|-{3})", more):
+            if not more.strip() or re.match(
+                r"\s*(?:<<<|>>>|\.\.\. while|-{3}|giving up on)", more, re.IGNORECASE
+            ):
                 break
             if _CODE.match(more.strip()) and not more.strip().startswith(m[1]):
                 break

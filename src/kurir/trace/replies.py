@@ -1,130 +1,50 @@
 """What a peer's reply means: one pure, table-driven decision shared by delivery, `why` and the reports.
 
 The class of a reply (its first digit) alone loses mail: spent quotas come as 550 and lasting blocks as
-421.  So the tables of `reply_rules` and `reply_texts` are asked in order of trust: provider, firm
+421.  So the tables of `reply_providers`, `reply_rules` and `reply_texts` are asked in order of trust: provider, firm
 enhanced code, text, weak enhanced code, basic code; the class decides only what is left.
 """
 
 import re
-from enum import Enum
 from types import MappingProxyType
 
 import msgspec
 
 from kurir.model import Cause, Stage
 
-from .reply_rules import BASIC, FIRM, FIRM_OVERRULED_BY, PROVIDERS, WEAK
+from .consequences import Action, Reach, action_for, other_road_helps, reach_of
+from .reply_providers import PROVIDERS
+from .reply_rules import BASIC, FIRM, FIRM_OVERRULED_BY, WEAK
 from .reply_texts import TEXTS, TextRule
 
 MAX_TEXT = 4096  # octets of a reply that are looked at; RFC 5321 section 4.5.3.1.5 allows 512 per line
-
-
-class Action(str, Enum):
-    """What helps: the closed word list of `kurir why`; each has a sentence under ``action.<value>``."""
-
-    NONE = "none"
-    RETRY = "retry"
-    WAIT = "wait"
-    SLOW_DOWN = "slow_down"
-    FIX_ADDRESS = "fix_address"
-    CONTACT_RECIPIENT = "contact_recipient"
-    OTHER_ROAD = "other_road"
-    FIX_DNS = "fix_dns"
-    FIX_LOGIN = "fix_login"
-    FIX_TLS = "fix_tls"
-    SPLIT = "split"
-    SHRINK = "shrink"
-    CHANGE_CONTENT = "change_content"
-    FIX_FORMAT = "fix_format"
-    DELIST = "delist"
-    FIX_SENDER = "fix_sender"
-    FIX_FORWARDING = "fix_forwarding"
-    ASK_ADMIN = "ask_admin"
-    ASK_OWN_ADMIN = "ask_own_admin"
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What a reply means.
 
     `final` says that trying again cannot help; `retry_after` is a hint in seconds, or None for the ordinary
-    schedule (always None when final).  `by` names the table that decided: ``provider``, ``enhanced``,
+    schedule (always None when final).  `reach` names what the next try shares the trouble with, and so what is to
+    slow down or to pause; `other_road` says that another way out may do.  `lasting` marks a block that waiting alone
+    does not lift, though the code says "try later".  `by` names the table that decided: ``provider``, ``enhanced``,
     ``text``, ``code`` or ``class``; `sure` is False where only words or codes decided that are said of everything.
     """
 
     cause: Cause
     final: bool
     action: Action
+    reach: Reach = Reach.NOTHING
+    other_road: bool = False
+    lasting: bool = False
     retry_after: float | None = None
     by: str = "class"
     sure: bool = True
 
 
-_A = Action
-# Per cause: the action when it is final, and when it is not.
-_ACTIONS: MappingProxyType[Cause, tuple[Action, Action]] = MappingProxyType(
-    {
-        Cause.OK: (_A.NONE, _A.NONE),
-        Cause.MAILBOX_FULL: (_A.CONTACT_RECIPIENT, _A.RETRY),
-        Cause.UNKNOWN_USER: (_A.FIX_ADDRESS, _A.FIX_ADDRESS),
-        Cause.DISABLED_USER: (_A.CONTACT_RECIPIENT, _A.RETRY),
-        Cause.UNKNOWN_DOMAIN: (_A.FIX_ADDRESS, _A.FIX_ADDRESS),
-        Cause.NULL_MX: (_A.FIX_ADDRESS, _A.FIX_ADDRESS),
-        Cause.DNS_FAILURE: (_A.ASK_ADMIN, _A.RETRY),
-        Cause.UNREACHABLE: (_A.ASK_ADMIN, _A.RETRY),
-        Cause.CONNECTION_LOST: (_A.ASK_ADMIN, _A.RETRY),
-        Cause.TIMEOUT: (_A.ASK_ADMIN, _A.RETRY),
-        Cause.LOST_REPLY: (_A.CONTACT_RECIPIENT, _A.RETRY),
-        Cause.PROTOCOL_ERROR: (_A.ASK_ADMIN, _A.RETRY),
-        Cause.PORT_BLOCKED: (_A.OTHER_ROAD, _A.OTHER_ROAD),
-        Cause.TLS_FAILED: (_A.FIX_TLS, _A.RETRY),
-        Cause.TLS_REQUIRED: (_A.FIX_TLS, _A.FIX_TLS),
-        Cause.TLS_UNTRUSTED: (_A.FIX_TLS, _A.FIX_TLS),
-        Cause.TLS_LOST: (_A.FIX_TLS, _A.FIX_TLS),
-        Cause.LOOP: (_A.FIX_FORWARDING, _A.FIX_FORWARDING),
-        Cause.GREYLISTED: (_A.RETRY, _A.RETRY),
-        Cause.RATE_LIMITED: (_A.SLOW_DOWN, _A.SLOW_DOWN),
-        Cause.QUOTA_SPENT: (_A.WAIT, _A.WAIT),
-        Cause.TOO_MANY_RECIPIENTS: (_A.SPLIT, _A.SPLIT),
-        Cause.TOO_LARGE: (_A.SHRINK, _A.SHRINK),
-        Cause.BUSY: (_A.ASK_ADMIN, _A.RETRY),
-        Cause.REMOTE_FAULT: (_A.ASK_ADMIN, _A.RETRY),
-        Cause.BLOCKLISTED: (_A.DELIST, _A.DELIST),
-        Cause.BAD_REPUTATION: (_A.OTHER_ROAD, _A.SLOW_DOWN),
-        Cause.SPF_FAIL: (_A.FIX_DNS, _A.FIX_DNS),
-        Cause.DKIM_FAIL: (_A.FIX_DNS, _A.FIX_DNS),
-        Cause.DMARC_FAIL: (_A.FIX_DNS, _A.FIX_DNS),
-        Cause.NO_PTR: (_A.FIX_DNS, _A.FIX_DNS),
-        Cause.RELAY_DENIED: (_A.ASK_ADMIN, _A.ASK_ADMIN),
-        Cause.AUTH_FAILED: (_A.FIX_LOGIN, _A.FIX_LOGIN),
-        Cause.LOGIN_BRAKED: (_A.FIX_LOGIN, _A.FIX_LOGIN),
-        Cause.AUTH_REQUIRED: (_A.FIX_LOGIN, _A.FIX_LOGIN),
-        Cause.SENDER_NOT_YOURS: (_A.FIX_SENDER, _A.FIX_SENDER),
-        Cause.SENDER_REJECTED: (_A.FIX_SENDER, _A.FIX_SENDER),
-        Cause.SENDER_UNPROVEN: (_A.FIX_DNS, _A.FIX_DNS),
-        Cause.SENDER_NOT_LISTED: (_A.FIX_DNS, _A.FIX_DNS),
-        Cause.AUTHOR_UNCLEAR: (_A.FIX_FORMAT, _A.FIX_FORMAT),
-        Cause.CONTENT_SPAM: (_A.CHANGE_CONTENT, _A.CHANGE_CONTENT),
-        Cause.CONTENT_FORBIDDEN: (_A.CHANGE_CONTENT, _A.CHANGE_CONTENT),
-        Cause.MALFORMED: (_A.FIX_FORMAT, _A.FIX_FORMAT),
-        Cause.NEEDS_SMTPUTF8: (_A.FIX_ADDRESS, _A.FIX_ADDRESS),
-        Cause.NEEDS_8BIT: (_A.CHANGE_CONTENT, _A.CHANGE_CONTENT),
-        Cause.POLICY_RECEIVER: (_A.CONTACT_RECIPIENT, _A.RETRY),
-        Cause.CONFIGURATION: (_A.ASK_OWN_ADMIN, _A.ASK_OWN_ADMIN),
-        Cause.DISK_FULL: (_A.ASK_OWN_ADMIN, _A.ASK_OWN_ADMIN),
-        Cause.STORAGE_FAILED: (_A.ASK_OWN_ADMIN, _A.ASK_OWN_ADMIN),
-        Cause.HELD: (_A.ASK_OWN_ADMIN, _A.ASK_OWN_ADMIN),
-        Cause.EXPIRED: (_A.WAIT, _A.RETRY),
-        Cause.DELETED: (_A.ASK_OWN_ADMIN, _A.ASK_OWN_ADMIN),
-        Cause.SANDBOX: (_A.NONE, _A.NONE),
-        Cause.BODY_DAMAGED: (_A.ASK_OWN_ADMIN, _A.ASK_OWN_ADMIN),
-        Cause.NO_BACKSCATTER: (_A.NONE, _A.NONE),
-        Cause.SHUTDOWN: (_A.RETRY, _A.RETRY),
-        Cause.UNKNOWN: (_A.ASK_ADMIN, _A.RETRY),
-    }
-)
-
 # Causes that end a try but never a message, whatever the class of the code.
 _NEVER_FINAL = frozenset({Cause.GREYLISTED, Cause.RATE_LIMITED, Cause.QUOTA_SPENT, Cause.TOO_MANY_RECIPIENTS})
+# Blocks of us that somebody has to lift.
+_BLOCKS = frozenset({Cause.BLOCKLISTED, Cause.BAD_REPUTATION})
 # Causes that are final where no code says anything at all.
 _FINAL_WITHOUT_CODE = frozenset(
     {
@@ -146,10 +66,13 @@ _BY_STAGE: MappingProxyType[Stage, Cause] = MappingProxyType(
     {
         Stage.CONNECT: Cause.BLOCKLISTED,
         Stage.BANNER: Cause.BLOCKLISTED,
-        Stage.HELO: Cause.POLICY_RECEIVER,
+        Stage.HELO: Cause.BLOCKLISTED,
         Stage.TLS: Cause.TLS_FAILED,
         Stage.AUTH: Cause.AUTH_FAILED,
         Stage.MAIL: Cause.SENDER_REJECTED,
+        Stage.RCPT: Cause.POLICY_RECEIVER,
+        Stage.DATA: Cause.POLICY_RECEIVER,
+        Stage.BODY: Cause.POLICY_RECEIVER,
     }
 )
 
@@ -186,16 +109,14 @@ def classify_reply(
     return Verdict(
         cause=cause,
         final=final,
-        action=_ACTIONS[cause][0 if final else 1],
+        action=action_for(cause, final=final),
+        reach=reach_of(cause, words),
+        other_road=other_road_helps(cause),
+        lasting=cause in _BLOCKS and sure and (final or cause is Cause.BLOCKLISTED),
         retry_after=None if final else retry_after,
         by=by,
         sure=sure,
     )
-
-
-def action_for(cause: Cause, *, final: bool) -> Action:
-    """Return what helps against `cause`, for causes that no reply told."""
-    return _ACTIONS[cause][0 if final else 1]
 
 
 def never_final(cause: Cause) -> bool:
@@ -210,6 +131,7 @@ def _decide(
         if (
             (not rule.codes or code in rule.codes)
             and (rule.enhanced is None or rule.enhanced.match(detail))
+            and stage not in rule.unless
             and rule.text.search(words)
             and (rule.host is None or rule.host.search(host) or rule.host.search(words))
         ):
@@ -220,7 +142,7 @@ def _decide(
         return firm, "enhanced", True, None, None
     weak = WEAK.get(detail)
     if said and not (said.vague and weak and weak not in _VAGUE):
-        if said.cause is Cause.POLICY_RECEIVER and said.vague and stage is not None and stage in _BY_STAGE:
+        if said.vague and said.cause in _REFUSALS and stage is not None and stage in _BY_STAGE:
             return _BY_STAGE[stage], "text", False, None, None
         return said.cause, "text", not said.vague, None, None
     if weak:
@@ -230,6 +152,8 @@ def _decide(
     return BASIC.get(code, Cause.UNKNOWN), "code" if code in BASIC else "class", False, None, None
 
 
+# Bare refusals: the command that was refused says more than they do.
+_REFUSALS = frozenset({Cause.POLICY_RECEIVER, Cause.BLOCKLISTED})
 # What weak codes say of everything.
 _VAGUE = frozenset(
     {Cause.POLICY_RECEIVER, Cause.BUSY, Cause.REMOTE_FAULT, Cause.EXPIRED, Cause.PROTOCOL_ERROR}
@@ -237,15 +161,18 @@ _VAGUE = frozenset(
 
 # "Recipient address rejected: greylisted": what stands behind the colon is the reason, if it says anything.
 _REJECTED_BECAUSE = re.compile(
-    r"(?:recipient|sender|client host|helo command|data command)\S{0,80} (?:address )?rejected: ?(.{4,})"
+    r"(recipient|sender|client host|helo command|data command)\S{0,80} (?:address )?rejected: ?(.{4,})"
 )
+# Behind "sender address rejected" also "user unknown" is said of the sender.
+_SAYS_LESS = frozenset({Cause.POLICY_RECEIVER, Cause.UNKNOWN_DOMAIN})
 
 
 def _text(words: str) -> TextRule | None:
     m = _REJECTED_BECAUSE.search(words)
     if m:
-        inner = next((rule for rule in TEXTS if rule.pattern.search(m[1])), None)
-        if inner is not None and inner.cause not in (Cause.POLICY_RECEIVER, Cause.UNKNOWN_DOMAIN):
+        inner = next((rule for rule in TEXTS if rule.pattern.search(m[2])), None)
+        of_sender = m[1] == "sender" and inner is not None and inner.cause is Cause.UNKNOWN_USER
+        if inner is not None and inner.cause not in _SAYS_LESS and not of_sender:
             return inner
     return next((rule for rule in TEXTS if rule.pattern.search(words)), None)
 

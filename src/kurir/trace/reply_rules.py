@@ -1,166 +1,12 @@
-"""What replies mean, as data: the tables behind `replies.classify_reply`.
+"""What status codes mean, as data: the tables behind `replies.classify_reply` that hold for every server.
 
-Order of trust: a provider's own codes, then enhanced codes that say one thing only (RFC 3463 and its
-registry, RFC 5248), then the text, then enhanced codes that are used for many things, then the basic
-code (RFC 5321 section 4.2).  Patterns are matched against lower-case text, are alternations of plain
-words with bounded gaps, and so take time linear in the text.
+Firm are enhanced codes that say one thing only (RFC 3463 and its registry, RFC 5248); weak are those that
+are used for many things; last comes the basic code (RFC 5321 section 4.2).
 """
 
-import re
 from types import MappingProxyType
-from typing import NamedTuple
 
 from kurir.model import Cause
-
-
-class Rule(NamedTuple):
-    """One row: where `text` (and `host`, when given) match, it is `cause`.
-
-    `final` and `retry_after` (seconds) override what the code and the cause say; `codes` and `enhanced`
-    (without its first digit) narrow the row.
-    """
-
-    cause: Cause
-    text: re.Pattern[str]
-    host: re.Pattern[str] | None = None
-    codes: frozenset[int] = frozenset()
-    enhanced: re.Pattern[str] | None = None
-    final: bool | None = None
-    retry_after: float | None = None
-
-
-def _rule(
-    cause: Cause,
-    text: str = "",
-    *,
-    host: str | None = None,
-    codes: tuple[int, ...] = (),
-    enhanced: str | None = None,
-    final: bool | None = None,
-    retry_after: float | None = None,
-) -> Rule:
-    return Rule(
-        cause,
-        re.compile(text),
-        re.compile(host) if host else None,
-        frozenset(codes),
-        re.compile(enhanced) if enhanced else None,
-        final,
-        retry_after,
-    )
-
-
-_GOOGLE = r"google|gsmtp|gmail"
-_YAHOO = r"yahoo|verizonmedia|\baol\.com|yahoodns"
-_FRANCE = r"orange\.fr|wanadoo\.fr|laposte\.net|\bofr[_0-9]|\blpn[_0-9]"
-_TENCENT = r"\bqq\.com|\b163\.com|\b126\.com|netease"
-
-# Knowledge: what the big receivers and providers mean by their own codes.  Google reuses the registry's
-# 7.27 to 7.40 with other meanings; quotas come as 550, lasting blocks as 421.
-PROVIDERS: tuple[Rule, ...] = (
-    # Google, as its answer 3726730 for administrators explains them
-    _rule(Cause.QUOTA_SPENT, r"", host=_GOOGLE, enhanced=r"4\.5$", final=False, retry_after=21600),
-    _rule(Cause.RATE_LIMITED, r"", host=_GOOGLE, enhanced=r"7\.28$", final=False, retry_after=5400),
-    _rule(Cause.RATE_LIMITED, r"receiving mail (?:too quickly|at a rate)", final=False, retry_after=3600),
-    _rule(Cause.QUOTA_SPENT, r"(?:peak|daily) .{0,20}relay", host=_GOOGLE, final=False, retry_after=21600),
-    _rule(Cause.NO_PTR, r"", host=_GOOGLE, enhanced=r"7\.(?:23|25)$"),
-    _rule(Cause.SPF_FAIL, r"\bspf\b", host=_GOOGLE, enhanced=r"7\.(?:24|26|27)$"),
-    _rule(Cause.DMARC_FAIL, r"", host=_GOOGLE, enhanced=r"7\.(?:26|32|40)$"),
-    _rule(Cause.SPF_FAIL, r"", host=_GOOGLE, enhanced=r"7\.(?:24|27)$"),
-    _rule(Cause.TLS_REQUIRED, r"", host=_GOOGLE, enhanced=r"7\.29$"),
-    _rule(Cause.DKIM_FAIL, r"", host=_GOOGLE, enhanced=r"7\.30$"),
-    _rule(
-        Cause.TOO_MANY_RECIPIENTS, r"multiple destination domains", codes=(451,), final=False, retry_after=60
-    ),
-    _rule(Cause.RATE_LIMITED, r"too many login attempts", codes=(454,), final=False, retry_after=3600),
-    _rule(Cause.AUTH_FAILED, r"", codes=(534, 535), enhanced=r"(?!7\.13$)"),
-    # These codes speak of the command itself (RFC 5321 section 4.2.2); with 5.5.x (RFC 3463) nothing else is left
-    _rule(Cause.PROTOCOL_ERROR, r"", codes=(500, 502, 503, 504, 555), enhanced=r"5\.[01246]$"),
-    _rule(
-        Cause.PROTOCOL_ERROR, r"syntax|utf-8|argument|parameter|command", codes=(501,), enhanced=r"5\.[124]$"
-    ),
-    # A well-known patch of qmail: either address is on the site's own list
-    _rule(Cause.SENDER_REJECTED, r"you are sending to/from an address that has been blacklisted"),
-    # cPanel's text for mail that its router could not place anywhere
-    _rule(Cause.UNKNOWN_DOMAIN, r"account or domain may not exist, they may be blacklisted"),
-    _rule(Cause.SENDER_REJECTED, r"groups\.google\.com/support"),
-    # OpenSMTPD about an unknown user of a domain that it knows; its code is one nobody else gives
-    _rule(Cause.UNKNOWN_USER, r"mailing list expansion problem: <", codes=(524,)),
-    # Postfix where a restriction said `reject`; at Microsoft the same words come with 5.4.1 and mean an unknown user
-    _rule(Cause.POLICY_RECEIVER, r"recipient address rejected: access denied", enhanced=r"7\.1$"),
-    # Microsoft's sender support pages: 7.5xx to 7.7xx are its own
-    _rule(Cause.RATE_LIMITED, r"\brp-00[123]\b", final=False, retry_after=1800),
-    _rule(Cause.BAD_REPUTATION, r"", enhanced=r"7\.(?:65\d)$"),
-    _rule(Cause.BAD_REPUTATION, r"\bs3113\b|\((?:sc|ou)-00[124]\)|\bsc-00[1-4]\b|\bou-002\b|\bdy-00[12]\b"),
-    _rule(Cause.BLOCKLISTED, r"\bou-001\b|\bs31(?:40|50)\b"),
-    _rule(Cause.BLOCKLISTED, r"", enhanced=r"7\.(?:60[6-9]|6[1-4]\d|511)$"),
-    _rule(Cause.DMARC_FAIL, r"", enhanced=r"7\.(?:509|515)$"),
-    _rule(Cause.QUOTA_SPENT, r"", enhanced=r"7\.(?:705|233)$", final=False, retry_after=21600),
-    _rule(Cause.BAD_REPUTATION, r"", enhanced=r"7\.(?:708|501|502|503)$"),
-    _rule(Cause.POLICY_RECEIVER, r"", enhanced=r"7\.(?:703|700|12[0-9]|13[0-9])$"),
-    _rule(Cause.RATE_LIMITED, r"concurrent|thread limit", codes=(432,), final=False, retry_after=120),
-    _rule(
-        Cause.QUOTA_SPENT,
-        r"submission quota|message limit|recipient.?rate.?limit|exceeded.{0,30}sending",
-        final=False,
-        retry_after=21600,
-    ),
-    _rule(Cause.UNKNOWN_USER, r"", enhanced=r"1\.35[01]$"),
-    _rule(Cause.DNS_FAILURE, r"", enhanced=r"4\.31[0-2]$"),
-    _rule(Cause.EXPIRED, r"", enhanced=r"4\.3(?:00|1[4-8])$"),
-    _rule(Cause.UNKNOWN_USER, r"resolver\.adr\.(?:recip|ex|invalid)|recipientnotfound"),
-    _rule(Cause.POLICY_RECEIVER, r"resolver\.rst\.|resolver\.grp\."),
-    _rule(Cause.MAILBOX_FULL, r"storedrv.{0,80}(?:quota|mailbox full)|mapiexceptionshutoffquota"),
-    # Yahoo and AOL, as senders.yahooinc.com explains them
-    _rule(Cause.BAD_REPUTATION, r"\[ts03\]|permanently deferred", final=True),
-    _rule(Cause.RATE_LIMITED, r"\[tss?0[1-9]\]", final=False, retry_after=7200),
-    _rule(Cause.BLOCKLISTED, r"\[bl\d\d\]", host=_YAHOO),
-    _rule(Cause.DMARC_FAIL, r"dmarc|authenticat", host=_YAHOO, enhanced=r"7\.9$"),
-    _rule(Cause.POLICY_RECEIVER, r"policy", host=_YAHOO, enhanced=r"7\.9$"),
-    _rule(Cause.DISABLED_USER, r"delivery error: dd .{0,120}(?:disabled|discontinued)"),
-    _rule(Cause.UNKNOWN_USER, r"delivery error: dd "),
-    # Sending services
-    _rule(
-        Cause.QUOTA_SPENT,
-        r"daily (?:message|user|sending|relay) (?:sending )?(?:quota|limit)|maximum credits exceeded",
-        final=False,
-        retry_after=21600,
-    ),
-    _rule(Cause.RATE_LIMITED, r"maximum sending rate exceeded", final=False, retry_after=10),
-    _rule(
-        Cause.QUOTA_SPENT,
-        r"exceeded the max(?:imum)? (?:emails|defers)|daily sending limit|hourly (?:email|message|sending)",
-        final=False,
-        retry_after=3600,
-    ),
-    _rule(Cause.RELAY_DENIED, r"(?:email address|domain|identit(?:y|ies)).{0,20}(?:is |are )?not verified"),
-    # qq.com, 163.com: throttles dressed as 5xx
-    _rule(
-        Cause.RATE_LIMITED,
-        r"frequency limited|\bdt:spm\b|\brp:orq\b|\bhl:itc\b",
-        final=False,
-        retry_after=3600,
-    ),
-    _rule(Cause.CONTENT_SPAM, r"suspected spam|mail content denied|\bdt:spm\b", host=_TENCENT),
-    # iCloud
-    _rule(Cause.RATE_LIMITED, r"\[hcm1\]|\[bs02\]", final=False, retry_after=900),
-    # Cox, Spectrum, Cloudmark-run providers
-    _rule(Cause.BLOCKLISTED, r"aup#(?:cdrbl|cxrbl|cxsnd|ou-?002|bl)"),
-    _rule(Cause.RATE_LIMITED, r"aup#(?:in-\d|cxmj|cxcnct|i-?\d{4})|aup#in-13[0-9]0"),
-    # Orange, SFR, La Poste: a number in the last word
-    _rule(Cause.UNKNOWN_USER, r"(?:ofr|lpn|sfr)\d*_416", host=_FRANCE),
-    _rule(Cause.MAILBOX_FULL, r"(?:ofr|lpn|sfr)\d*_417", host=_FRANCE),
-    _rule(Cause.DISABLED_USER, r"(?:ofr|lpn|sfr)\d*_(?:418|420)", host=_FRANCE),
-    _rule(Cause.CONTENT_SPAM, r"(?:ofr|lpn|sfr)\d*_50[16]", host=_FRANCE),
-    _rule(Cause.REMOTE_FAULT, r"(?:ofr|lpn|sfr)\d*_505", host=_FRANCE),
-    _rule(Cause.BAD_REPUTATION, r"(?:ofr|lpn|sfr)\d*_(?:10\d|999)", host=_FRANCE),
-    # Facebook
-    _rule(Cause.UNKNOWN_USER, r"\brcp-p1\b"),
-    _rule(Cause.POLICY_RECEIVER, r"\brcp-p\d\b|due to recipient preferences"),
-    _rule(Cause.RATE_LIMITED, r"\b(?:con|rate|conn?)-[tp]\d\b"),
-    _rule(Cause.CONTENT_FORBIDDEN, r"mcspamsignature|mcviruscontent|anti-?virus signature"),
-    _rule(Cause.AUTH_REQUIRED, r"turn on smtp auth"),
-)
 
 # Enhanced codes that mean one thing wherever they are seen.  Keys are "subject.detail".
 FIRM: MappingProxyType[str, Cause] = MappingProxyType(
@@ -189,6 +35,7 @@ FIRM: MappingProxyType[str, Cause] = MappingProxyType(
         "7.23": Cause.SPF_FAIL,
         "7.24": Cause.SPF_FAIL,
         "7.25": Cause.NO_PTR,
+        "7.27": Cause.SENDER_REJECTED,
     }
 )
 
@@ -201,6 +48,7 @@ FIRM_OVERRULED_BY = frozenset(
         Cause.BLOCKLISTED,
         Cause.GREYLISTED,
         Cause.QUOTA_SPENT,
+        Cause.SUPPRESSED,
     }
 )
 
@@ -216,6 +64,7 @@ WEAK: MappingProxyType[str, Cause] = MappingProxyType(
         "3.0": Cause.REMOTE_FAULT,
         "3.1": Cause.BUSY,
         "3.2": Cause.BUSY,
+        "3.3": Cause.PROTOCOL_ERROR,
         "4.0": Cause.UNREACHABLE,
         "4.1": Cause.UNREACHABLE,
         "4.2": Cause.CONNECTION_LOST,
@@ -228,12 +77,16 @@ WEAK: MappingProxyType[str, Cause] = MappingProxyType(
         "5.2": Cause.PROTOCOL_ERROR,
         "5.4": Cause.PROTOCOL_ERROR,
         "5.5": Cause.PROTOCOL_ERROR,
+        "5.6": Cause.PROTOCOL_ERROR,
         "6.0": Cause.MALFORMED,
         "6.1": Cause.MALFORMED,
         "6.2": Cause.MALFORMED,
         "6.3": Cause.NEEDS_8BIT,
         "6.5": Cause.NEEDS_8BIT,
-        "6.9": Cause.MALFORMED,
+        "6.4": Cause.NEEDS_8BIT,
+        "6.6": Cause.REMOTE_FAULT,
+        "6.8": Cause.NEEDS_SMTPUTF8,
+        "6.9": Cause.NEEDS_SMTPUTF8,
         "7.0": Cause.POLICY_RECEIVER,
         "7.1": Cause.POLICY_RECEIVER,
         "7.2": Cause.POLICY_RECEIVER,
@@ -244,10 +97,11 @@ WEAK: MappingProxyType[str, Cause] = MappingProxyType(
         "7.7": Cause.DKIM_FAIL,
         "7.9": Cause.AUTH_FAILED,
         "7.14": Cause.AUTH_REQUIRED,
+        "7.15": Cause.POLICY_RECEIVER,
+        "7.16": Cause.POLICY_RECEIVER,
         "7.17": Cause.UNKNOWN_USER,
         "7.18": Cause.UNKNOWN_DOMAIN,
         "7.26": Cause.DMARC_FAIL,
-        "7.27": Cause.SENDER_REJECTED,
         "7.28": Cause.RATE_LIMITED,
         "7.29": Cause.DKIM_FAIL,
         "7.30": Cause.TLS_REQUIRED,
@@ -277,6 +131,7 @@ BASIC: MappingProxyType[int, Cause] = MappingProxyType(
         534: Cause.AUTH_FAILED,
         535: Cause.AUTH_FAILED,
         538: Cause.TLS_REQUIRED,
+        541: Cause.POLICY_RECEIVER,
         550: Cause.POLICY_RECEIVER,
         551: Cause.UNKNOWN_USER,
         552: Cause.MAILBOX_FULL,

@@ -23,6 +23,7 @@ def _any(cause: Cause, *patterns: str, vague: bool = False) -> TextRule:
 
 
 TEXTS: tuple[TextRule, ...] = (
+    _any(Cause.SUPPRESSED, r"suppression list", r"suppressed (?:address|recipient)"),
     _any(
         Cause.LOOP,
         r"too many hops", r"hop count exceeded", r"(?:mail|routing|forwarding|message) loop", r"loops? back to",
@@ -30,43 +31,48 @@ TEXTS: tuple[TextRule, ...] = (
     ),
     _any(
         Cause.GREYLISTED,
-        r"gr[ae]y-? ?list", r"you are (?:new|unknown) here", r"first (?:time|attempt).{0,30}(?:try|retry) again",
+        r"gr[ae]y-? ?list", r"you are (?:new|unknown) here", r"first (?:time|attempt).{0,30}(?:try|retry) again", r"(?:temporar\w+ (?:deferred|rejected|refused)|try (?:again|later)) .{0,60}precaution", r"first contact",
+    ),
+    _any(
+        Cause.TOO_MANY_RECIPIENTS,
+        r"too many recipients", r"recipients? (?:per message )?limit", r"too many (?:rcpt|destinat)",
     ),
     _any(
         Cause.QUOTA_SPENT,
         r"sending (?:quota|limit)", r"exceed(?:ed|s)?.{0,30}(?:daily|hourly).{0,30}(?:limit|quota|allowance)",
         r"(?:daily|hourly) (?:sending |mail |message |email )?(?:limit|quota).{0,20}(?:exceed|reach)",
+        r"(?:daily|hourly) limit", r"(?:batas|kuota) (?:pengiriman|email|surel)",
     ),
     _any(
         Cause.NULL_MX,
         r"null ?mx", r"indicated no smtp service", r"(?:host|domain|system|server|machine)\S{0,40} (?:name )?does(?: not|n't) (?:accept|receive|handle) (?:any )?(?:e-?)?mail",
-        r"doesn'?t receive e?-?mail", r"(?:not|never) accept(?:s|ing)? (?:any )?e?-?mail\b(?! from)",
+        r"do(?:es)?(?:n'?t| not) receive (?:any )?e?-?mail", r"(?:not|never) accept(?:s|ing)? (?:any )?e?-?mail\b(?! from)",
         r"service not available.{0,20}no mail",
     ),
     _any(
         Cause.CONTENT_SPAM,
         r"(?:blacklist|blocklist|block|list)ed (?:url|link|domain in|uri)", r"\bur[il]bl\b", r"\bsurbl\b", r"spam (?:content|classification|message|score|detected|filter)",
         r"scored as spam", r"looks like spam", r"spam-?like", r"considered (?:as )?(?:spam|unsolicited)", r"identified as spam", r"classified as (?:spam|unsolicited|bulk)",
-        r"probable spam", r"likely (?:spam|unsolicited)", r"message content rejected", r"appears to be (?:spam|unsolicited)", r"(?:is|as|be) spam\b", r"spam\W{0,3}$", r"due to spam",
+        r"probable spam", r"likely (?:spam|unsolicited)", r"message content rejected", r"appears to be (?:spam|unsolicited)", r"(?:is|as|be) spam\b", r"\bspam\W{0,3}$", r"spamassassin", r"rspamd", r"brightmail", r"(?:by|from) \S{0,20} ?-? ?(?:anti-?spam|deepspam)", r"due to spam",
     ),
     _any(Cause.DMARC_FAIL, r"\bdmarc\b", r"multiple authentication checks failed", r"no authentication information",
          r"does not have authentication information", r"unauthenticated email"),
     _any(
         Cause.SPF_FAIL,
-        r"\bspf\b", r"sender policy framework", r"sender ?id\b", r"purported responsible", r"not (?:a )?designated (?:sender|mail)",
+        r"\bspf\b", r"sender policy framework", r"sender ?id\b", r"not (?:a )?designated (?:sender|mail)",
     ),
     _any(Cause.DKIM_FAIL, r"\bdkim\b", r"\bdomainkeys?\b", r"bad signature"),
     _any(
         Cause.NO_PTR,
         r"reverse[- ](?:dns|lookup|name|hostname|address|entry|mapping|resolution)", r"\brdns\b", r"\bptr\b", r"fcrdns", r"unverif(?:y|i)able sending ip", r"ip name lookup failed",
         r"no matches to nameserver query", r"cannot find your (?:reverse )?host ?name", r"cannot (?:resolve|find) your",
-        r"mismatch(?:es)? client ip", r"(?:ip|client) (?:address )?.{0,30}does not resolve", r"unresolvable (?:relay|client|host)",
+        r"mismatch(?:es)? client ip", r"(?:ip|address|client|host) .{0,20}has no (?:host ?name|name\b|dns)", r"(?:helo|ehlo) (?:name|argument|host ?name) .{0,20}(?:invalid|does not|not)", r"(?:ip|client) (?:address )?.{0,30}does not resolve", r"unresolvable (?:relay|client|host)",
         r"not resolve (?:the |your )?(?:ip|address)", r"hostname.{0,20}not (?:match|resolve)", r"generic (?:reverse|hostname|host name)",
         r"invalid (?:dns )?(?:helo|ehlo).{0,20}(?:ip|dns)", r"must have a valid (?:dns|host)",
     ),
     _any(
         Cause.BAD_REPUTATION,
-        r"reputation", r"suspicious due to", r"poor (?:score|sender)", r"cloudmark sender intelligence",
+        r"reputation", r"suspicious due to", r"excessive (?:unknown|invalid|bad) (?:recipients|users)", r"poor (?:score|sender)", r"cloudmark sender intelligence",
     ),
     _any(
         Cause.BLOCKLISTED,
@@ -75,15 +81,11 @@ TEXTS: tuple[TextRule, ...] = (
         r"banned (?:sending )?(?:ip|host)", r"(?:ip|client host|server|host|network|address ip|ip address)\S{0,40} .{0,40}(?:is |has been |was |est )?(?:blocked|banned|bloquee|blackholed)",
         r"block(?:ed)? (?:your )?(?:ip|host|server|network)", r"(?:refus|reject|block|deny|deni|drop)\w* .{0,20}(?:connections?|(?:e-?)?mail) from (?:your |this )?(?:ip|host|server|network|address)",
         r"your (?:ip|host|network|server|mail server) .{0,60}(?:reject|block|listed|refused|denied|banned)", r"\(bl\)", r"invalid ip for sending", r"access denied.{0,40}(?:ip|host) ",
-        r"not accepting connections", r"connection (?:refused|rejected|denied) (?:by|due to) (?:policy|security|your)", r"refused to talk to me: 5",
+        r"not accepting connections", r"client host rejected: access denied", r"not allowed to connect", r"intrusion prevention", r"blockedby", r"(?:deny|reject)-? ?list",  r"your access to .{0,60}(?:reject|denied|refused|block)", r"connection (?:refused|rejected|denied) (?:by|due to) (?:policy|security|your)", r"refused to talk to me: 5",
         r"smtp server of your (?:isp|provider)", r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}\W{0,3} (?:is |has been |was )?(?:blocked|banned|listed|rejected)", r"dynamic (?:ip|pool|address)", r"dial-?up", r"residential", r"(?:messages|mail) from \S{1,80} (?:weren't|were not|was not) sent",
     ),
-    _any(Cause.REMOTE_FAULT, r"\bldap (?:server|error|lookup|fail|query|timeout)", r"procmail", r"maildrop\b", r"mailer error"),
-    _any(Cause.EXPIRED, r"envelope (?:has )?expired"),
-    _any(
-        Cause.TOO_MANY_RECIPIENTS,
-        r"too many recipients", r"recipients? (?:per message )?limit", r"too many (?:rcpt|destinat)",
-    ),
+    _any(Cause.REMOTE_FAULT, r"temporary lookup failure", r"\bldap (?:server|error|lookup|fail|query|timeout)", r"procmail", r"maildrop\b", r"mailer error"),
+    _any(Cause.EXPIRED, r"envelope (?:has )?expired", r"message too old"),
     _any(
         Cause.LOGIN_BRAKED,
         r"too many (?:failed|unsuccessful|invalid|bad|wrong|incorrect) (?:log-?ins?|auth\w*|passwords?|credentials)", r"too many (?:log-?in|auth\w*|password) (?:fail|error)",
@@ -91,13 +93,13 @@ TEXTS: tuple[TextRule, ...] = (
     _any(
         Cause.RATE_LIMITED,
         r"rate[- ]?limit", r"too many (?:concurrent |simultaneous |open |new )?(?:smtp )?(?:connections|messages from|e-?mails|mails|sessions|deliver)", r"frequency limit",
-        r"sending too (?:fast|many|much)", r"unusual rate", r"at a rate", r"throttl", r"unexpected volume", r"too (?:fast|quickly|frequent)",
+        r"sending too (?:fast|many|much)", r"unusual rate", r"at a rate", r"throttl", r"unexpected volume", r"too (?:fast|quickly|frequent)", r"due to (?:the )?(?:sending )?rate\b",
         r"exceed\w* .{0,30}(?:rate|connections?)", r"(?:connection|session)s? (?:rate|limit)", r"slow down", r"max(?:imum)? (?:number of )?(?:smtp )?connections",
-        r"too much mail", r"(?:messages|mails|transactions) (?:for|in|per|on|over) (?:one|this|a) (?:connection|session)", r"try (?:again )?(?:sending )?slower",
+        r"too much mail", r"(?:messages|mails|transactions) (?:(?:for|in|per|on|over) (?:one|this|a)|per) (?:connection|session)", r"message rate", r"(?:hourly|outgoing|sending|mail|email|message|connection) (?:(?!size|storage|length)\w{1,12} )?(?:limit|rate|volume) (?:has been |was |is |too )*(?:exceed|reach|high)", r"(?:exceeded|reached) (?:their|your|the|its) (?:\w{1,12} )?limit (?:for|of|on) ", r"(?:too many|number of) .{0,30}outgoing", r"try (?:again )?(?:sending )?slower",
     ),
     _any(
         Cause.BUSY,
-        r"disk of (?:this|the) (?:server|system|host)", r"no (?:space|room) to (?:store|keep|take) ", r"insufficient (?:system|disk)", r"not enough (?:disk|system)", r"no space left", r"system (?:disk )?(?:is )?full", r"out of (?:disk|memory)",
+        r"write error or disk full", r"not accepting network messages", r"queue (?:is )?full", r"disk of (?:this|the) (?:server|system|host)", r"no (?:space|room) to (?:store|keep|take) ", r"insufficient (?:system|disk)", r"not enough (?:disk|system)", r"no space left", r"system (?:disk )?(?:is )?full", r"out of (?:disk|memory)",
     ),
     _any(
         Cause.MAILBOX_FULL,
@@ -106,14 +108,15 @@ TEXTS: tuple[TextRule, ...] = (
         r"out of (?:storage|space|quota)", r"(?:insufficient|not enough|no|lack of) (?:mail ?box |storage |available )?(?:storage|space|room|quota)\b",
         r"mailbox (?:size|storage|space|quota)", r"storage (?:limit|quota|space|allocation)", r"user is (?:over|out)", r"user has (?:exceeded|too many)", r"too (?:many|much) .{0,30}in (?:the |this |his )?(?:mail ?box|inbox)",
         r"maximum (?:allowed )?storage", r"disk quota", r"quota exceeded", r"mail ?box exceeds", r"mailbox .{0,20}(?:quota|exceeded)", r"would exceed", r"exceeds (?:the )?(?:allowed )?quota",
+        r"penuh\b", r"\bvoll\b", r"\bllen[oa]\b", r"\bcheia\b", r"\bpleine\b", r"переполнен", r"已满",
     ),
-    _any(Cause.REMOTE_FAULT, r"could not be (?:stored|saved|written|queued)", r"storage of \S{1,40} .{0,20}failed", r"something went wrong"),
+    _any(Cause.REMOTE_FAULT, r"could not be (?:stored|saved|written|queued)", r"storage of \S{1,40} .{0,20}failed", r"something went wrong", r"^\W{0,3}qq (?:temporary|permanent) problem"),
     _any(Cause.PROTOCOL_ERROR, r"too many (?:\w{1,20} )?(?:errors|commands)\b"),
     _any(
         Cause.MALFORMED,
         r"rfc ?-?(?:\(?2|\(?5)?[38]22", r"rfc ?5322", r"not rfc", r"headers? (?:error|too large|too long|is invalid|are invalid|syntax)", r"multiple .{0,40}(?:from|subject|sender|header)", r"duplicate .{0,20}header",
-        r"(?:improper|illegal|invalid) (?:use of )?8-?bit", r"8-?bit (?:data|characters?) in", r"bare (?:lf|cr|linefeed|newline)", r"missing (?:or invalid )?.{0,20}(?:date|from|message-id|header)",
-        r"malformed(?! or unexpected name)", r"invalid header", r"line (?:is )?too long", r"mime[- ](?:error|format|structure|version)", r"badly formed", r"(?<!mailbox )address cannot be (?:understood|parsed)", r"media error", r"message format",
+        r"(?:improper|illegal|invalid) (?:use of )?8-?bit", r"8-?bit (?:data|characters?) in", r"bare (?:lf|cr|linefeed|newline)", r"(?:missing|has no|without) (?:or invalid |an? )?.{0,20}(?:date|from|to|message-id|header)\b",
+        r"malformed(?! or unexpected name)", r"invalid header", r"line (?:is )?too long", r"mime[- ](?:error|format|structure|version)", r"badly formed", r"headers? fail", r"invalid mime", r"smtplf\.html", r"(?<!mailbox )address cannot be (?:understood|parsed)", r"media error", r"message format",
     ),
     _any(
         Cause.TOO_LARGE,
@@ -122,7 +125,7 @@ TEXTS: tuple[TextRule, ...] = (
     ),
     _any(
         Cause.CONTENT_FORBIDDEN,
-        r"\bvirus", r"malware", r"infected", r"(?:banned|blocked|forbidden|prohibited|dangerous|illegal|executable|this|disallowed|unsafe) (?:file )?attachment", r"attachment .{0,40}(?:not (?:allowed|accepted|permitted)|block|reject|forbidden|prohibit)",
+        r"\bvirus", r"malicious", r"malware", r"infected", r"(?:banned|blocked|forbidden|prohibited|dangerous|illegal|executable|this|disallowed|unsafe) (?:file )?attachment", r"attachment .{0,40}(?:not (?:allowed|accepted|permitted)|block|reject|forbidden|prohibit)",
         r"content presents a potential", r"potential security", r"executable", r"phish", r"trojan", r"\bworm\b", r"(?:banned|forbidden|prohibited) (?:file|content)", r"bad (?:file|attachment)",
     ),
     _any(
@@ -143,29 +146,30 @@ TEXTS: tuple[TextRule, ...] = (
     ),
     _any(
         Cause.TLS_REQUIRED,
-        r"must issue a starttls", r"starttls (?:command )?first", r"(?:starttls|tls|ssl|encryption|encrypted connection|secure connection) (?:is |was )?(?:required|mandatory|needed|enforced)", r"requires? (?:a |an |the )?(?:secure|encrypt|tls|starttls|ssl)", r"(?:offer|support|advertise)\w* (?:starttls|tls|encryption).{0,40}(?:require|must)",
+        r"must issue a starttls", r"\btls only", r"starttls (?:command )?first", r"(?:starttls|tls|ssl|encryption|encrypted connection|secure connection) (?:is |was )?(?:required|mandatory|needed|enforced)", r"requires? (?:a |an |the )?(?:secure|encrypt|tls|starttls|ssl)", r"(?:offer|support|advertise)\w* (?:starttls|tls|encryption).{0,40}(?:require|must)",
         r"not (?:support|offer|advertis)\w* (?:starttls|tls)",
     ),
     _any(Cause.TLS_FAILED, r"starttls", r"\btls\b.{0,40}(?:fail|error|not available|handshake|negotiat|unavailable)", r"certificate", r"ssl (?:handshake|error)", r"handshake fail"),
-    _any(Cause.POLICY_RECEIVER, r"for policy reasons?", r"(?:denied|rejected|refused|blocked) by (?:local |our |a |the |administrative )?polic", r"policy (?:violation|reject)"),
+    _any(Cause.POLICY_RECEIVER, r"for policy reasons?", r"(?:rejected|refused) by (?:the )?(?:destination|recipient|receiv)", r"(?:denied|rejected|refused|blocked) by (?:local |our |a |the |administrative )?polic", r"policy (?:violation|reject)"),
     _any(
         Cause.SENDER_NOT_YOURS,  # Postfix, Microsoft, Kurir: the login does not have this address
-        r"not owned by (?:user|account|the )", r"send ?as ?denied", r"permissions? to send as", r"not (?:allowed|permitted|authori[sz]ed) to send as",
+        r"not owned by (?:user|account|the )", r"unauthori[sz]ed sender address", r"send ?as ?denied", r"permissions? to send as", r"not (?:allowed|permitted|authori[sz]ed) to send as",
         r"(?:account|you) may not send (?:from|as)",
     ),
     _any(
         Cause.SENDER_REJECTED,
         r"sender (?:address |domain |verify |verification |e-?mail |'?<?\S{1,120}>?'? )?(?:is |was |has been |address |domain )?(?:reject|refus|denied|den(?:y|ied)|invalid|unknown|verify fail|failed|not exist|does not|doesn't|block|could not|not (?:allowed|accepted|valid|found|exist)|unverified|unauthori)",
-        r"domain of sender", r"permission to post", r"(?:unroutable|unrouteable|invalid|bad|unknown|unverifi\w+|forged|illegal) (?:sender|return|from|envelope)", r"sender verif", r"sender's? (?:domain|address|mail)", r"envelope[- ](?:sender|from)", r"(?:empty|null) (?:sender|envelope|return|reverse)",
+        r"domain of sender", r"invalid dns mx", r"purported responsible",  # Sender ID found no author at all
+        r"permission to post", r"(?:unroutable|unrouteable|invalid|bad|unknown|unverifi\w+|forged|illegal) (?:sender|return|from|envelope)", r"sender verif", r"verify (?:the )?sender", r"sender's? (?:domain|address|mail)", r"envelope[- ](?:sender|from)", r"(?:empty|null) (?:sender|envelope|return|reverse)",
         r"(?:return|reverse)[- ]path", r"bounces? (?:are |is )?not accepted", r"mail from .{0,120}(?:reject|refus|denied|not (?:allowed|accepted)|block)", r"from:? (?:address|domain|header).{0,60}(?:reject|refus|denied|not |invalid|block)",
         r"not (?:authori[sz]ed|allowed|permitted) to (?:send|post)", r"does not have permission to (?:send|post)", r"don't have permission to (?:send|post)", r"(?:only|restricted to) .{0,40}(?:members|subscribers|senders)", r"we don't accept mail from", r"not accept(?:ed|ing)? mail from",
         r"no such domain\b.{0,40}\.$", r"sender is (?:not|on)", r"you (?:are|have been) (?:not )?(?:allowed|blocked|authori[sz]ed|permitted)",
     ),
     _any(
         Cause.DISABLED_USER,
-        r"(?:account|mail ?box|user|address|recipient|subscriber|customer|alias)\S{0,40}(?: \S{1,60}){0,6}? (?:disabled|inactive|suspended|discontinued|deactivated|locked|frozen|blocked|closed|expired|on hold|terminated|unavailable\.? for|not active|no longer active|inactivated)",
+        r"(?:account|mail ?box|user|address|recipient|subscriber|customer|alias)\S{0,40}(?: \S{1,60}){0,6}? (?:disabled|inactive|suspended|discontinued|deactivated|deleted|locked|frozen|blocked|closed|expired|on hold|terminated|unavailable\.? for|not active|no longer active|inactivated)",
         r"(?:disabled|inactive|suspended|frozen|locked|closed|expired|deactivated|discontinued|dormant) (?:account|mail ?box|recipient|user|address|e-?mail)", r"(?<!delivery )temporarily (?:disabled|locked|suspended)", r"user .{0,30}not active", r"recipient suspend", r"account (?:is )?(?:not available|disabled)",
-        r"domain .{0,30}(?:has been |is )?(?:suspended|expired|disabled)", r"boite du destinataire archivee", r"vacation mode",
+        r"domain .{0,30}(?:has been |is )?(?:suspended|expired|disabled)", r"dinonaktifkan", r"ditangguhkan", r"deaktiviert", r"gesperrt", r"deshabilitad", r"desativad", r"boite du destinataire archivee", r"vacation mode",
     ),
     _any(
         Cause.UNKNOWN_DOMAIN,
@@ -173,8 +177,8 @@ TEXTS: tuple[TextRule, ...] = (
     ),
     _any(
         Cause.DNS_FAILURE,
-        r"(?:dns|mx|name ?server|host ?name|name) (?:type '\w+' )?(?:lookup|query|resolution|server|service) (?:failed|failure|error|timed? ?out|temporar|of \S{1,80} (?:responded with code (?:servfail|noerror|refused)|had no relevant))", r"servfail", r"dns (?:error|failure|failed|timeout|problem|server)", r"no relevant answers",
-        r"(?:unable|failed|could not|cannot|can't) (?:to )?(?:resolve|lookup|look up|find (?:mx|dns|address))", r"temporary (?:dns|name|resolution|lookup)", r"name server timeout", r"host name lookup failure", r"dns query failed", r"problem (?:with|resolving) dns",
+        r"(?:dns|mx|name ?server|host ?name|name) (?:type '\w+' )?(?:lookup|query|resolution|server|service) (?:failed|failure|error|timed? ?out|temporar|of \S{1,80} (?:responded with code (?:servfail|noerror|refused)|had no relevant))", r"servfail", r"host lookup", r"dns (?:error|failure|failed|timeout|problem|server)", r"no relevant answers",
+        r"(?:unable|failed|could not|cannot|can't) (?:to )?(?:resolve|lookup|look up|find (?:mx|dns|address))", r"temporary (?:dns|name|resolution)", r"name server timeout", r"host name lookup failure", r"dns query failed", r"problem (?:with|resolving) dns",
         r"lowest numbered mx", r"config(?:uration)? error: mx", r"mx (?:list|record|points)", r"all (?:relevant )?mx",
     ),
     _any(
@@ -188,8 +192,8 @@ TEXTS: tuple[TextRule, ...] = (
         r"(?:user|recipient|mail ?box|account|address|addressee|alias|customer|person|name|email|member|subscriber|list|local part|username)(?: address| name| account| id|:|\(s\)){0,3}(?:'?s?)? .{0,60}?(?:unknown|not (?:be )?(?:found|exist|known|valid|listed|local|registered|recogni[sz]ed|here|have)|does(?: not|n't) exist|doesn't|is invalid|isn't|not a valid|was not found|couldn't be found|non-?existent|not in our)",
         r"(?:no such|unknown|invalid|bad|nonexist\w+|non-existent|undefined|unrecogni[sz]ed|illegal|wrong|incorrect|no) (?:local )?(?:virtual )?(?:user|recipient|mail ?box|account|address|addressee|alias|customer|person|mail|email|name|member|users?|destinat\w+|local ?part|id)\b",
         r"(?:not|isn't) (?:our|a (?:known|valid|registered|local|current)|an? (?:existing|active)) .{0,20}(?:user|customer|recipient|mailbox|address|account|subscriber)", r"not (?:our|a) (?:user|customer|member)", r"mail ?box (?:unavailable|not available|invalid)", r"address (?:rejected|invalid|unknown|error|not found|failed)", r"user (?:unknown|not found|reject|does)", r"recipient (?:rejected|unknown|not found|invalid|reject|no longer|address rejected)",
-        r"recipient address rejected", r"invalid (?:final )?(?:delivery )?user", r"bad destination mailbox", r"does not exist", r"doesn't exist", r"no mail ?box", r"no longer (?:on|at|with|valid|works?|available|here|in use|exists?)", r"has moved", r"has left", r"not found in", r"there is no one", r"destinataire inv", r"unrout(?:e)?able address", r"undeliverable address", r"not listed in", r"can't (?:find|locate) (?:user|recipient|that)",
-        r"does(?: not|n't) have an? \S{1,60} account", r"unknown or illegal", r"not known (?:here|at)", r"nosuchuser", r"to an? (?:invalid|unknown|nonexistent)", r"delivery to the following recipients? failed permanently", r"this address (?:no longer|is not|is no)", r"\bnot? (?:one|body) by that name", r"isn't (?:known|recognized|valid)", r"not our",
+        r"recipient address rejected", r"invalid (?:final )?(?:delivery )?user", r"bad destination mailbox", r"does not exist", r"doesn't exist", r"no mail ?box", r"no longer (?:on|at|with|valid|works?|available|here|in use|exists?)", r"has moved", r"has left", r"not found in", r"there is no one", r"destinataire inv", r"unrout(?:e)?able address", r"undeliverable address", r"not listed in", r"(?:can't|cannot|could not|unable to) (?:find|locate) (?:user|recipient|mail ?box|address|that)", r"left (?:the |our )?(?:company|organi[sz]ation)",
+        r"does(?: not|n't) have an? \S{1,60} account", r"unknown or illegal", r"not known (?:here|at)", r"nosuchuser", r"to an? (?:invalid|unknown|nonexistent)", r"delivery to the following recipients? failed permanently", r"this address (?:no longer|is not|is no)", r"\bnot? (?:one|body) by that name", r"tidak (?:ditemukan|dikenal|ada|terdaftar)", r"unbekannt", r"\binconnu", r"desconocid", r"desconhecid", r"inexist", r"не (?:найден|существует)", r"(?:用户|用戶|邮箱|信箱|收件人|帐号|账号).{0,10}不存在", r"isn't (?:known|recognized|valid)", r"not our",
     ),
     _any(Cause.TIMEOUT, r"session has lasted", r"timed? ?-?out", r"timeout", r"no (?:response|answer|reply)", r"not respond"),
     _any(
@@ -209,7 +213,7 @@ TEXTS: tuple[TextRule, ...] = (
     _any(
         Cause.REMOTE_FAULT,
         r"internal (?:server |software |system )?(?:error|failure)", r"local (?:error|configuration|problem)", r"system (?:error|problem|failure|config)", r"config(?:uration)? (?:error|problem)", r"procmail", r"mailer (?:error|failed|exit)", r"\bpipe\b", r"i/o error", r"(?:can't|cannot|couldn't|could not|unable to|error|failed to) (?:open|create|write|read|load|store|save|access|append|lock|chdir|process|exec|complete|accept)", r"permission denied", r"operating system error", r"exit (?:status|code)", r"exited", r"command (?:died|failed|output|line|time)",
-        r"ldap", r"database", r"lmtp", r"mda\b", r"deliver(?:y)? error", r"service (?:currently |temporarily )?(?:unavailable|error)", r"server error", r"recipient error", r"timeout in milter", r"software error", r"out of memory", r"no child", r"program", r"died", r"mail system", r"transport (?:error|failed)", r"sigkill|signal",
+        r"ldap", r"database", r"lmtp", r"mda\b", r"deliver(?:y)? error", r"service (?:currently |temporarily )?(?:unavailable|error)", r"server error", r"recipient error", r"timeout in milter", r"software error", r"out of memory", r"no child", r"program", r"died", r"mail system (?:error|problem|fail)", r"transport (?:error|failed)", r"sigkill|signal",
         vague=True,
     ),
     _any(
@@ -223,6 +227,8 @@ TEXTS: tuple[TextRule, ...] = (
         vague=True,
     ),
     _any(Cause.CONTENT_SPAM, r"\bspam\b", r"\bube\b", r"\buce\b", r"\bbulk\b", r"junk", r"unsolicited", r"advertis"),
+    # Nothing but "no": about us rather than about a message or a recipient, which would be named
+    _any(Cause.BLOCKLISTED, r"^(?:connection )?(?:rejected|denied|refused|blocked|go away)\W{0,3}$", vague=True),
     _any(
         Cause.POLICY_RECEIVER,
         r"polic(?:y|ies)", r"denied", r"prohibit", r"not (?:allowed|permitted|authori[sz]ed|accepted)", r"security", r"preferences", r"filter", r"refus", r"reject", r"block", r"violat", r"disallow", r"unacceptable", r"restricted", r"content",

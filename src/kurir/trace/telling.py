@@ -94,6 +94,7 @@ class Teller:
                 by=step.by,
                 reason=_bare(self.noted(step.reason)),
                 to=_told(step, timeline),
+                cause=self.label(step.cause) if step.cause else "",
             )
         if step.possibly_delivered:
             return self.say("step.possibly_delivered")

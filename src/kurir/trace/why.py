@@ -24,10 +24,11 @@ from .bounce import (
     pasted,
     reported,
 )
-from .explain import Catalogue, Lang
+from .consequences import Action, Reach, action_for
+from .explain import Catalogue, Lang, Side, side_of
 from .explain.catalogue import printable
-from .mailparts import MAX_TEXT, read_mail
-from .replies import Action, Verdict, action_for, classify_reply, never_final
+from .mailparts import MAX_TEXT, Mail, read_mail
+from .replies import Verdict, classify_reply, never_final
 
 _DEAD = frozenset({Cause.UNKNOWN_USER, Cause.UNKNOWN_DOMAIN, Cause.NULL_MX})
 
@@ -36,7 +37,8 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     """One explained refusal.
 
     `hard` says that the address itself is proven dead, so that nobody should write to it again; `final`
-    that sending the same again does not help.  `text` is the explanation in words, `said` what the other
+    that sending the same again does not help.  `side` says whose matter it is, `reach` what else shares the trouble,
+    `other_road` that another way out may do.  `text` is the explanation in words, `said` what the other
     side said word for word (made printable), `code` 0 and `enhanced` None where nothing was said.
     """
 
@@ -45,6 +47,9 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     final: bool
     hard: bool
     action: Action
+    side: Side
+    reach: Reach
+    other_road: bool
     text: str
     code: int = 0
     enhanced: str | None = None
@@ -62,8 +67,11 @@ def explain(text: str, lang: Lang = "en") -> Why:
 def explain_all(text: str, lang: Lang = "en") -> tuple[Why, ...]:
     """Explain `text`: one `Why` for each recipient it tells of, at least one."""
     mail = read_mail(text)
-    if mail is None:
-        return (_reply(text[:MAX_TEXT], lang),)
+    return (_reply(text[:MAX_TEXT], lang),) if mail is None else explain_mail(mail, lang)
+
+
+def explain_mail(mail: Mail, lang: Lang = "en") -> tuple[Why, ...]:
+    """Explain a message that was taken apart."""
     kind = kind_of(mail)
     if kind in (Kind.COMPLAINT, Kind.AUTO_REPLY, Kind.DELIVERED, Kind.NOTHING):
         return (_plain(kind, lang),)
@@ -91,7 +99,7 @@ class _Judge:
                 continue
             if chosen is None or (verdict.sure and not chosen[1].sure):
                 chosen = item, verdict
-            if chosen[1].sure or chosen[0].code or chosen[0].local:
+            if chosen[1].sure or chosen[0].local:
                 break
         status = told.status
         if chosen is None or (status and not (chosen[1].sure or chosen[0].code or chosen[0].local)):
@@ -116,6 +124,7 @@ def _classify(item: Evidence) -> Verdict:
             cause=Cause.REMOTE_FAULT,
             final=verdict.final,
             action=action_for(Cause.REMOTE_FAULT, final=verdict.final),
+            reach=Reach.RECIPIENT,
             by="text",
         )
     return verdict
@@ -132,6 +141,9 @@ def _why(item: Evidence, verdict: Verdict, kind: Kind, recipient: str, lang: Lan
         final=final,
         hard=final and _dead(verdict.cause, item, status),
         action=verdict.action if final == verdict.final else action_for(verdict.cause, final=final),
+        side=side_of(verdict.cause),
+        reach=verdict.reach,
+        other_road=verdict.other_road,
         text=f"{sentence.what} {sentence.todo}",
         code=item.code,
         enhanced=item.enhanced or status,
@@ -145,7 +157,7 @@ def _why(item: Evidence, verdict: Verdict, kind: Kind, recipient: str, lang: Lan
 def _finality(verdict: Verdict, item: Evidence, kind: Kind, status: str | None) -> bool:
     """Whether it is over: what was said decides, then the report's own status, then that it came back at all."""
     if kind is Kind.DELAYED:
-        return False
+        return verdict.cause is Cause.EXPIRED  # some call the last notice a temporary one, too
     if item.code or item.enhanced or kind is Kind.REPLY or never_final(verdict.cause):
         return verdict.final
     return status[0] == "5" if status else True
@@ -196,6 +208,9 @@ def _plain(kind: Kind, lang: Lang, recipient: str = "") -> Why:
         final=kind is Kind.DELIVERED,
         hard=False,
         action=Action.CONTACT_RECIPIENT if kind is Kind.COMPLAINT else Action.NONE,
+        side=side_of(cause),
+        reach=Reach.SENDER if kind is Kind.COMPLAINT else Reach.NOTHING,
+        other_road=False,
         text=Catalogue.load().text(lang, f"ui.why.{key}"),
         recipient=recipient,
     )

@@ -49,6 +49,8 @@ HELP = {
     "kurir_replies": "SMTP replies given, by class",
     "kurir_screened_messages": "Messages of strangers whose sender was checked, by what was done",
     "kurir_sessions": "Sessions since the start, by listener",
+    "kurir_suppression": "Bounces tied to mail of ours, and recipients given up because of the suppression list, by event",
+    "kurir_suppressed_addresses": "Addresses on the suppression list",
     "kurir_tls_alarms": "Servers that protected mail better before, by kind",
     "kurir_waiting_messages": "Messages with a recipient that waits or is held",
     "kurir_waiting_recipients": "Recipients that wait for their next attempt or are held",

@@ -79,6 +79,36 @@ def test_refusals(stage, reply, kind, cause):
     assert meaning.kind is kind and (cause is None or meaning.cause is cause)
 
 
+@pytest.mark.parametrize(
+    ("stage", "reply", "kind", "lasting"),
+    [
+        (
+            Stage.BANNER,
+            (421, "4.7.1", "[TS03] All messages from 192.0.2.1 will be permanently deferred"),
+            D,
+            True,
+        ),
+        (
+            Stage.MAIL,
+            (421, "4.7.1", "[TS03] All messages from 192.0.2.1 will be permanently deferred"),
+            F,
+            False,
+        ),
+        (Stage.BANNER, (554, "5.7.1", "192.0.2.1 is listed at zen.spamhaus.org"), D, True),
+        (Stage.RCPT, (451, "4.7.1", "Client host [192.0.2.1] blocked using zen.spamhaus.org"), D, True),
+        (Stage.BANNER, (421, "4.3.2", "Too busy, try again later"), D, False),
+        (Stage.RCPT, (550, "5.4.5", "Daily user sending limit exceeded"), D, False),
+        (Stage.RCPT, (550, None, "Connection frequency limited"), D, False),
+        (Stage.AUTH, (535, "5.7.8", "wrong password"), D, False),
+    ],
+)
+def test_quotas_said_for_good_come_back_and_blocks_said_for_now_are_known_to_last(
+    stage, reply, kind, lasting
+):
+    meaning = classify(stage, Reply.of(*reply))
+    assert (meaning.kind, meaning.lasting) == (kind, lasting)
+
+
 class Writer:
     def __init__(self, full):
         self.full = full

@@ -102,6 +102,25 @@ def test_deferred_recipients_are_tried_again_by_the_schedule() -> None:
     world.check()
 
 
+def test_a_block_that_lasts_comes_back_after_a_day_with_its_own_reason() -> None:
+    world = World(retry=(3600.0,), lifetime=5 * 86400.0)
+    hand = world.hand()
+    number = world.accept()
+    world.plan(hand, ttl=1e9)
+    blocked = outcome(OutcomeKind.DEFERRED, Cause.BLOCKLISTED, Stage.BODY, lasting=True)
+    started = world.clock.wall
+    while world.store.last(number).fate is None:
+        world.settle(hand.take()[0], blocked)
+        if world.store.last(number).fate is None:
+            world.pass_time(3700.0)
+        assert world.clock.wall - started < 2 * 86400.0
+    assert world.store.last(number).fate is Fate.BOUNCED
+    assert 0.95 * 86400.0 < world.clock.wall - started < 1.1 * 86400.0
+    assert EventKind.EXPIRED not in world.store.kinds(number)
+    assert EventKind.NOTICE_DUE in world.store.kinds(number)
+    world.check()
+
+
 def test_results_that_are_missing_are_given_back_untried() -> None:
     world = World()
     hand = world.hand()

@@ -47,6 +47,22 @@ def test_the_end_of_the_lifetime(left: float, decision: object) -> None:
     assert POLICY.after(attempts=20, age=age, cause=Cause.BUSY, hint=None, roll=0.0) == decision
 
 
+def test_a_block_that_lasts_is_given_a_day_and_never_more_than_the_lifetime() -> None:
+    def after(age: float, *, lasting: bool) -> object:
+        return POLICY.after(
+            attempts=20, age=age, cause=Cause.BLOCKLISTED, hint=None, roll=0.0, lasting=lasting
+        )
+
+    assert after(3600.0, lasting=True) == Again(14400.0)
+    assert after(80_000.0, lasting=True) == Again((86400.0 - 80_000.0) * 0.9)
+    assert after(86400.0, lasting=True) == GiveUp()
+    assert after(86400.0, lasting=False) == Again(14400.0)
+    short = RetryPolicy.ordinary(QueueSettings(lifetime=3600.0))
+    assert (
+        short.after(attempts=1, age=3600.0, cause=Cause.BUSY, hint=None, roll=0.0, lasting=True) == GiveUp()
+    )
+
+
 @given(
     st.integers(1, 100), st.floats(0, 6 * 86400), st.sampled_from(list(Cause)), st.none() | st.floats(0, 1e7),
     st.floats(0, 1, exclude_max=True),

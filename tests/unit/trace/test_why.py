@@ -28,7 +28,7 @@ def test_one_reply() -> None:
     )
     assert why.text.startswith("Alamat a@example.org tidak ada")
     assert set(msgspec.to_builtins(why)) == {
-        "kind", "cause", "final", "hard", "action", "text", "code", "enhanced", "host", "recipient", "stage", "said",
+        "kind", "cause", "final", "hard", "action", "side", "reach", "other_road", "text", "code", "enhanced", "host", "recipient", "stage", "said",
     }  # fmt: skip
 
 
@@ -139,9 +139,9 @@ def test_shared_bounces() -> None:
                 over += why.final == (expected["status"][0] == "5")
         right += good
     assert len(rows) == 430
-    assert right / len(rows) >= 0.945
+    assert right / len(rows) >= 0.957
     assert hard / recipients >= 0.94  # "filtered" and "userunknown" are told apart by more than the text says
-    assert over / classed >= 0.95
+    assert over / classed >= 0.965
 
 
 def test_mails_that_are_no_bounces() -> None:

@@ -25,6 +25,7 @@ _SIDES = MappingProxyType(
         Side.SENDER: (
             Cause.UNKNOWN_USER,
             Cause.UNKNOWN_DOMAIN,
+            Cause.SUPPRESSED,
             Cause.TOO_LARGE,
             Cause.QUOTA_SPENT,
             Cause.TOO_MANY_RECIPIENTS,

@@ -1,0 +1,128 @@
+"""Takes in evidence and decides by the rules: bounces that come in, and our own refused deliveries."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from kurir.model import Address, Fate, Outcome
+from kurir.trace import Why, read_returned
+
+from .entry import Entry, Report, Strike, day_of, key_of
+from .ports import SuppressionStore
+from .rules import Weight, of_bounce, of_outcome
+from .settings import SuppressionSettings
+
+ARRIVED = frozenset({Fate.HANDED_OVER, Fate.CAPTURED})  # what other servers can send back
+MAX_WORDS = 500  # characters kept of what was said
+
+
+class SentTo(msgspec.Struct, frozen=True, array_like=True):
+    """One recipient of a message of ours: `wanted` is what the sender typed, `address` where it went."""
+
+    index: int
+    address: Address
+    wanted: Address | None
+    fate: Fate | None
+
+
+class SentMail(msgspec.Struct, frozen=True, array_like=True):
+    """A message that this server took."""
+
+    number: int
+    accepted_at: float
+    recipients: tuple[SentTo, ...]
+
+
+class History(Protocol):
+    """Knows what was sent."""
+
+    def sent(self, message_id: str, since: float) -> Sequence[SentMail]:
+        """Return messages with that Message-ID accepted since then, the newest first.  Raises `StoreError`."""
+        ...
+
+
+class Desk:
+    """Blocking: call it from a thread.  Raises `StoreError` where the store does."""
+
+    def __init__(
+        self,
+        settings: SuppressionSettings,
+        store: SuppressionStore,
+        history: History,
+        now: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._history = history
+        self._now = now
+
+    def returned(self, bounce: int, text: str) -> tuple[Report, ...]:
+        """Read message `bounce` where it is one: tie it to the original, note what it says.  Return what is new."""
+        read = read_returned(text)
+        if read is None:
+            return ()
+        now = self._now()
+        for message_id in read.message_ids:
+            for mail in self._history.sent(message_id, now - self._settings.window):
+                if mail.number != bounce:
+                    return tuple(self._noted(bounce, mail, read.told, now))
+        return ()
+
+    def _noted(self, bounce: int, mail: SentMail, told: Sequence[Why], now: float) -> list[Report]:
+        new = []
+        for why in told:
+            named = _named(mail, why.recipient)
+            to = named or (mail.recipients[0] if len(mail.recipients) == 1 else None)
+            if to is None or to.fate not in ARRIVED:
+                continue
+            words = _words(why.code, why.enhanced, why.said)
+            report = Report(mail.number, to.index, bounce, now, why.cause, why.final, why.host, words)
+            if not self._store.report(report):
+                continue
+            new.append(report)
+            if named is not None:  # another address is one that we did not send to: it was forwarded there
+                weight = of_bounce(why, to.fate, len(mail.recipients))
+                self._weigh(
+                    weight, Strike(key_of(to.address), day_of(now), why.cause, words, mail.number, now)
+                )
+        return new
+
+    def refused(self, number: int, address: Address, outcome: Outcome) -> None:
+        """Note a delivery of ours that was refused."""
+        weight = of_outcome(outcome)
+        if weight is not Weight.NOTHING:
+            now = self._now()
+            words = str(outcome.reply)[:MAX_WORDS]
+            self._weigh(weight, Strike(key_of(address), day_of(now), outcome.cause, words, number, now))
+
+    def _weigh(self, weight: Weight, strike: Strike) -> None:
+        settings = self._settings
+        if weight is Weight.NOTHING or not settings.automatic:
+            return
+        if weight is Weight.STRIKE and (
+            self._store.strike(strike, day_of(strike.at - settings.window)) < settings.days
+        ):
+            return
+        self._store.put(
+            Entry(
+                address=strike.address,
+                cause=strike.cause,
+                words=strike.words,
+                source=strike.number,
+                by="bounce" if weight is Weight.PROOF else "refusals",
+                since=strike.at,
+                until=strike.at + settings.keep,
+            )
+        )
+
+
+def _named(mail: SentMail, recipient: str) -> SentTo | None:
+    key = key_of(recipient)
+    return next(
+        (to for to in mail.recipients if key in (key_of(to.address), key_of(to.wanted or to.address))), None
+    )
+
+
+def _words(code: int, enhanced: str | None, said: str) -> str:
+    return " ".join(filter(None, (str(code) if code else "", enhanced or "", said)))[:MAX_WORDS]
