@@ -43,6 +43,7 @@ def restore(store: Store, book: Book, settings: QueueSettings) -> int:
             account=stored.account is not None,
             owner=shared(stored.account or ""),
             urgent=is_urgent(settings.urgent, stored.account, stored.reverse_path),
+            size=stored.size,
         )
         errands = []
         dates = [stored.accepted_at]
