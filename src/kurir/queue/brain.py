@@ -23,6 +23,7 @@ from .operate import LimitState, Operated, Operator, SiteState, Waiting
 from .ports import Change, Hand, Store
 from .restore import restore
 from .roadbook import Turn
+from .roadview import RoadView
 from .schedule import Schedule
 from .settings import QueueSettings
 from .settle import Settler
@@ -64,7 +65,7 @@ class Brain:
 
     `post` runs a callable soon on that thread (``loop.call_soon_threadsafe``); `roll` returns a random number
     in 0 <= x < 1; `free_space` the free octets of the state folder; `wake(delay)` is called when `tick` is
-    needed earlier than it last said; `on_failure(error)` once, when the store has failed and the process has
+    needed earlier than it last said; `on_turn(turn)` when a road breaks or is back; `on_failure(error)` once, when the store has failed and the process has
     to be started anew.
     """
 
@@ -106,6 +107,7 @@ class Brain:
         self._notices = Notices(settings, book, self._committer, store, self._intake, self.epoch)
         self._milestones = Milestones(book, self._schedule, self._settler, self._committer, self._commit)
         self._turning = Turning(self._schedule, self._settler, self._commit, on_turn)
+        self.roads = RoadView(book, self._schedule.roads)
         self._operator = Operator(book, self._schedule, self._settler, self._committer)
         self._armed: float | None = None  # when tick is going to be called
         self._open_at: float | None = 0.0  # from when on calendars are looked at; None: no hand yet

@@ -42,7 +42,10 @@ class BreakerRules:
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """What is known of a road.  Times are seconds of the queue's clock; `next_at` is when the next probe may go."""
+    """What is known of a road.  Times are seconds of the queue's clock.
+
+    `since` is the break, or the return; `next_at` is when the next probe may go; `breaks` are those without a calm time between.
+    """
 
     health: Health = Health.SOUND
     troubles: int = 0
@@ -60,14 +63,13 @@ class Breaker:
 
 def after_trouble(b: Breaker, *, since: float, now: float, patience: int, rest: Rest) -> Breaker:
     """Return what a trouble of an attempt given out at `since` makes of it; `patience` 1 breaks it at once."""
+    if b.breaks and since <= b.since:
+        return b  # it went out before the break, or before the return: no news
     if patience > 1 and (since <= b.failed_at or since <= b.succeeded_at):
         return b
     troubles = b.troubles + 1
-    if b.health is Health.SOUND:
-        if troubles < patience:
-            return replace(b, troubles=troubles, failed_at=now)
-    elif since < b.since:
-        return b  # it went out before the break: no news
+    if b.health is Health.SOUND and troubles < patience:
+        return replace(b, troubles=troubles, failed_at=now)
     breaks = b.breaks + 1
     began = b.since if b.health is not Health.SOUND else now
     return Breaker(
@@ -80,7 +82,7 @@ def after_success(b: Breaker, *, since: float, now: float, rules: BreakerRules) 
     if b.health is Health.SOUND:
         calm = now - b.since >= rules.calm
         return replace(b, troubles=0, succeeded_at=now, breaks=0 if calm else b.breaks)
-    if since < b.failed_at:
+    if since <= b.failed_at:
         return b  # an older connection still worked: that proves nothing about a new one
     proofs = b.proofs + 1
     if proofs < rules.proofs:

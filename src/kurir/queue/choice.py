@@ -80,21 +80,33 @@ def may_take(
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The road that a mail takes now: `free` of obstacles, or to be waited for; `why` it does not take the main one."""
+
+    road: Road
+    free: bool
+    why: tuple[Obstacle, ...] = ()
+
+
 def choose(
     roads: Sequence[Road], size: int, states: Callable[[Road], State], now: float, way: Way | None = None
-) -> tuple[Road, tuple[Obstacle, ...]]:
-    """Return the road that a mail takes now, and why it did not take the main one (nothing where it does)."""
+) -> Choice:
+    """Return which of `roads` a mail takes now."""
     unfit = way.unfit if way is not None else {}
-    obstacles = [may_take(r, size, states(r), now, unfit=unfit.get(r.name)) for r in roads]
-    if way is not None and way.kept:
-        for road, found in zip(roads, obstacles, strict=True):
-            if road.name == way.kept and (way.for_good or not found):
-                return road, obstacles[0] if road is not roads[0] else ()
+    against = [may_take(r, size, states(r), now, unfit=unfit.get(r.name)) for r in roads]
+
+    def choice(i: int) -> Choice:
+        return Choice(roads[i], not against[i], against[0] if i else ())
+
+    for i, road in enumerate(roads):
+        if way is not None and way.kept == road.name and (way.for_good or not against[i]):
+            return choice(i)
     for fits in (_none, _only_passing):
-        for road, found in zip(roads, obstacles, strict=True):
+        for i, found in enumerate(against):
             if fits(found):
-                return road, obstacles[0] if road is not roads[0] else ()
-    return roads[0], ()
+                return choice(i)
+    return choice(0)
 
 
 def _none(obstacles: Sequence[Obstacle]) -> bool:

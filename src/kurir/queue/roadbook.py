@@ -12,7 +12,7 @@ from kurir.model import Cause, Outcome
 
 from .asks import Obstacle, Plan, Road
 from .breaker import Breaker, BreakerRules, Health, after_success, after_trouble, probing
-from .choice import State, Way, choose, may_take
+from .choice import Choice, State, Way, choose, may_take
 from .retry import site_pause
 from .settings import QueueSettings
 from .state import Errand
@@ -84,23 +84,26 @@ class Roadbook:
         return may_take(road, size, self.state(road, now, urgent=urgent), now)
 
     def elsewhere(self, errand: Errand, plan: Plan, road: Road, now: float) -> bool:
-        """Whether `errand` would take another road than `road` now."""
+        """Whether another road than `road` is free for `errand` now."""
+        chosen = self._choose(errand, plan, now)
+        return chosen.free and chosen.road.name != road.name
+
+    def _choose(self, errand: Errand, plan: Plan, now: float) -> Choice:
         mail = errand.mail
-        chosen, _ = choose(
+        return choose(
             plan.roads, mail.size, lambda r: self.state(r, now, urgent=mail.urgent), now, errand.way
         )
-        return chosen.name != road.name
 
     def take(self, errand: Errand, plan: Plan, now: float) -> Road:
         """Choose the road of `errand`; note the move where it is a new one, and the probe where it is one."""
-        mail, way = errand.mail, errand.way
-        road, why = choose(plan.roads, mail.size, lambda r: self.state(r, now, urgent=mail.urgent), now, way)
+        chosen, way = self._choose(errand, plan, now), errand.way
+        road = chosen.road
         before = way.on if way is not None and way.on else plan.roads[0].name
         if road.name != before:
             if way is None:
                 way = errand.way = Way()
             way.on = road.name
-            self.moves.append(Move(errand, before, road.name, why))
+            self.moves.append(Move(errand, before, road.name, chosen.why))
         for key in ((road.name, road.site), (road.name, WHOLE)):
             breaker = self._breakers.get(key)
             if breaker is not None and breaker.health is not Health.SOUND and breaker.admits(now):
