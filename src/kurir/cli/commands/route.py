@@ -24,6 +24,7 @@ def command(sender: str, recipient: str, large: str, config_file: str | None, as
     _, config = configuration(config_file)
     try:
         length = octets(large)
+        assert isinstance(length, int)
     except ValueError as e:
         raise Failure(say_told(str(e), current())) from None
     domain = _domain(recipient)
