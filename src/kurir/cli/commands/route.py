@@ -65,7 +65,8 @@ def _lines(sender: str, recipient: str, length: int, choices: list[dict[str, Any
         mark = "*" if choice["taken"] else "-"
         lines.append(say("route.road", mark=mark, road=choice["road"], site=choice["site"]))
         if not choice["obstacles"]:
-            lines.append("    " + say("route.free" if choice["taken"] else "route.spare"))
+            said = "probe" if choice["probe"] else "free" if choice["taken"] else "spare"
+            lines.append("    " + say(f"route.{said}"))
         lines += [f"    {obstacle(kind, values)}" for kind, values in choice["obstacles"]]
         if choice["free_at"]:
             lines.append("    " + say("route.free_at", time=when(choice["free_at"])))
