@@ -22,7 +22,7 @@ class Roads(World):
         super().__init__(alternatives=True, **settings)
         self.pair = (main, spare)
         self.turns: list[Turn] = []
-        self.brain._turning._watcher = self.turns.append  # noqa: SLF001
+        self.brain._turning._watcher = self.turns.append
 
     def answer(self, hand: FakeHand) -> None:
         requests, hand.plans = hand.plans, []
