@@ -71,6 +71,11 @@ class Allowances:
         domains = (w.domain for w in waiting)
         return self._brain.foresee(number, self._sizes.shares(waiting[0].sender_domain, domains, RECIPIENTS))
 
+    def named(self, key: str) -> dict[str, Any] | None:
+        """Return the limit that is counted under `key`, with the label of who set it."""
+        found = self.names.of(key)
+        return {"label": found.label, **_plain(found.limit)} if found is not None else None
+
     def _forecast(self, known: Known, recipients: int) -> list[dict[str, Any]]:
         together = min(known.most(Unit.RECIPIENTS, Per.MESSAGE) or RECIPIENTS, RECIPIENTS)
         steps = self._brain.forecast(known.quotas, recipients, together)

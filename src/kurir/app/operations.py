@@ -29,7 +29,7 @@ from kurir.identity import (
 )
 from kurir.model import AddressError, Cause, Clock, decode_id, encode_id, normalise_domain, parse_address
 from kurir.model.told import of_error, pack, told
-from kurir.queue import Brain, Forecast, Operated
+from kurir.queue import Brain, Forecast, Operated, Road
 from kurir.senderauth.dkim import Selector, Sighting
 from kurir.storage import EraseReport, Layout, SqliteSuppressions, SqliteTls, TraceReader
 from kurir.suppression import Entry, key_of
@@ -78,6 +78,8 @@ class Operations:
             "limits": self._limits,
             "limits.waits": self._waits,
             "limits.foresee": self._foresee,
+            "route": self._route,
+            "roads": self._roads,
             "queue.hold": lambda **a: self._queue(brain.hold, **a),
             "queue.release": lambda **a: self._queue(brain.release, **a),
             "queue.retry": lambda **a: self._queue(brain.retry_now, **a),
@@ -128,6 +130,7 @@ class Operations:
             "why": str(refusal) if refusal else "",
             "figures": msgspec.to_builtins(figures),
             "sites": [msgspec.to_builtins(s) for s in self._brain.sites()],
+            "roads": await self._roads(),
         }
 
     async def _limits(self, recipients: int = 0, by: str = "") -> dict[str, Any]:
@@ -147,6 +150,20 @@ class Operations:
     def foresee(self, number: int) -> list[Forecast]:
         """Return when the recipients of a message go that have to wait for limits."""
         return self._allowances.foresee(number)
+
+    # -- roads --------------------------------------------------------------------
+
+    async def _roads(self, by: str = "") -> list[dict[str, Any]]:
+        return [dict(msgspec.to_builtins(s)) for s in self._brain.roads.states()]
+
+    async def _route(self, roads: list[Any], size: int = 0, by: str = "") -> list[dict[str, Any]]:
+        """Say of each of `roads`, as a plan has them, whether a mail of `size` octets would take it now."""
+        known = msgspec.convert(roads, list[Road])
+        choices = [dict(msgspec.to_builtins(c)) for c in self._brain.roads.explain(known, size)]
+        for choice in choices:
+            spent = next((values["limit"] for kind, values in choice["obstacles"] if kind == "budget"), "")
+            choice["limit"] = self._allowances.named(spent) if spent else None
+        return choices
 
     # -- queue --------------------------------------------------------------------
 

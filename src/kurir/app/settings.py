@@ -90,6 +90,7 @@ def queue(config: Config, *, hands_here: bool = False) -> QueueSettings:
         recover=min(QueueSettings().recover, config.retry[0]),
         disk_low=free,
         disk_high=free + min(free // 4, DISK_MARGIN),
+        alternatives=any(road.fallback for road in config.roads),
         reconnect_grace=0.0 if hands_here else QueueSettings().reconnect_grace,
     )
 

@@ -1,10 +1,12 @@
 """What the command line knows about TLS towards others: a look at a domain, what was lost, and accepting it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from random import Random
 
 from kurir.config import Config
-from kurir.delivery import DomainExam, Examiner, NetDialer
+from kurir.delivery import AccessTokens, DeliverySettings, DomainExam, Examiner, NetDialer
 from kurir.delivery.tlspolicy import Acceptance, Remembered, TlsDesk, Validation
 from kurir.delivery.tlspolicy.dane import validates
 from kurir.model.told import told
@@ -17,8 +19,21 @@ from .clock import SystemClock
 from .control import ControlError
 
 
-async def look(config: Config, domain: str) -> DomainExam:
-    """Have a conversation with the mail hosts of `domain`.  Raises `ControlError`."""
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a command needs to speak with other servers as delivery would, without changing what is remembered."""
+
+    routes: DeliverySettings
+    resolver: CachingResolver
+    dialer: NetDialer
+    clock: SystemClock
+    desk: TlsDesk
+    tokens: AccessTokens
+
+
+@contextmanager
+def outside(config: Config) -> Iterator[Outside]:
+    """Make the surroundings of a conversation.  Raises `ControlError`."""
     clock = SystemClock()
     resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)
     try:
@@ -32,12 +47,18 @@ async def look(config: Config, domain: str) -> DomainExam:
     try:
         desk = TlsDesk(policy, resolver, fetch, clock, store=store)
         desk.load()
-        source = (config.net.source,) if config.net.source else ()
-        dialer = NetDialer(tls, source=source)
-        return await Examiner(routes, resolver, dialer, clock, desk, Random()).domain(domain)  # noqa: S311
+        named = WebClient(resolver, tls.level(TlsLevel.VERIFIED), settings.named_web(config)).fetch
+        tokens = AccessTokens(named, clock, config.server.state / settings.TOKENS)
+        yield Outside(routes, resolver, NetDialer(tls, source=routes.source), clock, desk, tokens)
     finally:
         if store is not None:
             store.close()
+
+
+async def look(config: Config, domain: str) -> DomainExam:
+    """Have a conversation with the mail hosts of `domain`.  Raises `ControlError`."""
+    with outside(config) as o:
+        return await Examiner(o.routes, o.resolver, o.dialer, o.clock, o.desk, Random()).domain(domain)  # noqa: S311
 
 
 class Memory:

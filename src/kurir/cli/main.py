@@ -33,6 +33,8 @@ COMMANDS = {
     "limits": "limits",
     "summary": "summary",
     "suppress": "suppress",
+    "route": "route",
+    "road": "road",
 }
 
 

@@ -31,6 +31,9 @@ class EventKind(str, Enum):
     RETURNED = (
         "returned"  # a bounce came in about it, after it was handed over: message `other`; told, not stored
     )
+    REROUTED = (
+        "rerouted"  # by the road `by` from now on, not by the road `reason`; `cause` OK: that one is back
+    )
     ERASED = "erased"  # personal data removed on request
 
 

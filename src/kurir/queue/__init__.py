@@ -13,6 +13,8 @@ from .asks import (
     Lease,
     NoticeReason,
     NoticeWork,
+    Obstacle,
+    ObstacleKind,
     Plan,
     PlanRequest,
     Refused,
@@ -21,9 +23,12 @@ from .asks import (
     Work,
 )
 from .brain import Brain, Figures
+from .breaker import Health
 from .operate import LimitState, Operated, SiteState, Waiting
 from .outlook import Forecast, Share
 from .ports import Hand, Store, StoreError, StoreFull
+from .roadbook import Turn
+from .roadview import RoadChoice, RoadState
 from .settings import QueueSettings
 
 __all__ = [
@@ -32,23 +37,29 @@ __all__ = [
     "Figures",
     "Forecast",
     "Hand",
+    "Health",
     "Incoming",
     "Lease",
     "LimitState",
     "NoticeReason",
     "NoticeWork",
+    "Obstacle",
+    "ObstacleKind",
     "Operated",
     "Plan",
     "PlanRequest",
     "QueueSettings",
     "Refused",
     "Road",
+    "RoadChoice",
+    "RoadState",
     "Settlement",
     "Share",
     "SiteState",
     "Store",
     "StoreError",
     "StoreFull",
+    "Turn",
     "Waiting",
     "Work",
 ]

@@ -230,6 +230,7 @@ def mail_of(message: NewMessage, born: float) -> Mail:
         account=account is not None,
         owner=shared(account) if account else "",
         urgency=message.params.urgency,
+        size=message.size,
     )
     mail.errands = tuple(errand_of(mail, i, r) for i, r in enumerate(message.recipients))
     mail.open = len(mail.errands)

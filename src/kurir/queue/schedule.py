@@ -13,25 +13,25 @@ site with 50,000 waiting costs a site with one waiting no more than one turn.  R
    (`Errand.together`): a peer that hangs at one of them must not starve the others.
 5. A road with limits has budgets on top (`paced`): its sites run while those have room.  There, and wherever urgent or
    bulk mail came by, those who send take turns (`FairQueue`).
-6. Everything is O(1), or O(log sites) for a site that waits for a time.
+6. Where a plan has several roads the roadbook chooses; when a road breaks, is spent or comes back, what waits chooses anew.
+7. Everything is O(1), or O(log sites) for a site that waits for a time.
 """
 
 from collections import deque
 from heapq import heappop, heappush
 
-from kurir.limits import Budgets
-from kurir.model import Outcome, OutcomeKind, Stage, Urgency
+from kurir.limits import Budget, Budgets
+from kurir.model import Outcome, OutcomeKind, Urgency
 
+from .alternatives import Alternatives
 from .asks import Plan, PlanRequest, Road
+from .choice import WORTH_WAITING
 from .paced import FairQueue, Paced
 from .retry import site_pause
+from .roadbook import Roadbook
 from .settings import QueueSettings
 from .state import Errand, State
-
-# A deferral at these stages says something about the site, not about the message.
-CONNECTION_STAGES = frozenset({Stage.CONNECT, Stage.BANNER, Stage.HELO, Stage.TLS, Stage.AUTH})
-# Stages that are no word from a peer at all.
-_OWN_STAGES = frozenset({Stage.PLAN, Stage.STORE})
+from .trouble import CONNECTION_STAGES, OWN_STAGES
 
 _NEVER = float("inf")
 
@@ -43,6 +43,7 @@ class Site:
         "alternatives",
         "failed_at",
         "failures",
+        "looked_at",
         "most",
         "open",
         "paced",
@@ -77,6 +78,7 @@ class Site:
         self.tokens = max(1.0, road.rate)
         self.token_at = -_NEVER
         self.alternatives = False  # some errands here have another road
+        self.looked_at = -_NEVER  # when it was looked whether they take it
 
     def runnable_at(self, now: float) -> float:
         """Return when the next lease may go out: `now` or earlier means now, infinity means not by time alone."""
@@ -108,6 +110,8 @@ class Schedule:
     def __init__(self, settings: QueueSettings, budgets: Budgets) -> None:
         self._settings = settings
         self.budgets = budgets
+        self.roads = Roadbook(settings, self._budgets_of)
+        self.alternatives = Alternatives(self, self.roads, settings)
         self.sites: dict[tuple[str, str], Site] = {}
         self._round: deque[Site] = deque()
         self._crowded: list[Site] = []
@@ -191,14 +195,13 @@ class Schedule:
             del self._plans[key]
 
     def _enqueue(self, errand: Errand, plan: Plan, now: float) -> None:
-        site = self._site(plan.roads[0])
-        if len(plan.roads) > 1:
-            for road in plan.roads:  # the first road that is not closed
-                other = self._site(road)
-                if not other.failures:
-                    site = other
-                    break
+        if len(plan.roads) == 1:
+            site = self._site(plan.roads[0])
+        else:
+            site = self._site(self.roads.take(errand, plan, now))
             site.alternatives = True
+            if site.failures:  # whether anything goes there is the roadbook's to say
+                site.paused_until = min(site.paused_until, now)
         errand.state = State.READY
         errand.site = site
         site.waiting += 1
@@ -235,6 +238,9 @@ class Schedule:
                 self._pace(site)
         return site
 
+    def _budgets_of(self, road: Road) -> list[Budget]:
+        return [self.budgets.of(quota) for quota in road.quotas]
+
     def _most(self, road: Road) -> int:
         """Return how many recipients a lease may have: what is counted as one message has to be one."""
         usual = self._settings.lease_recipients
@@ -249,7 +255,7 @@ class Schedule:
             queue = site.queue if isinstance(site.queue, FairQueue) else FairQueue(site.queue)
             site.queue = queue
             site.paced = Paced(queue, lambda now: self.consider(site, now))
-        site.paced.budgets = [self.budgets.of(quota) for quota in site.road.quotas]
+        site.paced.budgets = self._budgets_of(site.road)
 
     # the round
 
@@ -261,7 +267,10 @@ class Schedule:
         if at <= now:
             site.queued = True
             self._round.append(site)
-        elif at < site.wakes_at:
+            return
+        if site.alternatives and site.paced is not None and now + WORTH_WAITING < at < _NEVER:
+            self.alternatives.look(site, now)
+        if at < site.wakes_at:
             site.wakes_at = at
             self._tie += 1
             heappush(self._sleeping, (at, self._tie, site))
@@ -356,11 +365,13 @@ class Schedule:
             site.probe = False
         if outcomes:
             self._judge(site, since, outcomes[0], now, roll)
+            if site.alternatives:
+                self.roads.heard(site.road, outcomes, since=since, now=now, roll=roll)
         if not site.queued:
             self.consider(site, now)
 
     def _judge(self, site: Site, since: float, outcome: Outcome, now: float, roll: float) -> None:
-        if outcome.stage in _OWN_STAGES and outcome.kind is OutcomeKind.DEFERRED:
+        if outcome.stage in OWN_STAGES and outcome.kind is OutcomeKind.DEFERRED:
             return
         if outcome.stage not in CONNECTION_STAGES or outcome.kind is not OutcomeKind.DEFERRED:
             site.succeeded_at = now
@@ -377,23 +388,29 @@ class Schedule:
         if outcome.retry_after is not None:
             pause = max(pause, min(outcome.retry_after, max(self._settings.retry)))
         site.paused_until = now + pause
-        if site.failures == 1 and site.alternatives:
-            self._reroute(site, now)
 
-    def _reroute(self, site: Site, now: float) -> None:
-        """A road was closed: let those waiting on it ask their plan again."""
+    # several roads
+
+    def plan_of(self, errand: Errand) -> Plan | None:
+        """Return the plan that is known for `errand`."""
+        cached = self._plans.get((errand.mail.sender, errand.domain))
+        return cached[0] if cached is not None else None
+
+    def take_all(self, site: Site) -> list[list[Errand]]:
+        """Empty the queue of `site`; return its bundles, of errands that still wait there."""
         bundles, site.queue = list(site.queue), deque()
         if site.paced is not None:
             site.paced = None
             self._pace(site)
-        site.alternatives = False
-        for bundle in bundles:
-            for errand in bundle:
-                if errand.state is State.READY and errand.site is site:
-                    self.left([errand])
-                    errand.site = None
-                    if self.due(errand, now) is not None:
-                        self._park(errand, (errand.mail.sender, errand.domain))
+        here = ([e for e in b if e.state is State.READY and e.site is site] for b in bundles)
+        return [bundle for bundle in here if bundle]
+
+    def move(self, errand: Errand, now: float) -> None:
+        """Let an errand leave the site where it waits and choose anew."""
+        self.left([errand])
+        errand.site = None
+        if self.due(errand, now) is not None:
+            self._park(errand, (errand.mail.sender, errand.domain))
 
     def forget_idle_sites(self) -> None:
         """Drop what is known of sites that have no work and no bad record."""
@@ -406,4 +423,4 @@ class Schedule:
             del self.sites[key]
 
 
-__all__ = ["CONNECTION_STAGES", "Schedule", "Site"]
+__all__ = ["Schedule", "Site"]

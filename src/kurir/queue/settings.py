@@ -49,6 +49,7 @@ class QueueSettings:
     notice_retry: float = 5.0  # how often to look whether there is room for reports that were refused
     notices_per_hand: int = 32
     due_per_tick: int = 5_000
+    alternatives: bool = False  # whether any road has a fallback
     air_grace: float = 600.0  # what was in the air at a crash counts from this long after the start
     forget_debits: float = HOUR  # how often what left all windows is removed from the store
 

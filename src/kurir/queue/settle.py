@@ -12,6 +12,7 @@ from kurir.limits import Wait
 from kurir.model import Address, Cause, Event, EventKind, Fate, Outcome, OutcomeKind
 
 from .asks import NoticeReason
+from .choice import kept_for_good
 from .duties import Duty, Owed, after_delay, after_failure, after_success
 from .ports import Change, Notice, RecipientState
 from .retry import Again, GiveUp, RetryPolicy, WaitForTheEnd
@@ -202,6 +203,7 @@ class Settler:
         mail = sheet.mail
         if outcome.possibly_delivered:
             self._count.possibly_delivered += 1
+            errand.way = kept_for_good(errand.way, outcome.road)
         age = sheet.now - mail.born
         policy = self.policy(mail)
         decision = policy.after(
