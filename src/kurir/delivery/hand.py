@@ -58,7 +58,7 @@ class DeliveryHand:
         self._clock = clock
         self.planner = Planner(settings, resolver, clock, random)
         self.opener = Opener(settings, self.planner, resolver, dialer, clock, desk=desk, tokens=tokens)
-        self._tools = LaneTools(settings, self.opener, bodies, clock, self._settled, sealing)
+        self._tools = LaneTools(settings, self.opener, bodies, clock, self._settled, sealing, self._refused)
         self._desk = NoticeDesk(bodies, brain, writer, settings.notice_head_limit)
         self._stores = {
             kind: StoreLane(store, settings.maildir_batch, self._settled, self._store_failed)
@@ -67,6 +67,7 @@ class DeliveryHand:
         self._sites: dict[tuple[str, str], SitePool] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_work: dict[tuple[int, int], Lease] = {}
+        self._refusals: dict[tuple[int, int], Outcome] = {}
         self._plans: list[Plan] = []
         self._settlements: list[Settlement] = []
         self._flush_due = False
@@ -191,8 +192,14 @@ class DeliveryHand:
     def _settled(self, lease: Lease, results: Results) -> None:
         if self._in_work.pop((lease.epoch, lease.id), None) is None:
             return
-        self._settlements.append(Settlement(lease.epoch, lease.id, lease.number, tuple(results)))
+        refused = self._refusals.pop((lease.epoch, lease.id), None) if self._refusals else None
+        self._settlements.append(Settlement(lease.epoch, lease.id, lease.number, tuple(results), refused))
         self._want_flush()
+
+    def _refused(self, lease: Lease, outcome: Outcome) -> None:
+        """A connection for a lease was refused; others work and take it over.  It is told with what becomes of it."""
+        if (lease.epoch, lease.id) in self._in_work:
+            self._refusals[lease.epoch, lease.id] = outcome
 
     def _want_flush(self) -> None:
         if not self._flush_due:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kurir.message import tls_not_required
-from kurir.model import Cause, Clock, OutcomeKind, Stage
+from kurir.model import Cause, Clock, Outcome, OutcomeKind, Stage
 from kurir.queue.asks import Lease
 
 from .attempt import Attempt, Results
@@ -40,7 +40,7 @@ _SUCCESS = {
 class LaneTools:
     """What every lane of a hand shares."""
 
-    __slots__ = ("bodies", "clock", "opener", "sealing", "settings", "settle")
+    __slots__ = ("bodies", "clock", "opener", "refused", "sealing", "settings", "settle")
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class LaneTools:
         clock: Clock,
         settle: Settle,
         sealing: Sealing | None = None,
+        refused: Callable[[Lease, Outcome], None] = lambda _lease, _outcome: None,
     ) -> None:
         self.settings = settings
         self.opener = opener
@@ -57,6 +58,7 @@ class LaneTools:
         self.clock = clock
         self.settle = settle
         self.sealing = sealing
+        self.refused = refused
 
 
 class Lane:
@@ -188,7 +190,9 @@ class Lane:
             self._pool.connected += 1
             return opened
         if not demanded and self._pool.give_back(lease):
-            return None  # other connections to this site work: they will take it
+            # Other connections to this site work and will take it; the brain learns that one was refused.
+            tools.refused(lease, opened.outcome(tools.clock.now(), lease.road.name))
+            return None
         self._fail(lease, opened, started, only=wish.domain if demanded else None)
         return None
 

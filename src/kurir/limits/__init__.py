@@ -21,6 +21,7 @@ from .atlas import (
 from .budget import AIR, LONGEST, NEVER, Budget, Budgets
 from .forecast import Step, forecast
 from .limit import Beyond, Confidence, Limit, Margins, Per, Quota, Scope, Unit
+from .shaping import USUAL_SHAPE, Pace, ShapeSettings, Shift, Signal, Valve
 from .size import RoadSize, encoded, unencoded
 from .window import RollingWindow
 
@@ -28,6 +29,7 @@ __all__ = [
     "AIR",
     "LONGEST",
     "NEVER",
+    "USUAL_SHAPE",
     "Access",
     "Atlas",
     "Beyond",
@@ -38,15 +40,20 @@ __all__ = [
     "Known",
     "Limit",
     "Margins",
+    "Pace",
     "Per",
     "Quota",
     "Receiver",
     "RoadSize",
     "RollingWindow",
     "Scope",
+    "ShapeSettings",
+    "Shift",
+    "Signal",
     "Smarthost",
     "Step",
     "Unit",
+    "Valve",
     "contradictions",
     "encoded",
     "forecast",

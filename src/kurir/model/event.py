@@ -28,6 +28,7 @@ class EventKind(str, Enum):
     NOTICE_SENT = "notice_sent"  # the report is in the queue itself, under number `other`
     NOTICE_WAIVED = "notice_waived"  # and why nobody is told
     RECOVERED = "recovered"  # a lease of an earlier epoch was taken back
+    SLOWED = "slowed"  # what this message met makes all mail there slower
     ERASED = "erased"  # personal data removed on request
 
 

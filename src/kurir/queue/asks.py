@@ -75,6 +75,7 @@ class Road(msgspec.Struct, frozen=True, array_like=True):
     limits and connection reuse belong to: the same site means the same set of hosts.  `concurrency` is the
     number of connections allowed at once; `rate` messages per second (0 = no limit).  `quotas` are the limits of
     others that are counted here; `recipients` is how many one message may have there (0 = no limit).
+    `provider` is whose hosts they are, where the atlas knows it: what it says of us holds for all its sites.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Road(msgspec.Struct, frozen=True, array_like=True):
     rate: float = 0.0
     quotas: tuple[Quota, ...] = ()
     recipients: int = 0
+    provider: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True, array_like=True):
@@ -165,9 +167,13 @@ class NoticeWork(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settlement(msgspec.Struct, frozen=True, array_like=True):
-    """hand -> brain: what became of a lease, per recipient index.  Missing indexes were not tried (given back)."""
+    """hand -> brain: what became of a lease, per recipient index.  Missing indexes were not tried (given back).
+
+    `refused` is how a connection for it was refused before another one took it over.
+    """
 
     epoch: int
     lease: int
     number: int
     results: tuple[tuple[int, Outcome], ...]
+    refused: Outcome | None = None

@@ -12,7 +12,7 @@ Rules
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from kurir.model import EventKind, Outcome, OutcomeKind, Stage
+from kurir.model import Event, EventKind, Outcome, OutcomeKind, Stage
 
 from .asks import Lease, Settlement, Work
 from .book import Book
@@ -23,6 +23,7 @@ from .ports import Change, Hand, StoredLetter
 from .schedule import Schedule, Site
 from .settings import QueueSettings
 from .settle import SUCCESS, Settler
+from .shaping import Slowed, too_many_at_once
 from .state import Errand, Letter, Mail, State
 
 _REMEMBERED = 20_000  # leases of the past that are known by name
@@ -292,10 +293,17 @@ class Leasing:
         if lease is None or lease.mail.number != settlement.number:
             self._late(settlement, now)
             return
+        if settlement.refused is not None and lease.site is not None:
+            self._tell(
+                lease, self._schedule.refused(lease.site, settlement.refused, since=lease.since, now=now)
+            )
         self._settle_lease(lease, settlement.results, now)
 
     def _settle_lease(self, lease: OpenLease, results: Sequence[tuple[int, Outcome]], now: float) -> None:
         mine = self._close(lease, [outcome for _, outcome in results], now)
+        if lease.site is not None and results and too_many_at_once(lease.site, results[0][1], lease.since):
+            self._give_back(lease.mail, mine, now)  # a connection too many is no attempt of the mail
+            return
         if len(mine) == 1 == len(results) and mine[0].index == results[0][0]:
             pairs = [(mine[0], results[0][1])]
         else:
@@ -338,7 +346,7 @@ class Leasing:
             sealed = lease.letter is not None and lease.letter.params.require_tls
             if sealed and outcomes and outcomes[0].stage is Stage.TLS:
                 outcomes = []  # only this message demands it: the site takes other mail
-            self._schedule.ended(
+            slowed = self._schedule.ended(
                 lease.site,
                 since=lease.since,
                 probe=lease.probe,
@@ -346,7 +354,21 @@ class Leasing:
                 now=now,
                 roll=self._roll(),
             )
+            if slowed is not None:
+                self._tell(lease, slowed)
         return [e for e in lease.errands if e.lease is lease and e.state is State.LEASED]
+
+    def _tell(self, lease: OpenLease, slowed: Slowed | None) -> None:
+        """Say in the trace of a message that what it met makes all mail there slower."""
+        if slowed is not None:
+            told = Event(
+                number=lease.mail.number,
+                kind=EventKind.SLOWED,
+                at=self._book.steady.wall(),
+                by=slowed.key,
+                reason=slowed.words,
+            )
+            self._commit(Change(events=(told,)))
 
     def _give_back(self, mail: Mail, errands: list[Errand], now: float) -> None:
         for errand in errands:

@@ -11,24 +11,24 @@ site with 50,000 waiting costs a site with one waiting no more than one turn.  R
    success opens the site again.
 4. Recipients of a message share a lease, but for those that are to go alone or in smaller company
    (`Errand.together`): a peer that hangs at one of them must not starve the others.
-5. A road with limits has budgets on top (`paced`): its sites run while those have room.
+5. A road with limits has budgets on top (`paced`): its sites run while those have room.  A peer in trouble has
+   paces (`shaping`).
 6. Everything is O(1), or O(log sites) for a site that waits for a time.
 """
 
 from collections import deque
 from heapq import heappop, heappush
 
-from kurir.limits import Budgets
+from kurir.limits import Budgets, Pace, Signal
 from kurir.model import Outcome, OutcomeKind, Stage
 
 from .asks import Plan, PlanRequest, Road
 from .paced import FairQueue, Paced
 from .retry import site_pause
 from .settings import QueueSettings
+from .shaping import CONNECTION_STAGES, Shaper, Slowed, signal_of
 from .state import Errand, State
 
-# A deferral at these stages says something about the site, not about the message.
-CONNECTION_STAGES = frozenset({Stage.CONNECT, Stage.BANNER, Stage.HELO, Stage.TLS, Stage.AUTH})
 # Stages that are no word from a peer at all.
 _OWN_STAGES = frozenset({Stage.PLAN, Stage.STORE})
 
@@ -45,14 +45,17 @@ class Site:
         "most",
         "open",
         "paced",
+        "paces",
         "paused_until",
         "probe",
         "queue",
         "queued",
         "road",
+        "slow",
         "succeeded_at",
         "token_at",
         "tokens",
+        "usual",
         "waiting",
         "wakes_at",
         "why",
@@ -62,6 +65,9 @@ class Site:
         self.road = road
         self.queue: deque[list[Errand]] | FairQueue = deque()  # bundles: errands of one message
         self.paced: Paced | None = None  # where its road has limits
+        self.paces: tuple[Pace, ...] = ()  # where it, or its provider, had trouble
+        self.usual = 0.0  # seconds of an attempt that went well: a running median
+        self.slow = 0  # attempts in a row that took far longer
         self.most = most  # recipients in a lease
         self.waiting = 0  # errands in state READY here
         self.open = 0  # leases
@@ -113,6 +119,7 @@ class Schedule:
         self._sleeping: list[tuple[float, int, Site]] = []
         self._tie = 0
         self._plans: dict[tuple[str, str], tuple[Plan, float]] = {}
+        self.shaper = Shaper(settings.shape, self.sites, self.consider)
         self._unplanned: dict[tuple[str, str], list[Errand]] = {}
         self._asked: dict[tuple[str, str], float] = {}
         self._to_ask: list[tuple[str, str]] = []
@@ -224,10 +231,12 @@ class Schedule:
         site = self.sites.get(key)
         if site is None:
             site = self.sites[key] = Site(road, self._most(road))
+            self.shaper.join(site)
             if road.quotas:
                 self._pace(site)
         elif road is not site.road:
             site.road, site.most = road, self._most(road)  # newest limits
+            self.shaper.join(site)
             if road.quotas or site.paced is not None:
                 self._pace(site)
         return site
@@ -254,6 +263,8 @@ class Schedule:
         if site.queued:
             return
         at = site.runnable_at(now)
+        if site.paces and at <= now:
+            at = self.shaper.ready_at(site, now)
         if at <= now:
             site.queued = True
             self._round.append(site)
@@ -288,7 +299,8 @@ class Schedule:
         limit = free * self._settings.share
         while self._round:
             site = self._round.popleft()
-            if site.runnable_at(now) > now:
+            at = site.runnable_at(now)
+            if at > now or (site.paces and self.shaper.ready_at(site, now) > now):
                 site.queued = False
                 self.consider(site, now)
                 continue
@@ -302,6 +314,8 @@ class Schedule:
                     self.consider(site, now)  # only what was urgent is gone
                 continue
             site.open += 1
+            for pace in site.paces:
+                pace.leased(now)
             if site.road.rate > 0:
                 site.tokens -= 1
             if site.failures:
@@ -345,27 +359,58 @@ class Schedule:
 
     def ended(
         self, site: Site, *, since: float, probe: bool, outcomes: list[Outcome], now: float, roll: float
-    ) -> None:
-        """A lease of `site`, given out at `since`, ended with `outcomes` (none: not tried)."""
+    ) -> Slowed | None:
+        """A lease of `site`, given out at `since`, ended with `outcomes` (none: not tried); return what is slower by that."""
         site.open -= 1
+        if site.paces:
+            self.shaper.ended(site, now)
         if probe:
             site.probe = False
-        if outcomes:
-            self._judge(site, since, outcomes[0], now, roll)
+        slowed = self._judge(site, since, outcomes[0], now, roll) if outcomes else None
         if not site.queued:
             self.consider(site, now)
+        return slowed
 
-    def _judge(self, site: Site, since: float, outcome: Outcome, now: float, roll: float) -> None:
+    def refused(self, site: Site, outcome: Outcome, *, since: float, now: float) -> Slowed | None:
+        """A connection for a lease was refused, though others worked and took it over."""
+        signal = signal_of(outcome)
+        return self.shaper.trouble(site, signal, outcome, since=since, now=now) if signal else None
+
+    def _judge(self, site: Site, since: float, outcome: Outcome, now: float, roll: float) -> Slowed | None:
         if outcome.stage in _OWN_STAGES and outcome.kind is OutcomeKind.DEFERRED:
-            return
+            return None
         if outcome.stage not in CONNECTION_STAGES or outcome.kind is not OutcomeKind.DEFERRED:
             site.succeeded_at = now
             site.failures = 0
             site.why = None
-            return
+            return self._went(site, since, outcome, now)
+        dead = self._failed(site, since, outcome, now, roll)
+        if not dead and signal_of(outcome) is Signal.HANDSHAKE:
+            return None
+        return self.refused(site, outcome, since=since, now=now)
+
+    def _went(self, site: Site, since: float, outcome: Outcome, now: float) -> Slowed | None:
+        """The peer talked with us: well, too slowly, or to say that it is too much."""
+        seconds, usual, shape = outcome.seconds, site.usual, self._settings.shape
+        site.usual = usual * (1.05 if seconds > usual else 0.95) if usual else seconds
+        if outcome.kind is OutcomeKind.DEFERRED:
+            return self.refused(site, outcome, since=since, now=now)
+        if seconds > shape.latency_floor and seconds > shape.latency * usual > 0:
+            site.slow += 1
+            if site.slow >= shape.latency_row:
+                site.slow = 0
+                return self.shaper.trouble(site, Signal.LATENCY, outcome, since=since, now=now)
+            return None
+        site.slow = 0
+        if site.paces:
+            self.shaper.success(site, since=since, now=now)
+        return None
+
+    def _failed(self, site: Site, since: float, outcome: Outcome, now: float, roll: float) -> bool:
+        """Let the site rest; False where that says nothing new of it."""
         # One flaw among successes is no dead site, and twenty failures at once are one failure.
         if since <= site.failed_at or since <= site.succeeded_at:
-            return
+            return False
         site.failures += 1
         site.failed_at = now
         site.why = outcome
@@ -375,6 +420,7 @@ class Schedule:
         site.paused_until = now + pause
         if site.failures == 1 and site.alternatives:
             self._reroute(site, now)
+        return True
 
     def _reroute(self, site: Site, now: float) -> None:
         """A road was closed: let those waiting on it ask their plan again."""
@@ -391,7 +437,7 @@ class Schedule:
                     if self.due(errand, now) is not None:
                         self._park(errand, (errand.mail.sender, errand.domain))
 
-    def forget_idle_sites(self) -> None:
+    def forget_idle_sites(self, now: float) -> None:
         """Drop what is known of sites that have no work and no bad record."""
         idle = [
             key
@@ -400,6 +446,7 @@ class Schedule:
         ]
         for key in idle:
             del self.sites[key]
+        self.shaper.forget(now)
 
 
 __all__ = ["CONNECTION_STAGES", "Schedule", "Site"]
