@@ -11,7 +11,7 @@ import msgspec
 from kurir.config import Config
 from kurir.delivery import Route, known_limits
 from kurir.limits import Atlas, Known, Limit, Per, Smarthost, Unit, is_counted, quota_key
-from kurir.queue import Brain, LimitState, QueueSettings
+from kurir.queue import PACE, Brain, LimitState, PaceState, QueueSettings
 
 from . import roads
 
@@ -54,12 +54,33 @@ class Allowances:
             if any(q.key in states for q in known.quotas):
                 lines = [self._line(known, x, "", states) for x in known.limits]
                 receivers.append({"provider": receiver.name, "label": receiver.label, "limits": lines})
-        return {"roads": roads, "receivers": receivers}
+        return {"roads": roads, "receivers": receivers, "paces": [self._pace(p) for p in self._brain.paces()]}
+
+    def _pace(self, pace: PaceState) -> dict[str, Any]:
+        _, road, who = pace.key.split("/", 2)
+        return dict(msgspec.to_builtins(pace)) | {"road": road, "who": self._label(who)}
+
+    def _label(self, key: str) -> str:
+        """Return whose key it is, in words: a provider of the atlas, or the site itself."""
+        entries = (*self._atlas.smarthosts, *self._atlas.receivers)
+        return next((e.label for e in entries if e.key == key), key)
 
     def waits(self, number: int) -> list[dict[str, Any]]:
-        """Return for each recipient of a message that waits for a limit: which one, and when the next may go."""
+        """Return for each recipient of a message that waits for a limit: which one (None: its receiver is spared), until when."""
         found = []
         for waiting in self._brain.show(number):
+            if waiting.limit.startswith(PACE):
+                who = self._label(waiting.limit.split("/", 2)[2])
+                found.append(
+                    {
+                        "recipient": waiting.index,
+                        "road": waiting.road,
+                        "label": who,
+                        "limit": None,
+                        "free_at": waiting.next_at,
+                    }
+                )
+                continue
             named = self._named(waiting.limit) if waiting.limit else None
             if named is not None:
                 known, limit = named

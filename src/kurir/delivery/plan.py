@@ -78,6 +78,7 @@ class Planner:
             route.rate,
             known.quotas if known is not None else (),
             of_one_message(known),
+            known.entry.key if known is not None else "",
         )
         return Plan(request, (road,), self._bounded(ttl))
 

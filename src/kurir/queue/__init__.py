@@ -24,8 +24,10 @@ from .brain import Brain, Figures
 from .operate import LimitState, Operated, SiteState, Waiting
 from .ports import Hand, Store, StoreError, StoreFull
 from .settings import QueueSettings
+from .shaping import PACE, PaceState
 
 __all__ = [
+    "PACE",
     "Accepted",
     "Brain",
     "Figures",
@@ -36,6 +38,7 @@ __all__ = [
     "NoticeReason",
     "NoticeWork",
     "Operated",
+    "PaceState",
     "Plan",
     "PlanRequest",
     "QueueSettings",

@@ -25,6 +25,7 @@ from .restore import restore
 from .schedule import Schedule
 from .settings import QueueSettings
 from .settle import Settler
+from .shaping import PaceState
 from .state import Counters, Errand, Mail, State
 from .steady import Steady
 
@@ -50,6 +51,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: int
     ignored_results: int
     notices_met: int
+    paced: int
+    slowed: int
     refused_full: int
     batches: int
     changes: int
@@ -289,6 +292,10 @@ class Brain:
         """Return every known site, busiest first."""
         return self._operator.sites()
 
+    def paces(self) -> list[PaceState]:
+        """Return which sites and providers are spared at present, and why."""
+        return self._operator.paces()
+
     def limits(self, quotas: Sequence[Quota] = ()) -> list[LimitState]:
         """Return what is used of the limits of others (`quotas`: also of these), and what waits for them."""
         for quota in quotas:
@@ -326,6 +333,8 @@ class Brain:
             duplicates=count.duplicates,
             ignored_results=count.ignored_results,
             notices_met=count.notices_met,
+            paced=self._schedule.shaper.count,
+            slowed=count.slowed,
             refused_full=count.refused_full,
             batches=committer.batches,
             changes=committer.committed_changes,

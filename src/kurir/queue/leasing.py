@@ -361,6 +361,7 @@ class Leasing:
     def _tell(self, lease: OpenLease, slowed: Slowed | None) -> None:
         """Say in the trace of a message that what it met makes all mail there slower."""
         if slowed is not None:
+            self._book.counters.slowed += 1
             told = Event(
                 number=lease.mail.number,
                 kind=EventKind.SLOWED,

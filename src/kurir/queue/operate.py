@@ -15,6 +15,7 @@ from .book import Book
 from .commit import Committer
 from .schedule import Schedule, Site
 from .settle import Settler, Sheet
+from .shaping import PaceState, Shaper
 from .state import Errand, Mail, State
 
 _BUSY = frozenset({State.LEASED, State.SETTLING})
@@ -49,7 +50,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     cause: Cause | None
     road: str
     site: str
-    limit: str = ""  # the key of the limit that it waits for
+    limit: str = ""  # the key of the limit, or of the pace, that it waits for
 
 
 class SiteState(msgspec.Struct, frozen=True, kw_only=True):
@@ -280,6 +281,8 @@ class Operator:
         ):
             limit, at = binding.quota.key, binding.ready_at(now, urgent=mail.urgent)
             next_at = None if at == NEVER else wall + max(0.0, at - now)
+        elif errand.state is State.READY and site is not None and (held := Shaper.holding(site, now)):
+            limit, next_at = held[0], None if held[1] == NEVER else wall + held[1] - now
         return Waiting(
             number=mail.number,
             id=encode_id(mail.number),
@@ -315,6 +318,10 @@ class Operator:
             _limit_state(budget, waiting.get(budget.quota.key, []), now, wall)
             for budget in self._schedule.budgets
         ]
+
+    def paces(self) -> list[PaceState]:
+        """Return the sites and providers that are spared at present, the narrowest first."""
+        return self._schedule.shaper.states(self._book.steady.wall(), self._book.steady.now())
 
     def sites(self) -> list[SiteState]:
         """Return every site that has work or a record, busiest first."""

@@ -28,6 +28,8 @@ _AT_THE_DOOR = {
     Cause.CONNECTION_LOST: Signal.HANDSHAKE,
     Cause.TLS_FAILED: Signal.HANDSHAKE,
 }
+PACE = "pace/"
+"""How the keys of paces begin: ``pace/<road>/<site or provider>``."""
 _SAID = frozenset({Signal.CONNECTIONS, Signal.RATE})
 
 
@@ -87,6 +89,11 @@ class Shaper:
         self._consider = consider
         self._paces: dict[str, Pace] = {}
         self._blocked: dict[Site, None] = {}
+
+    @property
+    def count(self) -> int:
+        """How many sites and providers are spared."""
+        return len(self._paces)
 
     def join(self, site: "Site") -> None:
         """Let a site that is new, or has another road, keep to the paces that there are."""
@@ -184,8 +191,8 @@ class Shaper:
 def _keys(site: "Site") -> tuple[str, str]:
     """Return the keys of the paces of a site and of its provider; the same one where nobody knows its provider."""
     road = site.road
-    own = f"pace/{road.name}/{road.site}"
-    return own, f"pace/{road.name}/{road.provider}" if road.provider else own
+    own = f"{PACE}{road.name}/{road.site}"
+    return own, f"{PACE}{road.name}/{road.provider}" if road.provider else own
 
 
 def _said(outcome: Outcome) -> str:

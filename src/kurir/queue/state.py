@@ -188,6 +188,7 @@ class Counters:
         "possibly_delivered",
         "recovered",
         "refused_full",
+        "slowed",
     )
 
     def __init__(self) -> None:
@@ -202,3 +203,4 @@ class Counters:
         self.ignored_results = 0
         self.notices_met = 0
         self.refused_full = 0
+        self.slowed = 0  # how often a peer was spared from then on

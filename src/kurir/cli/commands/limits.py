@@ -22,6 +22,7 @@ def command(recipients: int | None, config_file: str | None, as_json: bool) -> i
     if as_json:
         document(found)
         return 0
+    _show_paces(found["paces"])
     if not found["roads"] and not found["receivers"]:
         click.echo(say("limits.none"))
         return 0
@@ -41,6 +42,26 @@ def command(recipients: int | None, config_file: str | None, as_json: bool) -> i
         _show(receiver)
     click.echo("\n" + say("limits.override"))
     return 0
+
+
+def _show_paces(paces: list[dict[str, Any]]) -> None:
+    if not paces:
+        return
+    click.echo(say("limits.paces"))
+    for pace in paces:
+        values = {k: pace[k] for k in ("who", "connections", "most", "waiting")}
+        click.echo(
+            "  "
+            + say(
+                "limits.pace",
+                **values,
+                rate=say("limits.pace_rate", rate=f"{60 * pace['rate']:.3g}") if pace["rate"] else "",
+                since=when(pace["since"]),
+                signal=say(f"signal.{pace['signal']}"),
+                why=f": {pace['why']}" if pace["why"] else "",
+            )
+        )
+    click.echo()
 
 
 def _show(entry: dict[str, Any]) -> None:

@@ -103,8 +103,11 @@ def _limits(config: Config, story: Timeline) -> list[dict[str, Any]]:
 def _print_limits(config: Config, story: Timeline) -> None:
     for w in _limits(config, story):
         recipient = story.message.recipients[w["recipient"]].address
-        limit, source = words(w["limit"]), say("limits.source", **_source(w["limit"]))
         until = when(w["free_at"]) if w["free_at"] else say("limits.on_landing")
+        if w["limit"] is None:
+            click.echo("  " + say("limits.pace_trace", recipient=recipient, who=w["label"], until=until))
+            continue
+        limit, source = words(w["limit"]), say("limits.source", **_source(w["limit"]))
         text = say(
             "limits.trace", recipient=recipient, limit=limit, label=w["label"], source=source, until=until
         )
