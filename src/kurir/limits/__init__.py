@@ -2,7 +2,8 @@
 
 The atlas knows providers and receivers and says which `Limit`s hold on a road.  Those that can be counted become
 `Quota`s, which travel with the plan to the brain; there a `Budget` for each says before a lease whether one
-more message fits into its rolling window, and when the next one will.
+more message fits into its rolling window, and when the next one will.  What the other side tells of its limits is `Learnt`, what its
+answers show of its strength is a `Pace`.
 """
 
 from .atlas import (
@@ -20,13 +21,17 @@ from .atlas import (
 )
 from .budget import AIR, LONGEST, NEVER, Budget, Budgets
 from .forecast import Step, forecast
+from .learnt import HELLO, Learnt, Lesson, LessonStore, overlay, with_limits
 from .limit import Beyond, Confidence, Limit, Margins, Per, Quota, Scope, Unit
+from .said import limits_said
 from .shaping import USUAL_SHAPE, Pace, ShapeSettings, Shift, Signal, Valve
 from .size import RoadSize, encoded, unencoded
+from .warmup import midnight, warm_up
 from .window import RollingWindow
 
 __all__ = [
     "AIR",
+    "HELLO",
     "LONGEST",
     "NEVER",
     "USUAL_SHAPE",
@@ -38,6 +43,9 @@ __all__ = [
     "Confidence",
     "Contradiction",
     "Known",
+    "Learnt",
+    "Lesson",
+    "LessonStore",
     "Limit",
     "Margins",
     "Pace",
@@ -59,7 +67,12 @@ __all__ = [
     "forecast",
     "in_order",
     "is_counted",
+    "limits_said",
+    "midnight",
+    "overlay",
     "quota_key",
     "road_size",
     "unencoded",
+    "warm_up",
+    "with_limits",
 ]

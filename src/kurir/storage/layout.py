@@ -9,6 +9,7 @@
     DIR/observations.db       what was seen at the door
     DIR/accounts.db           who may log in
     DIR/tls.db                what is known about the encryption of other servers
+    DIR/learnt.db             what other servers have told us of their limits
     DIR/keys/                 what is signed with: private keys, their states, the secret of rewritten addresses
 """
 
@@ -59,6 +60,11 @@ class Layout:
     def tls(self) -> Path:
         """The database of what is known about the encryption of other servers."""
         return self.folder / "tls.db"
+
+    @property
+    def learnt(self) -> Path:
+        """The database of what other servers have told us of their limits."""
+        return self.folder / "learnt.db"
 
     @property
     def keys(self) -> Path:
