@@ -1,16 +1,17 @@
-"""What others allow us, and how much of it is used: the atlas beside what the brain counts.
+"""What others allow us, and how much of it is used: the atlas and what was learnt, beside what the brain counts.
 
 Roads with a smarthost are shown whole; receivers only where mail went to them since the start.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from kurir.config import Config
-from kurir.delivery import Route, known_limits
-from kurir.limits import Atlas, Known, Limit, Per, Smarthost, Unit, is_counted, quota_key
+from kurir.delivery import Allowed, Route, RouteKind, account_of, known_limits
+from kurir.limits import WARM_UP, Known, Limit, Per, Receiver, Smarthost, Unit, is_counted, quota_key
 from kurir.queue import PACE, Brain, LimitState, PaceState, QueueSettings
 
 from . import roads
@@ -19,42 +20,117 @@ RECIPIENTS = QueueSettings().lease_recipients
 """In one message at most."""
 
 
-class Allowances:
-    """The verbs ``limits`` and ``limits.waits``."""
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A route, and what holds on it."""
 
-    def __init__(self, config: Config, brain: Brain) -> None:
+    route: Route
+    known: Known
+
+    def key(self, limit: Limit) -> str:
+        """Return what a limit is counted under here."""
+        whose = self.route.name if limit.id == WARM_UP else account_of(self.route)
+        return quota_key(self.known.entry, limit, whose)
+
+
+class Allowances:
+    """The verbs ``limits``, ``limits.waits`` and ``limits.forget``."""
+
+    def __init__(self, config: Config, brain: Brain, allowed: Allowed) -> None:
         self._brain = brain
-        delivery = roads.delivery(config)
-        self._atlas: Atlas = delivery.atlas
-        self._roads: list[tuple[Route, Known]] = [
-            (route, known)
-            for route in delivery.routes
-            if route.next_hop is not None and (known := known_limits(delivery.atlas, route, ())) is not None
-        ]
+        self._allowed = allowed
+        self._routes = roads.delivery(config).routes
 
     def show(self, recipients: int = 0) -> dict[str, Any]:
         """Return every limit with what is used of it, and when a message to `recipients` would have gone, as plain data."""
-        states = self._states()
-        roads = [
-            {
-                "road": route.name,
-                "provider": known.entry.name,
-                "label": known.entry.label,
-                "account": _account(route),
-                "plan": route.plan or (known.entry.assumed if isinstance(known.entry, Smarthost) else ""),
-                "plans": list(known.entry.plans) if isinstance(known.entry, Smarthost) else [],
-                "limits": [self._line(known, x, _account(route), states) for x in known.limits],
-                "forecast": self._forecast(known, recipients),
-            }
-            for route, known in self._roads
-        ]
-        receivers = []
-        for receiver in self._atlas.receivers:
-            known = self._atlas.by_receiver(receiver)
-            if any(q.key in states for q in known.quotas):
-                lines = [self._line(known, x, "", states) for x in known.limits]
-                receivers.append({"provider": receiver.name, "label": receiver.label, "limits": lines})
-        return {"roads": roads, "receivers": receivers, "paces": [self._pace(p) for p in self._brain.paces()]}
+        self._allowed.learnt.refresh()
+        ways = list(self._smarthosts())
+        states = self._states(ways)
+        return {
+            "roads": [
+                {
+                    "road": way.route.name,
+                    "provider": way.known.entry.name,
+                    "label": way.known.entry.label,
+                    "account": account_of(way.route),
+                    **_plans(way),
+                    "limits": [_line(way, x, states) for x in way.known.limits],
+                    "forecast": self._forecast(way.known, recipients),
+                }
+                for way in ways
+            ],
+            "receivers": [
+                {
+                    "road": way.route.name,
+                    "provider": way.known.entry.name,
+                    "label": way.known.entry.label,
+                    "limits": [_line(way, x, states) for x in way.known.limits],
+                }
+                for way in self._receivers()
+                if any(q.key in states for q in way.known.quotas) or _is_learnt(way.known)
+            ],
+            "paces": [self._pace(p) for p in self._brain.paces()],
+        }
+
+    def waits(self, number: int) -> list[dict[str, Any]]:
+        """Return for each recipient of a message that waits for a limit: which one (None: its receiver is spared), until when."""
+        found = []
+        for waiting in self._brain.show(number):
+            named = self._named(waiting.limit) if waiting.limit else None
+            if named is not None:
+                label, limit = named
+                found.append(
+                    {
+                        "recipient": waiting.index,
+                        "road": waiting.road,
+                        "label": label,
+                        "limit": limit and _plain(limit),
+                        "free_at": waiting.next_at,
+                    }
+                )
+        return found
+
+    def forget(self, name: str | None) -> int:
+        """Forget what was learnt of a provider or receiver, of a domain (or of all); return how many figures that was."""
+        lessons = self._allowed.learnt.all()
+        subjects = {x.subject for x in lessons if name is None or name in _names(x.subject)}
+        count = sum(self._allowed.learnt.forget(subject) for subject in sorted(subjects))
+        self._brain.replan()
+        return count
+
+    # -- what there is -----------------------------------------------------------------
+
+    def _smarthosts(self) -> Iterator[_Way]:
+        """Yield the roads by a smarthost of which anything is known."""
+        for route in self._routes:
+            known = self._allowed.known(route, ()) if route.next_hop is not None else None
+            if known is not None or (known := known_limits(self._allowed.atlas, route, ())):
+                yield _Way(route, known)
+
+    def _receivers(self) -> Iterator[_Way]:
+        """Yield who takes mail straight from us: those of the atlas, and whom mail went to since the start."""
+        sites = self._brain.sites()
+        for route in self._routes:
+            if route.kind is not RouteKind.MX:
+                continue
+            for receiver in self._allowed.atlas.receivers:
+                yield _Way(route, self._allowed.applied(self._allowed.atlas.by_receiver(receiver), route))
+            strangers = {s.site for s in sites if s.road == route.name}
+            for site in sorted(strangers):
+                entry = Receiver(name=site, label=site, hosts=(site,))
+                known = self._allowed.applied(Known(entry, (), ()), route)
+                if known.limits:
+                    yield _Way(route, known)
+
+    def _named(self, key: str) -> tuple[str, Limit | None] | None:
+        """Return whose limit is counted under `key`, and which; of a pace only whose it is."""
+        if key.startswith(PACE):
+            return self._label(key.split("/", 2)[2]), None
+        for way in (*self._smarthosts(), *self._receivers()):
+            for limit in way.known.limits:
+                if _counts(limit) and way.key(limit) == key:
+                    return way.known.entry.label, limit
+        return None
 
     def _pace(self, pace: PaceState) -> dict[str, Any]:
         _, road, who = pace.key.split("/", 2)
@@ -62,82 +138,54 @@ class Allowances:
 
     def _label(self, key: str) -> str:
         """Return whose key it is, in words: a provider of the atlas, or the site itself."""
-        entries = (*self._atlas.smarthosts, *self._atlas.receivers)
-        return next((e.label for e in entries if e.key == key), key)
+        entries = (*self._allowed.atlas.smarthosts, *self._allowed.atlas.receivers)
+        return next((e.label for e in entries if e.key == key), key.removeprefix("at-").removeprefix("to-"))
 
-    def waits(self, number: int) -> list[dict[str, Any]]:
-        """Return for each recipient of a message that waits for a limit: which one (None: its receiver is spared), until when."""
-        found = []
-        for waiting in self._brain.show(number):
-            if waiting.limit.startswith(PACE):
-                who = self._label(waiting.limit.split("/", 2)[2])
-                found.append(
-                    {
-                        "recipient": waiting.index,
-                        "road": waiting.road,
-                        "label": who,
-                        "limit": None,
-                        "free_at": waiting.next_at,
-                    }
-                )
-                continue
-            named = self._named(waiting.limit) if waiting.limit else None
-            if named is not None:
-                known, limit = named
-                found.append(
-                    {
-                        "recipient": waiting.index,
-                        "road": waiting.road,
-                        "label": known.entry.label,
-                        "limit": _plain(limit),
-                        "free_at": waiting.next_at,
-                    }
-                )
-        return found
+    # -- what is used ------------------------------------------------------------------
 
     def _forecast(self, known: Known, recipients: int) -> list[dict[str, Any]]:
         together = min(known.most(Unit.RECIPIENTS, Per.MESSAGE) or RECIPIENTS, RECIPIENTS)
         steps = self._brain.forecast(known.quotas, recipients, together)
         return [{"at": step.at, "recipients": step.recipients} for step in steps]
 
-    def _states(self) -> dict[str, LimitState]:
-        quotas = [quota for _, known in self._roads for quota in known.quotas]
+    def _states(self, ways: list[_Way]) -> dict[str, LimitState]:
+        quotas = [quota for way in ways for quota in way.known.quotas]
         return {state.key: state for state in self._brain.limits(quotas)}
 
-    def _line(
-        self, known: Known, limit: Limit, account: str, states: dict[str, LimitState]
-    ) -> dict[str, Any]:
-        state = states.get(quota_key(known.entry, limit, account)) if is_counted(limit) else None
-        return _plain(limit) | {
-            "counted": state is not None,
-            "stop": state.stop if state else None,
-            "reserve": state.reserve if state else None,
-            "used": state.used if state else None,
-            "in_air": state.in_air if state else None,
-            "free_at": state.free_at if state else None,
-            "waiting": state.waiting if state else 0,
-            "mails": list(state.mails) if state else [],
-        }
 
-    def _named(self, key: str) -> tuple[Known, Limit] | None:
-        """Return the limit that is counted under `key`."""
-        receivers = (("", self._atlas.by_receiver(r)) for r in self._atlas.receivers)
-        roads = ((_account(route), known) for route, known in self._roads)
-        return _find(key, roads) or _find(key, receivers)
+def _line(way: _Way, limit: Limit, states: dict[str, LimitState]) -> dict[str, Any]:
+    state = states.get(way.key(limit)) if _counts(limit) else None
+    return _plain(limit) | {
+        "counted": state is not None,
+        "stop": state.stop if state else None,
+        "reserve": state.reserve if state else None,
+        "used": state.used if state else None,
+        "in_air": state.in_air if state else None,
+        "free_at": state.free_at if state else None,
+        "waiting": state.waiting if state else 0,
+        "mails": list(state.mails) if state else [],
+    }
 
 
-def _find(key: str, known: Iterable[tuple[str, Known]]) -> tuple[Known, Limit] | None:
-    for account, entry in known:
-        for limit in entry.limits:
-            if is_counted(limit) and quota_key(entry.entry, limit, account) == key:
-                return entry, limit
-    return None
+def _plans(way: _Way) -> dict[str, Any]:
+    entry = way.known.entry
+    if not isinstance(entry, Smarthost):
+        return {"plan": way.route.plan, "plans": []}
+    return {"plan": way.route.plan or entry.assumed, "plans": list(entry.plans)}
 
 
-def _account(route: Route) -> str:
-    """Return what the atlas counts a road's mail under."""
-    assert route.next_hop is not None
-    return route.next_hop.username or route.name
+def _counts(limit: Limit) -> bool:
+    return limit.id == WARM_UP or is_counted(limit)
+
+
+def _is_learnt(known: Known) -> bool:
+    return any(x.confidence.value == "learnt" for x in known.limits)
+
+
+def _names(subject: str) -> tuple[str, ...]:
+    """Return by which names a subject may be called: its key, its provider, its domain."""
+    key = subject.partition("/")[0]
+    return subject, key, key.partition("-")[2]
 
 
 def _plain(limit: Limit) -> dict[str, Any]:

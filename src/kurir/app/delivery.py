@@ -27,7 +27,7 @@ from kurir.storage import KeyFolder, StoredBodies
 from kurir.trace import Catalogue, Lang, Sentence
 from kurir.web import Figures
 
-from . import roads, settings
+from . import lessons, roads, settings
 from .clock import SystemClock
 from .keys import FolderRing, rewriting
 from .logs import Log
@@ -83,6 +83,7 @@ class DeliveryPart:
             stores={RouteKind.MAILDIR: MaildirStore(maildir, self._bodies, clock, self._threads)},
             desk=self._tls.desk,
             sealing=self._sealing(),
+            allowed=lessons.allowed(config, layout, clock, self._cannot_learn),
         )
         self._tls.start()
         self._looking = asyncio.create_task(self._look_at_keys())
@@ -103,6 +104,9 @@ class DeliveryPart:
         self._look_once()
         srs = rewriting(folder, wanted=signing.srs)
         return Sealing(settings.sealing(self._config), self._ring, self._clock, srs)
+
+    def _cannot_learn(self, why: str) -> None:
+        self._log.warning("lessons_not_kept", why=why, next="they will be learnt again")
 
     def _look_once(self) -> None:
         try:

@@ -28,11 +28,11 @@ from kurir.identity import (
 )
 from kurir.model import AddressError, Clock, decode_id, encode_id, normalise_domain, parse_address
 from kurir.model.told import of_error, pack, told
-from kurir.queue import Brain, Operated
+from kurir.queue import Brain, Operated, StoreError
 from kurir.senderauth.dkim import Selector, Sighting
 from kurir.storage import EraseReport, Layout, SqliteTls, TraceReader
 
-from . import settings
+from . import lessons, settings
 from .allowances import Allowances
 from .keys import KeyDesk, KeyDeskError, shown
 from .reading import shown_app_password, shown_certificate
@@ -64,7 +64,7 @@ class Operations:
         self._layout = layout
         self._clock = clock
         self._started = clock.now()
-        self._allowances = Allowances(config, brain)
+        self._allowances = Allowances(config, brain, lessons.allowed(config, layout, clock))
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="kurir-operate")
         self._passwords = Passwords(
             PasswordSettings(), executor=self._threads, clock=clock, random=os.urandom
@@ -73,6 +73,7 @@ class Operations:
             "status": self._status,
             "limits": self._limits,
             "limits.waits": self._waits,
+            "limits.forget": self._limits_forget,
             "queue.hold": lambda **a: self._queue(brain.hold, **a),
             "queue.release": lambda **a: self._queue(brain.release, **a),
             "queue.retry": lambda **a: self._queue(brain.retry_now, **a),
@@ -123,6 +124,15 @@ class Operations:
 
     async def _limits(self, recipients: int = 0, by: str = "") -> dict[str, Any]:
         return self._allowances.show(recipients)
+
+    async def _limits_forget(self, *, name: str | None = None, by: str = "") -> dict[str, Any]:
+        try:
+            forgotten = self._allowances.forget(name)
+        except StoreError as e:
+            raise Wrong(of_error(e)) from None
+        if name is not None and not forgotten:
+            raise Wrong(told("nothing was learnt of {name!r}; see: kurir limits", name=name))
+        return {"forgotten": forgotten}
 
     async def _waits(self, id: str, by: str = "") -> list[dict[str, Any]]:
         number = decode_id(id)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from kurir.config import Config
 from kurir.delivery import (
+    Allowed,
     SealingSettings,
 )
 from kurir.delivery.tlspolicy import AfterLoss, DaneSettings, Rule, StsSettings, TlsSettings
@@ -35,8 +36,9 @@ from kurir.senderauth.dkim import SelectorSettings
 from kurir.senderauth.screening import ScreeningSettings, SenderRule, TreatmentSettings
 from kurir.storage import DaySettings, Layout, ObservationSettings
 
+from .clock import SystemClock
 from .keys import KeySettings
-from .roads import SANDBOX_SOCKET, road_sizes
+from .roads import SANDBOX_SOCKET, atlas, road_sizes
 
 SUBMIT_SOCKET = "run/submit.sock"
 CONTROL_SOCKET = "run/control.sock"
@@ -238,7 +240,7 @@ def treatment(config: Config) -> TreatmentSettings:
 def reception(config: Config) -> ReceptionSettings:
     """Return what holds for all listeners."""
     t = config.reception.timeouts
-    largest = road_sizes(config).largest
+    largest = road_sizes(config, Allowed(atlas(config), SystemClock())).largest
     size = config.limits.message_size
     return ReceptionSettings(
         hostname=config.server.hostname,

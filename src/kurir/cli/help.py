@@ -82,6 +82,14 @@ class ShowGroup(Group):
         return super().parse_args(ctx, args)
 
 
+class ListGroup(ShowGroup):
+    """A group that shows everything where no verb is said: ``kurir limits`` is ``kurir limits show``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Let nothing at all mean ``show``."""
+        return super().parse_args(ctx, args or ["show"])
+
+
 class Option(click.Option):
     """An option whose help is a key of the words."""
 

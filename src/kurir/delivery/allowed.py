@@ -1,4 +1,4 @@
-"""What others allow on a road: the atlas, applied to a route and its hosts.
+"""What others allow on a road: the atlas, applied to a route and its hosts; over it what was learnt, and a warm-up.
 
 A smarthost is known by its host and login, a receiver by its mail hosts; stores of our own know no such limits.
 """
@@ -6,11 +6,29 @@ A smarthost is known by its host and login, a receiver by its mail hosts; stores
 import sys
 from collections.abc import Sequence
 
-from kurir.limits import Atlas, Known, Per, RoadSize, Unit, road_size
+from kurir.limits import (
+    Atlas,
+    Known,
+    Learnt,
+    Per,
+    Receiver,
+    RoadSize,
+    Smarthost,
+    Unit,
+    overlay,
+    road_size,
+    warm_up,
+    warmed,
+)
+from kurir.model import Clock
 
 from .mx import MailHost
 from .route import choose_route
 from .settings import Route, RouteKind
+from .site import site_key
+
+TOWARDS = "in-"
+"""How subjects begin that are domains of recipients."""
 
 
 def known_limits(atlas: Atlas, route: Route, hosts: Sequence[MailHost]) -> Known | None:
@@ -18,10 +36,62 @@ def known_limits(atlas: Atlas, route: Route, hosts: Sequence[MailHost]) -> Known
     if route.kind is RouteKind.SMARTHOST and route.next_hop is not None:
         hop = route.next_hop
         service = atlas.smarthost(hop.host, hop.username, route.provider)
-        return atlas.by_smarthost(service, hop.username or route.name, route.plan) if service else None
+        return atlas.by_smarthost(service, account_of(route), route.plan) if service else None
     if route.kind is RouteKind.MX:
         receiver = atlas.receiver([host.name for host in hosts])
         return atlas.by_receiver(receiver) if receiver else None
+    return None
+
+
+def account_of(route: Route) -> str:
+    """Return what the mail of a route is counted under; "" where there is no account."""
+    if route.kind is not RouteKind.SMARTHOST or route.next_hop is None:
+        return ""
+    return route.next_hop.username or route.name
+
+
+def subject_of(known: Known, route: Route) -> str:
+    """Return whose limits are learnt on a road: the entry's, and of a smarthost those of our account there."""
+    account = account_of(route)
+    return f"{known.entry.key}/{account}" if account else known.entry.key
+
+
+class Allowed:
+    """All that is known of limits, by road."""
+
+    def __init__(self, atlas: Atlas, clock: Clock, learnt: Learnt | None = None) -> None:
+        self.atlas = atlas
+        self.learnt = learnt or Learnt(clock)
+        self._clock = clock
+
+    def known(self, route: Route, hosts: Sequence[MailHost]) -> Known | None:
+        """Return what holds for mail by `route` to `hosts`, or None where nothing is known."""
+        known = known_limits(self.atlas, route, hosts) or stranger(route, hosts)
+        if known is None:
+            return None
+        known = self.applied(known, route)
+        return known if known.limits else None
+
+    def applied(self, known: Known, route: Route) -> Known:
+        """Return what the atlas knows with what was learnt over it, and with the warm-up of the road."""
+        lessons = self.learnt.of(subject_of(known, route))
+        if lessons:
+            known = overlay(known, lessons, self.atlas.margins, account_of(route))
+        warm = warm_up(route.name, self._warm_from(route), self._clock.now()) if route.warm_up else None
+        return warmed(known, warm) if warm is not None else known
+
+    def _warm_from(self, route: Route) -> float:
+        return self.learnt.begun(route.name) if route.warm_up == Route.FROM_FIRST_USE else route.warm_up
+
+
+def stranger(route: Route, hosts: Sequence[MailHost]) -> Known | None:
+    """Return an entry for somebody whom the atlas does not know, so that there is something to learn about."""
+    if route.kind is RouteKind.SMARTHOST and route.next_hop is not None:
+        host = route.next_hop.host
+        return Known(Smarthost(name=host, label=host, hosts=(host,)), (), ())
+    if route.kind is RouteKind.MX and hosts:
+        site = site_key(host.name for host in hosts)
+        return Known(Receiver(name=site, label=site, hosts=tuple(host.name for host in hosts)), (), ())
     return None
 
 
@@ -42,20 +112,42 @@ def of_one_connection(known: Known | None) -> int:
 
 
 class RoadSizes:
-    """The largest message of each road, as far as it is known before anything is sent (RFC 1870)."""
+    """The largest message of each road, as far as it is known before anything is sent (RFC 1870).
 
-    def __init__(self, routes: Sequence[Route], atlas: Atlas) -> None:
+    `refresh` takes in what was learnt since.
+    """
+
+    def __init__(self, routes: Sequence[Route], allowed: Allowed) -> None:
         self._routes = tuple(routes)
+        self._allowed = allowed
         self._sizes: dict[str, RoadSize | None] = {}
-        for route in routes:
-            known = known_limits(atlas, route, ())
+        self._towards: dict[str, RoadSize] = {}
+        self.least = sys.maxsize
+        self._read()
+
+    def refresh(self) -> None:
+        """Look whether anything was learnt."""
+        if self._allowed.learnt.refresh():
+            self._read()
+
+    def _read(self) -> None:
+        for route in self._routes:
+            known = self._allowed.known(route, ())
             self._sizes[_key(route)] = road_size(known, route.name) if known else None
-        self.least = min((size.octets for size in self._sizes.values() if size), default=sys.maxsize)
+        self._towards = {
+            lesson.subject.removeprefix(TOWARDS): RoadSize(lesson.value, "mx", "", lesson.words)
+            for lesson in self._allowed.learnt.all()
+            if lesson.unit is Unit.OCTETS and lesson.subject.startswith(TOWARDS)
+        }
+        sizes = [*self._sizes.values(), *self._towards.values()]
+        self.least = min((size.octets for size in sizes if size), default=sys.maxsize)
 
     def towards(self, sender: str, domain: str) -> RoadSize | None:
         """Return the limit of the road from the domain `sender` ("" for the null sender) to `domain`, if it is known."""
         route = choose_route(self._routes, sender, domain)
-        return self._sizes[_key(route)] if route is not None else None
+        if route is None:
+            return None
+        return self._towards.get(domain) if route.kind is RouteKind.MX else self._sizes[_key(route)]
 
     @property
     def largest(self) -> int | None:

@@ -12,7 +12,7 @@ from kurir.model import Address, Cause, Clock, Outcome, OutcomeKind, Stage
 from kurir.net.ports import Resolver
 from kurir.queue.asks import Lease, Plan, PlanRequest, Road
 
-from .allowed import at_once, known_limits, of_one_connection, of_one_message
+from .allowed import Allowed, at_once, of_one_connection, of_one_message
 from .mx import MailHost, MailHosts, NoHosts, find_mail_hosts, in_order
 from .route import choose_route
 from .settings import DeliverySettings, Route, RouteKind
@@ -39,8 +39,16 @@ class Destination:
 class Planner:
     """Chooses routes and looks up mail hosts."""
 
-    def __init__(self, settings: DeliverySettings, resolver: Resolver, clock: Clock, random: Random) -> None:
+    def __init__(
+        self,
+        settings: DeliverySettings,
+        resolver: Resolver,
+        clock: Clock,
+        random: Random,
+        allowed: Allowed | None = None,
+    ) -> None:
         self._settings = settings
+        self.allowed = allowed or Allowed(settings.atlas, clock)
         self._resolver = resolver
         self._clock = clock
         self._random = random
@@ -52,8 +60,8 @@ class Planner:
 
     async def plan(self, request: PlanRequest) -> Plan:
         """Return the roads for a pair of domains, or the reason why there is none.  Never raises."""
-        s = self._settings
-        route = choose_route(s.routes, request.sender, request.domain)
+        self.allowed.learnt.refresh()
+        route = choose_route(self._settings.routes, request.sender, request.domain)
         if route is None:
             return self._failed(
                 request,
@@ -69,7 +77,7 @@ class Planner:
         if isinstance(found, NoHosts):
             return self._failed(request, found, route.name)
         destination, ttl = found
-        known = known_limits(s.atlas, route, destination.hosts)
+        known = self.allowed.known(route, destination.hosts)
         self._remember(destination, ttl)
         road = Road(
             route.name,
@@ -146,7 +154,7 @@ class Planner:
         return self._to(route, site_key(host.name for host in found.hosts), found.hosts), found.ttl
 
     def _to(self, route: Route, site: str, hosts: tuple[MailHost, ...]) -> Destination:
-        known = known_limits(self._settings.atlas, route, hosts)
+        known = self.allowed.known(route, hosts)
         return Destination(route, site, hosts, of_one_connection(known))
 
     def _remember(self, destination: Destination, ttl: float) -> None:

@@ -21,12 +21,12 @@ from .atlas import (
 )
 from .budget import AIR, LONGEST, NEVER, Budget, Budgets
 from .forecast import Step, forecast
-from .learnt import HELLO, Learnt, Lesson, LessonStore, overlay, with_limits
+from .learnt import HELLO, Learnt, Lesson, LessonStore, overlay
 from .limit import Beyond, Confidence, Limit, Margins, Per, Quota, Scope, Unit
 from .said import limits_said
 from .shaping import USUAL_SHAPE, Pace, ShapeSettings, Shift, Signal, Valve
 from .size import RoadSize, encoded, unencoded
-from .warmup import midnight, warm_up
+from .warmup import WARM_UP, midnight, warm_up, warmed
 from .window import RollingWindow
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "LONGEST",
     "NEVER",
     "USUAL_SHAPE",
+    "WARM_UP",
     "Access",
     "Atlas",
     "Beyond",
@@ -74,5 +75,5 @@ __all__ = [
     "road_size",
     "unencoded",
     "warm_up",
-    "with_limits",
+    "warmed",
 ]

@@ -19,7 +19,6 @@ from .limit import DAY, Beyond, Confidence, Limit, Margins, Per, Scope, Unit
 KEEP = 30 * DAY
 HELLO = "EHLO"
 """The source of what was read in an answer to EHLO; everything else is the reply itself."""
-_LOOK_EVERY = 1.0
 _SAID_AGAIN = DAY
 
 
@@ -63,8 +62,8 @@ class LessonStore(Protocol):
         """Note that a road is used for the first time; later notes change nothing."""
         ...
 
-    def forget(self, subject: str | None) -> int:
-        """Forget what was learnt of one subject, or everything; return how much that was."""
+    def forget(self, subject: str) -> int:
+        """Forget what was learnt of one subject; return how many lessons that was."""
         ...
 
 
@@ -75,16 +74,13 @@ class Learnt:
         self._clock = clock
         self._store = store
         self._mark = -1
-        self._looked_at = float("-inf")
         self._by_subject: dict[str, dict[tuple[Unit, Per], Lesson]] = {}
         self._begun: dict[str, float] = {}
 
     def refresh(self) -> bool:
-        """Take in what other processes have learnt, when it is time to look; return whether anything is new."""
-        now = self._clock.monotonic()
-        if self._store is None or now - self._looked_at < _LOOK_EVERY:
+        """Take in what other processes have learnt; return whether anything is new."""
+        if self._store is None:
             return False
-        self._looked_at = now
         last = self._store.changed(self._mark)
         if last == self._mark:
             return False
@@ -123,6 +119,11 @@ class Learnt:
             self._store.learn(news, self._clock.now() - KEEP)
         return changes
 
+    def forget(self, subject: str) -> int:
+        """Forget what was learnt of a subject; return how many lessons that was."""
+        count = len(self._by_subject.pop(subject, ()))
+        return self._store.forget(subject) if self._store is not None else count
+
     def begun(self, road: str) -> float:
         """Return when a road that warms up was first used: now, where it was not yet."""
         at = self._begun.get(road)
@@ -141,11 +142,6 @@ def overlay(known: Known, lessons: Iterable[Lesson], margins: Margins, account: 
         if any(x.confidence is Confidence.OPERATOR for x in same):
             continue
         limits = [x for x in limits if x not in same] + [_limit(lesson, same[0] if same else None)]
-    return with_limits(known, limits, margins, account)
-
-
-def with_limits(known: Known, limits: Sequence[Limit], margins: Margins, account: str) -> Known:
-    """Return the same entry with other limits, those that are counted as quotas."""
     quotas = tuple(margins.quota(x, quota_key(known.entry, x, account)) for x in limits if is_counted(x))
     return Known(known.entry, tuple(limits), quotas)
 

@@ -25,7 +25,7 @@ _PATTERNS = tuple(
         rf"{_UNITS}{_PER}{_PERIODS}{_IS}{_NUMBER}",
         rf"(?P<per>daily|hourly|monthly) (?:user )?(?:sending |message |e?mail |recipient )?(?:quota|limit){_IS}{_NUMBER}",
         rf"(?:max(?:imum)?|limit|at most|up to|only)(?: number)?(?: is| of|:|=)? ?{_NUMBER} (?:concurrent |simultaneous )?{_UNITS}",
-        rf"too many (?:concurrent |simultaneous |open )?{_UNITS}[^.\d]{{0,60}}?(?:max(?:imum)?|limit|at most|only)(?: is| of|:|=)? ?{_NUMBER}",
+        rf"too many (?:concurrent |simultaneous |open )?{_UNITS}.{{0,60}}?(?:max(?:imum)?|limit|at most|only)(?: is| of|:|=)? ?{_NUMBER}",
     )
 )
 _UNIT = {

@@ -6,11 +6,12 @@ alike: 50 messages on the first day to each receiver, doubled daily; after `DAYS
 
 from datetime import UTC, date, datetime
 
-from .limit import DAY, Beyond, Confidence, Limit, Per, Scope, Unit
+from .atlas import Known, quota_key
+from .limit import DAY, Beyond, Confidence, Limit, Per, Quota, Scope, Unit
 
 FIRST = 50
 DAYS = 12
-ID = "warm-up"
+WARM_UP = "warm-up"
 """The id of the limit, by which it is told from the limits of others."""
 
 
@@ -25,7 +26,7 @@ def warm_up(road: str, start: float, now: float) -> Limit | None:
     if day >= DAYS:
         return None
     return Limit(
-        id=ID,
+        id=WARM_UP,
         unit=Unit.MESSAGES,
         value=FIRST << day,
         per=Per.DAY,
@@ -36,3 +37,10 @@ def warm_up(road: str, start: float, now: float) -> Limit | None:
         confidence=Confidence.OPERATOR,
         note=f"{day + 1}/{DAYS}",
     )
+
+
+def warmed(known: Known, warm: Limit) -> Known:
+    """Return what is known of a receiver with what a road may send there while it warms up; nobody else uses that budget."""
+    key = quota_key(known.entry, warm, warm.source)
+    quota = Quota(key, warm.unit, warm.value, warm.per.window, warm.value)
+    return Known(known.entry, (*known.limits, warm), (*known.quotas, quota))

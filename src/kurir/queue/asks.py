@@ -169,7 +169,8 @@ class NoticeWork(msgspec.Struct, frozen=True, kw_only=True):
 class Settlement(msgspec.Struct, frozen=True, array_like=True):
     """hand -> brain: what became of a lease, per recipient index.  Missing indexes were not tried (given back).
 
-    `refused` is how a connection for it was refused before another one took it over.
+    `refused` is how a connection for it was refused before another one took it over; `learnt` says that a limit of its road is
+    another one from now on.
     """
 
     epoch: int
@@ -177,3 +178,4 @@ class Settlement(msgspec.Struct, frozen=True, array_like=True):
     number: int
     results: tuple[tuple[int, Outcome], ...]
     refused: Outcome | None = None
+    learnt: bool = False

@@ -292,6 +292,11 @@ class Brain:
         """Return every known site, busiest first."""
         return self._operator.sites()
 
+    def replan(self) -> None:
+        """The limits of others may be other ones now: ask for all roads anew."""
+        self._schedule.replan()
+        self._finish_round(self._book.steady.now())
+
     def paces(self) -> list[PaceState]:
         """Return which sites and providers are spared at present, and why."""
         return self._operator.paces()

@@ -293,6 +293,8 @@ class Leasing:
         if lease is None or lease.mail.number != settlement.number:
             self._late(settlement, now)
             return
+        if settlement.learnt and lease.site is not None:
+            self._schedule.replan(lease.site)
         if settlement.refused is not None and lease.site is not None:
             self._tell(
                 lease, self._schedule.refused(lease.site, settlement.refused, since=lease.since, now=now)

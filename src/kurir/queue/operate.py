@@ -65,6 +65,7 @@ class SiteState(msgspec.Struct, frozen=True, kw_only=True):
     failures: int
     paused_until: float | None
     why: Outcome | None
+    provider: str = ""  # whose hosts they are, where the atlas knows it
 
 
 class LimitState(msgspec.Struct, frozen=True, kw_only=True):
@@ -337,6 +338,7 @@ class Operator:
                 failures=site.failures,
                 paused_until=wall + site.paused_until - now if site.paused_until > now else None,
                 why=site.why,
+                provider=site.road.provider,
             )
             for site in self._schedule.sites.values()
         ]

@@ -186,9 +186,29 @@ class Schedule:
         waiting = [e for e in dict.fromkeys(self._unplanned.pop(key, ())) if e.state is State.PLANNING]
         if plan.failure is not None:
             return waiting
+        for road in plan.roads:
+            if (road.name, road.site) in self.sites:
+                self.consider(self._site(road), now)  # with its newest limits
         for errand in waiting:
             self._enqueue(errand, plan, now)
         return []
+
+    def replan(self, site: Site | None = None) -> None:
+        """Limits (of one site, or of all) are others now: forget the plans that lead there, and ask for one for each site.
+
+        What waits there keeps to the new limits as soon as that is there.
+        """
+        only = (site.road.name, site.road.site) if site is not None else None
+        asked: set[tuple[str, str]] = set()
+        for key, (plan, _) in list(self._plans.items()):
+            leads_to = [(road.name, road.site) for road in plan.roads]
+            if only is not None and only not in leads_to:
+                continue
+            del self._plans[key]
+            if not asked.issuperset(leads_to) and key not in self._unplanned:
+                asked.update(leads_to)
+                self._unplanned[key] = []
+                self._to_ask.append(key)
 
     def _forget_plans(self, now: float) -> None:
         self._plans = {k: v for k, v in self._plans.items() if v[1] > now}

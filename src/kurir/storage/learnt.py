@@ -76,11 +76,10 @@ class SqliteLearnt:
             self._next()
         self._checkpoint()
 
-    def forget(self, subject: str | None) -> int:
-        """Forget what was learnt of one subject, or everything; return how much that was."""
-        where, values = ("", ()) if subject is None else (" WHERE subject = ?", (subject,))
+    def forget(self, subject: str) -> int:
+        """Forget what was learnt of one subject; return how many lessons that was."""
         with self._lock, translated(self._db, _DOING), transaction(self._db):
-            self._db.execute(f"DELETE FROM lesson{where}", values)
+            self._db.execute("DELETE FROM lesson WHERE subject = ?", (subject,))
             count = self._db.changes()
             self._next()
         self._checkpoint()

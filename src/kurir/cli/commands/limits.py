@@ -5,17 +5,39 @@ from typing import Any
 import click
 
 from kurir.app.operate import operate
-from kurir.cli.help import Command, common, option
+from kurir.cli.help import Command, ListGroup, common, option
 from kurir.cli.output import configuration, document, size, table, when
 from kurir.cli.words import say
 
 COLUMNS = ("limit", "used", "free", "waiting", "beyond", "source")
 
 
-@click.command(cls=Command)
+@click.group(cls=ListGroup)
+def command() -> None:
+    """Look at the limits of others."""
+
+
+@command.command("forget", cls=Command)
+@click.argument("name", required=False)
+@option("--all", "everything", is_flag=True, help="opt.forget_all")
+@common
+def forget(name: str | None, everything: bool, config_file: str | None, as_json: bool) -> int:
+    """Forget what was learnt."""
+    if (name is None) != everything:
+        raise click.UsageError(say("limits.forget_what"))
+    _, config = configuration(config_file)
+    done = operate(config, "limits.forget", name=name)
+    if as_json:
+        document(done)
+    else:
+        click.echo(say("limits.forgotten", count=done["forgotten"]))
+    return 0
+
+
+@command.command("show", cls=Command)
 @option("--for", "recipients", type=click.IntRange(1), default=None, metavar="N", help="opt.forecast")
 @common
-def command(recipients: int | None, config_file: str | None, as_json: bool) -> int:
+def show(recipients: int | None, config_file: str | None, as_json: bool) -> int:
     """Show the limits of others."""
     _, config = configuration(config_file)
     found = operate(config, "limits", recipients=recipients or 0)
@@ -102,7 +124,7 @@ def _row(x: dict[str, Any]) -> list[str]:
         _free(x),
         str(x["waiting"]) if x["waiting"] else "-",
         say(f"beyond.{x['beyond']}"),
-        say("limits.source", source=x["source"], seen=x["seen"], sure=say(f"sure.{x['confidence']}")),
+        source(x),
     ]
 
 
@@ -114,8 +136,24 @@ def _free(x: dict[str, Any]) -> str:
     return when(x["free_at"]) if x["free_at"] else say("limits.on_landing")
 
 
+def source(x: dict[str, Any]) -> str:
+    """Return who says so, and since when."""
+    if x["id"] == "warm-up":
+        return say("limits.warm_source", road=x["source"], seen=x["seen"])
+    if x["confidence"] != "learnt":
+        return say("limits.source", source=x["source"], seen=x["seen"], sure=say(f"sure.{x['confidence']}"))
+    how = "limits.learnt_hello" if x["source"] == "EHLO" else "limits.learnt_reply"
+    said = say(how, seen=x["seen"], said=x["source"])
+    if not x["note"]:
+        return said
+    instead = size(int(x["note"])) if x["unit"] == "octets" else x["note"]
+    return said + say("limits.learnt_instead", instead=instead)
+
+
 def words(x: dict[str, Any]) -> str:
     """Return a limit as people say it: ``2000 messages a day``."""
+    if x["id"] == "warm-up":
+        return say("limits.warm", value=x["value"], day=x["note"])
     if x["unit"] == "octets":
         key = "limits.size" if x["encoded"] else "limits.size_attachments"
         return say(key, size=size(x["value"]), per=say(f"per.{x['per']}"))

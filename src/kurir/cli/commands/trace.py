@@ -12,7 +12,7 @@ import click
 from kurir.app import control, reading, settings
 from kurir.app.control import ControlError
 from kurir.app.operate import operate
-from kurir.cli.commands.limits import words
+from kurir.cli.commands.limits import source, words
 from kurir.cli.help import Command, ShowGroup, common, option
 from kurir.cli.output import Failure, configuration, document, on_terminal, table, when
 from kurir.cli.words import current, say
@@ -107,15 +107,16 @@ def _print_limits(config: Config, story: Timeline) -> None:
         if w["limit"] is None:
             click.echo("  " + say("limits.pace_trace", recipient=recipient, who=w["label"], until=until))
             continue
-        limit, source = words(w["limit"]), say("limits.source", **_source(w["limit"]))
+        limit = words(w["limit"])
         text = say(
-            "limits.trace", recipient=recipient, limit=limit, label=w["label"], source=source, until=until
+            "limits.trace",
+            recipient=recipient,
+            limit=limit,
+            label=w["label"],
+            source=source(w["limit"]),
+            until=until,
         )
         click.echo(f"  {text}")
-
-
-def _source(limit: dict[str, Any]) -> dict[str, str]:
-    return {"source": limit["source"], "seen": limit["seen"], "sure": say(f"sure.{limit['confidence']}")}
 
 
 def _line(config: Config, message: TraceSummary, zone: tzinfo) -> list[str]:
