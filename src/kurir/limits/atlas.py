@@ -143,9 +143,9 @@ def quota_key(entry: Entry, limit: Limit, account: str) -> str:
 
 
 def is_counted(limit: Limit) -> bool:
-    """Whether the brain counts this limit: messages and recipients in time, connections at once."""
+    """Whether the brain counts this limit: messages and recipients (all, or new ones) in time, connections at once."""
     if limit.per.window:
-        return limit.unit in (Unit.MESSAGES, Unit.RECIPIENTS)
+        return limit.unit is Unit.MESSAGES or limit.unit.by_recipient
     return limit.unit is Unit.CONNECTIONS and limit.per is Per.ONCE
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .budget import NEVER, Budget
-from .limit import Unit
 
 STEPS = 20_000
 """At most so many steps are looked ahead; what is left then has no time."""
@@ -36,7 +35,7 @@ def forecast(
         if count <= 0:
             break
         for budget in copies:
-            units = count if budget.quota.unit is Unit.RECIPIENTS else -(-count // together)
+            units = count if budget.quota.unit.by_recipient else -(-count // together)
             budget.take(units)
             budget.land(units, at)
         made.append(Step(at, count))
@@ -46,4 +45,4 @@ def forecast(
 
 def _room(budget: Budget, at: float, together: int) -> int:
     room = budget.room(at)
-    return room if budget.quota.unit is Unit.RECIPIENTS else room * together
+    return room if budget.quota.unit.by_recipient else room * together

@@ -22,6 +22,11 @@ class Unit(str, Enum):
     CONNECTIONS = "connections"
     OCTETS = "octets"
 
+    @property
+    def by_recipient(self) -> bool:
+        """Whether each recipient of a message counts; all may be new."""
+        return self in (Unit.RECIPIENTS, Unit.NEW_RECIPIENTS)
+
 
 class Per(str, Enum):
     """Within what it is counted: a rolling window, one message, one connection, or at the same time."""
@@ -125,7 +130,7 @@ class Quota(msgspec.Struct, frozen=True, array_like=True):
 
     def units(self, recipients: int) -> int:
         """Return what one message to so many recipients takes of it."""
-        return recipients if self.unit is Unit.RECIPIENTS else 1
+        return recipients if self.unit.by_recipient else 1
 
 
 @dataclass(frozen=True, slots=True)

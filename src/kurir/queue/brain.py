@@ -120,7 +120,12 @@ class Brain:
     def load(self) -> int:
         """Read back what waits (before anything else is called); return how many recipients that is."""
         load_debits(
-            self._store, self._budgets, self._committer, self._book.steady.now(), self._settings.air_grace
+            self._store,
+            self._budgets,
+            self._schedule.known,
+            self._committer,
+            self._book.steady.now(),
+            self._settings.air_grace,
         )
         count = restore(self._store, self._book, self._settings)
         self._notices.owe(list(self._store.open_notices()))

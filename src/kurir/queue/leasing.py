@@ -14,16 +14,18 @@ from collections.abc import Callable, Sequence
 
 from kurir.model import Event, EventKind, Outcome, OutcomeKind, Stage
 
+from .acquaintances import person_of
 from .asks import Lease, Settlement, Work
 from .book import Book
 from .commit import Committer
 from .debits import Debits, was_offered
 from .paced import Taken
 from .ports import Change, Hand, StoredLetter
-from .schedule import Schedule, Site
+from .schedule import Schedule
 from .settings import QueueSettings
 from .settle import SUCCESS, Settler
 from .shaping import Slowed, too_many_at_once
+from .site import Site
 from .state import Errand, Letter, Mail, State
 
 _REMEMBERED = 20_000  # leases of the past that are known by name
@@ -313,7 +315,23 @@ class Leasing:
             if mine:
                 self._give_back(lease.mail, mine, now)
         if pairs:
+            if lease.site is not None and lease.site.meets:
+                self._acquaint(lease, lease.site.meets, pairs, now)
             self.apply(lease.mail, lease.letter, pairs)
+
+    def _acquaint(
+        self, lease: OpenLease, budgets: Sequence[str], pairs: list[tuple[Errand, Outcome]], now: float
+    ) -> None:
+        """Who took mail is no new recipient any more."""
+        if lease.letter is None:
+            return
+        people = [
+            person_of(lease.letter.recipients[errand.index])
+            for errand, outcome in pairs
+            if outcome.kind in SUCCESS
+        ]
+        noted = [self._schedule.known.met(budget, person, now) for budget in budgets for person in people]
+        self._debits.write([debit for debit in noted if debit is not None])
 
     def _match(
         self, mine: list[Errand], results: Sequence[tuple[int, Outcome]]

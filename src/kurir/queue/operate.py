@@ -13,9 +13,10 @@ from kurir.model import Cause, EventKind, Fate, Outcome, encode_id
 
 from .book import Book
 from .commit import Committer
-from .schedule import Schedule, Site
+from .schedule import Schedule
 from .settle import Settler, Sheet
 from .shaping import PaceState, Shaper
+from .site import Site
 from .state import Errand, Mail, State
 
 _BUSY = frozenset({State.LEASED, State.SETTLING})

@@ -19,92 +19,22 @@ site with 50,000 waiting costs a site with one waiting no more than one turn.  R
 from collections import deque
 from heapq import heappop, heappush
 
-from kurir.limits import Budgets, Pace, Signal
+from msgspec import structs
+
+from kurir.limits import NEVER, Budgets, Signal, Unit
 from kurir.model import Outcome, OutcomeKind, Stage
 
+from .acquaintances import Acquaintances, person_of
 from .asks import Plan, PlanRequest, Road
 from .paced import FairQueue, Paced
 from .retry import site_pause
 from .settings import QueueSettings
 from .shaping import CONNECTION_STAGES, Shaper, Slowed, signal_of
+from .site import Site
 from .state import Errand, State
 
 # Stages that are no word from a peer at all.
 _OWN_STAGES = frozenset({Stage.PLAN, Stage.STORE})
-
-_NEVER = float("inf")
-
-
-class Site:
-    """One (road, site): its queue, its limits, its health."""
-
-    __slots__ = (
-        "alternatives",
-        "failed_at",
-        "failures",
-        "most",
-        "open",
-        "paced",
-        "paces",
-        "paused_until",
-        "probe",
-        "queue",
-        "queued",
-        "road",
-        "slow",
-        "succeeded_at",
-        "token_at",
-        "tokens",
-        "usual",
-        "waiting",
-        "wakes_at",
-        "why",
-    )
-
-    def __init__(self, road: Road, most: int) -> None:
-        self.road = road
-        self.queue: deque[list[Errand]] | FairQueue = deque()  # bundles: errands of one message
-        self.paced: Paced | None = None  # where its road has limits
-        self.paces: tuple[Pace, ...] = ()  # where it, or its provider, had trouble
-        self.usual = 0.0  # seconds of an attempt that went well: a running median
-        self.slow = 0  # attempts in a row that took far longer
-        self.most = most  # recipients in a lease
-        self.waiting = 0  # errands in state READY here
-        self.open = 0  # leases
-        self.queued = False  # stands in the round
-        self.wakes_at = _NEVER  # earliest entry among the sleeping ones
-        self.failures = 0
-        self.failed_at = -_NEVER
-        self.succeeded_at = -_NEVER
-        self.paused_until = 0.0
-        self.probe = False  # the one probe lease is out
-        self.why: Outcome | None = None
-        self.tokens = max(1.0, road.rate)
-        self.token_at = -_NEVER
-        self.alternatives = False  # some errands here have another road
-
-    def runnable_at(self, now: float) -> float:
-        """Return when the next lease may go out: `now` or earlier means now, infinity means not by time alone."""
-        if not self.waiting or self.open >= self.road.concurrency:
-            return _NEVER
-        if self.failures:
-            if self.probe:
-                return _NEVER
-            if self.paused_until > now:
-                return self.paused_until
-        if self.paced is not None and (at := self.paced.ready_at(now)) > now:
-            return at
-        if self.road.rate > 0:
-            return self._token_time(now)
-        return now
-
-    def _token_time(self, now: float) -> float:
-        rate = self.road.rate
-        if self.token_at < now:
-            if self.token_at > -_NEVER:
-                self.tokens = min(max(1.0, rate), self.tokens + (now - self.token_at) * rate)
-            self.token_at = now
-        return now if self.tokens >= 1 else now + (1 - self.tokens) / rate
 
 
 class Schedule:
@@ -119,6 +49,7 @@ class Schedule:
         self._sleeping: list[tuple[float, int, Site]] = []
         self._tie = 0
         self._plans: dict[tuple[str, str], tuple[Plan, float]] = {}
+        self.known = Acquaintances()
         self.shaper = Shaper(settings.shape, self.sites, self.consider)
         self._unplanned: dict[tuple[str, str], list[Errand]] = {}
         self._asked: dict[tuple[str, str], float] = {}
@@ -225,6 +156,8 @@ class Schedule:
                     site = other
                     break
             site.alternatives = True
+        if site.meets:
+            site = self._of_the_known(site, errand, now)
         errand.state = State.READY
         errand.site = site
         site.waiting += 1
@@ -246,8 +179,24 @@ class Schedule:
         if not site.queued:
             self.consider(site, now)
 
-    def _site(self, road: Road) -> Site:
-        key = (road.name, road.site)
+    def _of_the_known(self, site: Site, errand: Errand, now: float) -> Site:
+        """Return the queue of those who are not new where the errand's recipient is one: limits of new ones do not hold there.
+
+        Whose letter is not at hand (it was tried before, or read back after a start) counts as new.
+        """
+        letter, road = errand.mail.fresh, site.road
+        if letter is None:
+            return site
+        person = person_of(letter.recipients[errand.index])
+        if not all(self.known.knows(budget, person, now) for budget in site.meets):
+            return site
+        usual = tuple(q for q in road.quotas if q.unit is not Unit.NEW_RECIPIENTS)
+        known = self._site(structs.replace(road, quotas=usual), (road.name, f"{road.site} known"))
+        known.meets = site.meets
+        return known
+
+    def _site(self, road: Road, key: tuple[str, str] | None = None) -> Site:
+        key = key or (road.name, road.site)
         site = self.sites.get(key)
         if site is None:
             site = self.sites[key] = Site(road, self._most(road))
@@ -268,6 +217,7 @@ class Schedule:
 
     def _pace(self, site: Site) -> None:
         """Let the budgets of its road decide over `site`, or no longer."""
+        site.meets = tuple(q.key for q in site.road.quotas if q.unit is Unit.NEW_RECIPIENTS)
         if not site.road.quotas:
             site.paced, site.queue = None, deque(site.queue)
             return
@@ -297,7 +247,7 @@ class Schedule:
         """Let sites whose time has come stand in the round."""
         while self._sleeping and self._sleeping[0][0] <= now:
             site = heappop(self._sleeping)[2]
-            site.wakes_at = _NEVER
+            site.wakes_at = NEVER
             self.consider(site, now)
 
     def next_at(self) -> float | None:
@@ -469,4 +419,4 @@ class Schedule:
         self.shaper.forget(now)
 
 
-__all__ = ["CONNECTION_STAGES", "Schedule", "Site"]
+__all__ = ["Schedule", "Site"]

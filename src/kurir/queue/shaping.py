@@ -16,7 +16,7 @@ from kurir.limits import NEVER, Pace, ShapeSettings, Shift, Signal
 from kurir.model import Cause, Outcome, OutcomeKind, Stage
 
 if TYPE_CHECKING:
-    from .schedule import Site
+    from .site import Site
 
 # A deferral at these stages says something about the site, not about the message.
 CONNECTION_STAGES = frozenset({Stage.CONNECT, Stage.BANNER, Stage.HELO, Stage.TLS, Stage.AUTH})

@@ -16,7 +16,7 @@ from .ports import NewMessage, StoredLetter
 
 if TYPE_CHECKING:
     from .leasing import OpenLease
-    from .schedule import Site
+    from .site import Site
 
 Letter = NewMessage | StoredLetter
 

@@ -58,7 +58,7 @@ def test_the_point_of_trouble_is_tried_again_only_after_a_while() -> None:
     for second in range(2, 200):
         if one.success(float(second), float(second)):
             levels.append((second, one.connections.level))
-    level_at = dict((level, second) for second, level in levels)
+    level_at = {level: second for second, level in levels}
     assert level_at[4] < 20
     assert level_at[5] - level_at[4] >= STEP * USUAL_SHAPE.patience
     assert one.connections.level == 20
