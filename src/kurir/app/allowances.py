@@ -12,7 +12,7 @@ import msgspec
 from kurir.config import Config
 from kurir.delivery import Allowed, Route, RouteKind, account_of, known_limits
 from kurir.limits import WARM_UP, Known, Limit, Per, Receiver, Smarthost, Unit, is_counted, quota_key
-from kurir.queue import PACE, Brain, LimitState, PaceState, QueueSettings
+from kurir.queue import PACE, Brain, LimitState, PaceState, QueueSettings, per_minute
 
 from . import roads
 
@@ -134,7 +134,8 @@ class Allowances:
 
     def _pace(self, pace: PaceState) -> dict[str, Any]:
         _, road, who = pace.key.split("/", 2)
-        return dict(msgspec.to_builtins(pace)) | {"road": road, "who": self._label(who)}
+        said = {"road": road, "who": self._label(who), "per_minute": per_minute(pace.rate)}
+        return dict(msgspec.to_builtins(pace)) | said
 
     def _label(self, key: str) -> str:
         """Return whose key it is, in words: a provider of the atlas, or the site itself."""

@@ -20,6 +20,7 @@ from kurir.identity import (
     OAuthSettings,
     Window,
 )
+from kurir.limits import ShapeSettings
 from kurir.model import Address, parse_address
 from kurir.net import (
     CertificateFiles,
@@ -89,6 +90,8 @@ def queue(config: Config, *, hands_here: bool = False) -> QueueSettings:
         disk_low=free,
         disk_high=free + min(free // 4, DISK_MARGIN),
         urgent=frozenset(config.limits.urgent),
+        # A peer in trouble is tried faster again than its messages are, so that a short schedule stays short.
+        shape=ShapeSettings(step=min(ShapeSettings().step, config.retry[0] / 50)),
         reconnect_grace=0.0 if hands_here else QueueSettings().reconnect_grace,
     )
 

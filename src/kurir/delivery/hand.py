@@ -82,7 +82,7 @@ class DeliveryHand:
         self._sites: dict[tuple[str, str], SitePool] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_work: dict[tuple[int, int], Lease] = {}
-        self._refusals: dict[tuple[int, int], Outcome] = {}
+        self._refusals: dict[tuple[int, int], tuple[Outcome, int]] = {}
         self._lessons: set[tuple[int, int]] = set()
         self._plans: list[Plan] = []
         self._settlements: list[Settlement] = []
@@ -224,10 +224,10 @@ class DeliveryHand:
         """What a lease met has changed a limit of its road."""
         self._lessons.add((lease.epoch, lease.id))
 
-    def _refused(self, lease: Lease, outcome: Outcome) -> None:
-        """A connection for a lease was refused; others work and take it over.  It is told with what becomes of it."""
+    def _refused(self, lease: Lease, outcome: Outcome, stay: int) -> None:
+        """A connection for a lease was refused; others `stay` and take it over.  It is told with what becomes of it."""
         if (lease.epoch, lease.id) in self._in_work:
-            self._refusals[lease.epoch, lease.id] = outcome
+            self._refusals[lease.epoch, lease.id] = outcome, stay
 
     def _want_flush(self) -> None:
         if not self._flush_due:

@@ -63,7 +63,7 @@ class LaneTools:
         sealing: Sealing | None = None,
         *,
         student: Student,
-        refused: Callable[[Lease, Outcome], None],
+        refused: Callable[[Lease, Outcome, int], None],
         relearn: Callable[[Lease], None],
     ) -> None:
         self.settings = settings
@@ -222,7 +222,8 @@ class Lane:
             return opened
         if not demanded and self._pool.give_back(lease):
             # Other connections to this site work and will take it; the brain learns that one was refused.
-            tools.refused(lease, opened.outcome(tools.clock.now(), lease.road.name))
+            refusal = opened.outcome(tools.clock.now(), lease.road.name)
+            tools.refused(lease, refusal, self._pool.connected)
             return None
         if tools.student.refused(destination, opened.outcome(tools.clock.now(), lease.road.name)):
             tools.relearn(lease)

@@ -61,11 +61,11 @@ class Valve:
         self._stride = grain
         self._moved_at = -NEVER
 
-    def cut(self, used: float, now: float, settings: ShapeSettings) -> bool:
-        """Cut to a part of what is `used`; False where it is as narrow as can be."""
+    def cut(self, used: float, now: float, settings: ShapeSettings, bears: float = 0.0) -> bool:
+        """Cut to what it `bears` where that is known, else to a part of what is `used`; False where it is as narrow already."""
         met = max(self._least, min(self.level, used))
-        level = max(self._least, self._rounded(met * settings.cut))
-        self._met = max(met, self._least + self._grain)
+        level = max(self._least, min(bears, met) or self._rounded(met * settings.cut))
+        self._met = max(bears + self._grain if bears else met, self._least + self._grain)
         self._stride = max(self._grain, self._rounded(met / 10))
         self._moved_at = now
         narrower, self.level = level < self.level, min(self.level, level)
@@ -138,10 +138,11 @@ class Pace:
         self._settings = settings
         self._next_at = -NEVER
 
-    def widen(self, connections: int) -> None:
+    def widen(self, back: int = 0) -> None:
         """Begin with as many as there are: several sites of one provider may have more than one of them is allowed."""
-        top = float(max(connections, self.connections.top))
-        self.connections, self._peak = Valve(top, 1.0, 1.0), connections
+        top = max(self.open + back, int(self.connections.top))
+        self.connections = Valve(float(top), 1.0, 1.0)
+        self._peak = self.open + back
 
     def ready_at(self, now: float) -> float:
         """Return when one more may go out: `now`, later, or `NEVER` while only the end of another can tell."""
@@ -158,8 +159,11 @@ class Pace:
         if self.rate is not None:
             self._next_at = max(now - _BURST, self._next_at) + 1 / self.rate.level
 
-    def trouble(self, signal: Signal, why: str, *, since: float, now: float) -> Shift | None:
-        """Cut, unless what began at `since` was under way before the last cut; return what changed."""
+    def trouble(self, signal: Signal, why: str, *, since: float, now: float, bears: int = 0) -> Shift | None:
+        """Cut, unless what began at `since` was under way before the last cut; return what changed.
+
+        `bears` is how many connections stayed when one more was refused, 0 where nobody knows.
+        """
         if since <= self.cut_at:
             return None
         used = max(self._peak, self._peak_before)
@@ -167,7 +171,7 @@ class Pace:
         self.cut_at, self.signal, self.why = now, signal, why
         if signal is not Signal.RATE:
             before = min(self.connections.level, used)
-            narrower = self.connections.cut(used, now, self._settings)
+            narrower = self.connections.cut(used, now, self._settings, bears)
             return Shift(signal, "connections", before, self.connections.level) if narrower else None
         measured = used / max(now - since, 0.001)  # Little's law
         if self.rate is None:

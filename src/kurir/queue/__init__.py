@@ -24,7 +24,7 @@ from .brain import Brain, Figures
 from .operate import LimitState, Operated, SiteState, Waiting
 from .ports import Hand, Store, StoreError, StoreFull
 from .settings import QueueSettings
-from .shaping import PACE, PaceState
+from .shaping import PACE, PaceState, per_minute
 
 __all__ = [
     "PACE",
@@ -51,4 +51,5 @@ __all__ = [
     "StoreFull",
     "Waiting",
     "Work",
+    "per_minute",
 ]

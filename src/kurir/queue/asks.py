@@ -169,7 +169,7 @@ class NoticeWork(msgspec.Struct, frozen=True, kw_only=True):
 class Settlement(msgspec.Struct, frozen=True, array_like=True):
     """hand -> brain: what became of a lease, per recipient index.  Missing indexes were not tried (given back).
 
-    `refused` is how a connection for it was refused before another one took it over; `learnt` says that a limit of its road is
+    `refused` is how a connection for it was refused, and how many others stayed and took it over; `learnt` says that a limit of its road is
     another one from now on.
     """
 
@@ -177,5 +177,5 @@ class Settlement(msgspec.Struct, frozen=True, array_like=True):
     lease: int
     number: int
     results: tuple[tuple[int, Outcome], ...]
-    refused: Outcome | None = None
+    refused: tuple[Outcome, int] | None = None
     learnt: bool = False

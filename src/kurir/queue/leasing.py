@@ -298,9 +298,9 @@ class Leasing:
         if settlement.learnt and lease.site is not None:
             self._schedule.replan(lease.site)
         if settlement.refused is not None and lease.site is not None:
-            self._tell(
-                lease, self._schedule.refused(lease.site, settlement.refused, since=lease.since, now=now)
-            )
+            refused, bears = settlement.refused
+            slowed = self._schedule.refused(lease.site, refused, since=lease.since, now=now, bears=bears)
+            self._tell(lease, slowed)
         self._settle_lease(lease, settlement.results, now)
 
     def _settle_lease(self, lease: OpenLease, results: Sequence[tuple[int, Outcome]], now: float) -> None:

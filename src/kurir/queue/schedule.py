@@ -341,10 +341,14 @@ class Schedule:
             self.consider(site, now)
         return slowed
 
-    def refused(self, site: Site, outcome: Outcome, *, since: float, now: float) -> Slowed | None:
-        """A connection for a lease was refused, though others worked and took it over."""
+    def refused(
+        self, site: Site, outcome: Outcome, *, since: float, now: float, bears: int = 0
+    ) -> Slowed | None:
+        """A lease met what may be trouble of the peer; where a connection for it was refused, `bears` others took it over."""
         signal = signal_of(outcome)
-        return self.shaper.trouble(site, signal, outcome, since=since, now=now) if signal else None
+        if signal is None:
+            return None
+        return self.shaper.trouble(site, signal, outcome, since=since, now=now, bears=bears)
 
     def _judge(self, site: Site, since: float, outcome: Outcome, now: float, roll: float) -> Slowed | None:
         if outcome.stage in _OWN_STAGES and outcome.kind is OutcomeKind.DEFERRED:

@@ -37,6 +37,8 @@ def signal_of(outcome: Outcome) -> Signal | None:
     """Return what kind of trouble of the peer (not of the mail) an outcome tells of, if any."""
     if outcome.kind is not OutcomeKind.DEFERRED:
         return None
+    if outcome.reply is None and outcome.retry_after is not None:
+        return None  # nobody was asked: the host rests because of what it said before
     if outcome.stage in CONNECTION_STAGES:
         return _AT_THE_DOOR.get(outcome.cause)
     if outcome.cause is not Cause.RATE_LIMITED:
@@ -128,9 +130,12 @@ class Shaper:
         self._wake(now)
 
     def trouble(
-        self, site: "Site", signal: Signal, outcome: Outcome, *, since: float, now: float
+        self, site: "Site", signal: Signal, outcome: Outcome, *, since: float, now: float, bears: int = 0
     ) -> Slowed | None:
-        """A lease given out at `since` met trouble: cut the pace, and say what changed."""
+        """A lease given out at `since` met trouble: cut the pace, and say what changed.
+
+        `bears` connections stayed, and took it over; at 0 the lease has come back.
+        """
         key = _keys(site)[signal in _SAID]
         pace = self._paces.get(key)
         if pace is None:
@@ -138,8 +143,8 @@ class Shaper:
             for other in self._sites.values():
                 if key in _keys(other):
                     self.join(other)
-            pace.widen(pace.open + 1)
-        shift = pace.trouble(signal, _said(outcome), since=since, now=now)
+            pace.widen(back=0 if bears else 1)
+        shift = pace.trouble(signal, _said(outcome), since=since, now=now, bears=bears)
         return Slowed(key, words_of(shift, pace)) if shift is not None else None
 
     def success(self, site: "Site", *, since: float, now: float) -> None:
@@ -205,8 +210,13 @@ def words_of(shift: Shift, pace: Pace) -> str:
     if shift.what == "connections":
         did = f"fewer connections at once to {who}, {shift.after:.0f} instead of {shift.before:.0f}"
     else:
-        did = f"mail goes to {who} more slowly, {60 * shift.after:.3g} a minute instead of {60 * shift.before:.3g}"
+        did = f"mail goes to {who} more slowly, {per_minute(shift.after)} a minute instead of {per_minute(shift.before)}"
     return f"{did}: {_REASONS[shift.signal]}: {pace.why}" if pace.why else f"{did}: {_REASONS[shift.signal]}"
+
+
+def per_minute(rate: float) -> str:
+    """Return a rate per second as people read it."""
+    return f"{60 * rate:.0f}" if rate >= 1 / 6 else f"{60 * rate:.1f}"
 
 
 _REASONS = {

@@ -10,7 +10,7 @@ STEP = USUAL_SHAPE.step
 def pace(connections: int = 20, out: int = 0) -> Pace:
     made = Pace("pace/mx/far.example", USUAL_SHAPE, connections)
     made.open = out
-    made.widen(out + 1)
+    made.widen()
     return made
 
 
@@ -71,7 +71,7 @@ def run_against(
     """Keep as many out as the pace allows, at a peer that bears `bears` at once; return (time, out, refused)."""
     one, out, seen = pace(20), [0.0] * 20, []
     one.open = 20
-    one.widen(20)
+    one.widen()
     now = 0.0
     while now < seconds:
         now += attempt

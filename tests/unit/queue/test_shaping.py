@@ -36,6 +36,7 @@ SLOW_DOWN = said("slow down", Stage.MAIL)
         (said("daily quota", Stage.BODY, Cause.QUOTA_SPENT), None),
         (said("wrong password", Stage.AUTH, Cause.AUTH_FAILED), None),
         (SENT, None),
+        (structs.replace(DOWN, reply=None, retry_after=9.0), None),
     ],
 )  # fmt: skip
 def test_what_is_trouble_of_the_peer(result: Outcome, signal: str | None) -> None:
@@ -97,10 +98,10 @@ def test_a_connection_that_another_one_took_over_is_heard_of_too() -> None:
     world = World()
     hand = ready(world, 20)
     (first, *_) = hand.take()
-    world.brain.settle([Settlement(first.epoch, first.id, first.number, ((0, SENT),), TOO_MANY)])
+    world.brain.settle([Settlement(first.epoch, first.id, first.number, ((0, SENT),), (TOO_MANY, 3))])
     world.run()
     (pace,) = world.brain.paces()
-    assert pace.connections == 4
+    assert pace.connections == 3
     assert world.brain.figures().slowed == 1
     world.check()
 

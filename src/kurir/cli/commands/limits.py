@@ -77,7 +77,7 @@ def _show_paces(paces: list[dict[str, Any]]) -> None:
             + say(
                 "limits.pace",
                 **values,
-                rate=say("limits.pace_rate", rate=f"{60 * pace['rate']:.3g}") if pace["rate"] else "",
+                rate=say("limits.pace_rate", rate=pace["per_minute"]) if pace["rate"] else "",
                 since=when(pace["since"]),
                 signal=say(f"signal.{pace['signal']}"),
                 why=f": {pace['why']}" if pace["why"] else "",
