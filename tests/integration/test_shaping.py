@@ -32,8 +32,9 @@ def bears(sink: Sink, most: list[int], refused: list[float], seconds: float):  #
 
 
 def test_connections_settle_near_what_the_receiver_bears_and_come_back(tmp_path: Path) -> None:
-    most, refused = [3], []
-    with Sink() as sink, server(tmp_path / "a", sink) as kurir:
+    most: list[int] = [3]
+    refused: list[float] = []
+    with Sink() as sink, server(tmp_path / "a", sink, retry="[10, 10]") as kurir:
         sink.script = bears(sink, most, refused, 0.02)
         with Load(kurir.smtp, threads=4) as load:
             kurir.wait("trouble", lambda: kurir.json("limits")["paces"], 40)
@@ -49,7 +50,7 @@ def test_connections_settle_near_what_the_receiver_bears_and_come_back(tmp_path:
             before, since = len(refused), time.monotonic()
             time.sleep(3)
             rate = (len(refused) - before) / (time.monotonic() - since)
-            assert rate < 5, f"{rate} refused connections a second"
+            assert rate < 1.5, f"{rate} refused connections a second"
             most[0] = 1000
             kurir.wait("full speed again", lambda: kurir.json("limits")["paces"] == [], 40)
         assert load.refused == []
@@ -60,7 +61,8 @@ def test_connections_settle_near_what_the_receiver_bears_and_come_back(tmp_path:
 
 
 def test_a_rate_settles_and_the_trace_says_why(tmp_path: Path) -> None:
-    allowed, taken = 20.0, []
+    allowed = 20.0
+    taken: list[float] = []
 
     def script(verb: str, _line: str, _attempt: int) -> bytes | None:
         now = time.monotonic()

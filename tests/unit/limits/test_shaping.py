@@ -10,7 +10,7 @@ STEP = USUAL_SHAPE.step
 def pace(connections: int = 20, out: int = 0) -> Pace:
     made = Pace("pace/mx/far.example", USUAL_SHAPE, connections)
     made.open = out
-    made.widen()
+    made.widen(back=1)
     return made
 
 
