@@ -8,7 +8,7 @@ from kurir.delivery import DomainExam, Examiner, NetDialer
 from kurir.delivery.tlspolicy import Acceptance, Remembered, TlsDesk, Validation
 from kurir.delivery.tlspolicy.dane import validates
 from kurir.model.told import told
-from kurir.net import CachingResolver, CertificateError, ClientTlsFactory, HttpsClient, TlsLevel
+from kurir.net import CachingResolver, CertificateError, ClientTlsFactory, TlsLevel, WebClient
 from kurir.queue import StoreError
 from kurir.storage import NoDatabase, SqliteTls
 
@@ -26,11 +26,11 @@ async def look(config: Config, domain: str) -> DomainExam:
         routes = roads.delivery(config)
     except (CertificateError, OSError) as e:
         raise ControlError(told("net.ca_file: {why}", why=e)) from None
-    https = HttpsClient(resolver, tls.level(TlsLevel.VERIFIED), settings.https(config))
+    fetch = WebClient(resolver, tls.level(TlsLevel.VERIFIED), settings.web(config)).fetch
     policy = settings.tls_out(config, trusted_resolver=resolver.vouched)
     store = _opened(config)
     try:
-        desk = TlsDesk(policy, resolver, https, clock, store=_Reading(store) if store else None)
+        desk = TlsDesk(policy, resolver, fetch, clock, store=_Reading(store) if store else None)
         desk.load()
         source = (config.net.source,) if config.net.source else ()
         dialer = NetDialer(tls, source=source)
