@@ -20,7 +20,8 @@ from .asks import (
     Settlement,
     Work,
 )
-from .brain import Brain, Figures
+from .brain import Brain
+from .figures import Figures
 from .operate import LimitState, Operated, SiteState, Waiting
 from .ports import Hand, Store, StoreError, StoreFull
 from .settings import QueueSettings

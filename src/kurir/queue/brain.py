@@ -15,6 +15,7 @@ from .asks import Incoming, Plan, Settlement
 from .book import Book
 from .commit import Committer, Post
 from .debits import forget_debits, load_debits
+from .figures import Figures
 from .intake import BROKEN, DRAINING, Done, Intake
 from .leasing import Leasing
 from .milestones import Milestones
@@ -30,34 +31,6 @@ from .state import Counters, Errand, Mail, State
 from .steady import Steady
 
 IDLE_SITES_EVERY = 600.0
-
-
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """What metrics show.  `oldest` is the age in seconds of the oldest waiting message."""
-
-    waiting: int
-    ready: int
-    open_leases: int
-    open_notices: int
-    messages: int
-    oldest: float
-    accepted_messages: int
-    accepted_recipients: int
-    loaded_recipients: int
-    fates: dict[str, int]
-    attempts: dict[str, int]
-    possibly_delivered: int
-    recovered: int
-    duplicates: int
-    ignored_results: int
-    notices_met: int
-    paced: int
-    slowed: int
-    refused_full: int
-    batches: int
-    changes: int
-    full: bool
-    failed: bool
 
 
 class Brain:

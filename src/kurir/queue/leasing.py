@@ -19,57 +19,17 @@ from .asks import Lease, Settlement, Work
 from .book import Book
 from .commit import Committer
 from .debits import Debits, was_offered
-from .paced import Taken
+from .lease import OpenLease, Worker
 from .ports import Change, Hand, StoredLetter
 from .schedule import Schedule
 from .settings import QueueSettings
 from .settle import SUCCESS, Settler
 from .shaping import Slowed, too_many_at_once
-from .site import Site
 from .state import Errand, Letter, Mail, State
 
 _REMEMBERED = 20_000  # leases of the past that are known by name
 _MAY_BE_THERE = "the delivery process ended while it worked on this; it may have been delivered"
 _ROW_GONE = "the stored message could not be read back"
-
-
-class Worker:
-    """A connected hand and what it holds."""
-
-    __slots__ = ("gone", "hand", "leases", "notices", "outbox")
-
-    def __init__(self, hand: Hand) -> None:
-        self.hand = hand
-        self.leases: dict[int, OpenLease] = {}
-        self.outbox: list[Lease] = []
-        self.notices = 0
-        self.gone = False
-
-
-class OpenLease:
-    """Errands of one message that a hand works on.  `site` is None for what an earlier brain leased."""
-
-    __slots__ = ("errands", "id", "letter", "mail", "probe", "sent", "since", "site", "taken", "worker")
-
-    def __init__(
-        self,
-        lease_id: int,
-        worker: Worker,
-        site: Site | None,
-        mail: Mail,
-        errands: list[Errand],
-        since: float,
-    ) -> None:
-        self.id = lease_id
-        self.worker = worker
-        self.site = site
-        self.mail = mail
-        self.errands = errands
-        self.since = since
-        self.probe = site is not None and site.probe
-        self.letter: Letter | None = None
-        self.sent = False
-        self.taken: Taken = ()
 
 
 class Leasing:

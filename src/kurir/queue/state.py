@@ -15,7 +15,7 @@ from kurir.model import Cause, Fate, OutcomeKind
 from .ports import NewMessage, StoredLetter
 
 if TYPE_CHECKING:
-    from .leasing import OpenLease
+    from .lease import OpenLease
     from .site import Site
 
 Letter = NewMessage | StoredLetter
