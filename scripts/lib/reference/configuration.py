@@ -1,6 +1,7 @@
 """``docs/reference/configuration.md`` from the schema: every section, key, type, default and description."""
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -25,6 +26,7 @@ _NAMES: list[tuple[Any, str]] = [
     (units.Seconds, "duration"),
     (units.Octets, "size"),
     (Path, "path"),
+    (date, "date"),
     (bool, "true / false"),
     (int, "whole number"),
     (float, "number"),

@@ -243,6 +243,7 @@ class BrainPart:
                 "kurir_possibly_delivered": f.possibly_delivered,
                 "kurir_commits": f.batches,
                 "kurir_refused_full": f.refused_full,
+                "kurir_slowed": f.slowed,
                 **{f"kurir_fates{{fate={fate}}}": n for fate, n in f.fates.items()},
                 **{f"kurir_attempts{{outcome={kind}}}": n for kind, n in f.attempts.items()},
                 **self._turns,
@@ -252,6 +253,7 @@ class BrainPart:
                 "kurir_waiting_messages": f.messages,
                 "kurir_open_leases": f.open_leases,
                 "kurir_open_notices": f.open_notices,
+                "kurir_paces": f.paced,
                 "kurir_oldest_waiting_seconds": round(f.oldest, 1),
                 "kurir_disk_full": float(f.full),
                 "kurir_roads_closed": float(

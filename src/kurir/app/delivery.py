@@ -4,18 +4,20 @@ import asyncio
 import os
 import random
 import secrets
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kurir.config import Config
 from kurir.delivery import (
     AccessTokens,
+    Allowed,
     BrainSide,
     DeliveryHand,
-    DeliverySettings,
     Maildir,
     MaildirStore,
     NetDialer,
+    Route,
     RouteKind,
     Sealing,
 )
@@ -29,8 +31,7 @@ from kurir.storage import KeyFolder, SqliteReports, StoredBodies
 from kurir.trace import Catalogue, Lang, Sentence
 from kurir.web import Figures
 
-from . import roads, settings
-from .allowances import names_of
+from . import lessons, roads, settings
 from .clock import SystemClock
 from .keys import FolderRing, rewriting
 from .logs import Log
@@ -68,6 +69,7 @@ class DeliveryPart:
         except CertificateError as e:
             raise StartError(told("net.ca_file: {why}", why=e)) from None
         routes = roads.delivery(config)
+        allowed = lessons.allowed(config, layout, clock, self._cannot_learn)
         self._bodies = StoredBodies(layout)
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="kurir-maildir")
         maildir = Maildir(Path(routes.maildir_root), clock, config.server.hostname)
@@ -83,12 +85,13 @@ class DeliveryPart:
             dialer=dialer,
             clock=clock,
             random=random.Random(),  # noqa: S311 - order of equal MX hosts
-            writer=_Writer(config, routes),
+            writer=_Writer(config, routes.routes, allowed),
             tokens=AccessTokens(web.fetch, clock, config.server.state / settings.TOKENS),
             stores={RouteKind.MAILDIR: self._store(maildir)},
             desk=self._tls.desk,
             sealing=self._sealing(),
             watch=self._suppressing,
+            allowed=allowed,
         )
         self._suppressing.start()
         self._tls.start()
@@ -124,6 +127,9 @@ class DeliveryPart:
         srs = rewriting(folder, wanted=signing.srs)
         return Sealing(settings.sealing(self._config), self._ring, self._clock, srs)
 
+    def _cannot_learn(self, why: str) -> None:
+        self._log.warning("lessons_not_kept", why=why, next="they will be learnt again")
+
     def _look_once(self) -> None:
         try:
             self._ring.look()
@@ -157,13 +163,13 @@ class DeliveryPart:
 class _Writer:
     """Renders the reports that the queue owes: `delivery.ports.NoticeWriter`."""
 
-    def __init__(self, config: Config, routes: DeliverySettings) -> None:
+    def __init__(self, config: Config, routes: Sequence[Route], allowed: Allowed) -> None:
         languages: tuple[Lang, ...] = ("id", "en") if config.server.language == "id" else ("en", "id")
         self._settings = ReportSettings(
             hostname=config.server.hostname, domain=settings.postmaster(config).domain, languages=languages
         )
         self._catalogue = Catalogue.load()
-        self._names = names_of(routes)
+        self._routes, self._allowed = routes, allowed
         self._clock = SystemClock()
 
     def wants_full(self, work: NoticeWork) -> bool:
@@ -174,7 +180,8 @@ class _Writer:
         """Return the report as mail."""
         at = self._clock.now()
         token = secrets.token_hex(8)
-        report = render(work, original, self._settings, self._explain, at=at, token=token, names=self._names)
+        names = self._allowed.names(self._routes)
+        report = render(work, original, self._settings, self._explain, at=at, token=token, names=names)
         return report.incoming(at)
 
     def _explain(self, cause: Cause, lang: Lang, *, final: bool | None = None, **values: object) -> Sentence:

@@ -29,12 +29,12 @@ from kurir.identity import (
 )
 from kurir.model import AddressError, Cause, Clock, decode_id, encode_id, normalise_domain, parse_address
 from kurir.model.told import of_error, pack, told
-from kurir.queue import Brain, Forecast, Operated, Road
+from kurir.queue import Brain, Forecast, Operated, Road, StoreError
 from kurir.senderauth.dkim import Selector, Sighting
 from kurir.storage import EraseReport, Layout, SqliteSuppressions, SqliteTls, TraceReader
 from kurir.suppression import Entry, key_of
 
-from . import settings
+from . import lessons, settings
 from .allowances import Allowances
 from .keys import KeyDesk, KeyDeskError, shown
 from .reading import shown_app_password, shown_certificate, suppression_json
@@ -68,7 +68,7 @@ class Operations:
         self._layout = layout
         self._clock = clock
         self._started = clock.now()
-        self._allowances = Allowances(config, brain)
+        self._allowances = Allowances(config, brain, lessons.allowed(config, layout, clock))
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="kurir-operate")
         self._passwords = Passwords(
             PasswordSettings(), executor=self._threads, clock=clock, random=os.urandom
@@ -78,6 +78,7 @@ class Operations:
             "limits": self._limits,
             "limits.waits": self._waits,
             "limits.foresee": self._foresee,
+            "limits.forget": self._limits_forget,
             "route": self._route,
             "roads": self._roads,
             "queue.hold": lambda **a: self._queue(brain.hold, **a),
@@ -135,6 +136,15 @@ class Operations:
 
     async def _limits(self, recipients: int = 0, by: str = "") -> dict[str, Any]:
         return self._allowances.show(recipients)
+
+    async def _limits_forget(self, *, name: str | None = None, by: str = "") -> dict[str, Any]:
+        try:
+            forgotten = self._allowances.forget(name)
+        except StoreError as e:
+            raise Wrong(of_error(e)) from None
+        if name is not None and not forgotten:
+            raise Wrong(told("nothing was learnt of {name!r}; see: kurir limits", name=name))
+        return {"forgotten": forgotten}
 
     async def _waits(self, id: str, by: str = "") -> list[dict[str, Any]]:
         number = decode_id(id)

@@ -32,7 +32,7 @@ from kurir.senderauth.screening import Screener
 from kurir.storage import FileBodies, KeyFolder, SqliteAccounts
 from kurir.web import Figures
 
-from . import roads, settings
+from . import lessons, roads, settings
 from .clock import SystemClock
 from .foresight import LateForesight
 from .keys import rewriting
@@ -82,6 +82,8 @@ class ReceptionPart:
             host_backoff=min(routes.host_backoff, rest),
             host_backoff_max=min(routes.host_backoff_max, rest),
         )
+        allowed = lessons.allowed(config, layout, clock, self._cannot_learn)
+        self._sizes = roads.road_sizes(config, allowed)
         opener = Opener(patience, planner, self._resolver, NetDialer(client_tls), clock)
         self._foresight = LateForesight(config, self._resolver, client_tls, clock, self._log)
         self._seen = SeenCounts(config, clock, self._log) if settings.counts_senders(config) else None
@@ -98,7 +100,7 @@ class ReceptionPart:
             random=os.urandom,
             secret=_secret(layout.folder / "tls" / "server.key"),
             tls=self._tls,
-            roads=roads.road_sizes(config),
+            roads=self._sizes,
             tls_asking=self._asking,
             tokens=self._make_tokens(client_tls),
             rehashed=self._accounts.put,
@@ -126,6 +128,9 @@ class ReceptionPart:
         self._threads.shutdown(cancel_futures=True)
         self._foresight.close()
         self._accounts.close()
+
+    def _cannot_learn(self, why: str) -> None:
+        self._log.warning("lessons_not_read", why=why, next="the limits that are known already are kept")
 
     def _make_asking(self) -> ServerTls | None:
         """Return the certificates of doors that ask clients for theirs, where there are such doors."""
@@ -164,6 +169,7 @@ class ReceptionPart:
                     self._asking.trust_clients(self._clients())
             except (CertificateError, StoreError, OSError, ValueError) as e:
                 self._log.error("certificate_not_reloaded", why=str(e), next="the old one stays in use")
+            self._sizes.refresh()
             if self._clock.monotonic() - warned >= WARN_EVERY:
                 warned = self._clock.monotonic()
                 self._warn_of_expiry()

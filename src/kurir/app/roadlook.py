@@ -25,15 +25,16 @@ from kurir.model.told import told
 from kurir.queue import Lease, Plan, PlanRequest, Road, Work
 from kurir.queue.asks import NoticeWork
 
-from . import roads, tlslook
+from . import lessons, roads, settings, tlslook
 from .control import ControlError
 from .operate import operate
 
 
 async def planned(config: Config, sender: str, domain: str) -> Plan:
     """Return the roads from the domain `sender` to `domain`.  Raises `ControlError`."""
-    with tlslook.outside(config) as o:
-        return await Planner(o.routes, o.resolver, o.clock, Random()).plan(PlanRequest(sender, domain))  # noqa: S311
+    with tlslook.outside(config) as o, lessons.looked_up(config, settings.layout(config), o.clock) as allowed:
+        planner = Planner(o.routes, o.resolver, o.clock, Random(), allowed)  # noqa: S311
+        return await planner.plan(PlanRequest(sender, domain))
 
 
 def explained(config: Config, plan: Plan, size: int) -> list[dict[str, Any]]:

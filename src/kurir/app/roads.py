@@ -1,11 +1,13 @@
 """From the configuration to the way out: the routes, what is known of their limits, and how they are travelled."""
 
 from dataclasses import replace
+from datetime import date
 
 from kurir.config import Config, load_atlas
 from kurir.config.road_schema import DIRECT, RoadSection
 from kurir.delivery import (
     PROVIDERS,
+    Allowed,
     DeliverySettings,
     NextHop,
     OAuthClient,
@@ -18,7 +20,7 @@ from kurir.delivery import (
 )
 from kurir.delivery.oauth import Provider
 from kurir.delivery.tlspolicy import Rule
-from kurir.limits import Atlas, Margins
+from kurir.limits import Atlas, Margins, midnight
 from kurir.queue import StoreError
 from kurir.sandbox import early_doors
 from kurir.storage import Layout, NoDatabase, SqliteAccounts
@@ -49,9 +51,9 @@ def _has_urgent(config: Config) -> bool:
         store.close()
 
 
-def road_sizes(config: Config) -> RoadSizes:
+def road_sizes(config: Config, allowed: Allowed) -> RoadSizes:
     """Return how large a message may be on each road."""
-    return RoadSizes(_routes(config), atlas(config))
+    return RoadSizes(_routes(config), allowed)
 
 
 def delivery(config: Config) -> DeliverySettings:
@@ -140,7 +142,14 @@ def _road(road: RoadSection, config: Config) -> Route:
         fallback=tuple(road.fallback),
         source=road.sources,
         spf=tuple(road.spf),
+        warm_up=_warm_from(road.warm_up),
     )
+
+
+def _warm_from(begun: date | bool) -> float:
+    if isinstance(begun, bool):
+        return Route.FROM_FIRST_USE if begun else 0.0
+    return midnight(begun)
 
 
 def _oauth_client(road: RoadSection) -> OAuthClient | None:

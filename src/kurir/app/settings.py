@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from kurir.config import Config
 from kurir.delivery import (
+    Allowed,
     SealingSettings,
 )
 from kurir.delivery.tlspolicy import AfterLoss, DaneSettings, Rule, StsSettings, TlsSettings
@@ -19,6 +20,7 @@ from kurir.identity import (
     OAuthSettings,
     Window,
 )
+from kurir.limits import ShapeSettings
 from kurir.model import Address, parse_address
 from kurir.net import (
     CertificateFiles,
@@ -36,8 +38,9 @@ from kurir.senderauth.screening import ScreeningSettings, SenderRule, TreatmentS
 from kurir.storage import DaySettings, Layout, ObservationSettings
 from kurir.suppression import SuppressionSettings
 
+from .clock import SystemClock
 from .keys import KeySettings
-from .roads import SANDBOX_SOCKET, road_sizes
+from .roads import SANDBOX_SOCKET, atlas, road_sizes
 
 SUBMIT_SOCKET = "run/submit.sock"
 CONTROL_SOCKET = "run/control.sock"
@@ -91,6 +94,8 @@ def queue(config: Config, *, hands_here: bool = False) -> QueueSettings:
         disk_low=free,
         disk_high=free + min(free // 4, DISK_MARGIN),
         alternatives=any(road.fallback for road in config.roads),
+        # A peer in trouble is tried faster again than its messages are, so that a short schedule stays short.
+        shape=ShapeSettings(step=min(ShapeSettings().step, config.retry[0] / 50)),
         reconnect_grace=0.0 if hands_here else QueueSettings().reconnect_grace,
     )
 
@@ -270,7 +275,7 @@ def counts_senders(config: Config) -> bool:
 def reception(config: Config) -> ReceptionSettings:
     """Return what holds for all listeners."""
     t = config.reception.timeouts
-    largest = road_sizes(config).largest
+    largest = road_sizes(config, Allowed(atlas(config), SystemClock())).largest
     size = config.limits.message_size
     return ReceptionSettings(
         hostname=config.server.hostname,

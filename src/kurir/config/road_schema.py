@@ -1,6 +1,7 @@
 """The way out: roads, the TLS that is demanded on them, and what is known of their limits."""
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -86,6 +87,10 @@ class RoadSection(Section):
     )
     oauth: RoadOAuthSection | None = Field(
         None, description="Log in with OAuth tokens instead of a password; username is needed."
+    )
+    warm_up: date | bool = Field(
+        False,
+        description="Send little at first, twice as much each day: the date on which it began (2026-11-20), or true to find that out.",
     )
     concurrency: int = Field(20, description="Connections at once.", ge=1, le=1000)
     rate: float = Field(0.0, description="Messages a second, 0 for no limit.", ge=0)

@@ -7,7 +7,7 @@ what a refusal means.  Mail for this machine goes to
 `storing` and `maildir`.  Nothing here writes queue facts or decides when to try again.
 """
 
-from .allowed import RoadSizes, known_limits
+from .allowed import Allowed, RoadSizes, account_of, known_limits
 from .dialing import NetDialer
 from .examine import DomainExam, Examiner, HostExam
 from .foresight import Foresight, ForesightSettings
@@ -40,6 +40,7 @@ from .verify import NextHopVerifier
 __all__ = [
     "PROVIDERS",
     "AccessTokens",
+    "Allowed",
     "Bodies",
     "BodyDamaged",
     "BrainSide",
@@ -72,6 +73,7 @@ __all__ = [
     "TlsLevel",
     "TokenSource",
     "Untrusted",
+    "account_of",
     "known_limits",
     "parse_next_hop",
 ]

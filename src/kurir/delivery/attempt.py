@@ -30,7 +30,7 @@ _LAST_WORDS = 2.0  # seconds to wait for what a peer said before it hung up on u
 
 
 class Attempt:
-    """Works through one lease.  After `run`: `results`, and whether the session is `reusable`.
+    """Works through one lease.  After `run`: `results`, what of it are `refusals`, and whether the session is `reusable`.
 
     `untouched` says that the session was an old one and broke before the peer can have taken anything:
     the lease may be tried again at once over a new connection.  `past_dot` is the point of no knowing.
@@ -49,6 +49,7 @@ class Attempt:
         "_success",
         "_t0",
         "past_dot",
+        "refusals",
         "results",
         "reusable",
         "stage",
@@ -78,6 +79,7 @@ class Attempt:
         self._t0 = clock.monotonic()
         self._group: tuple[Work, ...] = ()
         self.results: Results = []
+        self.refusals: list[Outcome] = []
         self.reusable = True
         self.untouched = False
         self.past_dot = False
@@ -170,6 +172,7 @@ class Attempt:
             if not first_use and not self.results and _goodbye(event):
                 session.abort()
                 self.reusable, self.untouched = False, True
+                self._meaning(Stage.MAIL, event.results[0][1])  # noted among the refusals
                 return ()
             return self._done(group, event)
         self.reusable = False
@@ -354,7 +357,7 @@ class Attempt:
 
     def _outcome(self, trouble: Trouble) -> Outcome:
         session = self._session
-        return Outcome(
+        outcome = Outcome(
             kind=trouble.kind,
             cause=trouble.cause,
             at=self._clock.now(),
@@ -369,6 +372,8 @@ class Attempt:
             lasting=trouble.lasting,
             seconds=self._clock.monotonic() - self._t0,
         )
+        self.refusals.append(outcome)
+        return outcome
 
 
 def _goodbye(event: TransactionDone) -> bool:

@@ -8,12 +8,16 @@ import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from random import Random
 
+from msgspec import structs
+
 from kurir.model import Cause, Clock, Outcome, OutcomeKind, Stage
 from kurir.net.ports import Resolver
 from kurir.queue.asks import Lease, NoticeWork, Plan, PlanRequest, Settlement
 
+from .allowed import Allowed
 from .attempt import Results
 from .lane import LaneTools
+from .learning import Student
 from .notices import NoticeDesk
 from .oauth import TokenSource
 from .opening import Opener
@@ -34,7 +38,8 @@ class DeliveryHand:
 
     `stores` take the leases of routes of their kind (maildir, sandbox); `writer` makes the report that an
     obligation asks for.  `desk` knows the TLS policies; without one only the routes' own rules hold.  `sealing` signs
-    what leaves (None: nothing is signed).  `watch` knows the addresses that mail is not sent to.  `tokens` are for smarthosts that take access tokens instead of passwords.
+    what leaves (None: nothing is signed).  `watch` knows the addresses that mail is not sent to.  `allowed` knows the limits of others
+    (None: only the shipped ones).  `tokens` are for smarthosts that take access tokens instead of passwords.
     """
 
     def __init__(
@@ -53,14 +58,25 @@ class DeliveryHand:
         sealing: Sealing | None = None,
         tokens: TokenSource | None = None,
         watch: Watch | None = None,
+        allowed: Allowed | None = None,
     ) -> None:
         self._watch = watch
         self._settings = settings
         self._brain = brain
         self._clock = clock
-        self.planner = Planner(settings, resolver, clock, random)
+        self.planner = Planner(settings, resolver, clock, random, allowed)
         self.opener = Opener(settings, self.planner, resolver, dialer, clock, desk=desk, tokens=tokens)
-        self._tools = LaneTools(settings, self.opener, bodies, clock, self._settled, sealing)
+        self._tools = LaneTools(
+            settings,
+            self.opener,
+            bodies,
+            clock,
+            self._settled,
+            sealing,
+            refused=self._refused,
+            student=Student(self.planner.allowed, clock),
+            relearn=self._relearn,
+        )
         self._desk = NoticeDesk(bodies, brain, writer, settings.notice_head_limit)
         self._stores = {
             kind: StoreLane(store, settings.maildir_batch, self._settled, self._store_failed)
@@ -69,6 +85,8 @@ class DeliveryHand:
         self._sites: dict[tuple[str, str], SitePool] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_work: dict[tuple[int, int], Lease] = {}
+        self._refusals: dict[tuple[int, int], tuple[Outcome, int]] = {}
+        self._lessons: set[tuple[int, int]] = set()
         self._plans: list[Plan] = []
         self._settlements: list[Settlement] = []
         self._flush_due = False
@@ -218,8 +236,26 @@ class DeliveryHand:
             return
         if self._watch is not None:
             self._watch.settled(lease, results)
-        self._settlements.append(Settlement(lease.epoch, lease.id, lease.number, tuple(results)))
+        settlement = Settlement(lease.epoch, lease.id, lease.number, tuple(results))
+        self._settlements.append(
+            self._with_news(settlement) if self._refusals or self._lessons else settlement
+        )
         self._want_flush()
+
+    def _with_news(self, settlement: Settlement) -> Settlement:
+        key = (settlement.epoch, settlement.lease)
+        learnt = key in self._lessons
+        self._lessons.discard(key)
+        return structs.replace(settlement, refused=self._refusals.pop(key, None), learnt=learnt)
+
+    def _relearn(self, lease: Lease) -> None:
+        """What a lease met has changed a limit of its road."""
+        self._lessons.add((lease.epoch, lease.id))
+
+    def _refused(self, lease: Lease, outcome: Outcome, stay: int) -> None:
+        """A connection for a lease was refused; others `stay` and take it over.  It is told with what becomes of it."""
+        if (lease.epoch, lease.id) in self._in_work:
+            self._refusals[lease.epoch, lease.id] = outcome, stay
 
     def _want_flush(self) -> None:
         if not self._flush_due:

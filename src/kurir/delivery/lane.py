@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kurir.message import tls_not_required
-from kurir.model import Cause, Clock, OutcomeKind, Stage
+from kurir.model import Cause, Clock, Outcome, OutcomeKind, Stage
 from kurir.queue.asks import Lease
 
 from .attempt import Attempt, Results
+from .learning import Student
 from .opening import Opener, Wish
 from .plan import Destination
 from .ports import Bodies, BodyDamaged
@@ -40,7 +41,17 @@ _SUCCESS = {
 class LaneTools:
     """What every lane of a hand shares."""
 
-    __slots__ = ("bodies", "clock", "opener", "sealing", "settings", "settle")
+    __slots__ = (
+        "bodies",
+        "clock",
+        "opener",
+        "refused",
+        "relearn",
+        "sealing",
+        "settings",
+        "settle",
+        "student",
+    )
 
     def __init__(
         self,
@@ -50,6 +61,10 @@ class LaneTools:
         clock: Clock,
         settle: Settle,
         sealing: Sealing | None = None,
+        *,
+        student: Student,
+        refused: Callable[[Lease, Outcome, int], None],
+        relearn: Callable[[Lease], None],
     ) -> None:
         self.settings = settings
         self.opener = opener
@@ -57,6 +72,9 @@ class LaneTools:
         self.clock = clock
         self.settle = settle
         self.sealing = sealing
+        self.student = student
+        self.refused = refused
+        self.relearn = relearn
 
 
 class Lane:
@@ -141,6 +159,8 @@ class Lane:
                 attempt.give_up()
                 tools.settle(lease, attempt.results)
                 raise
+            if attempt.refusals:
+                self._learn(lease, attempt)
             if not attempt.reusable:
                 self._forget()
                 session.abort()  # also where the attempt ended well and the peer broke behind it
@@ -150,6 +170,18 @@ class Lane:
             break
         await self._retire()
         return True
+
+    def _learn(self, lease: Lease, attempt: Attempt) -> None:
+        """Look into what the peer refused for what it says of its limits."""
+        student, pool = self._tools.student, self._pool
+        session = self._session
+        for outcome in attempt.refusals:
+            if outcome.cause is Cause.TOO_LARGE and session is not None:
+                student.too_large(pool.destination, session.offer, lease.work[0].recipient.address.domain)
+            elif attempt.untouched and outcome.reply is not None and session is not None:
+                pool.destination = student.goodbye(pool.destination, session.used - 1, outcome.reply)
+            elif student.refused(pool.destination, outcome):
+                self._tools.relearn(lease)
 
     async def _session_for(self, lease: Lease) -> Session | None:
         """Return a session that may carry the lease's first recipient: the open one, or a new one."""
@@ -186,9 +218,15 @@ class Lane:
         if isinstance(opened, Session):
             self._session = opened
             self._pool.connected += 1
+            tools.student.hello(destination, opened.offer)
             return opened
         if not demanded and self._pool.give_back(lease):
-            return None  # other connections to this site work: they will take it
+            # Other connections to this site work and will take it; the brain learns that one was refused.
+            refusal = opened.outcome(tools.clock.now(), lease.road.name)
+            tools.refused(lease, refusal, self._pool.connected)
+            return None
+        if tools.student.refused(destination, opened.outcome(tools.clock.now(), lease.road.name)):
+            tools.relearn(lease)
         self._fail(lease, opened, started, only=wish.domain if demanded else None)
         return None
 

@@ -15,7 +15,7 @@ from kurir.model import Address, Cause, Clock, Outcome, OutcomeKind, Stage
 from kurir.net.ports import Resolver
 from kurir.queue.asks import Lease, Obstacle, Plan, PlanRequest, Road
 
-from .allowed import at_once, included, known_limits, of_one_connection, of_one_message
+from .allowed import Allowed, at_once, included, of_one_connection, of_one_message
 from .authentic import authenticity
 from .floor import tls_floor
 from .mx import MailHost, MailHosts, NoHosts, find_mail_hosts, in_order
@@ -46,8 +46,16 @@ class Destination:
 class Planner:
     """Chooses routes and looks up mail hosts."""
 
-    def __init__(self, settings: DeliverySettings, resolver: Resolver, clock: Clock, random: Random) -> None:
+    def __init__(
+        self,
+        settings: DeliverySettings,
+        resolver: Resolver,
+        clock: Clock,
+        random: Random,
+        allowed: Allowed | None = None,
+    ) -> None:
         self._settings = settings
+        self.allowed = allowed or Allowed(settings.atlas, clock)
         self._resolver = resolver
         self._clock = clock
         self._random = random
@@ -59,8 +67,8 @@ class Planner:
 
     async def plan(self, request: PlanRequest) -> Plan:
         """Return the roads for a pair of domains, or the reason why there is none.  Never raises."""
-        s = self._settings
-        routes = choose_roads(s.routes, request.sender, request.domain)
+        self.allowed.learnt.refresh()
+        routes = choose_roads(self._settings.routes, request.sender, request.domain)
         if not routes:
             return self._failed(
                 request,
@@ -88,10 +96,8 @@ class Planner:
 
     def _road(self, destination: Destination, ttl: float, obstacles: tuple[Obstacle, ...] = ()) -> Road:
         """Remember where a road leads, and return it with what is known of its limits."""
-        route, known = (
-            destination.route,
-            known_limits(self._settings.atlas, destination.route, destination.hosts),
-        )
+        route = destination.route
+        known = self.allowed.known(route, destination.hosts)
         self._remember(destination, ttl)
         size = road_size(known, route.name) if known else None
         return Road(
@@ -104,6 +110,7 @@ class Planner:
             route.kind is RouteKind.SMARTHOST,
             size.octets if size is not None else 0,
             obstacles,
+            known.entry.key if known is not None else "",
         )
 
     async def _obstacles(self, main: Route, route: Route, request: PlanRequest) -> tuple[Obstacle, ...]:
@@ -177,7 +184,7 @@ class Planner:
         return self._to(route, site_key(host.name for host in found.hosts), found.hosts), found.ttl
 
     def _to(self, route: Route, site: str, hosts: tuple[MailHost, ...]) -> Destination:
-        known = known_limits(self._settings.atlas, route, hosts)
+        known = self.allowed.known(route, hosts)
         return Destination(route, site, hosts, of_one_connection(known))
 
     def _remember(self, destination: Destination, ttl: float) -> None:

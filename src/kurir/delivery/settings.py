@@ -5,6 +5,7 @@ Plain frozen values; the configuration makes them.  All times are seconds.
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import ClassVar
 
 from kurir.limits import Atlas
 
@@ -66,6 +67,7 @@ class Route:
     below it, ``<>`` (senders only) the null sender.  `concurrency` connections at once per site; `rate`
     messages per second (0 = no limit).  `final` marks an LMTP store that is ours: its 250 is a delivery.
     `provider` and `plan` say which entry of the atlas it is, where its host does not tell, and what was booked there.
+    `warm_up` is when a road that is new began (seconds since 1970), `FROM_FIRST_USE` to find that out, 0 for one that is not.
     `rule` says more exactly than `tls` what a connection must prove; None where nobody wrote it down.
     `fallback` names the routes that stand in for it, in order; one with `only_fallback` is nobody's first.  `source` are
     addresses of ours that its connections leave from, one of each family at a time.  `spf` are the names by which SPF
@@ -89,6 +91,9 @@ class Route:
     only_fallback: bool = False
     source: tuple[str, ...] = ()
     spf: tuple[str, ...] = ()
+    warm_up: float = 0.0
+
+    FROM_FIRST_USE: ClassVar[float] = -1.0
 
     @property
     def tls_rule(self) -> Rule:

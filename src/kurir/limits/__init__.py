@@ -2,10 +2,12 @@
 
 The atlas knows providers and receivers and says which `Limit`s hold on a road.  Those that can be counted become
 `Quota`s, which travel with the plan to the brain; there a `Budget` for each says before a lease whether one
-more message fits into its rolling window, and when the next one will.
+more message fits into its rolling window, and when the next one will.  What the other side tells of its limits is `Learnt`, what its
+answers show of its strength is a `Pace`.
 """
 
 from .atlas import (
+    AT,
     Access,
     Atlas,
     Contradiction,
@@ -20,15 +22,23 @@ from .atlas import (
 )
 from .budget import AIR, LONGEST, NEVER, Budget, Budgets
 from .forecast import Step, departures, forecast, merged
+from .learnt import HELLO, Learnt, Lesson, LessonStore, overlay
 from .limit import Beyond, Confidence, Limit, Margins, Per, Quota, Scope, Unit, Wait
 from .naming import LimitNames, Named
+from .said import limits_said
+from .shaping import USUAL_SHAPE, Pace, ShapeSettings, Shift, Signal, Valve
 from .size import RoadSize, encoded, unencoded
+from .warmup import WARM_UP, midnight, warm_up, warmed
 from .window import RollingWindow
 
 __all__ = [
     "AIR",
+    "AT",
+    "HELLO",
     "LONGEST",
     "NEVER",
+    "USUAL_SHAPE",
+    "WARM_UP",
     "Access",
     "Atlas",
     "Beyond",
@@ -37,19 +47,27 @@ __all__ = [
     "Confidence",
     "Contradiction",
     "Known",
+    "Learnt",
+    "Lesson",
+    "LessonStore",
     "Limit",
     "LimitNames",
     "Margins",
     "Named",
+    "Pace",
     "Per",
     "Quota",
     "Receiver",
     "RoadSize",
     "RollingWindow",
     "Scope",
+    "ShapeSettings",
+    "Shift",
+    "Signal",
     "Smarthost",
     "Step",
     "Unit",
+    "Valve",
     "Wait",
     "contradictions",
     "departures",
@@ -57,8 +75,13 @@ __all__ = [
     "forecast",
     "in_order",
     "is_counted",
+    "limits_said",
     "merged",
+    "midnight",
+    "overlay",
     "quota_key",
     "road_size",
     "unencoded",
+    "warm_up",
+    "warmed",
 ]

@@ -9,7 +9,7 @@ Rules
 3. A plan that nobody named is the one that the entry assumes; where it assumes none, only what holds for all plans counts.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
@@ -17,6 +17,9 @@ from kurir.model.told import told
 
 from .limit import Limit, Margins, Per, Quota, Scope, Unit
 from .size import RoadSize, encoded
+
+AT = "at-"
+"""How the keys of receivers begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class Receiver(Entry):
     @property
     def key(self) -> str:
         """Return what its budgets are kept by."""
-        return f"at-{self.name}"
+        return f"{AT}{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,11 @@ class Known:
     entry: Smarthost | Receiver
     limits: tuple[Limit, ...]
     quotas: tuple[Quota, ...]
+
+    @property
+    def counted(self) -> Iterator[tuple[Limit, Quota]]:
+        """Yield the limits that are counted, each with what it is counted as."""
+        return zip((x for x in self.limits if is_counted(x)), self.quotas, strict=True)
 
     def most(self, unit: Unit, per: Per) -> int | None:
         """Return the least value of limits of that kind, or None where there is none."""
@@ -147,9 +155,9 @@ def quota_key(entry: Entry, limit: Limit, account: str) -> str:
 
 
 def is_counted(limit: Limit) -> bool:
-    """Whether the brain counts this limit: messages and recipients in time, connections at once."""
+    """Whether the brain counts this limit: messages and recipients (all, or new ones) in time, connections at once."""
     if limit.per.window:
-        return limit.unit in (Unit.MESSAGES, Unit.RECIPIENTS)
+        return limit.unit is Unit.MESSAGES or limit.unit.by_recipient
     return limit.unit is Unit.CONNECTIONS and limit.per is Per.ONCE
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import islice
 
 from .budget import NEVER, Budget
-from .limit import Unit
 
 STEPS = 20_000
 """At most so many messages are looked ahead; what is left then has no time."""
@@ -36,7 +35,7 @@ def departures(
             at = max([at, *(budget.ready_at(at, urgent=urgent) for budget in copies)])
             if at == NEVER:
                 return
-            rooms = [b.room(at, urgent=urgent) for b in copies if b.quota.unit is Unit.RECIPIENTS]
+            rooms = [b.room(at, urgent=urgent) for b in copies if b.quota.unit.by_recipient]
             count = max(1, min([left, *rooms]))
             for budget in copies:
                 units = budget.quota.units(count)

@@ -22,6 +22,11 @@ class Unit(str, Enum):
     CONNECTIONS = "connections"
     OCTETS = "octets"
 
+    @property
+    def by_recipient(self) -> bool:
+        """Whether each recipient of a message counts; all may be new."""
+        return self in (Unit.RECIPIENTS, Unit.NEW_RECIPIENTS)
+
 
 class Per(str, Enum):
     """Within what it is counted: a rolling window, one message, one connection, or at the same time."""
@@ -125,22 +130,24 @@ class Quota(msgspec.Struct, frozen=True, array_like=True):
 
     def units(self, recipients: int) -> int:
         """Return what one message to so many recipients takes of it."""
-        return recipients if self.unit is Unit.RECIPIENTS else 1
+        return recipients if self.unit.by_recipient else 1
 
 
 class Wait(msgspec.Struct, frozen=True, array_like=True):
     """A limit that mail waits for: `used` of the `stop` that hold for it, and when it goes.
 
     `goes_at` is None where only the end of another delivery can tell; `not_before` says that so much waits in front that
-    only the earliest time is known.  `road` is the way whose limit it is.
+    only the earliest time is known.  `road` is the way whose limit it is.  Without a `quota` it is no limit, but the other
+    side is spared: `spared` is the key of its entry in the atlas, or of its site.
     """
 
-    quota: Quota
+    quota: Quota | None
     used: int
     stop: int
     goes_at: float | None
     road: str = ""
     not_before: bool = False
+    spared: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class EventKind(str, Enum):
     REROUTED = (
         "rerouted"  # by the road `by` from now on, not by the road `reason`; `cause` OK: that one is back
     )
+    SLOWED = "slowed"  # what this message met makes all mail there slower
     ERASED = "erased"  # personal data removed on request
 
 

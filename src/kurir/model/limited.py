@@ -1,4 +1,4 @@
-"""A limit of others that mail waits for, as it is told: whose it is, what it allows, how much is used, when the mail goes."""
+"""What mail waits for that is no trouble of its own, as it is told: whose limit, what it allows, how much is used, when the mail goes."""
 
 from typing import Any
 
@@ -8,14 +8,15 @@ import msgspec
 class LimitFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a recipient waits for.
 
-    `label` is who set the limit; `limit` its line of the atlas as plain data (``unit``, ``value``, ``per`` at least).
+    `label` is who set the limit; `limit` its line of the atlas as plain data (``unit``, ``value``, ``per`` at least), None
+    where there is no limit: `label` is spared at present because of how it answered.
     `used` of the `stop` at which we stop count now.  `free_at` (epoch seconds) is when the mail goes, None where the end
     of another delivery decides; with `not_before` it is the earliest time.
     """
 
     road: str
     label: str
-    limit: dict[str, Any]
+    limit: dict[str, Any] | None
     used: int
     stop: int
     free_at: float | None

@@ -22,14 +22,16 @@ from .asks import (
     Settlement,
     Work,
 )
-from .brain import Brain, Figures
+from .brain import Brain
 from .breaker import Health
+from .figures import Figures
 from .operate import LimitState, Operated, SiteState, Waiting
 from .outlook import Forecast, Share
 from .ports import Hand, Store, StoreError, StoreFull
 from .roadbook import Turn
 from .roadview import RoadChoice, RoadState
 from .settings import QueueSettings
+from .shaping import PaceState, per_minute
 
 __all__ = [
     "Accepted",
@@ -46,6 +48,7 @@ __all__ = [
     "Obstacle",
     "ObstacleKind",
     "Operated",
+    "PaceState",
     "Plan",
     "PlanRequest",
     "QueueSettings",
@@ -62,4 +65,5 @@ __all__ = [
     "Turn",
     "Waiting",
     "Work",
+    "per_minute",
 ]

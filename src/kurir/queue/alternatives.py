@@ -11,7 +11,8 @@ from .settings import QueueSettings
 from .state import Errand
 
 if TYPE_CHECKING:
-    from .schedule import Schedule, Site
+    from .schedule import Schedule
+    from .site import Site
 
 LOOK_AGAIN = 30.0
 """Seconds between two looks whether what waits for a spent budget goes elsewhere."""
@@ -64,7 +65,7 @@ class Alternatives:
         return found
 
     def _elsewhere(self, errand: Errand, site: "Site", now: float) -> bool:
-        plan = self._schedule.plan_of(errand)
+        plan = self._schedule.plans.of(errand)
         return (
             plan is not None and len(plan.roads) > 1 and self._roads.elsewhere(errand, plan, site.road, now)
         )

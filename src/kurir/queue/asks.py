@@ -97,6 +97,7 @@ class Road(msgspec.Struct, frozen=True, array_like=True):
     others that are counted here; `recipients` is how many one message may have there (0 = no limit).
     `hop` says that one server of a provider takes everything and passes it on.  `size` is the largest message
     in octets as far as it is known (0: not).  `obstacles` keep mail of this plan away from it whatever the hour.
+    `provider` is whose hosts they are, where the atlas knows it: what it says of us holds for all its sites.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Road(msgspec.Struct, frozen=True, array_like=True):
     hop: bool = False
     size: int = 0
     obstacles: tuple[Obstacle, ...] = ()
+    provider: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True, array_like=True):
@@ -194,9 +196,15 @@ class NoticeWork(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settlement(msgspec.Struct, frozen=True, array_like=True):
-    """hand -> brain: what became of a lease, per recipient index.  Missing indexes were not tried (given back)."""
+    """hand -> brain: what became of a lease, per recipient index.  Missing indexes were not tried (given back).
+
+    `refused` is how a connection for it was refused, and how many others stayed and took it over; `learnt` says that a limit of its road is
+    another one from now on.
+    """
 
     epoch: int
     lease: int
     number: int
     results: tuple[tuple[int, Outcome], ...]
+    refused: tuple[Outcome, int] | None = None
+    learnt: bool = False

@@ -15,6 +15,7 @@ from .asks import Incoming, Plan, Settlement
 from .book import Book
 from .commit import Committer, Post
 from .debits import forget_debits, load_debits
+from .figures import Figures
 from .intake import BROKEN, DRAINING, Done, Intake
 from .leasing import Leasing
 from .milestones import Milestones
@@ -28,37 +29,12 @@ from .roadview import RoadView
 from .schedule import Schedule
 from .settings import QueueSettings
 from .settle import Settler
+from .shaping import PaceState
 from .state import Counters, Errand, Mail, State
 from .steady import Steady
 from .turning import Turning
 
 IDLE_SITES_EVERY = 600.0
-
-
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """What metrics show.  `oldest` is the age in seconds of the oldest waiting message."""
-
-    waiting: int
-    ready: int
-    open_leases: int
-    open_notices: int
-    messages: int
-    oldest: float
-    accepted_messages: int
-    accepted_recipients: int
-    loaded_recipients: int
-    fates: dict[str, int]
-    attempts: dict[str, int]
-    possibly_delivered: int
-    recovered: int
-    duplicates: int
-    ignored_results: int
-    notices_met: int
-    refused_full: int
-    batches: int
-    changes: int
-    full: bool
-    failed: bool
 
 
 class Brain:
@@ -124,7 +100,12 @@ class Brain:
     def load(self) -> int:
         """Read back what waits (before anything else is called); return how many recipients that is."""
         load_debits(
-            self._store, self._budgets, self._committer, self._book.steady.now(), self._settings.air_grace
+            self._store,
+            self._budgets,
+            self._schedule.known,
+            self._committer,
+            self._book.steady.now(),
+            self._settings.air_grace,
         )
         count = restore(self._store, self._book, self._settings)
         self._notices.owe(list(self._store.open_notices()))
@@ -179,7 +160,7 @@ class Brain:
         worker = self._leasing.gone(hand)
         if worker is not None:
             self._notices.worker_gone(worker)
-            self._schedule.ask_again(self._book.steady.now(), everything=True)
+            self._schedule.plans.ask_again(self._book.steady.now(), everything=True)
         self._finish_round(self._book.steady.now())
 
     def planned(self, plans: Sequence[Plan]) -> None:
@@ -296,6 +277,15 @@ class Brain:
         """Return every known site, busiest first."""
         return self._operator.sites()
 
+    def replan(self) -> None:
+        """The limits of others may be other ones now: ask for all roads anew."""
+        self._schedule.replan()
+        self._finish_round(self._book.steady.now())
+
+    def paces(self) -> list[PaceState]:
+        """Return which sites and providers are spared at present, and why."""
+        return self._operator.paces()
+
     def limits(self, quotas: Sequence[Quota] = ()) -> list[LimitState]:
         """Return what is used of the limits of others (`quotas`: also of these), and what waits for them."""
         for quota in quotas:
@@ -337,6 +327,8 @@ class Brain:
             duplicates=count.duplicates,
             ignored_results=count.ignored_results,
             notices_met=count.notices_met,
+            paced=self._schedule.shaper.count,
+            slowed=count.slowed,
             refused_full=count.refused_full,
             batches=committer.batches,
             changes=committer.committed_changes,
@@ -356,7 +348,7 @@ class Brain:
             self._calendars(now)
         if now - self._swept_at >= IDLE_SITES_EVERY:
             self._swept_at = now
-            self._schedule.forget_idle_sites()
+            self._schedule.forget_idle_sites(now)
             self._schedule.roads.forget_idle(now)
         if now - self._forgot_at >= self._settings.forget_debits:
             self._forgot_at = now
@@ -373,7 +365,7 @@ class Brain:
                 self._due(errand, now)
         self._milestones.reach(now)
         self._schedule.wake(now)
-        self._schedule.ask_again(now)
+        self._schedule.plans.ask_again(now)
         self._notices.ask_again(now)
 
     def _note_jump(self) -> None:
@@ -422,9 +414,9 @@ class Brain:
         self._turning.follow(now)
         workers = self._leasing.workers
         if workers:
-            if self._schedule.wants_plans and not self.draining:
+            if self._schedule.plans.wanted and not self.draining:
                 worker = min(workers, key=lambda w: len(w.leases))
-                worker.hand.plan(self._schedule.requests(now))
+                worker.hand.plan(self._schedule.plans.requests(now))
             self._leasing.pump(now)
             if not self.draining:
                 self._notices.issue(workers, now)

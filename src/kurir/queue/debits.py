@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from kurir.limits import AIR, LONGEST, Budgets
 from kurir.model import Outcome, Stage
 
+from .acquaintances import Acquaintances
 from .commit import Committer
 from .paced import Taken
 from .ports import Change, Debit, Store
@@ -71,9 +72,12 @@ class Debits:
             self._committer.submit(Change(events=(), debits=tuple(debits)), done)
 
 
-def load_debits(store: Store, budgets: Budgets, committer: Committer, now: float, grace: float) -> None:
+def load_debits(
+    store: Store, budgets: Budgets, known: Acquaintances, committer: Committer, now: float, grace: float
+) -> None:
     """Read what is used at a start; what was in the air may still be sent by hands that live on, for `grace` seconds."""
-    stored = [(d.key, d.at, d.units) for d in store.debits(int(now * 1000) - LONGEST)]
+    debits = known.load(store.debits(int(now * 1000) - LONGEST))
+    stored = [(d.key, d.at, d.units) for d in debits]
     moved = budgets.load(stored, int((now + grace) * 1000))
     Debits(committer).write([Debit(*entry) for entry in moved])
 

@@ -12,62 +12,25 @@ Rules
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from kurir.model import EventKind, Outcome, OutcomeKind, Stage
+from kurir.model import Event, EventKind, Outcome, OutcomeKind, Stage
 
+from .acquaintances import person_of
 from .asks import Lease, Settlement, Work
 from .book import Book
 from .choice import kept_for_good
 from .commit import Committer
 from .debits import Debits, was_offered
-from .paced import Taken
+from .lease import OpenLease, Worker
 from .ports import Change, Hand, StoredLetter
-from .schedule import Schedule, Site
+from .schedule import Schedule
 from .settings import QueueSettings
 from .settle import SUCCESS, Settler
+from .shaping import Slowed, too_many_at_once
 from .state import Errand, Letter, Mail, State
 
 _REMEMBERED = 20_000  # leases of the past that are known by name
 _MAY_BE_THERE = "the delivery process ended while it worked on this; it may have been delivered"
 _ROW_GONE = "the stored message could not be read back"
-
-
-class Worker:
-    """A connected hand and what it holds."""
-
-    __slots__ = ("gone", "hand", "leases", "notices", "outbox")
-
-    def __init__(self, hand: Hand) -> None:
-        self.hand = hand
-        self.leases: dict[int, OpenLease] = {}
-        self.outbox: list[Lease] = []
-        self.notices = 0
-        self.gone = False
-
-
-class OpenLease:
-    """Errands of one message that a hand works on.  `site` is None for what an earlier brain leased."""
-
-    __slots__ = ("errands", "id", "letter", "mail", "probe", "sent", "since", "site", "taken", "worker")
-
-    def __init__(
-        self,
-        lease_id: int,
-        worker: Worker,
-        site: Site | None,
-        mail: Mail,
-        errands: list[Errand],
-        since: float,
-    ) -> None:
-        self.id = lease_id
-        self.worker = worker
-        self.site = site
-        self.mail = mail
-        self.errands = errands
-        self.since = since
-        self.probe = site is not None and site.probe
-        self.letter: Letter | None = None
-        self.sent = False
-        self.taken: Taken = ()
 
 
 class Leasing:
@@ -296,10 +259,19 @@ class Leasing:
         if lease is None or lease.mail.number != settlement.number:
             self._late(settlement, now)
             return
+        if settlement.learnt and lease.site is not None:
+            self._schedule.replan(lease.site)
+        if settlement.refused is not None and lease.site is not None:
+            refused, bears = settlement.refused
+            slowed = self._schedule.refused(lease.site, refused, since=lease.since, now=now, bears=bears)
+            self._tell(lease, slowed)
         self._settle_lease(lease, settlement.results, now)
 
     def _settle_lease(self, lease: OpenLease, results: Sequence[tuple[int, Outcome]], now: float) -> None:
         mine = self._close(lease, [outcome for _, outcome in results], now)
+        if lease.site is not None and results and too_many_at_once(lease.site, results[0][1], lease.since):
+            self._give_back(lease.mail, mine, now)  # a connection too many is no attempt of the mail
+            return
         if len(mine) == 1 == len(results) and mine[0].index == results[0][0]:
             pairs = [(mine[0], results[0][1])]
         else:
@@ -309,7 +281,23 @@ class Leasing:
         if pairs:
             if lease.site is not None and lease.site.alternatives:
                 pairs = self._schedule.alternatives.diverted(lease.site, pairs, now)
+            if lease.site is not None and lease.site.meets:
+                self._acquaint(lease, lease.site.meets, pairs, now)
             self.apply(lease.mail, lease.letter, pairs)
+
+    def _acquaint(
+        self, lease: OpenLease, budgets: Sequence[str], pairs: list[tuple[Errand, Outcome]], now: float
+    ) -> None:
+        """Who took mail is no new recipient any more."""
+        if lease.letter is None:
+            return
+        people = [
+            person_of(lease.letter.recipients[errand.index])
+            for errand, outcome in pairs
+            if outcome.kind in SUCCESS
+        ]
+        noted = [self._schedule.known.met(budget, person, now) for budget in budgets for person in people]
+        self._debits.write([debit for debit in noted if debit is not None])
 
     def _match(
         self, mine: list[Errand], results: Sequence[tuple[int, Outcome]]
@@ -344,7 +332,7 @@ class Leasing:
             sealed = lease.letter is not None and lease.letter.params.demands_tls
             if sealed and outcomes and outcomes[0].stage is Stage.TLS:
                 outcomes = []  # only this message demands it: the site takes other mail
-            self._schedule.ended(
+            slowed = self._schedule.ended(
                 lease.site,
                 since=lease.since,
                 probe=lease.probe,
@@ -352,7 +340,22 @@ class Leasing:
                 now=now,
                 roll=self._roll(),
             )
+            if slowed is not None:
+                self._tell(lease, slowed)
         return [e for e in lease.errands if e.lease is lease and e.state is State.LEASED]
+
+    def _tell(self, lease: OpenLease, slowed: Slowed | None) -> None:
+        """Say in the trace of a message that what it met makes all mail there slower."""
+        if slowed is not None:
+            self._book.counters.slowed += 1
+            told = Event(
+                number=lease.mail.number,
+                kind=EventKind.SLOWED,
+                at=self._book.steady.wall(),
+                by=slowed.key,
+                reason=slowed.words,
+            )
+            self._commit(Change(events=(told,)))
 
     def _give_back(self, mail: Mail, errands: list[Errand], now: float) -> None:
         for errand in errands:

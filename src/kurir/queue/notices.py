@@ -23,7 +23,7 @@ from .ports import Notice, Store, StoredLetter
 from .settings import QueueSettings
 
 if TYPE_CHECKING:
-    from .leasing import Worker
+    from .lease import Worker
 
 _UNKNOWN = Reply(554, "5.3.0", ("No such obligation to report is open",))
 

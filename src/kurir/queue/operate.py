@@ -14,8 +14,10 @@ from kurir.model import Cause, EventKind, Fate, Outcome, encode_id
 from .book import Book
 from .commit import Committer
 from .outlook import Forecast, Outlook, Share, foresee
-from .schedule import Schedule, Site
+from .schedule import Schedule
 from .settle import Settler, Sheet
+from .shaping import PaceState
+from .site import Site
 from .state import Errand, Mail, State
 
 _BUSY = frozenset({State.LEASED, State.SETTLING})
@@ -65,6 +67,7 @@ class SiteState(msgspec.Struct, frozen=True, kw_only=True):
     failures: int
     paused_until: float | None
     why: Outcome | None
+    provider: str = ""  # whose hosts they are, where the atlas knows it
 
 
 class LimitState(msgspec.Struct, frozen=True, kw_only=True):
@@ -325,6 +328,10 @@ class Operator:
             for budget in self._schedule.budgets
         ]
 
+    def paces(self) -> list[PaceState]:
+        """Return the sites and providers that are spared at present, the narrowest first."""
+        return self._schedule.shaper.states(self._book.steady.wall(), self._book.steady.now())
+
     def sites(self) -> list[SiteState]:
         """Return every site that has work or a record, busiest first."""
         now, wall = self._book.steady.now(), self._book.steady.wall()
@@ -339,6 +346,7 @@ class Operator:
                 failures=site.failures,
                 paused_until=wall + site.paused_until - now if site.paused_until > now else None,
                 why=site.why,
+                provider=site.road.provider,
             )
             for site in self._schedule.sites.values()
         ]

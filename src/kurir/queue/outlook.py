@@ -1,5 +1,7 @@
 """What waits for a limit, and when it goes: the turns of a site played forward on copies of its budgets.
 
+Who waits because the other side is spared (`shaping`) is told that, and when the next one goes: how fast it opens again nobody knows.
+
 Mail that waits so has made no attempt and no mistake; whoever asks (the trace, a delay notice, the reply to a submission)
 is told the limit, how much of it is used, and the time.  Exact as long as nothing else arrives and no more than `AHEAD`
 messages wait in front.
@@ -10,10 +12,12 @@ from itertools import islice
 
 import msgspec
 
-from kurir.limits import NEVER, Budget, Quota, Step, Unit, Wait, departures, merged
+from kurir.limits import NEVER, Budget, Quota, Step, Wait, departures, merged
 
 from .paced import FairQueue
-from .schedule import Schedule, Site
+from .schedule import Schedule
+from .shaping import Shaper
+from .site import Site
 from .state import Errand, Mail, State
 
 AHEAD = 5_000
@@ -46,13 +50,19 @@ class Outlook:
         self._sites: dict[Site, tuple[dict[Errand, float], float | None]] = {}
 
     def of(self, errand: Errand) -> Wait | None:
-        """Return the limit that `errand` waits for, or None where it waits for none."""
+        """Return the limit or the pace that `errand` waits for, or None where it waits for neither."""
         site = errand.site
-        if errand.state is not State.READY or site is None or site.paced is None or site.failures:
+        if errand.state is not State.READY or site is None or site.failures:
             return None
-        budget = site.paced.binding(self._now)
-        if budget is None:
-            return None
+        budget = site.paced.binding(self._now) if site.paced is not None else None
+        if budget is not None:
+            return self._limit(errand, site, budget)
+        if held := Shaper.holding(site, self._now):
+            who, at = held
+            return Wait(None, 0, 0, None if at == NEVER else at, site.road.name, at != NEVER, who)
+        return None
+
+    def _limit(self, errand: Errand, site: Site, budget: Budget) -> Wait:
         urgent = errand.mail.urgent
         times, last = self._played(site)
         at = times.get(errand, last)
@@ -107,8 +117,11 @@ def _of_share(schedule: Schedule, mail: Mail, share: Share, now: float) -> list[
 
 def _binding(budgets: Sequence[Budget], recipients: int, messages: int, now: float) -> str:
     """Return the key of the limit that so much mail waits for longest; "" where all of it fits."""
-    needs = {Unit.RECIPIENTS: recipients, Unit.MESSAGES: messages}
-    short = [b.quota for b in budgets if b.quota.window and b.room(now) < needs.get(b.quota.unit, 0)]
+
+    def needs(quota: Quota) -> int:
+        return recipients if quota.unit.by_recipient else messages
+
+    short = [b.quota for b in budgets if b.quota.window and b.room(now) < needs(b.quota)]
     return max(short, key=lambda q: q.window).key if short else ""
 
 

@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
-from kurir.limits import NEVER, Budget, Unit
+from kurir.limits import NEVER, Budget
 from kurir.model import Urgency
 
 from .state import Errand
@@ -136,7 +136,7 @@ class Paced:
 
     def room(self, now: float, *, urgent: bool) -> int | None:
         """Return for how many recipients of one message there is room; None where they are not counted."""
-        rooms = [b.room(now, urgent=urgent) for b in self.budgets if b.quota.unit is Unit.RECIPIENTS]
+        rooms = [b.room(now, urgent=urgent) for b in self.budgets if b.quota.unit.by_recipient]
         return max(1, min(rooms)) if rooms else None
 
     def take(self, recipients: int) -> Taken:

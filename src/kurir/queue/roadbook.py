@@ -18,7 +18,8 @@ from .settings import QueueSettings
 from .state import Errand
 from .trouble import PATIENCE_MX, WHOLE_ROAD, Word, patience, word
 
-Budgets = Callable[[Road], Iterable[Budget]]
+Budgets = Callable[[Road, Errand | None, float], Iterable[Budget]]
+"""What holds on a road now, for anybody new or for one errand."""
 SOUND = Breaker()
 _RULES = BreakerRules()
 REMEMBERED = 86_400.0
@@ -67,10 +68,11 @@ class Roadbook:
 
     # choosing
 
-    def state(self, road: Road, now: float, *, urgent: bool = False) -> State:
-        """Return what stands for and against `road` at this moment."""
+    def state(self, road: Road, now: float, errand: Errand | None = None) -> State:
+        """Return what stands for and against `road` at this moment, for anybody new or for `errand`."""
         at, limit = 0.0, ""
-        for budget in self._budgets(road):
+        urgent = errand is not None and errand.mail.urgent
+        for budget in self._budgets(road, errand, now):
             free_at = budget.ready_at(now, urgent=urgent)
             if at < free_at < NEVER:
                 at, limit = free_at, budget.quota.key
@@ -80,9 +82,9 @@ class Roadbook:
         why = self._why.get(first)
         return State(site, whole, at, limit, why.cause if why else None)
 
-    def obstacles(self, road: Road, size: int, now: float, *, urgent: bool = False) -> tuple[Obstacle, ...]:
-        """Return why a mail may not take `road` now."""
-        return may_take(road, size, self.state(road, now, urgent=urgent), now)
+    def obstacles(self, road: Road, size: int, now: float) -> tuple[Obstacle, ...]:
+        """Return why a new mail may not take `road` now."""
+        return may_take(road, size, self.state(road, now), now)
 
     def elsewhere(self, errand: Errand, plan: Plan, road: Road, now: float) -> bool:
         """Whether another road than `road` is free for `errand` now."""
@@ -90,10 +92,7 @@ class Roadbook:
         return chosen.free and chosen.road.name != road.name
 
     def _choose(self, errand: Errand, plan: Plan, now: float) -> Choice:
-        mail = errand.mail
-        return choose(
-            plan.roads, mail.size, lambda r: self.state(r, now, urgent=mail.urgent), now, errand.way
-        )
+        return choose(plan.roads, errand.mail.size, lambda r: self.state(r, now, errand), now, errand.way)
 
     def take(self, errand: Errand, plan: Plan, now: float) -> Road:
         """Choose the road of `errand`; note the move where it is a new one, and the probe where it is one."""

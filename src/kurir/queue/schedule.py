@@ -12,7 +12,7 @@ site with 50,000 waiting costs a site with one waiting no more than one turn.  R
 4. Recipients of a message share a lease, but for those that are to go alone or in smaller company
    (`Errand.together`): a peer that hangs at one of them must not starve the others.
 5. A road with limits has budgets on top (`paced`): its sites run while those have room.  There, and wherever urgent or
-   bulk mail came by, those who send take turns (`FairQueue`).
+   bulk mail came by, those who send take turns (`FairQueue`).  A peer in trouble has paces (`shaping`).
 6. Where a plan has several roads the roadbook chooses; when a road breaks, is spent or comes back, what waits chooses anew.
 7. Everything is O(1), or O(log sites) for a site that waits for a time.
 """
@@ -20,88 +20,24 @@ site with 50,000 waiting costs a site with one waiting no more than one turn.  R
 from collections import deque
 from heapq import heappop, heappush
 
-from kurir.limits import Budget, Budgets
+from msgspec import structs
+
+from kurir.limits import NEVER, Budget, Budgets, Signal, Unit
 from kurir.model import Outcome, OutcomeKind, Urgency
 
+from .acquaintances import Acquaintances, person_of
 from .alternatives import Alternatives
-from .asks import Plan, PlanRequest, Road
+from .asks import Plan, Road
 from .choice import WORTH_WAITING
 from .paced import FairQueue, Paced
+from .plans import Plans
 from .retry import site_pause
 from .roadbook import Roadbook
 from .settings import QueueSettings
+from .shaping import Shaper, Slowed, signal_of, too_many_at_once
+from .site import Site
 from .state import Errand, State
 from .trouble import CONNECTION_STAGES, OWN_STAGES
-
-_NEVER = float("inf")
-
-
-class Site:
-    """One (road, site): its queue, its limits, its health."""
-
-    __slots__ = (
-        "alternatives",
-        "failed_at",
-        "failures",
-        "looked_at",
-        "most",
-        "open",
-        "paced",
-        "paused_until",
-        "probe",
-        "queue",
-        "queued",
-        "road",
-        "succeeded_at",
-        "token_at",
-        "tokens",
-        "waiting",
-        "wakes_at",
-        "why",
-    )
-
-    def __init__(self, road: Road, most: int) -> None:
-        self.road = road
-        self.queue: deque[list[Errand]] | FairQueue = deque()  # bundles: errands of one message
-        self.paced: Paced | None = None  # where its road has limits
-        self.most = most  # recipients in a lease
-        self.waiting = 0  # errands in state READY here
-        self.open = 0  # leases
-        self.queued = False  # stands in the round
-        self.wakes_at = _NEVER  # earliest entry among the sleeping ones
-        self.failures = 0
-        self.failed_at = -_NEVER
-        self.succeeded_at = -_NEVER
-        self.paused_until = 0.0
-        self.probe = False  # the one probe lease is out
-        self.why: Outcome | None = None
-        self.tokens = max(1.0, road.rate)
-        self.token_at = -_NEVER
-        self.alternatives = False  # some errands here have another road
-        self.looked_at = -_NEVER  # when it was looked whether they take it
-
-    def runnable_at(self, now: float) -> float:
-        """Return when the next lease may go out: `now` or earlier means now, infinity means not by time alone."""
-        if not self.waiting or self.open >= self.road.concurrency:
-            return _NEVER
-        if self.failures:
-            if self.probe:
-                return _NEVER
-            if self.paused_until > now:
-                return self.paused_until
-        if self.paced is not None and (at := self.paced.ready_at(now)) > now:
-            return at
-        if self.road.rate > 0:
-            return self._token_time(now)
-        return now
-
-    def _token_time(self, now: float) -> float:
-        rate = self.road.rate
-        if self.token_at < now:
-            if self.token_at > -_NEVER:
-                self.tokens = min(max(1.0, rate), self.tokens + (now - self.token_at) * rate)
-            self.token_at = now
-        return now if self.tokens >= 1 else now + (1 - self.tokens) / rate
 
 
 class Schedule:
@@ -110,6 +46,7 @@ class Schedule:
     def __init__(self, settings: QueueSettings, budgets: Budgets) -> None:
         self._settings = settings
         self.budgets = budgets
+        self.plans = Plans(settings)
         self.roads = Roadbook(settings, self._budgets_of)
         self.alternatives = Alternatives(self, self.roads, settings)
         self.sites: dict[tuple[str, str], Site] = {}
@@ -117,88 +54,47 @@ class Schedule:
         self._crowded: list[Site] = []
         self._sleeping: list[tuple[float, int, Site]] = []
         self._tie = 0
-        self._plans: dict[tuple[str, str], tuple[Plan, float]] = {}
-        self._unplanned: dict[tuple[str, str], list[Errand]] = {}
-        self._asked: dict[tuple[str, str], float] = {}
-        self._to_ask: list[tuple[str, str]] = []
+        self.known = Acquaintances()
+        self.shaper = Shaper(settings.shape, self.sites, self.consider)
         self.ready = 0
 
     # planning
 
     def due(self, errand: Errand, now: float) -> Outcome | None:
         """Find the errand a place; return an outcome where its plan says that there is no road."""
-        key = (errand.mail.sender, errand.domain)
-        cached = self._plans.get(key)
-        if cached is not None and cached[1] > now:
-            plan = cached[0]
-            if plan.failure is not None:
-                return plan.failure
-            self._enqueue(errand, plan, now)
-            return None
-        self._park(errand, key)
-        return None
-
-    def _park(self, errand: Errand, key: tuple[str, str]) -> None:
-        errand.state = State.PLANNING
-        waiting = self._unplanned.get(key)
-        if waiting is None:
-            self._unplanned[key] = [errand]
-            self._to_ask.append(key)
+        plan = self.plans.fresh(errand, now)
+        if plan is None:
+            self.plans.park(errand)
+        elif plan.failure is not None:
+            return plan.failure
         else:
-            waiting.append(errand)
-
-    def requests(self, now: float) -> list[PlanRequest]:
-        """Return the plans to ask for now; each counts as asked until `plan_timeout`."""
-        keys, self._to_ask = self._to_ask, []
-        for key in keys:
-            self._asked.pop(key, None)  # asked last is last in line for the timeout
-            self._asked[key] = now
-        return [PlanRequest(*key) for key in keys]
-
-    @property
-    def wants_plans(self) -> bool:
-        """Whether `requests` would return something."""
-        return bool(self._to_ask)
-
-    def ask_again(self, now: float, *, everything: bool = False) -> None:
-        """Ask again for plans that nobody answered in time, or for all that are open (a hand went away)."""
-        limit = now - self._settings.plan_timeout
-        late = []
-        for key, at in self._asked.items():
-            if at > limit and not everything:
-                break
-            late.append(key)
-        for key in late:
-            del self._asked[key]
-            if key in self._unplanned:
-                self._to_ask.append(key)
+            self._enqueue(errand, plan, now)
+        return None
 
     def planned(self, plan: Plan, now: float) -> list[Errand]:
         """Take a plan; return the errands to which its failure applies."""
-        key = (plan.request.sender, plan.request.domain)
-        if len(self._plans) >= self._settings.plan_cache:
-            self._forget_plans(now)
-        self._plans[key] = (plan, now + plan.ttl)
-        self._asked.pop(key, None)
-        # An errand that was held and released meanwhile may stand here twice.
-        waiting = [e for e in dict.fromkeys(self._unplanned.pop(key, ())) if e.state is State.PLANNING]
+        waiting = self.plans.answered(plan, now)
         if plan.failure is not None:
             return waiting
+        for road in plan.roads:
+            if (road.name, road.site) in self.sites:
+                self.consider(self._site(road), now)  # with its newest limits
+            if (road.name, _known(road.site)) in self.sites:
+                self.consider(self._of_the_known(road), now)
         for errand in waiting:
             self._enqueue(errand, plan, now)
         return []
 
-    def _forget_plans(self, now: float) -> None:
-        self._plans = {k: v for k, v in self._plans.items() if v[1] > now}
-        excess = len(self._plans) - self._settings.plan_cache // 2
-        for key in list(self._plans)[: max(0, excess)]:
-            del self._plans[key]
+    def replan(self, site: Site | None = None) -> None:
+        """Limits (of one site, or of all) are others now: what waits there keeps to the new ones as soon as its plan is there."""
+        self.plans.ask_anew([(site.road.name, site.road.site)] if site is not None else ())
 
     def _enqueue(self, errand: Errand, plan: Plan, now: float) -> None:
-        if len(plan.roads) == 1:
-            site = self._site(plan.roads[0])
-        else:
-            site = self._site(self.roads.take(errand, plan, now))
+        several = len(plan.roads) > 1
+        site = self._site(self.roads.take(errand, plan, now) if several else plan.roads[0])
+        if site.meets and self._is_known(errand, site.road, now):
+            site = self._of_the_known(site.road)
+        if several:
             site.alternatives = True
             if site.failures:  # whether anything goes there is the roadbook's to say
                 site.paused_until = min(site.paused_until, now)
@@ -225,21 +121,43 @@ class Schedule:
         if not site.queued:
             self.consider(site, now)
 
-    def _site(self, road: Road) -> Site:
-        key = (road.name, road.site)
+    def _is_known(self, errand: Errand, road: Road, now: float) -> bool:
+        """Whether limits of new recipients do not hold for an errand.
+
+        Whose letter is not at hand (it was tried before, or read back after a start) counts as new.
+        """
+        letter = errand.mail.fresh
+        if letter is None:
+            return False
+        person = person_of(letter.recipients[errand.index])
+        return all(self.known.knows(budget, person, now) for budget in _meets(road))
+
+    def _of_the_known(self, road: Road) -> Site:
+        """Return the queue of those who are not new to the provider behind `road`: its limits of new ones do not hold there."""
+        usual = tuple(q for q in road.quotas if q.unit is not Unit.NEW_RECIPIENTS)
+        known = self._site(structs.replace(road, quotas=usual), (road.name, _known(road.site)))
+        known.meets = _meets(road)
+        return known
+
+    def _budgets_of(self, road: Road, errand: Errand | None, now: float) -> list[Budget]:
+        """Return what is counted on `road`, for anybody new or for one errand."""
+        known = errand is not None and self._is_known(errand, road, now)
+        return [self.budgets.of(q) for q in road.quotas if not (known and q.unit is Unit.NEW_RECIPIENTS)]
+
+    def _site(self, road: Road, key: tuple[str, str] | None = None) -> Site:
+        key = key or (road.name, road.site)
         site = self.sites.get(key)
         if site is None:
             site = self.sites[key] = Site(road, self._most(road))
+            self.shaper.join(site)
             if road.quotas:
                 self._pace(site)
         elif road is not site.road:
             site.road, site.most = road, self._most(road)  # newest limits
+            self.shaper.join(site)
             if road.quotas or site.paced is not None:
                 self._pace(site)
         return site
-
-    def _budgets_of(self, road: Road) -> list[Budget]:
-        return [self.budgets.of(quota) for quota in road.quotas]
 
     def _most(self, road: Road) -> int:
         """Return how many recipients a lease may have: what is counted as one message has to be one."""
@@ -248,6 +166,7 @@ class Schedule:
 
     def _pace(self, site: Site) -> None:
         """Let the budgets of its road decide over `site`, or no longer."""
+        site.meets = _meets(site.road)
         if not site.road.quotas:
             site.paced, site.queue = None, deque(site.queue)
             return
@@ -255,7 +174,7 @@ class Schedule:
             queue = site.queue if isinstance(site.queue, FairQueue) else FairQueue(site.queue)
             site.queue = queue
             site.paced = Paced(queue, lambda now: self.consider(site, now))
-        site.paced.budgets = self._budgets_of(site.road)
+        site.paced.budgets = [self.budgets.of(quota) for quota in site.road.quotas]
 
     # the round
 
@@ -264,11 +183,13 @@ class Schedule:
         if site.queued:
             return
         at = site.runnable_at(now)
+        if site.paces and at <= now:
+            at = self.shaper.ready_at(site, now)
         if at <= now:
             site.queued = True
             self._round.append(site)
             return
-        if site.alternatives and site.paced is not None and now + WORTH_WAITING < at < _NEVER:
+        if site.alternatives and site.paced is not None and now + WORTH_WAITING < at < NEVER:
             self.alternatives.look(site, now)
         if at < site.wakes_at:
             site.wakes_at = at
@@ -279,16 +200,13 @@ class Schedule:
         """Let sites whose time has come stand in the round."""
         while self._sleeping and self._sleeping[0][0] <= now:
             site = heappop(self._sleeping)[2]
-            site.wakes_at = _NEVER
+            site.wakes_at = NEVER
             self.consider(site, now)
 
     def next_at(self) -> float | None:
         """Return when the first sleeping site wakes, or the first unanswered plan is asked again."""
-        wake = self._sleeping[0][0] if self._sleeping else None
-        if self._asked:
-            again = next(iter(self._asked.values())) + self._settings.plan_timeout
-            wake = again if wake is None else min(wake, again)
-        return wake
+        wake, again = self._sleeping[0][0] if self._sleeping else None, self.plans.next_at()
+        return again if wake is None else wake if again is None else min(wake, again)
 
     def uncrowd(self) -> None:
         """Slots are free again: sites that held too many may ask again."""
@@ -301,7 +219,8 @@ class Schedule:
         limit = free * self._settings.share
         while self._round:
             site = self._round.popleft()
-            if site.runnable_at(now) > now:
+            at = site.runnable_at(now)
+            if at > now or (site.paces and self.shaper.ready_at(site, now) > now):
                 site.queued = False
                 self.consider(site, now)
                 continue
@@ -315,6 +234,8 @@ class Schedule:
                     self.consider(site, now)  # only what was urgent is gone
                 continue
             site.open += 1
+            for pace in site.paces:
+                pace.leased(now)
             if site.road.rate > 0:
                 site.tokens -= 1
             if site.failures:
@@ -358,29 +279,66 @@ class Schedule:
 
     def ended(
         self, site: Site, *, since: float, probe: bool, outcomes: list[Outcome], now: float, roll: float
-    ) -> None:
-        """A lease of `site`, given out at `since`, ended with `outcomes` (none: not tried)."""
+    ) -> Slowed | None:
+        """A lease of `site`, given out at `since`, ended with `outcomes` (none: not tried); return what is slower by that."""
         site.open -= 1
+        if site.paces:
+            self.shaper.ended(site, now)
         if probe:
             site.probe = False
+        slowed = None
         if outcomes:
-            self._judge(site, since, outcomes[0], now, roll)
-            if site.alternatives:
+            if site.alternatives and not too_many_at_once(site, outcomes[0], since):
                 self.roads.heard(site.road, outcomes, since=since, now=now, roll=roll)
+            slowed = self._judge(site, since, outcomes[0], now, roll)
         if not site.queued:
             self.consider(site, now)
+        return slowed
 
-    def _judge(self, site: Site, since: float, outcome: Outcome, now: float, roll: float) -> None:
+    def refused(
+        self, site: Site, outcome: Outcome, *, since: float, now: float, bears: int = 0
+    ) -> Slowed | None:
+        """A lease met what may be trouble of the peer; where a connection for it was refused, `bears` others took it over."""
+        signal = signal_of(outcome)
+        if signal is None:
+            return None
+        return self.shaper.trouble(site, signal, outcome, since=since, now=now, bears=bears)
+
+    def _judge(self, site: Site, since: float, outcome: Outcome, now: float, roll: float) -> Slowed | None:
         if outcome.stage in OWN_STAGES and outcome.kind is OutcomeKind.DEFERRED:
-            return
+            return None
         if outcome.stage not in CONNECTION_STAGES or outcome.kind is not OutcomeKind.DEFERRED:
             site.succeeded_at = now
             site.failures = 0
             site.why = None
-            return
+            return self._went(site, since, outcome, now)
+        dead = self._failed(site, since, outcome, now, roll)
+        if not dead and signal_of(outcome) is Signal.HANDSHAKE:
+            return None
+        return self.refused(site, outcome, since=since, now=now)
+
+    def _went(self, site: Site, since: float, outcome: Outcome, now: float) -> Slowed | None:
+        """The peer talked with us: well, too slowly, or to say that it is too much."""
+        seconds, usual, shape = outcome.seconds, site.usual, self._settings.shape
+        site.usual = usual * (1.05 if seconds > usual else 0.95) if usual else seconds
+        if outcome.kind is OutcomeKind.DEFERRED:
+            return self.refused(site, outcome, since=since, now=now)
+        if seconds > shape.latency_floor and seconds > shape.latency * usual > 0:
+            site.slow += 1
+            if site.slow >= shape.latency_row:
+                site.slow = 0
+                return self.shaper.trouble(site, Signal.LATENCY, outcome, since=since, now=now)
+            return None
+        site.slow = 0
+        if site.paces:
+            self.shaper.success(site, since=since, now=now)
+        return None
+
+    def _failed(self, site: Site, since: float, outcome: Outcome, now: float, roll: float) -> bool:
+        """Let the site rest; False where that says nothing new of it."""
         # One flaw among successes is no dead site, and twenty failures at once are one failure.
         if since <= site.failed_at or since <= site.succeeded_at:
-            return
+            return False
         site.failures += 1
         site.failed_at = now
         site.why = outcome
@@ -388,20 +346,16 @@ class Schedule:
         if outcome.retry_after is not None:
             pause = max(pause, min(outcome.retry_after, max(self._settings.retry)))
         site.paused_until = now + pause
+        return True
 
     # several roads
 
-    def plan_of(self, errand: Errand) -> Plan | None:
-        """Return the plan that is known for `errand`."""
-        cached = self._plans.get((errand.mail.sender, errand.domain))
-        return cached[0] if cached is not None else None
-
     def take_all(self, site: Site) -> list[list[Errand]]:
         """Empty the queue of `site`; return its bundles, of errands that still wait there."""
-        bundles, site.queue = list(site.queue), deque()
-        if site.paced is not None:
-            site.paced = None
-            self._pace(site)
+        bundles = list(site.queue)
+        site.queue = FairQueue() if isinstance(site.queue, FairQueue) else deque()
+        if site.paced is not None and isinstance(site.queue, FairQueue):
+            site.paced.queue = site.queue
         here = ([e for e in b if e.state is State.READY and e.site is site] for b in bundles)
         return [bundle for bundle in here if bundle]
 
@@ -410,9 +364,9 @@ class Schedule:
         self.left([errand])
         errand.site = None
         if self.due(errand, now) is not None:
-            self._park(errand, (errand.mail.sender, errand.domain))
+            self.plans.park(errand)
 
-    def forget_idle_sites(self) -> None:
+    def forget_idle_sites(self, now: float) -> None:
         """Drop what is known of sites that have no work and no bad record."""
         idle = [
             key
@@ -421,6 +375,17 @@ class Schedule:
         ]
         for key in idle:
             del self.sites[key]
+        self.shaper.forget(now)
 
 
-__all__ = ["Schedule", "Site"]
+def _meets(road: Road) -> tuple[str, ...]:
+    """Return the keys of the budgets of `road` that count new recipients."""
+    return tuple(q.key for q in road.quotas if q.unit is Unit.NEW_RECIPIENTS)
+
+
+def _known(site: str) -> str:
+    """Return the key of the queue of those who are not new at `site`."""
+    return f"{site} known"
+
+
+__all__ = ["Schedule"]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from kurir.limits import USUAL_SHAPE, ShapeSettings
 from kurir.model import Address
 from kurir.model.told import told
 
@@ -43,6 +44,7 @@ class QueueSettings:
     give_back: float = 1.0  # wait of a recipient that a hand gave back untried
     recover: float = 30.0  # wait of a recipient whose hand died
     reconnect_grace: float = 2.0  # after a start: time for the hands to say what they are busy with
+    shape: ShapeSettings = USUAL_SHAPE  # how a peer in trouble is spared
     plan_timeout: float = 60.0
     plan_cache: int = 100_000
     notice_timeout: float = 120.0  # a hand that has not handed in a report by then is asked again

@@ -16,8 +16,8 @@ from .ports import NewMessage, StoredLetter
 
 if TYPE_CHECKING:
     from .choice import Way
-    from .leasing import OpenLease
-    from .schedule import Site
+    from .lease import OpenLease
+    from .site import Site
 
 Letter = NewMessage | StoredLetter
 
@@ -199,6 +199,7 @@ class Counters:
         "possibly_delivered",
         "recovered",
         "refused_full",
+        "slowed",
     )
 
     def __init__(self) -> None:
@@ -213,3 +214,4 @@ class Counters:
         self.ignored_results = 0
         self.notices_met = 0
         self.refused_full = 0
+        self.slowed = 0  # how often a peer was spared from then on

@@ -9,7 +9,7 @@ says ``Auto-Submitted: auto-replied`` (RFC 3834) for those who look.
 import hashlib
 from dataclasses import dataclass
 
-from kurir.limits import Atlas, LimitNames
+from kurir.limits import LimitNames
 from kurir.message import compose
 from kurir.message.dates import format_date
 from kurir.message.headers import find_header_end, has_long_line
@@ -90,7 +90,7 @@ def render(
     """
     if not work.reasons:
         raise ValueError(f"the obligation {work.id} has nothing to report")
-    names = names or LimitNames(Atlas())
+    names = names or LimitNames()
     utf8 = status_fields.is_global(work)
     subject = notice_text.subject(work, settings)
     if work.subject:

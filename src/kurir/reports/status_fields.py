@@ -65,8 +65,10 @@ def _recipient_fields(
 
 
 def _limit(wait: Wait, names: LimitNames) -> str:
-    """Return the limit that mail waits for, in English: for programs, and for those who search for it."""
+    """Return what mail waits for, in English: for programs, and for those who search for it."""
     told = names.told(wait)
+    if told.limit is None:
+        return f"waits because {told.label} is spared at present"
     limit = limit_words(Catalogue.load(), "en", told.limit)
     return f"waits for a limit of {told.label}: {limit}; {told.used} of {told.stop} used"
 

@@ -18,6 +18,7 @@ from .erase import EraseReport, erase
 from .facts import CheckpointReport, SqliteFacts
 from .keys import KeyFolder
 from .layout import Layout
+from .learnt import SqliteLearnt
 from .lock import StateLock, StateLocked
 from .memory import MemoryAccounts, MemoryBodies, MemoryFacts
 from .mornings import MorningBook
@@ -51,6 +52,7 @@ __all__ = [
     "ObservationSettings",
     "SqliteAccounts",
     "SqliteFacts",
+    "SqliteLearnt",
     "SqliteObservations",
     "SqliteReports",
     "SqliteSuppressions",

@@ -11,6 +11,7 @@
     DIR/tls.db                what is known about the encryption of other servers
     DIR/reports.db            counts for reports of ours, and what others report
     DIR/suppressions.db       addresses that mail is not sent to, and what bounces said
+    DIR/learnt.db             what other servers have told us of their limits
     DIR/keys/                 what is signed with: private keys, their states, the secret of rewritten addresses
 """
 
@@ -71,6 +72,11 @@ class Layout:
     def suppressions(self) -> Path:
         """The database of addresses that mail is not sent to."""
         return self.folder / "suppressions.db"
+
+    @property
+    def learnt(self) -> Path:
+        """The database of what other servers have told us of their limits."""
+        return self.folder / "learnt.db"
 
     @property
     def keys(self) -> Path:

@@ -11,7 +11,7 @@ from .consequences import Action, Reach, action_for
 from .day import DaySummary, day_json, day_text, summarise
 from .explain import Catalogue, Lang, Sentence, Side, language, say_noted, say_told, side_of
 from .facts import MessageFacts, RecipientFacts
-from .limited import limit_words, wait_words, waited_words
+from .limited import learnt_words, limit_words, wait_words, waited_words
 from .observations import observation_json, observation_text
 from .page import render_text
 from .replies import Verdict, classify_reply
@@ -50,6 +50,7 @@ __all__ = [
     "explain",
     "explain_all",
     "language",
+    "learnt_words",
     "limit_words",
     "observation_json",
     "observation_text",

@@ -117,7 +117,7 @@ def _lines(day: DaySummary, teller: Teller, lang: Lang) -> Iterator[str]:
             yield ""
             yield f"{say(f'day.{kind}_list')}:"
             yield from _listed(lines, teller)
-    limits = {(x.label, x.limit["value"], x.limit["per"]): x for x in _limits(day.waiting)}
+    limits = {(x.label, x.limit and (x.limit["value"], x.limit["per"])): x for x in _limits(day.waiting)}
     for limit in limits.values():
         yield ""
         yield from _wrapped(teller.waits(limit, alone=True))

@@ -1,8 +1,11 @@
-"""A limit of others in words: what it allows, and why mail that waits for it is no failure."""
+"""What mail waits for in words: a limit of others, or that the other side is spared; and why that is no failure."""
 
 from kurir.model import LimitFacts
 
 from .explain import Catalogue, Lang, units
+
+_WARM_UP = "warm-up"
+_HELLO = "EHLO"
 
 
 def limit_words(catalogue: Catalogue, lang: Lang, limit: dict[str, object]) -> str:
@@ -13,12 +16,21 @@ def limit_words(catalogue: Catalogue, lang: Lang, limit: dict[str, object]) -> s
         key = "limit.size" if limit.get("encoded", True) else "limit.size_attachments"
         return catalogue.text(lang, key, size=units.size(catalogue, lang, value), per=per)
     unit = catalogue.text(lang, f"limit.unit.{limit['unit']}")
-    return catalogue.text(lang, "limit.what", value=units.number(catalogue, lang, value), unit=unit, per=per)
+    words = catalogue.text(lang, "limit.what", value=units.number(catalogue, lang, value), unit=unit, per=per)
+    if limit.get("id") == _WARM_UP:
+        return catalogue.text(lang, "limit.warm_up", limit=words, day=limit["note"])
+    return words
+
+
+def learnt_words(catalogue: Catalogue, lang: Lang, limit: dict[str, object]) -> str:
+    """Return when and from which words a limit was learnt."""
+    key = "limit.learnt_hello" if limit["source"] == _HELLO else "limit.learnt_reply"
+    return catalogue.text(lang, key, seen=limit["seen"], said=limit["source"])
 
 
 def cause_words(catalogue: Catalogue, lang: Lang, wait: LimitFacts) -> str:
-    """Return why mail waits: whose limit it is, what it allows, how much is used."""
-    return catalogue.text(lang, "limit.wait", **_values(catalogue, lang, wait))
+    """Return why mail waits: whose limit it is, what it allows, how much is used; or who is spared."""
+    return _because(catalogue, lang, wait, "limit.wait", "limit.spared")
 
 
 def wait_words(catalogue: Catalogue, lang: Lang, wait: LimitFacts, time: str) -> str:
@@ -29,22 +41,31 @@ def wait_words(catalogue: Catalogue, lang: Lang, wait: LimitFacts, time: str) ->
 
 def waited_words(catalogue: Catalogue, lang: Lang, wait: LimitFacts) -> str:
     """Return what mail waited for until its time was over."""
-    return catalogue.text(lang, "limit.waited", **_values(catalogue, lang, wait))
+    return _because(catalogue, lang, wait, "limit.waited", "limit.was_spared")
 
 
-def _values(catalogue: Catalogue, lang: Lang, wait: LimitFacts) -> dict[str, object]:
-    said = ""
-    if (
-        wait.limit.get("confidence") == "operator"
-    ):  # its source is a file of this server: nothing for a sender to read
-        said = " " + catalogue.text(lang, "limit.operator")
-    elif wait.limit.get("source"):
-        said = " " + catalogue.text(
-            lang, "limit.source", source=wait.limit["source"], seen=wait.limit["seen"]
-        )
-    return {
-        "label": wait.label,
-        "limit": limit_words(catalogue, lang, wait.limit) + said,
-        "used": units.number(catalogue, lang, wait.used),
-        "stop": units.number(catalogue, lang, wait.stop),
-    }
+def _because(catalogue: Catalogue, lang: Lang, wait: LimitFacts, limited: str, spared: str) -> str:
+    if wait.limit is None:
+        return catalogue.text(lang, spared, label=wait.label)
+    said = _said(catalogue, lang, wait.limit)
+    return catalogue.text(
+        lang,
+        limited,
+        label=wait.label,
+        limit=limit_words(catalogue, lang, wait.limit) + (f" {said}" if said else ""),
+        used=units.number(catalogue, lang, wait.used),
+        stop=units.number(catalogue, lang, wait.stop),
+    )
+
+
+def _said(catalogue: Catalogue, lang: Lang, limit: dict[str, object]) -> str:
+    """Return who says so, as far as that is anything for a sender to read."""
+    if limit.get("id") == _WARM_UP:
+        return catalogue.text(lang, "limit.warm_source")
+    if limit.get("confidence") == "operator":  # its source is a file of this server
+        return catalogue.text(lang, "limit.operator")
+    if limit.get("confidence") == "learnt":
+        return f"({learnt_words(catalogue, lang, limit)})"
+    if limit.get("source"):
+        return catalogue.text(lang, "limit.source", source=limit["source"], seen=limit["seen"])
+    return ""

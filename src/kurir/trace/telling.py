@@ -198,7 +198,8 @@ class Teller:
             if story.state is State.WAITING and story.possibly_delivered:
                 key = "waiting_possibly"
             elif facts.limit is not None:
-                key = "limited" if story.next_at is not None else "limited_landing"
+                key = "spared" if facts.limit.limit is None else "limited"
+                key = key if story.next_at is not None else f"{key}_landing"
                 values["label"] = facts.limit.label
         text = self.say(f"summary.{key}", **values)
         if story.possibly_delivered and key != "waiting_possibly":

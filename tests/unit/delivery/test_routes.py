@@ -6,6 +6,7 @@ from random import Random
 import pytest
 
 from kurir.delivery import (
+    Allowed,
     DeliverySettings,
     NextHop,
     RoadSizes,
@@ -241,13 +242,13 @@ async def test_a_smarthost_is_known_by_its_host_and_its_plan_by_the_operator():
 
 def test_sizes_of_roads():
     tiny = Route(name="out", kind=RouteKind.SMARTHOST, next_hop=parse_next_hop("smtp://smtp.tiny.example"))
-    sizes = RoadSizes((tiny,), atlas())
+    sizes = RoadSizes((tiny,), Allowed(atlas(), FakeClock()))
     assert sizes.largest == 1000
     size = sizes.towards("me.example", "a.example")
     assert size is not None
     assert (size.octets, size.provider) == (1000, "Tiny Mail")
     home = Route(name="local", kind=RouteKind.MAILDIR, recipients=("home.example",))
-    both = RoadSizes((home, tiny), atlas())
+    both = RoadSizes((home, tiny), Allowed(atlas(), FakeClock()))
     assert both.largest is None  # one road has no limit that is known
     assert both.towards("me.example", "home.example") is None
-    assert RoadSizes((), atlas()).towards("a", "b") is None
+    assert RoadSizes((), Allowed(atlas(), FakeClock())).towards("a", "b") is None

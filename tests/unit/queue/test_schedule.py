@@ -60,7 +60,7 @@ def test_concurrency_of_a_site_is_kept() -> None:
 def test_a_dead_site_rests_probes_once_and_opens_again() -> None:
     world = World(retry=(300.0,))
     hand = world.hand(slots=50)
-    for _ in range(10):
+    for _ in range(30):
         world.accept("x@far.example")
     world.plan(hand, concurrency=4, ttl=1e9)
     for lease in hand.take():
@@ -79,6 +79,14 @@ def test_a_dead_site_rests_probes_once_and_opens_again() -> None:
     world.pass_time(20)
     (probe,) = hand.take()
     world.settle(probe, SENT)
+    first = hand.take()
+    assert len(first) == 2  # it opens step by step
+    world.pass_time(7)
+    for lease in first:
+        world.settle(lease, SENT)
+    world.pass_time(61)
+    for lease in hand.take():
+        world.settle(lease, SENT)
     assert len(hand.take()) == 4
     assert world.brain.sites()[0].failures == 0
     world.check()

@@ -5,24 +5,47 @@ from typing import Any
 import click
 
 from kurir.app.operate import operate
-from kurir.cli.help import Command, common, option
-from kurir.cli.output import configuration, document, table, when
+from kurir.cli.help import Command, ListGroup, common, option
+from kurir.cli.output import configuration, document, size, table, when
 from kurir.cli.words import current, say
-from kurir.trace import Catalogue, limit_words
+from kurir.trace import Catalogue, learnt_words, limit_words
 
 COLUMNS = ("limit", "used", "free", "waiting", "beyond", "source")
 
 
-@click.command(cls=Command)
+@click.group(cls=ListGroup)
+def command() -> None:
+    """Look at the limits of others."""
+
+
+@command.command("forget", cls=Command)
+@click.argument("name", required=False)
+@option("--all", "everything", is_flag=True, help="opt.forget_all")
+@common
+def forget(name: str | None, everything: bool, config_file: str | None, as_json: bool) -> int:
+    """Forget what was learnt."""
+    if (name is None) != everything:
+        raise click.UsageError(say("limits.forget_what"))
+    _, config = configuration(config_file)
+    done = operate(config, "limits.forget", name=name)
+    if as_json:
+        document(done)
+    else:
+        click.echo(say("limits.forgotten", count=done["forgotten"]))
+    return 0
+
+
+@command.command("show", cls=Command)
 @option("--for", "recipients", type=click.IntRange(1), default=None, metavar="N", help="opt.forecast")
 @common
-def command(recipients: int | None, config_file: str | None, as_json: bool) -> int:
+def show(recipients: int | None, config_file: str | None, as_json: bool) -> int:
     """Show the limits of others."""
     _, config = configuration(config_file)
     found = operate(config, "limits", recipients=recipients or 0)
     if as_json:
         document(found)
         return 0
+    _show_paces(found["paces"])
     if not found["roads"] and not found["receivers"]:
         click.echo(say("limits.none"))
         return 0
@@ -42,6 +65,26 @@ def command(recipients: int | None, config_file: str | None, as_json: bool) -> i
         _show(receiver)
     click.echo("\n" + say("limits.override"))
     return 0
+
+
+def _show_paces(paces: list[dict[str, Any]]) -> None:
+    if not paces:
+        return
+    click.echo(say("limits.paces"))
+    for pace in paces:
+        values = {k: pace[k] for k in ("who", "connections", "most", "waiting")}
+        click.echo(
+            "  "
+            + say(
+                "limits.pace",
+                **values,
+                rate=say("limits.pace_rate", rate=pace["per_minute"]) if pace["rate"] else "",
+                since=when(pace["since"]),
+                signal=say(f"signal.{pace['signal']}"),
+                why=f": {pace['why']}" if pace["why"] else "",
+            )
+        )
+    click.echo()
 
 
 def _show(entry: dict[str, Any]) -> None:
@@ -82,7 +125,7 @@ def _row(x: dict[str, Any]) -> list[str]:
         _free(x),
         str(x["waiting"]) if x["waiting"] else "-",
         say(f"beyond.{x['beyond']}"),
-        say("limits.source", source=x["source"], seen=x["seen"], sure=say(f"sure.{x['confidence']}")),
+        _source(x),
     ]
 
 
@@ -92,6 +135,19 @@ def _free(x: dict[str, Any]) -> str:
     if x["used"] < x["stop"] - x["reserve"]:
         return say("limits.now")
     return when(x["free_at"]) if x["free_at"] else say("limits.on_landing")
+
+
+def _source(x: dict[str, Any]) -> str:
+    """Return who says so, and since when."""
+    if x["id"] == "warm-up":
+        return say("limits.warm_source", road=x["source"], seen=x["seen"])
+    if x["confidence"] != "learnt":
+        return say("limits.source", source=x["source"], seen=x["seen"], sure=say(f"sure.{x['confidence']}"))
+    said = learnt_words(Catalogue.load(), current(), x)
+    if not x["note"]:
+        return said
+    instead = size(int(x["note"])) if x["unit"] == "octets" else x["note"]
+    return said + say("limits.learnt_instead", instead=instead)
 
 
 def words(x: dict[str, Any]) -> str:

@@ -1,0 +1,46 @@
+"""What is out: the hands that are connected, and the leases that each of them holds."""
+
+from .asks import Lease
+from .paced import Taken
+from .ports import Hand
+from .site import Site
+from .state import Errand, Letter, Mail
+
+
+class Worker:
+    """A connected hand and what it holds."""
+
+    __slots__ = ("gone", "hand", "leases", "notices", "outbox")
+
+    def __init__(self, hand: Hand) -> None:
+        self.hand = hand
+        self.leases: dict[int, OpenLease] = {}
+        self.outbox: list[Lease] = []
+        self.notices = 0
+        self.gone = False
+
+
+class OpenLease:
+    """Errands of one message that a hand works on.  `site` is None for what an earlier brain leased."""
+
+    __slots__ = ("errands", "id", "letter", "mail", "probe", "sent", "since", "site", "taken", "worker")
+
+    def __init__(
+        self,
+        lease_id: int,
+        worker: Worker,
+        site: Site | None,
+        mail: Mail,
+        errands: list[Errand],
+        since: float,
+    ) -> None:
+        self.id = lease_id
+        self.worker = worker
+        self.site = site
+        self.mail = mail
+        self.errands = errands
+        self.since = since
+        self.probe = site is not None and site.probe
+        self.letter: Letter | None = None
+        self.sent = False
+        self.taken: Taken = ()
