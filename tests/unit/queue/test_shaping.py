@@ -147,7 +147,8 @@ def test_a_rate_is_kept_and_comes_back() -> None:
             world.settle(lease, SENT)
     assert 15 <= sent <= 25  # in five seconds
     (waiting, *_) = [w for w in world.brain.snapshot() if w.state == "ready"]
-    assert waiting.limit == "pace/mx/far.example"
+    assert waiting.limit is not None
+    assert (waiting.limit.quota, waiting.limit.spared, waiting.limit.road) == (None, "far.example", "mx")
     assert waiting.next_at is not None
     world.check()
 

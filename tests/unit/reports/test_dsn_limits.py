@@ -27,7 +27,8 @@ DAY = Limit(
     source="https://x.example/limits", seen="2026-11-01", confidence=Confidence.READ,
 )  # fmt: skip
 ATLAS = Atlas(smarthosts=(Smarthost(name="x", label="X Mail", hosts=("smtp.x.example",), limits=(DAY,)),))
-NAMES = LimitNames(ATLAS, [("me", ATLAS.by_smarthost(ATLAS.smarthosts[0], "me"))])
+KNOWN = {"to-x": [ATLAS.by_smarthost(ATLAS.smarthosts[0], "me")]}
+NAMES = LimitNames(lambda entry: KNOWN.get(entry, []))
 TOMORROW = datetime(2026, 11, 24, 8, 10, tzinfo=UTC).timestamp()
 
 
