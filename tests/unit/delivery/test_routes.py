@@ -18,7 +18,7 @@ from kurir.delivery import (
 )
 from kurir.delivery.plan import Planner
 from kurir.delivery.route import choose_route
-from kurir.limits import Atlas, Beyond, Confidence, Limit, Per, Receiver, Scope, Smarthost, Unit
+from kurir.limits import Atlas, Beyond, Confidence, Lesson, Limit, Per, Receiver, Scope, Smarthost, Unit
 from kurir.model import Cause, OutcomeKind, Stage
 from kurir.queue.asks import PlanRequest
 
@@ -252,3 +252,30 @@ def test_sizes_of_roads():
     assert both.largest is None  # one road has no limit that is known
     assert both.towards("me.example", "home.example") is None
     assert RoadSizes((), Allowed(atlas(), FakeClock())).towards("a", "b") is None
+
+
+def test_names_of_limits_are_those_that_hold_at_present():
+    clock = FakeClock()
+    hop = parse_next_hop("smtp://anna:secret@smtp.tiny.example")
+    out = Route(name="out", kind=RouteKind.SMARTHOST, next_hop=hop, plan="free")
+    straight = Route(name="straight", kind=RouteKind.MX, warm_up=clock.at)
+    allowed = Allowed(atlas(), clock)
+
+    def value(key):
+        named = allowed.names((out, straight)).of(key)
+        return named and (named.label, named.limit.value, named.limit.confidence.value)
+
+    shipped = value("to-tiny/day/day/anna")
+    lesson = Lesson("to-tiny/anna", Unit.MESSAGES, Per.DAY, 7, clock.at, "only 7 messages per day")
+    allowed.learnt.hear([lesson])
+    assert shipped[0] == "Tiny Mail"
+    assert value("to-tiny/day/day/anna") == ("Tiny Mail", 7, "learnt")
+    assert value("at-big/warm-up/day/straight") == ("Big", 50, "operator")
+    assert value("at-mx.unknown.example/warm-up/day/straight") == ("mx.unknown.example", 50, "operator")
+    assert value("at-big/warm-up/day/other") is None
+    clock.at += 86400
+    assert value("at-big/warm-up/day/straight") == ("Big", 100, "operator")
+    names = allowed.names((out, straight))
+    assert [names.who(k) for k in ("at-big", "to-tiny", "at-mx.x.example", "mx.x.example")] == [
+        "Big", "Tiny Mail", "mx.x.example", "mx.x.example",
+    ]  # fmt: skip

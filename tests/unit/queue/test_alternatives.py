@@ -6,6 +6,7 @@ from kurir.limits import Quota, Unit
 from kurir.model import Cause, EventKind, Outcome, OutcomeKind, Stage
 from kurir.queue import Health, Lease, Plan, Road, Turn
 
+from .test_shaping import TOO_MANY
 from .world import DOWN, LATER, NO, SENT, FakeHand, World, outcome
 
 LOGIN = outcome(OutcomeKind.DEFERRED, Cause.AUTH_FAILED, Stage.AUTH)
@@ -260,3 +261,33 @@ def test_a_deferral_of_the_message_changes_nothing() -> None:
     world.settle(world.next(hand), LATER)
     world.pass_time(350)
     assert [x.road.name for x in hand.take()] == ["main"]
+
+
+def test_a_limit_of_new_recipients_moves_nobody_who_is_known() -> None:
+    new = Quota("to-main/new/day/me", Unit.NEW_RECIPIENTS, 1, 86400.0, 1)
+    world = Roads(Road("main", "a:587", quotas=(new,), hop=True))
+    hand = world.hand()
+    world.accept("a@far.example")
+    world.settle(world.next(hand), SENT)
+    world.accept("b@far.example")
+    world.accept("a@far.example")
+    leases = {x.work[0].recipient.address.local: x.road.name for x in hand.take()}
+    assert leases == {"a": "main", "b": "spare"}
+    world.check()
+
+
+def test_a_connection_too_many_closes_no_road() -> None:
+    world = Roads(Road("main", "a:587", concurrency=8, hop=True))
+    hand = world.hand()
+    for i in range(8):
+        world.accept(f"x{i}@far.example")
+    world.answer(hand)
+    leases = hand.take()
+    for lease in leases[4:]:
+        world.settle(lease, TOO_MANY)
+    assert world.turns == []
+    for lease in leases[:4]:
+        world.settle(lease, SENT)
+    world.pass_time(2)
+    assert {x.road.name for x in hand.take()} == {"main"}
+    world.check()

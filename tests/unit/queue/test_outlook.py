@@ -2,11 +2,12 @@
 
 import pytest
 
-from kurir.limits import Quota, Unit
+from kurir.limits import Quota, Unit, Wait
 from kurir.model import EventKind, Urgency
-from kurir.queue import Forecast, Share
+from kurir.queue import Forecast, Plan, Road, Share
 
 from .test_limits import per_day, plan
+from .test_shaping import TOO_MANY
 from .world import LATER, SENT, START, World
 
 DAY, HOUR, MINUTE = 86400.0, 3600.0, 60.0
@@ -122,3 +123,34 @@ def test_what_no_time_can_tell_has_no_time() -> None:
     [found] = world.brain.foresee(number, [Share("smart", 1, (quota,), 1)])
     assert found == Forecast("smart", 1, found.at, quota.key)
     assert near(found.at, 1)  # as if it landed now
+
+
+def test_who_waits_because_the_other_side_is_spared_is_told_so() -> None:
+    world = World(lifetime=10 * DAY)
+    hand = world.hand()
+    numbers = [world.accept(f"b{i}@far.example") for i in range(4)]
+    requests, hand.plans = hand.plans, []
+    world.brain.planned(
+        [Plan(r, (Road("mx", "mx.far.example", 2, provider="at-far"),), 1e9) for r in requests]
+    )
+    world.run()
+    first, second = hand.take()
+    world.settle(first, SENT)  # it takes mail, and the third is out
+    world.settle(second, TOO_MANY)  # one may be out, and one is
+    assert world.brain.show(numbers[3])[0].limit == Wait(None, 0, 0, None, "mx", spared="at-far")
+    world.pass_time(HOUR + MINUTE)
+    assert {work.number for work in hand.notices} == {numbers[1], numbers[3]}
+    for work in hand.notices:
+        [reason] = work.reasons
+        assert reason.outcome is None
+        assert reason.limit is not None
+        assert (reason.limit.quota, reason.limit.spared) == (None, "at-far")
+
+
+def test_new_recipients_are_foreseen_as_such() -> None:
+    new = Quota("to-x/new/day/me", Unit.NEW_RECIPIENTS, 2, DAY, 2)
+    world = World(lifetime=10 * DAY)
+    world.hand()
+    number = world.accept("a@far.example", "b@far.example", "c@far.example")
+    first, second = world.brain.foresee(number, [Share("X", 3, (new,), 100)])
+    assert (first.recipients, first.limit, second.recipients, second.limit) == (2, "", 1, new.key)

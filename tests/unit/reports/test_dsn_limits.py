@@ -103,3 +103,17 @@ def test_mail_that_waits_and_mail_that_is_late_are_told_apart() -> None:
     assert "we keep trying" in text
     assert "waits its turn" not in text
     assert "by itself" in text
+
+
+def test_mail_whose_receiver_is_spared() -> None:
+    spared = Wait(None, 0, 0, TOMORROW, "mx", not_before=True, spared="to-x")
+    parsed, text = told(waiting(limit=spared))
+    fields = status_blocks(parsed)[1]
+    assert (fields["Status"], fields["Diagnostic-Code"]) == (
+        "4.4.5", "x-kurir; waits because X Mail is spared at present",
+    )  # fmt: skip
+    assert "Nothing is wrong with this mail: X Mail is spared at present" in text
+    assert "not before Tue, 24 Nov 2026" in text
+    assert "X Mail sedang diperlakukan lebih ringan karena jawabannya" in text
+    _, text = told(reason("failed", None, None, limit=spared), languages=("en",))
+    assert "All that time it waited because X Mail was spared" in text

@@ -112,3 +112,40 @@ def test_a_day_for_programs() -> None:
     assert (limit["label"], limit["used"]) == ("Gmail", 1800)
     [failed] = data["failed"]  # type: ignore[misc]
     assert (failed["address"], failed["cause"]) == ("citra@example.net", "unknown_user")
+
+
+def test_what_was_learnt_says_from_which_words_and_when() -> None:
+    learnt = structs.replace(
+        LIMIT,
+        limit=LIMIT.limit | {"confidence": "learnt", "source": "451 4.7.1 slow down", "seen": "2026-11-23"},
+    )
+    story = timeline(message(waiting(limit=learnt)), [ACCEPTED])
+    assert "a day (learnt on 2026-11-23 from the reply “451 4.7.1 slow down”)" in flat(
+        render_text(story, "en", zone=UTC)
+    )
+    assert "(dipelajari 2026-11-23 dari jawaban “451 4.7.1 slow down”)" in flat(
+        render_text(story, "id", zone=UTC)
+    )
+
+
+def test_a_warm_up_is_told_with_its_day() -> None:
+    warm = structs.replace(
+        LIMIT,
+        limit={"id": "warm-up", "unit": "messages", "value": 50, "per": "day", "note": "1/12", "source": "mx",
+               "confidence": "operator"},
+    )  # fmt: skip
+    text = flat(render_text(timeline(message(waiting(limit=warm)), [ACCEPTED]), "en", zone=UTC))
+    assert "Gmail allows 50 messages a day: warm-up, day 1/12 (a new road begins with little" in text
+
+
+def test_who_is_spared_is_named_and_the_earliest_time() -> None:
+    spared = structs.replace(LIMIT, limit=None, used=0, stop=0, not_before=True)
+    story = timeline(message(waiting(limit=spared)), [ACCEPTED])
+    text = flat(render_text(story, "en", zone=UTC))
+    assert "waits its turn because Gmail is spared at present; it goes on 24 November 2026" in text
+    assert "Nothing is wrong with this mail: Gmail is spared at present because of how it answered" in text
+    assert "Gmail sedang diperlakukan lebih ringan" in flat(render_text(story, "id", zone=UTC))
+    unknown = waiting(limit=structs.replace(spared, free_at=None), next_at=None)
+    assert "as soon as another delivery ends" in flat(
+        render_text(timeline(message(unknown), [ACCEPTED]), "en", zone=UTC)
+    )
