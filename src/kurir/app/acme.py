@@ -129,10 +129,11 @@ class CertificateDesk:
         us the certificate for the others.
         """
         have = facts.names if facts is not None and not facts.self_made else ()
-        dns, found = self._fresh(), []
-        for name in self._settings.perhaps:
-            if name in have or any(a.records for a in await dns.addresses(name)):
-                found.append(name)
+        dns = self._fresh()
+        found = [
+            name for name in self._settings.perhaps
+            if name in have or any(a.records for a in await dns.addresses(name))
+        ]  # fmt: skip
         return tuple(dict.fromkeys((*self._settings.names, *found)))
 
     async def _due(self, facts: CertificateFacts | None, names: Sequence[str]) -> str:

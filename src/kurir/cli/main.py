@@ -23,6 +23,7 @@ COMMANDS = {
     "why": "why",
     "queue": "queue",
     "tls": "tls",
+    "cert": "cert",
     "sandbox": "sandbox",
     "audit": "audit",
     "doctor": "doctor",

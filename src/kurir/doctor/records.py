@@ -65,7 +65,8 @@ def sts_policy(hostname: str, mode: str = "testing") -> str:
 
 def sts_id(policy: bytes) -> str:
     """Return the id that the DNS has to show for a policy: it changes whenever the policy does (RFC 8461 section 3.1)."""
-    return hashlib.sha256(policy).hexdigest()[:16]
+    lines = b"".join(line + b"\r\n" for line in policy.splitlines())  # whatever ends them where it is served
+    return hashlib.sha256(lines).hexdigest()[:16]
 
 
 def expected(facts: DomainFacts) -> tuple[Record, ...]:
