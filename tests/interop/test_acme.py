@@ -35,8 +35,9 @@ class Stage:
     def curl(self, url: str, *more: str) -> subprocess.CompletedProcess[str]:
         """Ask for a page by its name, as the world does."""
         host = url.split("/")[2]
-        ports = [f"--connect-to={host}:{p}:127.0.0.1:{p + self.kurir.offset}" for p in (80, 443)]
-        command = ["curl", "-sS", "--cacert", str(self.authority.root()), *ports, *more, url]
+        command = ["curl", "-sS", "--cacert", str(self.authority.root()), *more, url]
+        for port in (80, 443):
+            command += ["--connect-to", f"{host}:{port}:127.0.0.1:{port + self.kurir.offset}"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=20)
         print(done.stderr)  # shown where a test fails
         return done
