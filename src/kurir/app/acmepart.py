@@ -96,10 +96,13 @@ class AcmePart:
             )
         return self._desk
 
-    async def _order(self, *, force: bool = False, by: str = "") -> dict[str, Any]:
-        """Have a certificate; where that takes long, `working` says that the command is to ask again."""
+    async def _order(self, *, force: bool = False, again: bool = False, by: str = "") -> dict[str, Any]:
+        """Have a certificate; where that takes long, `working` says that the command is to ask `again`."""
         desk = self._asked_desk()
-        if self._asked is None:
+        finished = self._asked is not None and self._asked.done()
+        if self._asked is None or (
+            finished and not again
+        ):  # what an asker who went away had wanted is old news
             self._asked = asyncio.create_task(desk.renew(force=force))
         done, _ = await asyncio.wait({self._asked}, timeout=PATIENCE)
         if not done:

@@ -200,6 +200,7 @@ def _literal(host: str, *, here: bool = False) -> tuple[str, ...]:
     if host == "localhost":
         return _LOOPBACK
     try:
-        return (host,) if not here or ip_of(host).is_loopback else ()
+        address = ip_of(host)
     except ValueError:
         return ()
+    return (host,) if address.is_loopback or not here else ()

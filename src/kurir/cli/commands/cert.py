@@ -83,10 +83,10 @@ def _ordering(name: str, *, force: bool) -> None:
     def run(config_file: str | None, as_json: bool) -> int:
         _, config = configuration(config_file)
         place = config.server.state / settings.CONTROL_SOCKET
-        found = control.call(place, "cert.order", force=force)
+        found = control.call(place, "cert.order", force=force, again=False)
         while found["working"]:
             click.echo(say("cert.working"), err=True)
-            found = control.call(place, "cert.order", force=force)
+            found = control.call(place, "cert.order", force=force, again=True)
         if as_json:
             document({k: v for k, v in found.items() if k != "working"})
             return 0
