@@ -5,7 +5,7 @@
 # others are only unpacked below $KURIR_PEERS (their libraries are installed). Nothing is started.
 export KURIR_PEERS=${KURIR_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/kurir-peers}
 
-DEBIAN_TOOLS=(postfix libsasl2-modules swaks libnet-ssleay-perl msmtp dovecot-core dovecot-lmtpd curl strace faketime libssl3 openssl unbound gsasl testssl.sh)
+DEBIAN_TOOLS=(postfix libsasl2-modules swaks libnet-ssleay-perl msmtp dovecot-core dovecot-lmtpd curl strace faketime libssl3 openssl unbound gsasl testssl.sh pebble)
 DEBIAN_UNPACKED=(exim4-daemon-light exim4-base opensmtpd)
 
 missing_peers=()

@@ -205,7 +205,7 @@ def test_keys_are_read_back():
     assert AccountKey.from_pem(KEY.pem()).thumbprint == KEY.thumbprint
     assert CertificateKey.from_pem(CERT.pem()).association == CERT.association
     for bad in (b"", b"x", CERT.pem()[:50]):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"."):
             AccountKey.from_pem(bad)
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"."):
             CertificateKey.from_pem(bad)
