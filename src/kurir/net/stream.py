@@ -24,6 +24,7 @@ from .tls import (
     server_end_point,
     session_facts,
 )
+from .tlsinput import TlsInput
 
 HANDSHAKE_SECONDS = 10.0
 CLOSE_SECONDS = 5.0  # flushing the last bytes
@@ -134,7 +135,7 @@ class SocketStream(Flow):
         try:
             upgraded = await self._loop.start_tls(
                 transport,
-                self,
+                TlsInput(self),
                 context,
                 server_side=server_hostname is None,
                 server_hostname=server_hostname,
