@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from kurir.config import Config
@@ -59,15 +60,19 @@ class AcmePart:
         }
 
     def start(self) -> None:
-        """Look after the certificate from now on."""
+        """Look after the certificate from now on; what an earlier run has left half done is finished."""
         if self._desk is not None:
+            with suppress(OSError, ValueError):  # said when it is looked at
+                self._folder.mend()
             self._watching = asyncio.create_task(self._desk.watch())
 
-    def stop(self) -> None:
-        """Look after it no more."""
-        for task in (self._watching, self._asked):
-            if task is not None:
-                task.cancel()
+    async def stop(self) -> None:
+        """Look after it no more; proofs that are published are taken away."""
+        tasks = [task for task in (self._watching, self._asked) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._config.server.drain)
 
     def _make_desk(self, log: Log) -> CertificateDesk | None:
         config, acme, clock = self._config, self._config.tls.acme, self._clock

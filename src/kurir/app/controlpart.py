@@ -99,7 +99,7 @@ class ControlPart:
 
     async def stop(self) -> None:
         """Close everything."""
-        self._certificate.stop()
+        await self._certificate.stop()
         if self._public:
             await self._public.stop()
         if self._watching:
