@@ -48,7 +48,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeskSettings:
-    """`names` must be in the certificate, `perhaps` too where they are in the DNS; `tlsa` is where our TLSA records stand."""
+    """`names` must be in the certificate, `perhaps` too where they lead to the first of those; `tlsa` is where our TLSA records stand."""
 
     acme: AcmeSettings
     names: tuple[str, ...]
@@ -125,15 +125,13 @@ class CertificateDesk:
     async def _wanted(self, facts: CertificateFacts | None) -> tuple[str, ...]:
         """Return the names of the next certificate.
 
-        Those that merely go without saying must be in the DNS, or have been proven before: one that is missing there must not cost
-        us the certificate for the others.
+        Those that merely go without saying must lead to this server, or have been proven before: one that is missing in the DNS,
+        or shows a web site of somebody else's, must not cost us the certificate for the others.
         """
         have = facts.names if facts is not None and not facts.self_made else ()
         dns = self._fresh()
-        found = [
-            name for name in self._settings.perhaps
-            if name in have or any(a.records for a in await dns.addresses(name))
-        ]  # fmt: skip
+        here = await _addresses(dns, self._settings.names[0])
+        found = [n for n in self._settings.perhaps if n in have or here & await _addresses(dns, n)]
         return tuple(dict.fromkeys((*self._settings.names, *found)))
 
     async def _due(self, facts: CertificateFacts | None, names: Sequence[str]) -> str:
@@ -249,6 +247,10 @@ class CertificateDesk:
         except NetError as e:
             raise AcmeError(told("the authority cannot be asked: {why}", why=e)) from e
         return Said(answer.status, answer.body, answer.headers)
+
+
+async def _addresses(dns: Resolver, name: str) -> set[object]:
+    return {address for answer in await dns.addresses(name) for address in answer.records}
 
 
 def shown(folder: CertificateFolder, now: float, *, managed: bool) -> dict[str, Any]:

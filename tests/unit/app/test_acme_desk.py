@@ -81,12 +81,12 @@ class Names:
 
     def __init__(self) -> None:
         self.tlsa_records: tuple[object, ...] | None = None
-        self.hosts: set[str] = set()
+        self.hosts: dict[str, str] = {HOST: "192.0.2.1"}
         self.ttl = 300.0
 
     async def addresses(self, name):
         if name in self.hosts:
-            return DnsAnswer(DnsStatus.OK, ("192.0.2.1",)), DnsAnswer(DnsStatus.NODATA)
+            return DnsAnswer(DnsStatus.OK, (self.hosts[name],)), DnsAnswer(DnsStatus.NODATA)
         return (DnsAnswer(DnsStatus.NXDOMAIN),) * 2
 
     async def tlsa(self, name):
@@ -165,7 +165,9 @@ async def test_the_first_one_keeps_the_key_and_is_renewed_in_time(stage):
 async def test_names_join_when_they_are_in_the_dns_and_stay(stage):
     await stage.desk.renew()
     assert stage.folder.facts().names == (HOST,)
-    stage.names.hosts.add("mta-sts.a.test")
+    stage.names.hosts["mta-sts.a.test"] = "192.0.2.99"  # *.a.test is somebody's web site
+    assert await stage.desk.renew() == ""
+    stage.names.hosts["mta-sts.a.test"] = "192.0.2.1"
     assert await stage.desk.renew() == "names"
     assert stage.folder.facts().names == (HOST, "mta-sts.a.test")
     stage.names.hosts.clear()  # a resolver that is away for a moment
