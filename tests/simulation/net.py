@@ -319,13 +319,17 @@ class Door:
 
 
 class Net:
-    """All hosts.  `shut` maps an address to ``refused``, ``silent`` or ``unreachable``; `badness` is 0 to 1."""
+    """All hosts.  `shut` maps an address to ``refused``, ``silent`` or ``unreachable``; `badness` is 0 to 1.
+
+    `weather` returns that of the next connection.
+    """
 
     def __init__(self, loop: SimLoop, random: Random, trace: Callable[..., None]) -> None:
         self.loop, self.random, self.trace = loop, random, trace
         self.doors: dict[tuple[str, int], Door] = {}
         self.shut: dict[str, str] = {}
         self.badness = 0.0
+        self.weather: Callable[[], Weather] = lambda: draw_weather(self.random, self.badness)
         self.open: dict[SimStream, None] = {}
         self._ports = 40_000
 
@@ -334,7 +338,7 @@ class Net:
 
     async def connect(self, source: str, endpoint: Endpoint, timeout: float) -> SimStream:
         """Connect from `source`.  Raises `NetError`."""
-        weather = draw_weather(self.random, self.badness)
+        weather = self.weather()
         trouble = self.shut.get(endpoint.host)
         door = self.doors.get((endpoint.host, endpoint.port))
         if trouble == "silent" or weather.latency > timeout:

@@ -1,0 +1,116 @@
+"""How soon all of it could have gone: the best plan under the same margins, by somebody who knows the whole week.
+
+He sends each recipient at the earliest moment at which every window of a road has room under its margin, takes the
+roads in their order, lets urgent mail go first and owners take turns, as Kurir does, and loses no second: connections,
+latency, pauses and retries do not exist for him.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from heapq import heapify, heappop
+
+from kurir.limits import Quota, Unit
+
+NEVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One recipient of a message that has `company` recipients in all, from `at` on."""
+
+    at: float
+    campaign: str
+    owner: str
+    urgent: bool
+    company: int = 1
+
+
+class Window:
+    """One rolling window, exactly."""
+
+    def __init__(self, quota: Quota) -> None:
+        self._quota = quota
+        self._log: deque[tuple[float, float]] = deque()
+        self._used = 0.0
+
+    def cost(self, parcel: Parcel) -> float:
+        """Return what a parcel takes; recipients of one message share what is counted by messages."""
+        return 1.0 if self._quota.unit is Unit.RECIPIENTS else 1.0 / parcel.company
+
+    def earliest(self, parcel: Parcel, now: float) -> float:
+        """Return when the parcel fits."""
+        quota = self._quota
+        while self._log and self._log[0][0] + quota.window <= now:
+            self._used -= self._log.popleft()[1]
+        stop = quota.stop if parcel.urgent else quota.stop - quota.reserve
+        over = self._used + self.cost(parcel) - stop
+        at = now
+        for sent, units in self._log:
+            if over <= 1e-6:
+                break
+            over -= units
+            at = sent + quota.window
+        return at
+
+    def add(self, parcel: Parcel, now: float) -> None:
+        """Count it."""
+        cost = self.cost(parcel)
+        self._used += cost
+        self._log.append((now, cost))
+
+
+@dataclass(slots=True)
+class Way:
+    """A road: its windows, and when it is closed (from, to), in order."""
+
+    quotas: Sequence[Quota]
+    closed: Sequence[tuple[float, float]] = ()
+    windows: list[Window] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.windows = [Window(q) for q in self.quotas if q.window and q.unit in (Unit.MESSAGES, Unit.RECIPIENTS)]
+
+    def earliest(self, parcel: Parcel, now: float) -> float:
+        """Return when it could go by this road."""
+        at = max([now, *(w.earliest(parcel, now) for w in self.windows)])
+        for begin, end in self.closed:
+            if begin <= at < end:
+                at = end
+        return at
+
+
+def best_plan(parcels: Iterable[Parcel], ways: Sequence[Way]) -> dict[str, float]:
+    """Return for each campaign when its last recipient could have gone."""
+    coming = [(p.at, i, p) for i, p in enumerate(parcels)]
+    heapify(coming)
+    urgent: deque[Parcel] = deque()
+    lanes: OrderedDict[str, deque[Parcel]] = OrderedDict()
+    done: dict[str, float] = {}
+    now = 0.0
+    while coming or urgent or lanes:
+        while coming and (coming[0][0] <= now or not (urgent or lanes)):
+            at, _, parcel = heappop(coming)
+            now = max(now, at)
+            (urgent if parcel.urgent else lanes.setdefault(parcel.owner, deque())).append(parcel)
+        head = urgent[0] if urgent else next(iter(lanes.values()))[0]
+        at, way = min(((w.earliest(head, now), i) for i, w in enumerate(ways)))
+        if at > now:
+            now = min(at, coming[0][0]) if coming else at
+            if now < at:
+                continue
+        _pop(urgent, lanes)
+        for window in ways[way].windows:
+            window.add(head, now)
+        done[head.campaign] = now
+    return done
+
+
+def _pop(urgent: deque[Parcel], lanes: OrderedDict[str, deque[Parcel]]) -> None:
+    if urgent:
+        urgent.popleft()
+        return
+    owner, lane = lanes.popitem(last=False)
+    lane.popleft()
+    if lane:
+        lanes[owner] = lane

@@ -1,0 +1,320 @@
+"""One week: a machine with Kurir's sending half, the providers around it, what is handed in, and what goes wrong."""
+
+import asyncio
+import functools
+import gc
+import hashlib
+import re
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from hashlib import sha256
+from random import Random
+from typing import Any
+
+from kurir.delivery import DeliverySettings, NextHop, Route, RouteKind
+from kurir.delivery.settings import TlsLevel
+from kurir.limits import Atlas, Margins, Smarthost
+from kurir.model import Address, Envelope, MailParams, Origin, Recipient, decode_id
+from kurir.net.ports import Endpoint
+from kurir.queue import Accepted, Incoming, Lease, QueueSettings
+from kurir.queue.asks import ID_MARK
+from kurir.reports import ReportSettings
+from kurir.trace import Catalogue
+
+from ..disk import Disk
+from ..dns import LyingResolver
+from ..loop import NATURE, Bounds, Process, SimLoop
+from ..net import Net, Sockets, Weather
+from ..parts import BrainPart, DeliveryPart, Parts
+from ..world import Clock
+from . import contracts, outages, rules, traffic
+from .outages import Kill, Outage
+from .providers import Provider
+from .traffic import Letter, Size
+
+DAY = 86_400.0
+HERE = Endpoint("192.0.2.1", 25)
+HAND_IN_TIMEOUT = 30.0
+LONGEST = 12 * DAY
+TAIL = 200
+BODY = b"Subject: x\r\nFrom: x@app.example\r\n\r\nhello\r\n"
+_ID = re.compile(rb"\bid (k[0-9a-z]{7,})")
+
+
+@dataclass(slots=True)
+class Result:
+    """How a week ended.  `broken` is empty when every rule held."""
+
+    seed: int
+    broken: list[str]
+    trace_hash: str
+    tail: list[str]
+    virtual_seconds: float
+    steps: int
+    figures: Counter[str] = field(default_factory=Counter)
+
+
+class Sending(Parts):
+    """The processes of a machine without a door to the world: mail is handed to the brain directly."""
+
+    def __init__(self, world: Any, *, together: bool) -> None:
+        super().__init__(world, together=together)
+        self.starts.pop("reception", None)
+
+    def _all(self, process: Process) -> None:
+        self.brain = BrainPart(self._world, process)
+        self.brain.name = "all"
+        self.delivery = DeliveryPart(self._world, process, self.brain.door)
+        self.brain.brain.hand_connected(self.delivery.hand, ())
+
+
+@functools.cache
+def _catalogue() -> Catalogue:
+    return Catalogue.load()
+
+
+class Week:
+    """Everything there is."""
+
+    def __init__(self, seed: int, size: Size) -> None:
+        self.seed, self.size = seed, size
+        self.random = random = Random(seed)
+        self._hash = hashlib.sha256()
+        self.tail: deque[str] = deque(maxlen=TAIL)
+        self.figures: Counter[str] = Counter()
+        self.broken: list[str] = []
+        self.loop = SimLoop(Random(random.random()), shuffle=False, bounds=Bounds(60_000_000, 20_000, 200_000))
+        self.clock = Clock(self.loop)  # type: ignore[arg-type]
+        latency = random.choice((0.002, 0.02, 0.1))
+        self.net = Net(self.loop, Random(random.random()), self.trace)
+        self.net.weather = lambda: Weather(latency, tls_fails=self.tls_fails)
+        self.tls_fails = False
+        self.sockets = Sockets(self.loop, Random(random.random()))
+        self.resolver = LyingResolver(self.loop, Random(random.random()))
+        self.disk = Disk(self.loop, Random(random.random()), self.clock, self.trace)
+        self.disk.moment = self.moment
+        self.front, self.catalogue = HERE, _catalogue()
+        self.report_settings = ReportSettings(hostname="mx.here.example", domain="here.example")
+        self.queue_settings = QueueSettings(
+            postmaster=Address("postmaster", "here.example"),
+            urgent=frozenset({traffic.RESET}),
+            lifetime=LONGEST,
+            delay_notice=(),
+        )
+        self.margins = Margins(reserve=0.1)
+        self.letters = traffic.draw(Random(random.random()), size, contracts.DOMAINS)
+        self.providers = contracts.draw(self, Random(random.random()), size)
+        self.plan = outages.draw(Random(random.random()), size.days, len(self.providers))
+        self.delivery_settings = self._routes()
+        self.machine = Sending(self, together=random.random() < 0.5)
+        self.parts: dict[str, Process] = {}
+        self.armed: dict[str, tuple[int, str]] = {}
+        self._dice = Random(random.random())
+        # ledgers
+        self.accepted: dict[int, tuple[float, Letter]] = {}
+        self.deliveries: dict[tuple[int, str], list[tuple[float, str]]] = {}
+        self.excused: Counter[tuple[int, str]] = Counter()
+        self.kills: list[float] = []
+        self._sayings = 0
+
+    def _routes(self) -> DeliverySettings:
+        services, routes = [], []
+        for i, p in enumerate(self.providers):
+            self.net.listen(p.hosts[0], 25, p.serve)
+            services.append(
+                Smarthost(name=p.name, label=p.name, hosts=p.hosts, limits=tuple(t.limit() for t in p.terms))
+            )
+            tls = TlsLevel.REQUIRE if p.habits.tls else TlsLevel.NONE
+            login = {"username": f"me@{p.name}", "password": "x"} if p.habits.login else {}
+            hop = NextHop(host=p.hosts[0], port=25, tls=tls, tls_chosen=True, **login)  # type: ignore[arg-type]
+            routes.append(Route(name=f"road{i}", kind=RouteKind.SMARTHOST, next_hop=hop, provider=p.name))
+        atlas = Atlas(smarthosts=tuple(services), margins=self.margins)
+        return DeliverySettings(hello_name="mx.here.example", routes=tuple(routes), atlas=atlas)
+
+    # -- noting ---------------------------------------------------------------------------------------
+
+    def trace(self, *what: object) -> None:
+        line = f"{self.loop.time():.3f} {' '.join(map(str, what))}"
+        self._hash.update(line.encode())
+        self.tail.append(line)
+
+    def wrong(self, text: str) -> None:
+        self.trace("BROKEN", text)
+        if len(self.broken) < 20:
+            self.broken.append(f"{self.loop.time() / DAY:.3f} d: {text}")
+
+    def next_saying(self) -> int:
+        self._sayings += 1
+        return self._sayings
+
+    def nature(self, delay: float, call: Any, *args: object) -> None:
+        self.loop.in_process(NATURE, delay, call, *args)
+
+    def leased(self, part: DeliveryPart, leases: list[Lease]) -> None:
+        self.figures["leases"] += len(leases)
+        self.moment("leased")
+
+    def taken(self, provider: Provider, sender: str, recipients: tuple[str, ...], octets: bytes) -> bool:
+        """A provider has a message; return whether its reply gets lost."""
+        found = _ID.search(octets[:200])
+        number = decode_id(found[1].decode()) if found else None
+        now = self.loop.time()
+        self.trace("taken", provider.name, number, len(recipients))
+        provider.took.append((now, number or 0))
+        if number is None or number not in self.disk.facts.messages:
+            self.wrong(f"{provider.name} took a message that was never accepted")
+            return False
+        for recipient in recipients:
+            self.deliveries.setdefault((number, recipient), []).append((now, provider.name))
+        self.moment("taken")
+        return self.plan.lost > 0 and self._dice.random() < self.plan.lost
+
+    # -- what goes wrong --------------------------------------------------------------------------------
+
+    def begin(self, outage: Outage) -> None:
+        self.trace("outage", outage.kind, outage.provider, round(outage.end - outage.at))
+        self._set(outage, on=True)
+        self.nature(outage.end - outage.at, self._set, outage, False)
+
+    def _set(self, outage: Outage, on: bool) -> None:
+        provider = self.providers[outage.provider]
+        self.trace("outage", outage.kind, "on" if on else "off")
+        if outage.kind in ("refused", "silent"):
+            if on:
+                self.net.shut[provider.hosts[0]] = outage.kind
+            else:
+                self.net.shut.pop(provider.hosts[0], None)
+        elif outage.kind == "tls":
+            self.tls_fails = on
+        else:
+            provider.outage = outage.kind if on else ""
+
+    def arm(self, kill: Kill) -> None:
+        roles = sorted(self.parts)
+        self.armed[kill.moment] = (kill.nth, roles[kill.role % len(roles)])
+
+    def moment(self, name: str) -> None:
+        if name in self.armed:
+            left, role = self.armed[name]
+            if left > 1:
+                self.armed[name] = (left - 1, role)
+            else:
+                del self.armed[name]
+                self.kill(role, f"when {name}")
+
+    def start(self, role: str) -> None:
+        process = self.parts[role] = Process(role)
+        process.context.copy().run(self.machine.starts[role], process)
+
+    def kill(self, role: str, why: str) -> None:
+        """As `kill -9`, and the supervisor starts it again."""
+        process = self.parts[role]
+        if not process.alive:
+            return
+        self.trace("crash", role, why)
+        self.figures["kills"] += 1
+        self.kills.append(self.loop.time())
+        rules.excuse(self, role)
+        process.kill()
+        self.nature(self.random.choice((0.01, 1.0, 60.0)), self.start, role)
+
+    # -- the story ----------------------------------------------------------------------------------------
+
+    async def story(self) -> None:
+        for role in self.machine.starts:
+            self.start(role)
+        for outage in self.plan.outages:
+            self.nature(outage.at, self.begin, outage)
+        for kill in self.plan.kills:
+            self.nature(kill.at, self.arm, kill)
+        by_campaign: dict[str, list[Letter]] = {}
+        for letter in self.letters:
+            by_campaign.setdefault(letter.campaign, []).append(letter)
+        feeders = [self.loop.spawn(NATURE, self._feed(letters)) for letters in by_campaign.values()]
+        await asyncio.wait(feeders)
+        for feeder in feeders:
+            feeder.result()
+        while self._waiting() and self.loop.time() < LONGEST:
+            await asyncio.sleep(60.0)
+        self.armed.clear()
+        await asyncio.sleep(120.0)
+        rules.check(self)
+
+    def _waiting(self) -> int:
+        return not self.parts_alive() or self.machine.brain.brain.figures().waiting
+
+    def parts_alive(self) -> bool:
+        """Whether everything runs."""
+        return all(p.alive for p in self.parts.values())
+
+    async def _feed(self, letters: list[Letter]) -> None:
+        for letter in letters:
+            if letter.at > self.loop.time():
+                await asyncio.sleep(letter.at - self.loop.time())
+            while not await self._hand_in(letter):
+                await asyncio.sleep(5.0)
+
+    async def _hand_in(self, letter: Letter) -> bool:
+        local, _, domain = letter.account.partition("@")
+        incoming = Incoming(
+            envelope=Envelope(
+                Address(local, domain),
+                tuple(Recipient(_address(r), None) for r in letter.recipients),
+                MailParams(),
+            ),
+            received_at=self.clock.now(),
+            origin=Origin("ESMTPSA", "submission", "10.0.0.1", account=letter.account),
+            trace_block=b"Received: from x by y id " + ID_MARK + b"\r\n",
+            size=len(BODY),
+            sha256=_DIGEST,
+            body=BODY,
+            proven_sender=True,
+        )
+        role = "all" if "all" in self.parts else "brain"
+        if not self.parts[role].alive:
+            return False
+        try:
+            answer = await asyncio.wait_for(self.machine.brain.door.accept(incoming), HAND_IN_TIMEOUT)
+        except TimeoutError:
+            return False
+        if not isinstance(answer, Accepted):
+            return False
+        self.accepted[answer.number] = (self.loop.time(), letter)
+        return True
+
+    def result(self) -> Result:
+        self.broken += self.disk.violations
+        return Result(
+            self.seed, self.broken, self._hash.hexdigest(), list(self.tail), self.loop.time(), self.loop.steps,
+            self.figures,
+        )  # fmt: skip
+
+
+_DIGEST = sha256(BODY).digest()
+
+
+def _address(text: str) -> Address:
+    local, _, domain = text.partition("@")
+    return Address(local, domain)
+
+
+def run(seed: int, size: Size | None = None) -> Result:
+    """Run one seed to its end."""
+    _catalogue()
+    gc.disable()  # when garbage is collected must not depend on what ran before
+    gc.freeze()
+    week = Week(seed, size or Size())
+    try:
+        try:
+            week.loop.run(week.story())
+        except AssertionError as error:
+            week.wrong(f"{type(error).__name__}: {error}")
+        for failure in week.loop.failures:
+            week.wrong(f"{failure.get('message')}: {failure.get('exception')!r}")
+        return week.result()
+    finally:
+        week.loop.close()
+        del week
+        gc.collect()
+        gc.unfreeze()
+        gc.enable()
