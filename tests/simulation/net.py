@@ -321,7 +321,7 @@ class Door:
 class Net:
     """All hosts.  `shut` maps an address to ``refused``, ``silent`` or ``unreachable``; `badness` is 0 to 1.
 
-    `weather` returns that of the next connection.
+    `weather` returns that of the next connection, `tls` is what a handshake proves.
     """
 
     def __init__(self, loop: SimLoop, random: Random, trace: Callable[..., None]) -> None:
@@ -330,6 +330,7 @@ class Net:
         self.shut: dict[str, str] = {}
         self.badness = 0.0
         self.weather: Callable[[], Weather] = lambda: draw_weather(self.random, self.badness)
+        self.tls = TLS
         self.open: dict[SimStream, None] = {}
         self._ports = 40_000
 
@@ -390,8 +391,8 @@ class SimDialer:
         if stream.weather.tls_fails or stream.closed or stream.buffered:
             stream.abort()
             raise NetError("tls", "the handshake failed")
-        stream.tls = stream.other.tls = TLS
-        return TLS
+        stream.tls = stream.other.tls = self._net.tls
+        return self._net.tls
 
 
 # -- sockets between Kurir's own processes -------------------------------------------------------

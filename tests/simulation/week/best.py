@@ -1,8 +1,8 @@
 """How soon all of it could have gone: the best plan under the same margins, by somebody who knows the whole week.
 
 He sends each recipient at the earliest moment at which every window of a road has room under its margin, takes the
-roads in their order, lets urgent mail go first and owners take turns, as Kurir does, and loses no second: connections,
-latency, pauses and retries do not exist for him.
+roads in their order, lets urgent mail go first and owners take turns, as Kurir does, and loses no second: pauses and
+retries do not exist for him, and his connections are never idle.
 """
 
 from collections import OrderedDict, deque
@@ -62,10 +62,12 @@ class Window:
 
 @dataclass(slots=True)
 class Way:
-    """A road: its windows, and when it is closed (from, to), in order."""
+    """A road: its windows, when it is closed (from, to), in order, and the seconds between two messages at best."""
 
     quotas: Sequence[Quota]
     closed: Sequence[tuple[float, float]] = ()
+    gap: float = 0.0
+    free_at: float = 0.0
     windows: list[Window] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,11 +75,17 @@ class Way:
 
     def earliest(self, parcel: Parcel, now: float) -> float:
         """Return when it could go by this road."""
-        at = max([now, *(w.earliest(parcel, now) for w in self.windows)])
+        at = max([now, self.free_at, *(w.earliest(parcel, now) for w in self.windows)])
         for begin, end in self.closed:
             if begin <= at < end:
                 at = end
         return at
+
+    def send(self, parcel: Parcel, now: float) -> None:
+        """Let it go."""
+        self.free_at = now + self.gap / parcel.company
+        for window in self.windows:
+            window.add(parcel, now)
 
 
 def best_plan(parcels: Iterable[Parcel], ways: Sequence[Way]) -> dict[str, float]:
@@ -100,8 +108,7 @@ def best_plan(parcels: Iterable[Parcel], ways: Sequence[Way]) -> dict[str, float
             if now < at:
                 continue
         _pop(urgent, lanes)
-        for window in ways[way].windows:
-            window.add(head, now)
+        ways[way].send(head, now)
         done[head.campaign] = now
     return done
 

@@ -1,9 +1,10 @@
-"""Which providers there are in a week: drawn terms and habits, of the kinds that the atlas knows."""
+"""Which providers there are in a week: markets, drawn terms and habits, of the kinds that the atlas knows."""
 
+from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from kurir.limits import Beyond, Per, Unit
+from kurir.limits import Atlas, Beyond, Known, Margins, Per, Receiver, Smarthost, Unit
 
 from .providers import REFUSALS, Habits, Provider
 from .terms import Term, nested
@@ -15,11 +16,62 @@ if TYPE_CHECKING:
 DOMAINS = ("one.example", "two.example", "three.example")
 # Part of the next longer window that a shorter one allows.
 _SHORTER = ((Per.HOUR, 0.15, 0.5), (Per.MINUTE, 0.05, 0.3), (Per.SECOND, 0.05, 0.2))
+FEW = (1, 2, 5, 20)
 
 
-def draw(week: "Week", random: Random, size: Size) -> list[Provider]:
-    """Return the smarthosts of this week, in order of preference."""
-    return [Provider(week, "main", ("10.2.0.1",), terms(random, size), habits(random))]
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Providers by which the mail to `domains` may go, in order of preference.
+
+    They are smarthosts, or one receiver.  Of a receiver that the atlas does not `know`, Kurir learns by being refused.
+    """
+
+    providers: tuple[Provider, ...]
+    domains: tuple[str, ...]
+    smarthosts: bool = True
+    known: bool = True
+
+    def holds(self, recipient: str) -> bool:
+        """Whether mail to that address is sold here."""
+        return recipient.rpartition("@")[2] in self.domains
+
+    def site(self, recipient: str) -> str:
+        """Return what recipients have to share for travelling as one message."""
+        return "" if self.smarthosts else recipient.rpartition("@")[2]
+
+
+def draw(week: "Week", random: Random, size: Size) -> tuple[Market, ...]:
+    """Return the markets of this week: one of smarthosts, or two receivers that are sent to directly."""
+    if random.random() < 0.65:
+        main = Provider(week, "main", ("main.example",), terms(random, size), habits(random))
+        return (Market((main,), DOMAINS),)
+    big = Provider(week, "big", ("mx1.big.example", "mx2.big.example"), terms(random, size), habits(random))
+    small = Provider(week, "small", ("mx.small.example",), (_at_once(random),), habits(random, greylist=True))
+    return (
+        Market((big,), DOMAINS[:2], smarthosts=False),
+        Market((small,), DOMAINS[2:], smarthosts=False, known=False),
+    )
+
+
+def atlas(markets: tuple[Market, ...], margins: Margins) -> Atlas:
+    """Return what Kurir is told of them."""
+    smarthosts, receivers = [], []
+    for market in markets:
+        for p in market.providers if market.known else ():
+            limits = tuple(term.limit() for term in p.terms)
+            if market.smarthosts:
+                smarthosts.append(Smarthost(name=p.name, label=p.name, hosts=p.hosts, limits=limits))
+            else:
+                receivers.append(Receiver(name=p.name, label=p.name, hosts=p.hosts, limits=limits))
+    return Atlas(tuple(smarthosts), tuple(receivers), margins)
+
+
+def known(book: Atlas, market: Market) -> list[Known]:
+    """Return what Kurir counts for each provider of a market."""
+    names = {p.name for p in market.providers}
+    if market.smarthosts:
+        return [book.by_smarthost(s, "me") for s in book.smarthosts if s.name in names]
+    return [book.by_receiver(r) for r in book.receivers if r.name in names]
 
 
 def terms(random: Random, size: Size) -> tuple[Term, ...]:
@@ -40,9 +92,13 @@ def _drawn(random: Random, size: Size) -> tuple[Term, ...]:
     return (
         *found,
         Term(Unit.MESSAGES, 20, Per.CONNECTION, Beyond.CLOSE),
-        Term(Unit.CONNECTIONS, random.choice((1, 2, 5, 20)), Per.ONCE, Beyond.CLOSE),
+        _at_once(random),
         Term(Unit.RECIPIENTS, random.choice((10, 50, 100)), Per.MESSAGE),
     )
+
+
+def _at_once(random: Random) -> Term:
+    return Term(Unit.CONNECTIONS, random.choice(FEW), Per.ONCE, Beyond.CLOSE)
 
 
 def _window(random: Random, unit: Unit, value: float, per: Per) -> Term:
@@ -50,7 +106,7 @@ def _window(random: Random, unit: Unit, value: float, per: Per) -> Term:
     return Term(unit, int(value), per, beyond, random.random() < 0.4, random.uniform(0, per.window))
 
 
-def habits(random: Random) -> Habits:
+def habits(random: Random, *, greylist: bool = False) -> Habits:
     """Draw how a provider behaves."""
     return Habits(
         refusal=random.choice(REFUSALS),
@@ -58,4 +114,5 @@ def habits(random: Random) -> Habits:
         login=random.random() < 0.8,
         tls=random.random() < 0.5,
         thinks=random.choice((0.0, 0.0, 0.3)),
+        greylist=300.0 if greylist and random.random() < 0.7 else 0.0,
     )

@@ -36,9 +36,9 @@ class Plan:
     kills: tuple[Kill, ...] = ()
     lost: float = 0.0
 
-    def closed(self, provider: int) -> list[tuple[float, float]]:
-        """Return when that provider took nothing."""
-        return [(o.at, o.end) for o in self.outages if o.provider == provider]
+    def of(self, provider: int) -> list[Outage]:
+        """Return the outages of a provider."""
+        return [o for o in self.outages if o.provider == provider]
 
 
 def draw(random: Random, days: float, providers: int) -> Plan:

@@ -50,9 +50,11 @@ class Provider:
 
     def __init__(self, week: "Week", name: str, hosts: tuple[str, ...], terms: tuple[Term, ...], habits: Habits) -> None:
         self.week, self.name, self.hosts = week, name, hosts
+        self.addresses: list[str] = []
         self.terms, self.habits = terms, habits
         self.account = Account(terms)
         self.outage = ""
+        self.known_limits = True
         self.open = 0
         self.took: list[tuple[float, int]] = []  # (when, message)
         self._seen: dict[tuple[str, str], float] = {}
@@ -66,7 +68,7 @@ class Provider:
     def too_much(self, term: Term, by_us: bool) -> None:
         """Note that a term was broken."""
         self.week.trace("provider", self.name, "over", term.name, by_us)
-        if by_us:
+        if by_us and self.known_limits:
             self.week.wrong(f"{self.name}: more than {term.value} {term.unit.value} per {term.per.value}")
 
     def known(self, sender: str, recipient: str, now: float) -> bool:
@@ -95,6 +97,7 @@ class _Session:
         self.host, self.stream = host, stream
         self.lines = Lines(stream)
         self.messages = 0
+        self.mailing = False
         self.sender = ""
         self.recipients: list[str] = []
         self.refused = ""
@@ -144,14 +147,17 @@ class _Session:
             self.host.too_much(each, by_us=True)
             self.say(CLOSING)
             return True
-        if self.host.habits.counts_at == "mail" and self._over(Unit.MESSAGES, 1):
+        self.mailing = self.host.habits.counts_at != "mail" or not self._over(Unit.MESSAGES, 1)
+        if not self.mailing:
             return self._beyond()
         self.say("250 2.1.0 ok")
         return False
 
     async def _rcpt(self, rest: str) -> bool:
         recipient, together = _path(rest), self.host.together
-        if together is not None and len(self.recipients) >= together.value:
+        if not self.mailing:
+            self.say("503 5.5.1 MAIL first")
+        elif together is not None and len(self.recipients) >= together.value:
             self.host.too_much(together, by_us=True)
             self.say("452 4.5.3 Too many recipients")
         elif not self.host.known(self.sender, recipient, self.host.week.loop.time()):
@@ -193,7 +199,7 @@ class _Session:
 
     def _beyond(self, body: bytes | None = None) -> bool:
         """Do what the provider does with too much."""
-        if self.refused == Beyond.DISCARD.value:
+        if self.refused == Beyond.DISCARD.value and body is not None:
             self.say("250 2.0.0 taken")  # and thrown away
         elif self.refused == Beyond.DELAY.value and body is not None:
             return self._take(body)

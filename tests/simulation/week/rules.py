@@ -1,10 +1,17 @@
 """What must hold after every week.  That no limit is exceeded is noted by the providers while it happens."""
 
+from bisect import bisect_right
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from kurir.model import EventKind, Fate, encode_id
 
+from ..world import START
+from . import contracts
 from .best import Parcel, Way, best_plan
+from .contracts import Market
+from .providers import Provider
+from .traffic import Letter
 
 if TYPE_CHECKING:
     from .world import Week
@@ -14,9 +21,11 @@ WITHIN = 1.10
 ALLOWANCE = 180.0
 """Seconds on top: what a window's bucket, a connection and a group commit cost, however short the campaign is."""
 URGENT = 60.0
+SETTLING = 60.0
+"""Seconds in which what was under way when an outage began still arrives."""
 PER_KILL = 700.0
 """Seconds that a kill may cost: what was in the air counts ten minutes later, and a start takes one at most."""
-PER_OUTAGE = 3700.0
+RETURN = 3600.0 * 1.1 + 60.0
 """Seconds after the end of an outage until somebody tries again: the longest pause of a site."""
 
 
@@ -69,57 +78,93 @@ def _last_words(week: "Week", number: int, index: int) -> str:
 
 
 def _finished(week: "Week") -> None:
-    """Each campaign ends within `WITHIN` of the best plan, counted from when it was handed in."""
-    best = best_plan(_parcels(week), ways(week))
-    begun: dict[str, float] = {}
-    ended: dict[str, float] = {}
+    """Each campaign ends within `WITHIN` of the best plan, counted from when it was handed in, at each market that says what it allows."""
+    for market in week.markets:
+        if market.known:
+            best = best_plan(_parcels(week, market), _ways(week, market))
+            for campaign, (start, end) in _spans(week, market).items():
+                _campaign(week, f"{campaign} by {market.providers[0].name}", start, end, best[campaign])
+
+
+def _campaign(week: "Week", name: str, start: float, end: float, ideal: float) -> None:
+    took, best = end - start, ideal - start
+    week.trace("finished", name, round(took), "best", round(best))
+    week.figures["campaigns"] += 1
+    if took > WITHIN * best + ALLOWANCE + _excused(week, end):
+        week.wrong(f"{name} took {took:.0f} s; the best plan takes {best:.0f} s")
+
+
+def _spans(week: "Week", market: Market) -> dict[str, tuple[float, float]]:
+    """Return when the first mail of each campaign was handed in, and when the last was taken."""
+    found: dict[str, tuple[float, float]] = {}
     for number, (at, letter) in week.accepted.items():
-        begun[letter.campaign] = min(begun.get(letter.campaign, at), at)
-        taken = [t for r in letter.recipients for t, _ in week.deliveries.get((number, r), ())[:1]]
-        ended[letter.campaign] = max([ended.get(letter.campaign, 0.0), *taken])
-    for campaign, at in ended.items():
-        start, ideal = begun[campaign], best[campaign]
-        allowed = start + WITHIN * (ideal - start) + ALLOWANCE + _excused(week, start, at)
-        week.trace("finished", campaign, round(at - start), "best", round(ideal - start))
-        week.figures["campaigns"] += 1
-        if at > allowed:
-            week.wrong(f"{campaign} took {at - start:.0f} s; the best plan takes {ideal - start:.0f} s")
+        begun, ended = found.get(letter.campaign, (at, at))
+        taken = [
+            t for r in letter.recipients if market.holds(r) for t, _ in week.deliveries.get((number, r), ())[:1]
+        ]
+        if taken:
+            found[letter.campaign] = (min(begun, at), max(ended, *taken))
+    return found
 
 
-def _excused(week: "Week", start: float, end: float) -> float:
-    """Return the seconds that kills and outages may have cost between `start` and `end`."""
-    kills = sum(start - 600 <= at <= end for at in week.kills)
-    outages = sum(o.at <= end and o.end >= start for o in week.plan.outages)
-    return kills * PER_KILL + outages * PER_OUTAGE
-
-
-def ways(week: "Week") -> list[Way]:
-    """Return the roads as the best plan sees them."""
-    atlas = week.delivery_settings.atlas
+def _ways(week: "Week", market: Market) -> list[Way]:
+    book = week.delivery_settings.atlas
     return [
-        Way(atlas.by_smarthost(service, "me").quotas, week.plan.closed(i))
-        for i, service in enumerate(atlas.smarthosts)
+        Way(known.quotas, _closed(week, provider), week.gap(provider))
+        for provider, known in zip(market.providers, contracts.known(book, market), strict=True)
     ]
 
 
-def _parcels(week: "Week") -> list[Parcel]:
-    most = min((p.together.value for p in week.providers if p.together), default=100)
-    return [
-        Parcel(at, letter.campaign, letter.account, letter.urgent, min(most, len(letter.recipients)))
-        for at, letter in week.accepted.values()
-        for _ in letter.recipients
-    ]
+def _closed(week: "Week", provider: Provider) -> list[tuple[float, float]]:
+    """Return from when to when a provider got nothing because it had failed: until Kurir came back to it."""
+    times = [at for at, _ in provider.took]
+    found = []
+    for outage in week.plan.of(week.providers.index(provider)):
+        after = bisect_right(times, outage.end)
+        back = times[after] if after < len(times) else outage.end
+        if bisect_right(times, outage.at + SETTLING) == after:
+            found.append((outage.at, min(back, outage.end + RETURN)))
+    return found
+
+
+def _parcels(week: "Week", market: Market) -> list[Parcel]:
+    most = min(p.together.value for p in market.providers if p.together)
+    parcels = []
+    for at, letter in week.accepted.values():
+        mine = [r for r in letter.recipients if market.holds(r)]
+        company = Counter(market.site(r) for r in mine)
+        for r in mine:
+            together = min(most, company[market.site(r)])
+            parcels.append(Parcel(at, letter.campaign, letter.account, letter.urgent, together))
+    return parcels
+
+
+def _excused(week: "Week", end: float) -> float:
+    """Return the seconds that kills may have cost until `end`."""
+    return sum(at <= end for at in week.kills) * PER_KILL
 
 
 def _urgent(week: "Week") -> None:
-    """Password resets are out within a minute, unless every road was closed or Kurir itself was down."""
+    """A password reset is tried within a minute, unless every road was closed or Kurir itself was down."""
     for number, (at, letter) in week.accepted.items():
         if letter.urgent:
-            taken = week.deliveries.get((number, letter.recipients[0]))
-            late = (taken[0][0] - at if taken else 1e9) - URGENT
+            tried = _first_try(week, number)
             week.figures["urgent"] += 1
-            if late > 1.0 and not _excused(week, at - 3600.0, at + URGENT):
-                week.wrong(f"{encode_id(number)} is urgent and took {late + URGENT:.0f} s")
+            if tried - at > URGENT + 1.0 and not _down(week, letter, at, tried):
+                week.wrong(f"{encode_id(number)} is urgent and was tried after {tried - at:.0f} s")
 
 
+def _down(week: "Week", letter: Letter, at: float, tried: float) -> bool:
+    """Whether Kurir was down in between, or all roads of the letter were closed."""
+    if any(at - 2 * URGENT - 600.0 <= kill <= tried for kill in week.kills):
+        return True
+    market = next(m for m in week.markets if m.holds(letter.recipients[0]))
+    closed = [_closed(week, provider) for provider in market.providers]
+    return all(any(begin <= at + URGENT and end >= at for begin, end in one) for one in closed)
 
+
+def _first_try(week: "Week", number: int) -> float:
+    recipients = week.accepted[number][1].recipients
+    taken = [t for r in recipients for t, _ in week.deliveries.get((number, r), ())[:1]]
+    said = [e.at - START for e in week.disk.facts.events[number] if e.outcome is not None]
+    return min([*taken, *said], default=1e9)

@@ -13,8 +13,8 @@ from typing import Any
 
 from kurir.delivery import DeliverySettings, NextHop, Route, RouteKind
 from kurir.delivery.settings import TlsLevel
-from kurir.limits import Atlas, Margins, Smarthost
-from kurir.model import Address, Envelope, MailParams, Origin, Recipient, decode_id
+from kurir.limits import Margins
+from kurir.model import Address, Envelope, MailParams, Origin, Recipient, TlsFacts, decode_id
 from kurir.net.ports import Endpoint
 from kurir.queue import Accepted, Incoming, Lease, QueueSettings
 from kurir.queue.asks import ID_MARK
@@ -85,9 +85,10 @@ class Week:
         self.broken: list[str] = []
         self.loop = SimLoop(Random(random.random()), shuffle=False, bounds=Bounds(60_000_000, 20_000, 200_000))
         self.clock = Clock(self.loop)  # type: ignore[arg-type]
-        latency = random.choice((0.002, 0.02, 0.1))
+        self.latency = latency = random.choice((0.002, 0.02, 0.1))
         self.net = Net(self.loop, Random(random.random()), self.trace)
         self.net.weather = lambda: Weather(latency, tls_fails=self.tls_fails)
+        self.net.tls = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", "name")
         self.tls_fails = False
         self.sockets = Sockets(self.loop, Random(random.random()))
         self.resolver = LyingResolver(self.loop, Random(random.random()))
@@ -103,9 +104,11 @@ class Week:
         )
         self.margins = Margins(reserve=0.1)
         self.letters = traffic.draw(Random(random.random()), size, contracts.DOMAINS)
-        self.providers = contracts.draw(self, Random(random.random()), size)
+        self.markets = contracts.draw(self, Random(random.random()), size)
+        self.providers = [p for market in self.markets for p in market.providers]
         self.plan = outages.draw(Random(random.random()), size.days, len(self.providers))
         self.delivery_settings = self._routes()
+        self._hosts()
         self.machine = Sending(self, together=random.random() < 0.5)
         self.parts: dict[str, Process] = {}
         self.armed: dict[str, tuple[int, str]] = {}
@@ -118,18 +121,35 @@ class Week:
         self._sayings = 0
 
     def _routes(self) -> DeliverySettings:
-        services, routes = [], []
-        for i, p in enumerate(self.providers):
-            self.net.listen(p.hosts[0], 25, p.serve)
-            services.append(
-                Smarthost(name=p.name, label=p.name, hosts=p.hosts, limits=tuple(t.limit() for t in p.terms))
-            )
-            tls = TlsLevel.REQUIRE if p.habits.tls else TlsLevel.NONE
-            login = {"username": f"me@{p.name}", "password": "x"} if p.habits.login else {}
-            hop = NextHop(host=p.hosts[0], port=25, tls=tls, tls_chosen=True, **login)  # type: ignore[arg-type]
-            routes.append(Route(name=f"road{i}", kind=RouteKind.SMARTHOST, next_hop=hop, provider=p.name))
-        atlas = Atlas(smarthosts=tuple(services), margins=self.margins)
+        routes = [
+            Route(name=f"by-{p.name}", kind=RouteKind.SMARTHOST, next_hop=_next_hop(p), provider=p.name)
+            for market in self.markets
+            for p in market.providers
+            if market.smarthosts
+        ]
+        routes = routes or [Route(name="mx", kind=RouteKind.MX)]
+        atlas = contracts.atlas(self.markets, self.margins)
         return DeliverySettings(hello_name="mx.here.example", routes=tuple(routes), atlas=atlas)
+
+    def _hosts(self) -> None:
+        """Give each provider addresses, and a receiver the domains that it takes mail for."""
+        for i, provider in enumerate(self.providers):
+            for j, host in enumerate(provider.hosts):
+                self.resolver.hosts[host] = (ip := f"10.{i + 2}.0.{j + 1}",)
+                self.net.listen(ip, 25, provider.serve)
+                provider.addresses.append(ip)
+        for market in self.markets:
+            for provider in market.providers:
+                provider.known_limits = market.known
+            if not market.smarthosts:
+                hosts = market.providers[0].hosts
+                for domain, host in zip(market.domains, hosts, strict=True):
+                    self.resolver.zone[domain] = ((10, host),)
+
+    def gap(self, provider: Provider) -> float:
+        """Return the seconds between two messages at best: two answers each, and a new connection for every twenty."""
+        at_once = provider.at_once.value if provider.at_once else 20
+        return (4.7 * self.latency + provider.habits.thinks) / at_once
 
     # -- noting ---------------------------------------------------------------------------------------
 
@@ -180,10 +200,10 @@ class Week:
         provider = self.providers[outage.provider]
         self.trace("outage", outage.kind, "on" if on else "off")
         if outage.kind in ("refused", "silent"):
-            if on:
-                self.net.shut[provider.hosts[0]] = outage.kind
-            else:
-                self.net.shut.pop(provider.hosts[0], None)
+            for address in provider.addresses:
+                self.net.shut.pop(address, None)
+                if on:
+                    self.net.shut[address] = outage.kind
         elif outage.kind == "tls":
             self.tls_fails = on
         else:
@@ -291,6 +311,12 @@ class Week:
 
 
 _DIGEST = sha256(BODY).digest()
+
+
+def _next_hop(p: Provider) -> NextHop:
+    tls = TlsLevel.REQUIRE if p.habits.tls else TlsLevel.NONE
+    login = {"username": f"me@{p.name}", "password": "x"} if p.habits.login else {}
+    return NextHop(host=p.hosts[0], port=25, tls=tls, tls_chosen=True, **login)  # type: ignore[arg-type]
 
 
 def _address(text: str) -> Address:
