@@ -71,7 +71,9 @@ class Way:
     windows: list[Window] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.windows = [Window(q) for q in self.quotas if q.window and q.unit in (Unit.MESSAGES, Unit.RECIPIENTS)]
+        self.windows = [
+            Window(q) for q in self.quotas if q.window and q.unit in (Unit.MESSAGES, Unit.RECIPIENTS)
+        ]
 
     def earliest(self, parcel: Parcel, now: float) -> float:
         """Return when it could go by this road."""

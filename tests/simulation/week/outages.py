@@ -52,7 +52,12 @@ def draw(random: Random, days: float, providers: int) -> Plan:
             lasts = random.choice((5 * MINUTE, 40 * MINUTE, 3 * HOUR, 8 * HOUR))
             outages.append(Outage(at, at + lasts, random.choice(KINDS), random.randrange(providers)))
     kills = [
-        Kill(random.uniform(0, days) * DAY, random.randrange(1 << 8), random.choice(MOMENTS), random.randint(1, 40))
+        Kill(
+            random.uniform(0, days) * DAY,
+            random.randrange(1 << 8),
+            random.choice(MOMENTS),
+            random.randint(1, 40),
+        )
         for _ in range(random.choice((0, 2, 6, 15)))
     ]
     return Plan(tuple(outages), tuple(sorted(kills, key=lambda k: k.at)), random.choice((0.0, 0.0, 0.002)))

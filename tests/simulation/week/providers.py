@@ -48,7 +48,9 @@ class Habits:
 class Provider:
     """One of them, at one address or several."""
 
-    def __init__(self, week: "Week", name: str, hosts: tuple[str, ...], terms: tuple[Term, ...], habits: Habits) -> None:
+    def __init__(
+        self, week: "Week", name: str, hosts: tuple[str, ...], terms: tuple[Term, ...], habits: Habits
+    ) -> None:
         self.week, self.name, self.hosts = week, name, hosts
         self.addresses: list[str] = []
         self.terms, self.habits = terms, habits

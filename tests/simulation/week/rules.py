@@ -100,7 +100,10 @@ def _spans(week: "Week", market: Market) -> dict[str, tuple[float, float]]:
     for number, (at, letter) in week.accepted.items():
         begun, ended = found.get(letter.campaign, (at, at))
         taken = [
-            t for r in letter.recipients if market.holds(r) for t, _ in week.deliveries.get((number, r), ())[:1]
+            t
+            for r in letter.recipients
+            if market.holds(r)
+            for t, _ in week.deliveries.get((number, r), ())[:1]
         ]
         if taken:
             found[letter.campaign] = (min(begun, at), max(ended, *taken))

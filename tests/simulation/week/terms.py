@@ -124,7 +124,9 @@ def _meter(term: Term) -> Meter:
 def nested(terms: tuple[Term, ...]) -> bool:
     """Whether each longer window of a unit allows more than the shorter ones: else the shorter say nothing."""
     for unit in Unit:
-        values = [t.value for t in sorted(terms, key=lambda t: t.per.window) if t.unit is unit and t.per.window]
+        values = [
+            t.value for t in sorted(terms, key=lambda t: t.per.window) if t.unit is unit and t.per.window
+        ]
         if any(a >= b for a, b in pairwise(values)):
             return False
     return True

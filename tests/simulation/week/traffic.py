@@ -60,7 +60,9 @@ def _school(random: Random, size: Size, domains: tuple[str, ...]) -> Iterator[Le
         parents = [_to(random, i, domains) for i in range(size.parents)]
         for i in range(0, len(parents), together):
             at = day * DAY + 7 * HOUR + i * 0.01
-            yield Letter(at, f"letter of day {day}", "office@school.example", tuple(parents[i : i + together]))
+            yield Letter(
+                at, f"letter of day {day}", "office@school.example", tuple(parents[i : i + together])
+            )
 
 
 def _newsletter(random: Random, size: Size, domains: tuple[str, ...]) -> Iterator[Letter]:

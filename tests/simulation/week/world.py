@@ -83,7 +83,9 @@ class Week:
         self.tail: deque[str] = deque(maxlen=TAIL)
         self.figures: Counter[str] = Counter()
         self.broken: list[str] = []
-        self.loop = SimLoop(Random(random.random()), shuffle=False, bounds=Bounds(60_000_000, 20_000, 200_000))
+        self.loop = SimLoop(
+            Random(random.random()), shuffle=False, bounds=Bounds(60_000_000, 20_000, 200_000)
+        )
         self.clock = Clock(self.loop)  # type: ignore[arg-type]
         self.latency = latency = random.choice((0.002, 0.02, 0.1))
         self.net = Net(self.loop, Random(random.random()), self.trace)
