@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kurir.limits import Beyond, Per, Unit
+from tests.simulation.lines import Lines
+from tests.simulation.net import SimStream
 
-from ..lines import Lines
-from ..net import SimStream
 from .terms import Account, Term
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from kurir.model import EventKind, Fate, encode_id
+from tests.simulation.world import START
 
-from ..world import START
 from . import contracts
 from .best import Parcel, Way, best_plan
 from .contracts import Market

@@ -20,13 +20,13 @@ from kurir.queue import Accepted, Incoming, Lease, QueueSettings
 from kurir.queue.asks import ID_MARK
 from kurir.reports import ReportSettings
 from kurir.trace import Catalogue
+from tests.simulation.disk import Disk
+from tests.simulation.dns import LyingResolver
+from tests.simulation.loop import NATURE, Bounds, Process, SimLoop
+from tests.simulation.net import Net, Sockets, Weather
+from tests.simulation.parts import BrainPart, DeliveryPart, Parts
+from tests.simulation.world import Clock
 
-from ..disk import Disk
-from ..dns import LyingResolver
-from ..loop import NATURE, Bounds, Process, SimLoop
-from ..net import Net, Sockets, Weather
-from ..parts import BrainPart, DeliveryPart, Parts
-from ..world import Clock
 from . import contracts, outages, rules, traffic
 from .outages import Kill, Outage
 from .providers import Provider
