@@ -376,7 +376,9 @@ class SimDialer:
     def __init__(self, net: Net, source: str) -> None:
         self._net, self._source = net, source
 
-    async def connect(self, endpoints: Sequence[Endpoint], timeout: float) -> SimStream:
+    async def connect(
+        self, endpoints: Sequence[Endpoint], timeout: float, *, source: Sequence[str] = ()
+    ) -> SimStream:
         failure: NetError | None = None
         for endpoint in endpoints:
             try:

@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import socket
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,7 +18,7 @@ from kurir.config import Config
 from kurir.identity import ConnectionBrake, LoginBrake
 from kurir.model import Observation
 from kurir.model.told import told
-from kurir.queue import Brain, Store, StoreError
+from kurir.queue import Brain, Health, Store, StoreError, Turn
 from kurir.storage import KeyFolder, SqliteAccounts, SqliteFacts, SqliteObservations, StateLock, StateLocked
 from kurir.web import Figures
 
@@ -56,6 +57,7 @@ class BrainPart:
         self._pending: list[Observation] = []
         self._reported: dict[str, tuple[float, Figures]] = {}
         self._channels: set[Channel] = set()
+        self._turns: Counter[str] = Counter()
         self._server: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.gather_local: list[Callable[[], Figures]] = []
@@ -84,6 +86,7 @@ class BrainPart:
             post=self._post,
             wake=self._wake,
             on_failure=self._failed,
+            on_turn=self._turned,
         )
         loaded = self.brain.load()
         self.door = LocalDoor(
@@ -171,6 +174,20 @@ class BrainPart:
         self._log.error("store_failed", why=str(failure), next="restarting to recover from what is safe")
         self._loop.call_later(0.2, self._stop_process.ask, 1)
 
+    def _turned(self, turn: Turn) -> None:
+        """A road broke, or is back: that is said loudly, since mail now takes another way."""
+        broke = turn.health is Health.BROKEN
+        say = self._log.error if broke else self._log.info
+        more = {"words": turn.words} if broke else {"closed_seconds": round(turn.seconds)}
+        say(
+            "road_closed" if broke else "road_back",
+            road=turn.road,
+            site=turn.site,
+            cause=turn.cause.value,
+            **more,
+        )
+        self._turns[f"kurir_road_{'closings' if broke else 'returns'}{{road={turn.road}}}"] += 1
+
     def _post(self, call: Callable[[], None]) -> None:
         """Run `call` on the loop soon; at the very end of the process there may be no loop any more."""
         with contextlib.suppress(RuntimeError):
@@ -227,6 +244,7 @@ class BrainPart:
                 "kurir_refused_full": f.refused_full,
                 **{f"kurir_fates{{fate={fate}}}": n for fate, n in f.fates.items()},
                 **{f"kurir_attempts{{outcome={kind}}}": n for kind, n in f.attempts.items()},
+                **self._turns,
             },
             gauges={
                 "kurir_waiting_recipients": f.waiting,
@@ -235,6 +253,9 @@ class BrainPart:
                 "kurir_open_notices": f.open_notices,
                 "kurir_oldest_waiting_seconds": round(f.oldest, 1),
                 "kurir_disk_full": float(f.full),
+                "kurir_roads_closed": float(
+                    sum(s.health is not Health.SOUND for s in self.brain.roads.states())
+                ),
                 "kurir_brain_loop_lag_max_seconds": round(self._stalls.take(), 4),
             },
         )

@@ -23,6 +23,7 @@ class LoggedStore:
         self.gaps = store.gaps
         self.debits = store.debits
         self.last_outcomes = store.last_outcomes
+        self.lost_replies = store.lost_replies
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Commit, then log."""

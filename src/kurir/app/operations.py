@@ -28,7 +28,7 @@ from kurir.identity import (
 )
 from kurir.model import AddressError, Clock, decode_id, encode_id, normalise_domain, parse_address
 from kurir.model.told import of_error, pack, told
-from kurir.queue import Brain, Operated
+from kurir.queue import Brain, Operated, Road
 from kurir.senderauth.dkim import Selector, Sighting
 from kurir.storage import EraseReport, Layout, SqliteTls, TraceReader
 
@@ -73,6 +73,8 @@ class Operations:
             "status": self._status,
             "limits": self._limits,
             "limits.waits": self._waits,
+            "route": self._route,
+            "roads": self._roads,
             "queue.hold": lambda **a: self._queue(brain.hold, **a),
             "queue.release": lambda **a: self._queue(brain.release, **a),
             "queue.retry": lambda **a: self._queue(brain.retry_now, **a),
@@ -119,6 +121,7 @@ class Operations:
             "why": str(refusal) if refusal else "",
             "figures": msgspec.to_builtins(figures),
             "sites": [msgspec.to_builtins(s) for s in self._brain.sites()],
+            "roads": await self._roads(),
         }
 
     async def _limits(self, recipients: int = 0, by: str = "") -> dict[str, Any]:
@@ -127,6 +130,16 @@ class Operations:
     async def _waits(self, id: str, by: str = "") -> list[dict[str, Any]]:
         number = decode_id(id)
         return self._allowances.waits(number) if number is not None else []
+
+    # -- roads --------------------------------------------------------------------
+
+    async def _roads(self, by: str = "") -> list[dict[str, Any]]:
+        return [dict(msgspec.to_builtins(s)) for s in self._brain.roads.states()]
+
+    async def _route(self, roads: list[Any], size: int = 0, by: str = "") -> list[dict[str, Any]]:
+        """Say of each of `roads`, as a plan has them, whether a mail of `size` octets would take it now."""
+        known = msgspec.convert(roads, list[Road])
+        return [dict(msgspec.to_builtins(c)) for c in self._brain.roads.explain(known, size)]
 
     # -- queue --------------------------------------------------------------------
 

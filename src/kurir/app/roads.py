@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from kurir.config import Config, load_atlas
-from kurir.config.road_schema import RoadSection
+from kurir.config.road_schema import DIRECT, RoadSection
 from kurir.delivery import (
     PROVIDERS,
     DeliverySettings,
@@ -45,6 +45,8 @@ def delivery(config: Config) -> DeliverySettings:
         routes=tuple(_routes(config)),
         atlas=atlas(config),
         own_names=(config.server.hostname,),
+        source=(config.net.source,) if config.net.source else (),
+        signed=_signed(config),
         timeouts=Timeouts(
             connect=t.connect,
             banner=t.banner,
@@ -75,14 +77,27 @@ def _routes(config: Config) -> list[Route]:
             routes.append(_hop(f"store-{domain}", section.deliver_to, recipients=(domain,)))
         else:
             routes.append(Route(name="local", kind=RouteKind.MAILDIR, recipients=(domain,)))
+    stand_ins = {name for road in config.roads for name in road.fallback}
     for road in config.roads:
         routes += _early_doors(config, road.recipients) if road.url == "sandbox:" else []
-        routes.append(_road(road, config))
+        only = road.name in stand_ins and road.for_everybody
+        routes.append(replace(_road(road, config), only_fallback=only))
     if config.server.playground and not config.roads:
         routes += [*_early_doors(config, ["*"]), _sandbox("sandbox", config)]
-    elif not any("*" in r.recipients and "*" in r.senders for r in routes):
-        routes.append(Route(name="mx", kind=RouteKind.MX, rule=Rule(config.tls_out.rule)))
+    elif not any("*" in r.recipients and "*" in r.senders and not r.only_fallback for r in routes):
+        routes.append(_direct(config))
+    elif DIRECT in stand_ins - {road.name for road in config.roads}:
+        routes.append(replace(_direct(config), only_fallback=True))
     return routes
+
+
+def _direct(config: Config) -> Route:
+    return Route(name=DIRECT, kind=RouteKind.MX, rule=Rule(config.tls_out.rule))
+
+
+def _signed(config: Config) -> frozenset[str]:
+    """Return the domains whose mail we sign, wherever it goes."""
+    return frozenset(config.domains) if config.signing.dkim else frozenset()
 
 
 def _road(road: RoadSection, config: Config) -> Route:
@@ -104,6 +119,9 @@ def _road(road: RoadSection, config: Config) -> Route:
         rate=road.rate,
         provider=road.provider,
         plan=road.plan,
+        fallback=tuple(road.fallback),
+        source=road.sources,
+        spf=tuple(road.spf),
     )
 
 

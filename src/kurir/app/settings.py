@@ -87,6 +87,7 @@ def queue(config: Config, *, hands_here: bool = False) -> QueueSettings:
         disk_low=free,
         disk_high=free + min(free // 4, DISK_MARGIN),
         urgent=frozenset(config.limits.urgent),
+        alternatives=any(road.fallback for road in config.roads),
         reconnect_grace=0.0 if hands_here else QueueSettings().reconnect_grace,
     )
 

@@ -104,6 +104,7 @@ class SmarthostPart(EntryPart):
 
     hosts: list[HostPattern] = []
     logins: list[HostPattern] = []
+    spf: list[HostPattern] = []
     access: list[AccessPart] = []
     plans: list[str] = []
     assumed: str = ""
@@ -261,6 +262,7 @@ def _smarthost(name: str, part: SmarthostPart) -> limits.Smarthost:
         limits=_of(part),
         note=part.note,
         logins=tuple(part.logins),
+        spf=tuple(part.spf),
         access=tuple(limits.Access(a.port, a.tls, tuple(a.auth), a.host) for a in part.access),
         plans=tuple(part.plans),
         assumed=part.assumed,

@@ -1,14 +1,17 @@
 """The way out: roads, the TLS that is demanded on them, and what is known of their limits."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr
 
+from kurir.model.told import told
+
 from .oauth_schema import RoadOAuthSection
 from .section import Section
 from .units import Seconds
-from .values import DomainPattern, RoadUrl, TlsRule
+from .values import DomainName, DomainPattern, IpAddress, RoadUrl, TlsRule
 
 
 class TlsOutSection(Section):
@@ -40,7 +43,10 @@ class TlsOutSection(Section):
 
 
 class RoadSection(Section):
-    """One way out.  The first road whose senders and recipients fit is taken."""
+    """One way out.  The first road whose senders and recipients fit is taken, and while it is closed its fallbacks in order.
+
+    A road that is somebody's fallback and says neither senders nor recipients takes no other mail.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] = Field(
         description="What the trace calls it."
@@ -50,6 +56,15 @@ class RoadSection(Section):
     )
     senders: list[DomainPattern] = Field(["*"], description="Domains of senders it is for.")
     recipients: list[DomainPattern] = Field(["*"], description="Domains of recipients it is for.")
+    fallback: list[str] = Field(
+        [], description='Names of the roads that stand in for it, in order ("mx": straight to the MX).'
+    )
+    source: IpAddress | list[IpAddress] = Field(
+        [], description="Own addresses that its connections leave from: one, or a pool taken in turns."
+    )
+    spf: list[DomainName] = Field(
+        [], description="Names that SPF records include for it, where the atlas does not know."
+    )
     username: str = Field("", description="Login at that server (or in the URL).")
     password_file: Path | None = Field(
         None, description="File with the password, so that it is not in this file."
@@ -70,6 +85,16 @@ class RoadSection(Section):
     _password: str = PrivateAttr("")
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """The addresses in `source`."""
+        return (self.source,) if isinstance(self.source, str) else tuple(self.source)
+
+    @property
+    def for_everybody(self) -> bool:
+        """Whether its mail was never described, so that as a fallback it has none of its own."""
+        return not self.model_fields_set & {"senders", "recipients"}
+
+    @property
     def password(self) -> str:
         """What stands in `password_file`; "" until somebody has read it (`with_password`)."""
         return self._password
@@ -79,6 +104,64 @@ class RoadSection(Section):
         road = self.model_copy()
         road._password = password  # noqa: SLF001 - a copy of our own
         return road
+
+
+DIRECT = "mx"
+"""The road straight to the MX, which is there without being written."""
+
+
+def contradictions(roads: Sequence[RoadSection]) -> Iterator[str]:
+    """Yield what is wrong with roads beside each other."""
+    names = [r.name for r in roads]
+    for name in sorted({n for n in names if names.count(n) > 1}):
+        yield told("roads: the name {twice!r} is used twice", twice=name)
+    for road in roads:
+        yield from _wrong_fallbacks(road, names)
+    stand_ins = {name for r in roads for name in r.fallback}
+    mains: list[RoadSection] = []
+    for road in roads:
+        if road.name in stand_ins and road.for_everybody:
+            continue
+        wider = next((m for m in mains if _covers(m, road)), None)
+        if wider is not None and road.name not in stand_ins:
+            if "*" in wider.senders and "*" in wider.recipients:
+                yield told(
+                    "roads: {name!r} can never be taken, because {name2!r} before it fits everything",
+                    name=road.name,
+                    name2=wider.name,
+                )
+            else:
+                yield told(
+                    "roads: {name!r} can never be taken, because {name2!r} before it fits all of its mail",
+                    name=road.name,
+                    name2=wider.name,
+                )
+        mains.append(road)
+
+
+def _wrong_fallbacks(road: RoadSection, names: Sequence[str]) -> Iterator[str]:
+    for name in road.fallback:
+        if name == road.name:
+            yield told("roads: {name!r} cannot be its own fallback", name=road.name)
+        elif name not in names and name != DIRECT:
+            yield told(
+                "roads: {name!r} names the fallback {other!r}, but there is no such road ({known})",
+                name=road.name,
+                other=name,
+                known=", ".join(n for n in [*names, DIRECT] if n != road.name),
+            )
+        elif road.fallback.count(name) > 1:
+            yield told("roads: {name!r} names the fallback {other!r} twice", name=road.name, other=name)
+            return
+
+
+def _covers(wide: RoadSection, narrow: RoadSection) -> bool:
+    return _all_fit(wide.senders, narrow.senders) and _all_fit(wide.recipients, narrow.recipients)
+
+
+def _all_fit(wide: Sequence[str], narrow: Sequence[str]) -> bool:
+    """Whether each pattern of `narrow` lies within one of `wide`."""
+    return all(any(w in ("*", n) or (w[0] == "*" and n.endswith(w[1:])) for w in wide) for n in narrow)
 
 
 class AtlasSection(Section):

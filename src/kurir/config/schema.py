@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from kurir.model.told import told
 
 from .oauth_schema import OAuthSection
-from .road_schema import AtlasSection, RoadSection, TlsOutSection
+from .road_schema import AtlasSection, RoadSection, TlsOutSection, contradictions
 from .section import Section
 from .sender_schema import SenderAuthSection, SigningSection
 from .units import Octets, Seconds
@@ -317,16 +317,7 @@ class Config(Section):
 
     def contradictions(self) -> Iterator[str]:
         """Yield what is right by itself, but not beside the rest."""
-        names = [r.name for r in self.roads]
-        for name in sorted({n for n in names if names.count(n) > 1}):
-            yield told("roads: the name {twice!r} is used twice", twice=name)
-        for i, road in enumerate(self.roads[:-1]):
-            if "*" in road.senders and "*" in road.recipients:
-                yield told(
-                    "roads: {name!r} can never be taken, because {name2!r} before it fits everything",
-                    name=self.roads[i + 1].name,
-                    name2=road.name,
-                )
+        yield from contradictions(self.roads)
         if isinstance(self.workers, int) and not 0 <= self.workers <= 64:
             yield told('workers: write 0 to 64, or "auto"')
         local = {d for d, s in self.domains.items() if not s.relay_to}

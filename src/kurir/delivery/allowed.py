@@ -6,10 +6,10 @@ A smarthost is known by its host and login, a receiver by its mail hosts; stores
 import sys
 from collections.abc import Sequence
 
-from kurir.limits import Atlas, Known, Per, RoadSize, Unit, road_size
+from kurir.limits import Atlas, Known, Per, RoadSize, Smarthost, Unit, road_size
 
 from .mx import MailHost
-from .route import choose_route
+from .route import choose_roads
 from .settings import Route, RouteKind
 
 
@@ -41,6 +41,13 @@ def of_one_connection(known: Known | None) -> int:
     return (known.most(Unit.MESSAGES, Per.CONNECTION) or 0) if known else 0
 
 
+def included(atlas: Atlas, route: Route) -> tuple[str, ...]:
+    """Return the names by which SPF records allow mail that goes by `route`."""
+    known = known_limits(atlas, route, ()) if route.kind is RouteKind.SMARTHOST else None
+    spf = known.entry.spf if known is not None and isinstance(known.entry, Smarthost) else ()
+    return (*route.spf, *spf)
+
+
 class RoadSizes:
     """The largest message of each road, as far as it is known before anything is sent (RFC 1870)."""
 
@@ -53,9 +60,10 @@ class RoadSizes:
         self.least = min((size.octets for size in self._sizes.values() if size), default=sys.maxsize)
 
     def towards(self, sender: str, domain: str) -> RoadSize | None:
-        """Return the limit of the road from the domain `sender` ("" for the null sender) to `domain`, if it is known."""
-        route = choose_route(self._routes, sender, domain)
-        return self._sizes[_key(route)] if route is not None else None
+        """Return the limit of the widest road from the domain `sender` ("" for the null sender) to `domain`, if it is known."""
+        sizes = [self._sizes[_key(r)] for r in choose_roads(self._routes, sender, domain)]
+        known = [size for size in sizes if size is not None]
+        return max(known, key=lambda s: s.octets) if known and len(known) == len(sizes) else None
 
     @property
     def largest(self) -> int | None:

@@ -30,9 +30,11 @@ class NetDialer:
         self._source = source
         self._policy = PeerPolicy(allow_loopback=True)
 
-    async def connect(self, endpoints: Sequence[Endpoint], timeout: float) -> Stream:
+    async def connect(
+        self, endpoints: Sequence[Endpoint], timeout: float, *, source: Sequence[str] = ()
+    ) -> Stream:
         """Connect to the first address of one host that answers.  Raises `NetError`."""
-        return await connect(endpoints, source=self._source, timeout=timeout, policy=self._policy)
+        return await connect(endpoints, source=source or self._source, timeout=timeout, policy=self._policy)
 
     async def start_tls(self, stream: Stream, name: str, *, verify: bool, timeout: float) -> TlsFacts:
         """Do the handshake as client.  Raises `NetError`, `Untrusted`."""

@@ -1,5 +1,7 @@
 """From (sender domain, recipient domain) to the roads, their sites, and the hosts behind them.
 
+The main road comes first, then those that stand in for it, each with what keeps this mail off it whatever the hour.
+
 The brain asks for a `Plan` once per pair and keeps it for its TTL; the lanes ask for the `Destination`
 of a lease, which is remembered by site, so that a lease needs no look-up of its own.
 """
@@ -8,17 +10,22 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from random import Random
 
+from kurir.limits import road_size
 from kurir.model import Address, Cause, Clock, Outcome, OutcomeKind, Stage
 from kurir.net.ports import Resolver
-from kurir.queue.asks import Lease, Plan, PlanRequest, Road
+from kurir.queue.asks import Lease, Obstacle, Plan, PlanRequest, Road
 
-from .allowed import at_once, known_limits, of_one_connection, of_one_message
+from .allowed import at_once, included, known_limits, of_one_connection, of_one_message
+from .authentic import authenticity
+from .floor import tls_floor
 from .mx import MailHost, MailHosts, NoHosts, find_mail_hosts, in_order
-from .route import choose_route
+from .route import choose_roads, choose_route
 from .settings import DeliverySettings, Route, RouteKind
 from .site import site_key
 
 MAX_DESTINATIONS = 50_000
+ALTERNATIVES_TTL = 600.0
+"""Seconds that a plan with alternatives is good for: whether they keep mail genuine is asked of DNS."""
 _FIXED_TTL = 3600.0
 _LOCAL_SITES = {RouteKind.MAILDIR: "maildir", RouteKind.SANDBOX: "sandbox"}
 
@@ -53,8 +60,8 @@ class Planner:
     async def plan(self, request: PlanRequest) -> Plan:
         """Return the roads for a pair of domains, or the reason why there is none.  Never raises."""
         s = self._settings
-        route = choose_route(s.routes, request.sender, request.domain)
-        if route is None:
+        routes = choose_roads(s.routes, request.sender, request.domain)
+        if not routes:
             return self._failed(
                 request,
                 NoHosts(
@@ -65,21 +72,46 @@ class Planner:
                 ),
                 "",
             )
-        found = await self._find(route, request.domain)
+        main = routes[0]
+        found = await self._find(main, request.domain)
         if isinstance(found, NoHosts):
-            return self._failed(request, found, route.name)
+            return self._failed(request, found, main.name)
         destination, ttl = found
-        known = known_limits(s.atlas, route, destination.hosts)
+        roads = [self._road(destination, ttl)]
+        for route in routes[1:]:
+            other = await self._find(route, request.domain)
+            if not isinstance(other, NoHosts):
+                ttl = min(ttl, other[1], ALTERNATIVES_TTL)
+                obstacles = await self._obstacles(main, route, request)
+                roads.append(self._road(*other, obstacles))
+        return Plan(request, tuple(roads), self._bounded(ttl))
+
+    def _road(self, destination: Destination, ttl: float, obstacles: tuple[Obstacle, ...] = ()) -> Road:
+        """Remember where a road leads, and return it with what is known of its limits."""
+        route, known = (
+            destination.route,
+            known_limits(self._settings.atlas, destination.route, destination.hosts),
+        )
         self._remember(destination, ttl)
-        road = Road(
+        size = road_size(known, route.name) if known else None
+        return Road(
             route.name,
             destination.site,
             at_once(known, route.concurrency),
             route.rate,
             known.quotas if known is not None else (),
             of_one_message(known),
+            route.kind is RouteKind.SMARTHOST,
+            size.octets if size is not None else 0,
+            obstacles,
         )
-        return Plan(request, (road,), self._bounded(ttl))
+
+    async def _obstacles(self, main: Route, route: Route, request: PlanRequest) -> tuple[Obstacle, ...]:
+        """Return what keeps mail of this pair off an alternative for good: it must not be worse than the main road."""
+        s = self._settings
+        floor = tls_floor(main, route)
+        forged = await authenticity(self._resolver, s, route, request.sender, included(s.atlas, route))
+        return tuple(o for o in (forged, floor) if o is not None)
 
     async def destination(self, lease: Lease) -> Destination | Outcome:
         """Return where a lease goes: from memory, or by a new look-up of its first recipient's domain."""

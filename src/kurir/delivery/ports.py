@@ -58,8 +58,13 @@ class Untrusted(NetError):
 class Dialer(Protocol):
     """Makes outgoing connections.  Both calls raise `NetError`."""
 
-    async def connect(self, endpoints: Sequence[Endpoint], timeout: float) -> Stream:
-        """Connect to the first address of one host that answers, or to a unix socket (`port` 0)."""
+    async def connect(
+        self, endpoints: Sequence[Endpoint], timeout: float, *, source: Sequence[str] = ()
+    ) -> Stream:
+        """Connect to the first address of one host that answers, or to a unix socket (`port` 0).
+
+        `source` are addresses of ours to connect from, one per family at most; none: the usual ones.
+        """
         ...
 
     async def start_tls(self, stream: Stream, name: str, *, verify: bool, timeout: float) -> TlsFacts:

@@ -67,6 +67,9 @@ class Route:
     messages per second (0 = no limit).  `final` marks an LMTP store that is ours: its 250 is a delivery.
     `provider` and `plan` say which entry of the atlas it is, where its host does not tell, and what was booked there.
     `rule` says more exactly than `tls` what a connection must prove; None where nobody wrote it down.
+    `fallback` names the routes that stand in for it, in order; one with `only_fallback` is nobody's first.  `source` are
+    addresses of ours that its connections leave from, one of each family at a time.  `spf` are the names by which SPF
+    records allow it, besides what the atlas knows.
     """
 
     name: str
@@ -82,6 +85,10 @@ class Route:
     provider: str = ""
     plan: str = ""
     rule: Rule | None = None
+    fallback: tuple[str, ...] = ()
+    only_fallback: bool = False
+    source: tuple[str, ...] = ()
+    spf: tuple[str, ...] = ()
 
     @property
     def tls_rule(self) -> Rule:
@@ -135,6 +142,8 @@ class DeliverySettings:
     The answers of a next hop that is asked about a recipient are remembered: a 2xx for `verify_ttl`, a 5xx for
     `verify_ttl_refused`, a 4xx or none for `verify_ttl_unsure`; and where it cannot be reached, it rests for
     `verify_rest` at most, so that mail is soon taken again once it was mended.
+    `source` are the addresses of ours that connections leave from where a route names none; `signed` the domains whose mail
+    we sign.
     `max_recipients` is the number of RCPT in one transaction (RFC 5321 section 4.5.3.1.8 promises 100).
     """
 
@@ -142,6 +151,8 @@ class DeliverySettings:
     routes: tuple[Route, ...]
     atlas: Atlas = field(default_factory=Atlas)
     own_names: tuple[str, ...] = ()
+    source: tuple[str, ...] = ()
+    signed: frozenset[str] = frozenset()
     timeouts: Timeouts = Timeouts()
     mx_port: int = 25
     allow_loopback_peers: bool = False

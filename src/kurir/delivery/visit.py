@@ -19,6 +19,7 @@ from kurir.smtp.client import AuthChallenged, AuthDone, Client, Greeted, HelloAn
 from .mx import MailHost
 from .oauth import TokenSource
 from .ports import Dialer, Untrusted
+from .route import leaves_from
 from .session import Session, Trouble, broken, net_trouble, read_offer, refusal
 from .settings import DeliverySettings, NextHop, Route, RouteKind, TlsLevel
 from .tlspolicy import Demand, Need, SessionEnd
@@ -92,7 +93,8 @@ class Visit:
         self._display = display(self._host, endpoints[0])
         stream: Stream | None = None
         try:
-            stream = await self._dialer.connect(endpoints, self._times.connect)
+            source = leaves_from(self._route, self._random)
+            stream = await self._dialer.connect(endpoints, self._times.connect, source=source)
             self.endpoint = next((e for e in endpoints if e == stream.peer), endpoints[0])
             self._display = display(self._host, self.endpoint)
             client = Client(self._settings.hello_name, lmtp=self._hop.lmtp)

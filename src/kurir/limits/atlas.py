@@ -52,9 +52,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Smarthost(Entry):
-    """A service that sends mail for us.  `logins` are the domains of logins it is for; empty: all."""
+    """A service that sends mail for us.  `logins` are the domains of logins it is for; empty: all.
+
+    `spf` are the names that SPF records include for it.
+    """
 
     logins: tuple[str, ...] = ()
+    spf: tuple[str, ...] = ()
     access: tuple[Access, ...] = ()
     plans: tuple[str, ...] = ()
     assumed: str = ""

@@ -28,6 +28,9 @@ class EventKind(str, Enum):
     NOTICE_SENT = "notice_sent"  # the report is in the queue itself, under number `other`
     NOTICE_WAIVED = "notice_waived"  # and why nobody is told
     RECOVERED = "recovered"  # a lease of an earlier epoch was taken back
+    REROUTED = (
+        "rerouted"  # by the road `by` from now on, not by the road `reason`; `cause` OK: that one is back
+    )
     ERASED = "erased"  # personal data removed on request
 
 

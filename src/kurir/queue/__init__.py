@@ -13,6 +13,8 @@ from .asks import (
     Lease,
     NoticeReason,
     NoticeWork,
+    Obstacle,
+    ObstacleKind,
     Plan,
     PlanRequest,
     Refused,
@@ -21,8 +23,11 @@ from .asks import (
     Work,
 )
 from .brain import Brain, Figures
+from .breaker import Health
 from .operate import LimitState, Operated, SiteState, Waiting
 from .ports import Hand, Store, StoreError, StoreFull
+from .roadbook import Turn
+from .roadview import RoadChoice, RoadState
 from .settings import QueueSettings
 
 __all__ = [
@@ -30,22 +35,28 @@ __all__ = [
     "Brain",
     "Figures",
     "Hand",
+    "Health",
     "Incoming",
     "Lease",
     "LimitState",
     "NoticeReason",
     "NoticeWork",
+    "Obstacle",
+    "ObstacleKind",
     "Operated",
     "Plan",
     "PlanRequest",
     "QueueSettings",
     "Refused",
     "Road",
+    "RoadChoice",
+    "RoadState",
     "Settlement",
     "SiteState",
     "Store",
     "StoreError",
     "StoreFull",
+    "Turn",
     "Waiting",
     "Work",
 ]

@@ -3,6 +3,8 @@
 They are encoded with msgpack when they cross a process boundary and passed as they are inside one.
 """
 
+from enum import Enum
+
 import msgspec
 
 from kurir.limits import Quota
@@ -68,6 +70,24 @@ class PlanRequest(msgspec.Struct, frozen=True, array_like=True):
     domain: str
 
 
+class ObstacleKind(str, Enum):
+    """Why a mail may not take a road.  Each has a sentence in both languages."""
+
+    AUTHENTICITY = "authenticity"  # the sender would look forged
+    TLS_FLOOR = "tls_floor"  # it proves less than is demanded for this mail
+    SIZE = "size"
+    REFUSED = "refused"  # the road has refused this very mail
+    BROKEN = "broken"
+    BUDGET = "budget"
+
+
+class Obstacle(msgspec.Struct, frozen=True, array_like=True):
+    """One reason against a road; `values` fill its sentence."""
+
+    kind: ObstacleKind
+    values: dict[str, str] = {}
+
+
 class Road(msgspec.Struct, frozen=True, array_like=True):
     """One way to the destination.
 
@@ -75,6 +95,8 @@ class Road(msgspec.Struct, frozen=True, array_like=True):
     limits and connection reuse belong to: the same site means the same set of hosts.  `concurrency` is the
     number of connections allowed at once; `rate` messages per second (0 = no limit).  `quotas` are the limits of
     others that are counted here; `recipients` is how many one message may have there (0 = no limit).
+    `hop` says that one server of a provider takes everything and passes it on.  `size` is the largest message
+    in octets as far as it is known (0: not).  `obstacles` keep mail of this plan away from it whatever the hour.
     """
 
     name: str
@@ -83,6 +105,9 @@ class Road(msgspec.Struct, frozen=True, array_like=True):
     rate: float = 0.0
     quotas: tuple[Quota, ...] = ()
     recipients: int = 0
+    hop: bool = False
+    size: int = 0
+    obstacles: tuple[Obstacle, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, array_like=True):

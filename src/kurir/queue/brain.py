@@ -22,11 +22,14 @@ from .notices import Notices
 from .operate import LimitState, Operated, Operator, SiteState, Waiting
 from .ports import Change, Hand, Store
 from .restore import restore
+from .roadbook import Turn
+from .roadview import RoadView
 from .schedule import Schedule
 from .settings import QueueSettings
 from .settle import Settler
 from .state import Counters, Errand, Mail, State
 from .steady import Steady
+from .turning import Turning
 
 IDLE_SITES_EVERY = 600.0
 
@@ -62,7 +65,7 @@ class Brain:
 
     `post` runs a callable soon on that thread (``loop.call_soon_threadsafe``); `roll` returns a random number
     in 0 <= x < 1; `free_space` the free octets of the state folder; `wake(delay)` is called when `tick` is
-    needed earlier than it last said; `on_failure(error)` once, when the store has failed and the process has
+    needed earlier than it last said; `on_turn(turn)` when a road breaks or is back; `on_failure(error)` once, when the store has failed and the process has
     to be started anew.
     """
 
@@ -77,6 +80,7 @@ class Brain:
         post: Post,
         wake: Callable[[float], None] = lambda _: None,
         on_failure: Callable[[BaseException], None] = lambda _: None,
+        on_turn: Callable[[Turn], None] = lambda _: None,
         threaded: bool = True,
     ) -> None:
         self.epoch = store.begin_epoch()
@@ -102,6 +106,8 @@ class Brain:
         )
         self._notices = Notices(settings, book, self._committer, store, self._intake, self.epoch)
         self._milestones = Milestones(book, self._schedule, self._settler, self._committer, self._commit)
+        self._turning = Turning(self._schedule, self._settler, self._commit, on_turn)
+        self.roads = RoadView(book, self._schedule.roads)
         self._operator = Operator(book, self._schedule, self._settler, self._committer)
         self._armed: float | None = None  # when tick is going to be called
         self._open_at: float | None = 0.0  # from when on calendars are looked at; None: no hand yet
@@ -407,6 +413,7 @@ class Brain:
     def _round(self, now: float) -> None:
         if self.failed:
             return
+        self._turning.follow(now)
         workers = self._leasing.workers
         if workers:
             if self._schedule.wants_plans and not self.draining:

@@ -239,6 +239,7 @@ def mail_of(message: NewMessage, born: float, urgent: frozenset[str]) -> Mail:
         account=account is not None,
         owner=shared(account) if account else "",
         urgent=bool(urgent) and is_urgent(urgent, account, message.reverse_path),
+        size=message.size,
     )
     mail.errands = tuple(errand_of(mail, i, r) for i, r in enumerate(message.recipients))
     mail.open = len(mail.errands)

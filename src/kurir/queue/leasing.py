@@ -16,6 +16,7 @@ from kurir.model import EventKind, Outcome, OutcomeKind, Stage
 
 from .asks import Lease, Settlement, Work
 from .book import Book
+from .choice import kept_for_good
 from .commit import Committer
 from .debits import Debits, was_offered
 from .paced import Taken
@@ -145,6 +146,9 @@ class Leasing:
             self._revoked[lease.id] = None
             if len(self._revoked) > _REMEMBERED:
                 self._revoked.popitem(last=False)
+            if lease.site is not None:
+                for errand in errands:
+                    errand.way = kept_for_good(errand.way, lease.site.road.name)
             self._recover(lease.mail, errands, now)
         return worker
 
@@ -303,6 +307,8 @@ class Leasing:
             if mine:
                 self._give_back(lease.mail, mine, now)
         if pairs:
+            if lease.site is not None and lease.site.alternatives:
+                pairs = self._schedule.diverted(lease.site, pairs, now)
             self.apply(lease.mail, lease.letter, pairs)
 
     def _match(

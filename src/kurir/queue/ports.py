@@ -184,6 +184,10 @@ class Store(Protocol):
         """Return what the latest attempt on each recipient came to, by index.  Thread-safe beside `commit`."""
         ...
 
+    def lost_replies(self) -> Iterator[tuple[int, int, str]]:
+        """Yield (number, index, road) of waiting recipients that may have been delivered (start-up only)."""
+        ...
+
     def notice_number(self, notice_id: str) -> int | None:
         """Return the number of the message that fulfilled the obligation, or None."""
         ...

@@ -9,13 +9,15 @@ Rules
    for a while leaves dates behind that are still to come.
 2. Numbers tell the order: a message is not older than one with a smaller number, even where the clock had gone
    back when it came.
-3. A date further away than the longest step (a clock that went back) is brought near.
+3. What may have been delivered stays on its road, where roads have alternatives.
+4. A date further away than the longest step (a clock that went back) is brought near.
 """
 
 from collections.abc import Sequence
 from contextlib import suppress
 
 from .book import Book
+from .choice import kept_for_good
 from .intake import errand_of, is_urgent, sender_domain
 from .ports import Store, StoreFull
 from .settings import QueueSettings
@@ -43,6 +45,7 @@ def restore(store: Store, book: Book, settings: QueueSettings) -> int:
             account=stored.account is not None,
             owner=shared(stored.account or ""),
             urgent=is_urgent(settings.urgent, stored.account, stored.reverse_path),
+            size=stored.size,
         )
         errands = []
         dates = [stored.accepted_at]
@@ -67,6 +70,11 @@ def restore(store: Store, book: Book, settings: QueueSettings) -> int:
         count += mail.open
         book.mails[mail.number] = mail
         mails.append(mail)
+    if settings.alternatives:
+        for number, index, road in store.lost_replies():
+            found = book.mails[number].errand(index) if number in book.mails else None
+            if found is not None:
+                found.way = kept_for_good(found.way, road)
     gap = wall - (since or latest)
     if gap <= longest:
         gap = 0.0

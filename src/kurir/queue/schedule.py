@@ -12,27 +12,29 @@ site with 50,000 waiting costs a site with one waiting no more than one turn.  R
 4. Recipients of a message share a lease, but for those that are to go alone or in smaller company
    (`Errand.together`): a peer that hangs at one of them must not starve the others.
 5. A road with limits has budgets on top (`paced`): its sites run while those have room.
-6. Everything is O(1), or O(log sites) for a site that waits for a time.
+6. Where a plan has several roads the roadbook chooses; when a road breaks, is spent or comes back, what waits chooses anew.
+7. Everything is O(1), or O(log sites) for a site that waits for a time.
 """
 
 from collections import deque
 from heapq import heappop, heappush
 
-from kurir.limits import Budgets
-from kurir.model import Outcome, OutcomeKind, Stage
+import msgspec
+
+from kurir.limits import Budget, Budgets
+from kurir.model import Outcome, OutcomeKind
 
 from .asks import Plan, PlanRequest, Road
+from .choice import WORTH_WAITING
 from .paced import FairQueue, Paced
 from .retry import site_pause
+from .roadbook import Roadbook
 from .settings import QueueSettings
 from .state import Errand, State
-
-# A deferral at these stages says something about the site, not about the message.
-CONNECTION_STAGES = frozenset({Stage.CONNECT, Stage.BANNER, Stage.HELO, Stage.TLS, Stage.AUTH})
-# Stages that are no word from a peer at all.
-_OWN_STAGES = frozenset({Stage.PLAN, Stage.STORE})
+from .trouble import CONNECTION_STAGES, OWN_STAGES
 
 _NEVER = float("inf")
+_LOOK_AGAIN = 30.0  # seconds between two looks whether what waits for a spent budget goes elsewhere
 
 
 class Site:
@@ -42,6 +44,7 @@ class Site:
         "alternatives",
         "failed_at",
         "failures",
+        "looked_at",
         "most",
         "open",
         "paced",
@@ -76,6 +79,7 @@ class Site:
         self.tokens = max(1.0, road.rate)
         self.token_at = -_NEVER
         self.alternatives = False  # some errands here have another road
+        self.looked_at = -_NEVER  # when it was looked whether they take it
 
     def runnable_at(self, now: float) -> float:
         """Return when the next lease may go out: `now` or earlier means now, infinity means not by time alone."""
@@ -107,6 +111,7 @@ class Schedule:
     def __init__(self, settings: QueueSettings, budgets: Budgets) -> None:
         self._settings = settings
         self.budgets = budgets
+        self.roads = Roadbook(settings, self._budgets_of)
         self.sites: dict[tuple[str, str], Site] = {}
         self._round: deque[Site] = deque()
         self._crowded: list[Site] = []
@@ -190,14 +195,13 @@ class Schedule:
             del self._plans[key]
 
     def _enqueue(self, errand: Errand, plan: Plan, now: float) -> None:
-        site = self._site(plan.roads[0])
-        if len(plan.roads) > 1:
-            for road in plan.roads:  # the first road that is not closed
-                other = self._site(road)
-                if not other.failures:
-                    site = other
-                    break
+        if len(plan.roads) == 1:
+            site = self._site(plan.roads[0])
+        else:
+            site = self._site(self.roads.take(errand, plan, now))
             site.alternatives = True
+            if site.failures:  # whether anything goes there is the roadbook's to say
+                site.paused_until = min(site.paused_until, now)
         errand.state = State.READY
         errand.site = site
         site.waiting += 1
@@ -232,6 +236,9 @@ class Schedule:
                 self._pace(site)
         return site
 
+    def _budgets_of(self, road: Road) -> list[Budget]:
+        return [self.budgets.of(quota) for quota in road.quotas]
+
     def _most(self, road: Road) -> int:
         """Return how many recipients a lease may have: what is counted as one message has to be one."""
         usual = self._settings.lease_recipients
@@ -245,7 +252,7 @@ class Schedule:
         if site.paced is None:
             site.queue = queue = FairQueue(site.queue)
             site.paced = Paced(queue, lambda now: self.consider(site, now))
-        site.paced.budgets = [self.budgets.of(quota) for quota in site.road.quotas]
+        site.paced.budgets = self._budgets_of(site.road)
 
     # the round
 
@@ -257,7 +264,10 @@ class Schedule:
         if at <= now:
             site.queued = True
             self._round.append(site)
-        elif at < site.wakes_at:
+            return
+        if site.alternatives and site.paced is not None and now + WORTH_WAITING < at < _NEVER:
+            self._look_elsewhere(site, now)
+        if at < site.wakes_at:
             site.wakes_at = at
             self._tie += 1
             heappush(self._sleeping, (at, self._tie, site))
@@ -352,11 +362,13 @@ class Schedule:
             site.probe = False
         if outcomes:
             self._judge(site, since, outcomes[0], now, roll)
+            if site.alternatives:
+                self.roads.heard(site.road, outcomes, since=since, now=now, roll=roll)
         if not site.queued:
             self.consider(site, now)
 
     def _judge(self, site: Site, since: float, outcome: Outcome, now: float, roll: float) -> None:
-        if outcome.stage in _OWN_STAGES and outcome.kind is OutcomeKind.DEFERRED:
+        if outcome.stage in OWN_STAGES and outcome.kind is OutcomeKind.DEFERRED:
             return
         if outcome.stage not in CONNECTION_STAGES or outcome.kind is not OutcomeKind.DEFERRED:
             site.succeeded_at = now
@@ -373,23 +385,62 @@ class Schedule:
         if outcome.retry_after is not None:
             pause = max(pause, min(outcome.retry_after, max(self._settings.retry)))
         site.paused_until = now + pause
-        if site.failures == 1 and site.alternatives:
-            self._reroute(site, now)
 
-    def _reroute(self, site: Site, now: float) -> None:
-        """A road was closed: let those waiting on it ask their plan again."""
+    # several roads
+
+    def turn(self, now: float) -> None:
+        """A road broke or is back: all that waits and has several roads chooses anew."""
+        for site in [s for s in self.sites.values() if s.alternatives and s.waiting]:
+            site.looked_at = -_NEVER
+            self._look_elsewhere(site, now)
+
+    def elsewhere(self, errand: Errand, site: Site, now: float) -> bool:
+        """Whether `errand`, which was at `site`, would take another road if it were tried now."""
+        cached = self._plans.get((errand.mail.sender, errand.domain))
+        return cached is not None and self._leaves(errand, cached[0], site, now)
+
+    def diverted(
+        self, site: Site, pairs: list[tuple[Errand, Outcome]], now: float
+    ) -> list[tuple[Errand, Outcome]]:
+        """Return outcomes of an attempt at `site` anew: who may take another road now waits for a moment only.
+
+        So a refusal for good is none where it was the road's, and another road is there.
+        """
+        found = []
+        for errand, outcome in pairs:
+            if outcome.kind in (OutcomeKind.DEFERRED, OutcomeKind.FAILED):
+                free = self.roads.told(errand, outcome, site.road)
+                if free and self.elsewhere(errand, site, now):
+                    soon = self._settings.give_back
+                    outcome = msgspec.structs.replace(outcome, kind=OutcomeKind.DEFERRED, retry_after=soon)
+            found.append((errand, outcome))
+        return found
+
+    def _leaves(self, errand: Errand, plan: Plan, site: Site, now: float) -> bool:
+        return len(plan.roads) > 1 and self.roads.elsewhere(errand, plan, site.road, now)
+
+    def _look_elsewhere(self, site: Site, now: float) -> None:
+        """Let those who wait at `site` and would take another road now do so."""
+        if now - site.looked_at < _LOOK_AGAIN:
+            return
+        site.looked_at = now
         bundles, site.queue = list(site.queue), deque()
         if site.paced is not None:
             site.paced = None
             self._pace(site)
-        site.alternatives = False
+        leaving: list[Errand] = []
         for bundle in bundles:
+            staying: list[Errand] = []
             for errand in bundle:
                 if errand.state is State.READY and errand.site is site:
-                    self.left([errand])
-                    errand.site = None
-                    if self.due(errand, now) is not None:
-                        self._park(errand, (errand.mail.sender, errand.domain))
+                    (leaving if self.elsewhere(errand, site, now) else staying).append(errand)
+            if staying:
+                site.queue.append(staying)
+        for errand in leaving:
+            self.left([errand])
+            errand.site = None
+            if self.due(errand, now) is not None:
+                self._park(errand, (errand.mail.sender, errand.domain))
 
     def forget_idle_sites(self) -> None:
         """Drop what is known of sites that have no work and no bad record."""
@@ -402,4 +453,4 @@ class Schedule:
             del self.sites[key]
 
 
-__all__ = ["CONNECTION_STAGES", "Schedule", "Site"]
+__all__ = ["Schedule", "Site"]

@@ -48,6 +48,7 @@ class QueueSettings:
     notices_per_hand: int = 32
     due_per_tick: int = 5_000
     urgent: frozenset[str] = frozenset()  # accounts and senders whose mail may use the reserve of a limit
+    alternatives: bool = False  # whether any road has a fallback
     air_grace: float = 600.0  # what was in the air at a crash counts from this long after the start
     forget_debits: float = HOUR  # how often what left all windows is removed from the store
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from kurir.model import Address, Cause, Event, EventKind, Fate, Outcome, OutcomeKind
 
 from .asks import NoticeReason
+from .choice import kept_for_good
 from .duties import Duty, Owed, after_delay, after_failure, after_success
 from .ports import Change, Notice, RecipientState
 from .retry import Again, GiveUp, RetryPolicy, WaitForTheEnd
@@ -185,6 +186,7 @@ class Settler:
         mail = sheet.mail
         if outcome.possibly_delivered:
             self._count.possibly_delivered += 1
+            errand.way = kept_for_good(errand.way, outcome.road)
         age = sheet.now - mail.born
         policy = self.policy(mail)
         decision = policy.after(

@@ -15,6 +15,7 @@ from kurir.model import Cause, Fate, OutcomeKind
 from .ports import NewMessage, StoredLetter
 
 if TYPE_CHECKING:
+    from .choice import Way
     from .leasing import OpenLease
     from .schedule import Site
 
@@ -57,6 +58,7 @@ class Errand:
         "together",
         "told",
         "urgent",
+        "way",
     )
 
     def __init__(self, mail: "Mail", index: int, domain: str, notify: int) -> None:
@@ -74,6 +76,7 @@ class Errand:
         self.cause: Cause | None = None
         self.site: Site | None = None
         self.lease: OpenLease | None = None
+        self.way: Way | None = None  # where it has several roads
 
 
 class Mail:
@@ -91,6 +94,7 @@ class Mail:
         "owner",
         "proven",
         "sender",
+        "size",
         "urgent",
     )
 
@@ -105,6 +109,7 @@ class Mail:
         account: bool,
         owner: str = "",
         urgent: bool = False,
+        size: int = 0,
     ) -> None:
         self.number = number
         self.born = born
@@ -114,6 +119,7 @@ class Mail:
         self.account = account
         self.owner = owner or sender  # who takes turns with others where a road has limits
         self.urgent = urgent
+        self.size = size  # octets of the body, which decides where roads have limits
         self.errands: tuple[Errand, ...] = ()
         self.open = 0  # errands that have not ended
         self.fresh: NewMessage | None = None

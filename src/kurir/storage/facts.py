@@ -82,6 +82,13 @@ FROM recipient r JOIN message m ON m.number = r.number
 WHERE r.fate IS NULL ORDER BY r.number, r.idx"""
 
 
+# A field that is false is not stored, so that its name says enough to leave all others unread.
+_LOST_REPLIES = """
+SELECT e.data FROM recipient r JOIN event e ON e.number = r.number AND e.recipient = r.idx
+WHERE r.fate IS NULL AND r.attempts > 0 AND e.kind = ?
+AND instr(e.data, CAST('possibly_delivered' AS BLOB)) > 0 ORDER BY e.number, e.id"""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckpointReport:
     """What a checkpoint came to: octets still in use in the WAL; `blocked` by a reader that would not go."""
@@ -288,6 +295,14 @@ class SqliteFacts:
             rows: list[Any] = self._reader.execute(query, (number, EventKind.ATTEMPTED.value)).fetchall()
         events = [row_event(data) for (data,) in rows]
         return {e.recipient: e.outcome for e in events if e.outcome is not None}
+
+    def lost_replies(self) -> Iterator[tuple[int, int, str]]:
+        """Yield (number, index, road) of waiting recipients that may have been delivered (start-up only)."""
+        with self._reading, translated(self._reader, "reading lost replies"):
+            rows: list[Any] = self._reader.execute(_LOST_REPLIES, (EventKind.ATTEMPTED.value,)).fetchall()
+        for event in (row_event(data) for (data,) in rows):
+            if event.outcome is not None and event.outcome.possibly_delivered:
+                yield event.number, event.recipient, event.outcome.road
 
     def notice_number(self, notice_id: str) -> int | None:
         """Return the number of the message that fulfilled the obligation, or None.

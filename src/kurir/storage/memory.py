@@ -156,6 +156,14 @@ class MemoryFacts:
         """Return what the latest attempt on each recipient came to, by index."""
         return {e.recipient: e.outcome for e in self.events.get(number, ()) if e.outcome is not None}
 
+    def lost_replies(self) -> Iterator[tuple[int, int, str]]:
+        """Yield (number, index, road) of waiting recipients that may have been delivered."""
+        for number, events in sorted(self.events.items()):
+            for e in events:
+                lost = e.outcome is not None and e.outcome.possibly_delivered
+                if lost and e.outcome is not None and self.states[number][e.recipient].fate is None:
+                    yield number, e.recipient, e.outcome.road
+
     def notice_number(self, notice_id: str) -> int | None:
         """Return the number of the message that fulfilled the obligation, or None."""
         kept = self.notices.get(notice_id)

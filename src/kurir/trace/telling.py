@@ -87,6 +87,9 @@ class Teller:
             return self._accepted(timeline)
         if step.kind is EventKind.HELD and step.cause in _OWN_HOLDS:
             return self.say("event.held_rule", cause=self.label(step.cause))
+        if step.kind is EventKind.REROUTED:
+            key = "event.back_on_road" if step.cause is Cause.OK else "event.rerouted"
+            return self.say(key, road=step.by, before=step.reason, cause=self.label(step.cause))
         if step.result is None:
             return self.say(
                 f"event.{step.kind.value}",

@@ -124,6 +124,12 @@ class MemoryStore:
     def last_outcomes(self, number: int) -> dict[int, Outcome]:
         return {e.recipient: e.outcome for e in self.events if e.number == number and e.outcome is not None}
 
+    def lost_replies(self) -> Iterator[tuple[int, int, str]]:
+        for e in self.events:
+            lost = e.outcome is not None and e.outcome.possibly_delivered
+            if lost and self.states[e.number, e.recipient].fate is None:
+                yield e.number, e.recipient, e.outcome.road
+
     def notice_number(self, notice_id: str) -> int | None:
         return self.met.get(notice_id)
 

@@ -506,7 +506,7 @@ def test_a_dead_road_gives_way_to_the_next() -> None:
     hand = world.hand()
     first = world.accept("a@far.example")
     (request,) = hand.plans
-    world.brain.planned([Plan(request, (Road("mx", "dead"), Road("spare", "alive")), 1e6)])
+    world.brain.planned([Plan(request, (Road("main", "dead", hop=True), Road("spare", "alive")), 1e6)])
     world.run()
     second = world.accept("b@far.example")
     leases = hand.take()

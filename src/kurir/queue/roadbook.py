@@ -1,0 +1,180 @@
+"""What the brain knows of roads that have alternatives: it hears outcomes, keeps the breakers, and chooses.
+
+Mail of plans with one road never comes here.  A break and a return are *turns*, told to whoever watches; each recipient
+that takes another road than it was told to take before is a *move*, for its trace.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from kurir.limits import NEVER, Budget
+from kurir.model import Cause, Outcome
+
+from .asks import Obstacle, Plan, Road
+from .breaker import Breaker, BreakerRules, Health, after_success, after_trouble, probing
+from .choice import Choice, State, Way, choose, may_take
+from .retry import site_pause
+from .settings import QueueSettings
+from .state import Errand
+from .trouble import PATIENCE_MX, WHOLE_ROAD, Word, patience, word
+
+Budgets = Callable[[Road], Iterable[Budget]]
+SOUND = Breaker()
+_RULES = BreakerRules()
+WHOLE = ""
+"""Stands for the site where a road is meant as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A road broke (`health` BROKEN) or is back (SOUND); `site` is "" for the road as a whole."""
+
+    road: str
+    site: str
+    health: Health
+    cause: Cause
+    words: str
+    seconds: float = 0.0  # how long it was broken
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One recipient takes the road `to` instead of `instead`, for the reason `why`."""
+
+    errand: Errand
+    instead: str
+    to: str
+    why: tuple[Obstacle, ...]
+
+
+class Roadbook:
+    """Breakers by (road, site), and by (road, "") for roads as a whole."""
+
+    def __init__(self, settings: QueueSettings, budgets: Budgets, rules: BreakerRules = _RULES) -> None:
+        self._settings = settings
+        self._budgets = budgets
+        self._rules = rules
+        self._breakers: dict[tuple[str, str], Breaker] = {}
+        self._why: dict[tuple[str, str], Outcome] = {}
+        self.turns: list[Turn] = []
+        self.moves: list[Move] = []
+
+    def __iter__(self) -> Iterator[tuple[str, str, Breaker, Outcome | None]]:
+        """Yield what is known: road, site, breaker, and why it broke."""
+        for key, breaker in self._breakers.items():
+            yield *key, breaker, self._why.get(key)
+
+    # choosing
+
+    def state(self, road: Road, now: float, *, urgent: bool = False) -> State:
+        """Return what stands for and against `road` at this moment."""
+        at, limit = 0.0, ""
+        for budget in self._budgets(road):
+            free_at = budget.ready_at(now, urgent=urgent)
+            if at < free_at < NEVER:
+                at, limit = free_at, budget.quota.key
+        site = self._breakers.get((road.name, road.site), SOUND)
+        whole = self._breakers.get((road.name, WHOLE), SOUND)
+        first = (road.name, road.site) if not site.admits(now) else (road.name, WHOLE)
+        why = self._why.get(first)
+        return State(site, whole, at, limit, why.cause if why else None)
+
+    def obstacles(self, road: Road, size: int, now: float, *, urgent: bool = False) -> tuple[Obstacle, ...]:
+        """Return why a mail may not take `road` now."""
+        return may_take(road, size, self.state(road, now, urgent=urgent), now)
+
+    def elsewhere(self, errand: Errand, plan: Plan, road: Road, now: float) -> bool:
+        """Whether another road than `road` is free for `errand` now."""
+        chosen = self._choose(errand, plan, now)
+        return chosen.free and chosen.road.name != road.name
+
+    def _choose(self, errand: Errand, plan: Plan, now: float) -> Choice:
+        mail = errand.mail
+        return choose(
+            plan.roads, mail.size, lambda r: self.state(r, now, urgent=mail.urgent), now, errand.way
+        )
+
+    def take(self, errand: Errand, plan: Plan, now: float) -> Road:
+        """Choose the road of `errand`; note the move where it is a new one, and the probe where it is one."""
+        chosen, way = self._choose(errand, plan, now), errand.way
+        road = chosen.road
+        before = way.on if way is not None and way.on else plan.roads[0].name
+        if road.name != before:
+            if way is None:
+                way = errand.way = Way()
+            way.on = road.name
+            self.moves.append(Move(errand, before, road.name, chosen.why))
+        for key in ((road.name, road.site), (road.name, WHOLE)):
+            breaker = self._breakers.get(key)
+            if breaker is not None and breaker.health is not Health.SOUND and breaker.admits(now):
+                self._breakers[key] = probing(breaker, now=now, rules=self._rules)
+        return road
+
+    # hearing
+
+    def heard(self, road: Road, outcomes: list[Outcome], *, since: float, now: float, roll: float) -> None:
+        """Hear what became of an attempt by `road` that was given out at `since`."""
+        words = {word(o, road): o for o in reversed(outcomes)}
+        if (trouble := words.get(Word.TROUBLE)) is not None:
+            broke = self._trouble((road.name, road.site), trouble, since, now, roll, patience(trouble, road))
+            if not road.hop and (broke or trouble.cause in WHOLE_ROAD):
+                most = 1 if trouble.cause in WHOLE_ROAD else PATIENCE_MX
+                self._trouble((road.name, WHOLE), trouble, since, now, roll, most)
+        elif Word.SUCCESS in words:
+            self._success((road.name, road.site), since, now)
+            if not road.hop:
+                self._success((road.name, WHOLE), since, now)
+
+    def _trouble(
+        self, key: tuple[str, str], outcome: Outcome, since: float, now: float, roll: float, patience: int
+    ) -> bool:
+        """Return whether that broke what was sound."""
+        before = self._breakers.get(key, SOUND)
+
+        def rest(breaks: int) -> float:
+            pause = site_pause(self._settings, breaks, roll)
+            return max(pause, min(outcome.retry_after or 0.0, max(self._settings.retry)))
+
+        after = after_trouble(before, since=since, now=now, patience=patience, rest=rest)
+        self._breakers[key] = after
+        if after is not before and after.health is Health.BROKEN:
+            self._why[key] = outcome
+        broke = before.health is Health.SOUND and after.health is Health.BROKEN
+        if broke:
+            said = str(outcome.reply) if outcome.reply is not None else outcome.detail
+            self.turns.append(Turn(*key, Health.BROKEN, outcome.cause, said))
+        return broke
+
+    def _success(self, key: tuple[str, str], since: float, now: float) -> None:
+        before = self._breakers.get(key)
+        if before is None:
+            return
+        after = after_success(before, since=since, now=now, rules=self._rules)
+        self._breakers[key] = after
+        if before.health is not Health.SOUND and after.health is Health.SOUND:
+            why = self._why.pop(key, None)
+            cause = why.cause if why else Cause.UNKNOWN
+            self.turns.append(Turn(*key, Health.SOUND, cause, "", now - before.since))
+
+    def told(self, errand: Errand, outcome: Outcome, road: Road) -> bool:
+        """Remember what `outcome` means for the way of this recipient; whether it may go by another road."""
+        said = word(outcome, road)
+        way = errand.way
+        if way is not None and way.for_good:
+            return False
+        if way is not None:
+            way.kept = ""
+        if said in (Word.STAY, Word.UNFIT):
+            if way is None:
+                way = errand.way = Way()
+            if said is Word.STAY:
+                way.kept = road.name
+            else:
+                way.unfit[road.name] = outcome.cause
+        return said in (Word.TROUBLE, Word.UNFIT)
+
+    def forget(self, road: str) -> None:
+        """Forget what is known of a road (a person has mended it)."""
+        for key in [k for k in self._breakers if k[0] == road]:
+            del self._breakers[key]
+            self._why.pop(key, None)

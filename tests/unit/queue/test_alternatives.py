@@ -1,0 +1,249 @@
+"""Mail with several roads through the brain: at once elsewhere, back after recovery, never twice."""
+
+import pytest
+
+from kurir.limits import Quota, Unit
+from kurir.model import Cause, EventKind, Outcome, OutcomeKind, Stage
+from kurir.queue import Health, Lease, Plan, Road, Turn
+
+from .world import DOWN, LATER, NO, SENT, FakeHand, World, outcome
+
+LOGIN = outcome(OutcomeKind.DEFERRED, Cause.AUTH_FAILED, Stage.AUTH)
+QUOTA = outcome(OutcomeKind.FAILED, Cause.QUOTA_SPENT, Stage.MAIL)
+GREY = outcome(OutcomeKind.DEFERRED, Cause.GREYLISTED, Stage.RCPT)
+LARGE = outcome(OutcomeKind.FAILED, Cause.TOO_LARGE, Stage.MAIL)
+MAIN, SPARE = Road("main", "a:587", hop=True), Road("spare", "b:587", hop=True)
+
+
+class Roads(World):
+    """A world in which every plan has two roads."""
+
+    def __init__(self, main: Road = MAIN, spare: Road = SPARE, **settings: object) -> None:
+        super().__init__(alternatives=True, **settings)
+        self.pair = (main, spare)
+        self.turns: list[Turn] = []
+        self.brain._turning._watcher = self.turns.append  # noqa: SLF001
+
+    def answer(self, hand: FakeHand) -> None:
+        requests, hand.plans = hand.plans, []
+        self.brain.planned([Plan(r, self.pair, 1e6) for r in requests])
+        self.run()
+
+    def next(self, hand: FakeHand) -> Lease:
+        self.answer(hand)
+        (lease,) = hand.take()
+        return lease
+
+    def moves(self, number: int) -> list[tuple[str, str, Cause | None]]:
+        return [
+            (e.reason, e.by, e.cause)
+            for e in self.store.events
+            if e.number == number and e.kind is EventKind.REROUTED
+        ]
+
+
+def lost(road: str) -> Outcome:
+    return Outcome(
+        kind=OutcomeKind.DEFERRED, cause=Cause.LOST_REPLY, at=0.0, stage=Stage.BODY, road=road, possibly_delivered=True
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("trouble", [LOGIN, QUOTA, DOWN])
+def test_a_road_in_trouble_gives_way_at_once_and_the_trace_says_so(trouble: Outcome) -> None:
+    world = Roads()
+    hand = world.hand()
+    number = world.accept()
+    lease = world.next(hand)
+    assert lease.road.name == "main"
+    world.settle(lease, trouble)
+    world.pass_time(2)
+    (lease,) = hand.take()
+    assert lease.road.name == "spare"
+    assert world.moves(number) == [("main", "spare", trouble.cause)]
+    assert [(t.road, t.health, t.cause) for t in world.turns] == [("main", Health.BROKEN, trouble.cause)]
+    world.settle(lease, SENT)
+    world.check()
+
+
+def test_what_waits_moves_with_the_road() -> None:
+    world = Roads(Road("main", "a:587", concurrency=1, hop=True))
+    hand = world.hand()
+    numbers = [world.accept(f"u{i}@far.example") for i in range(5)]
+    first = world.next(hand)
+    world.settle(first, LOGIN)
+    assert {x.road.name for x in hand.take()} == {"spare"}
+    assert all(world.moves(n) for n in numbers[1:])
+    world.check()
+
+
+def test_it_comes_back_by_probes_and_says_so() -> None:
+    world = Roads()
+    hand = world.hand()
+    world.accept()
+    world.settle(world.next(hand), LOGIN)
+    world.pass_time(2)
+    world.settle(hand.take()[0], SENT)
+    world.pass_time(200)
+    seen = []
+    for i in range(6):
+        world.accept(f"x{i}@far.example")
+        (lease,) = hand.take()
+        seen.append(lease.road.name)
+        world.settle(lease, SENT)
+    assert seen == ["main"] * 6
+    assert [t.health for t in world.turns] == [Health.BROKEN, Health.SOUND]
+
+
+def test_one_probe_at_a_time() -> None:
+    world = Roads()
+    hand = world.hand()
+    world.accept()
+    world.settle(world.next(hand), LOGIN)
+    world.pass_time(200)
+    hand.take()
+    for i in range(4):
+        world.accept(f"x{i}@far.example")
+    assert sorted(x.road.name for x in hand.take()) == ["main", "spare", "spare", "spare"]
+
+
+def test_a_failed_probe_goes_by_the_other_road_and_makes_no_noise() -> None:
+    world = Roads()
+    hand = world.hand()
+    world.accept()
+    world.settle(world.next(hand), LOGIN)
+    world.pass_time(2)
+    world.settle(hand.take()[0], SENT)
+    world.pass_time(200)
+    world.accept("p@far.example")
+    (probe,) = hand.take()
+    assert probe.road.name == "main"
+    world.settle(probe, LOGIN)
+    world.pass_time(2)
+    (lease,) = hand.take()
+    assert lease.road.name == "spare"
+    assert len(world.turns) == 1
+
+
+def test_greylisted_mail_comes_back_by_its_road() -> None:
+    world = Roads()
+    hand = world.hand()
+    world.accept()
+    world.settle(world.next(hand), LOGIN)
+    world.pass_time(2)
+    (lease,) = hand.take()
+    world.settle(lease, GREY)  # on the spare road
+    world.pass_time(700)
+    (lease,) = hand.take()  # the main road would be probed by now
+    assert lease.road.name == "spare"
+
+
+def test_a_lost_reply_is_never_sent_elsewhere() -> None:
+    world = Roads()
+    hand = world.hand()
+    number = world.accept()
+    world.settle(world.next(hand), lost("main"))
+    world.accept("other@far.example")
+    (other,) = hand.take()
+    world.settle(other, LOGIN)
+    for _ in range(4):
+        world.pass_time(3600)
+        leases = hand.take()
+        assert {x.road.name for x in leases if x.number == number} <= {"main"}
+        for lease in leases:
+            world.settle(lease, LOGIN if lease.road.name == "main" else SENT)
+    assert world.moves(number) == []
+
+
+def test_a_lost_reply_is_remembered_over_a_restart() -> None:
+    world = Roads()
+    hand = world.hand()
+    number = world.accept()
+    world.settle(world.next(hand), lost("spare"))
+    again = Roads(store=world.store, clock=world.clock, load=True)
+    hand = again.hand()
+    again.pass_time(400)
+    lease = again.next(hand)
+    assert (lease.number, lease.road.name) == (number, "spare")
+
+
+def test_what_is_unfit_for_one_road_takes_the_other_without_closing_it() -> None:
+    world = Roads()
+    hand = world.hand()
+    number = world.accept()
+    world.settle(world.next(hand), LARGE)
+    world.pass_time(2)
+    (lease,) = hand.take()
+    assert lease.road.name == "spare"
+    assert world.turns == []
+    world.settle(lease, LARGE)  # both refuse it: that is its end
+    assert world.store.last(number).fate is not None
+
+
+def test_refusals_of_the_recipient_do_not_look_for_another_road() -> None:
+    world = Roads()
+    hand = world.hand()
+    number = world.accept()
+    world.settle(world.next(hand), NO)
+    assert world.store.last(number).fate is not None
+    assert world.turns == []
+
+
+def test_when_all_roads_are_closed_mail_waits_its_ordinary_time() -> None:
+    world = Roads()
+    hand = world.hand()
+    world.accept()
+    world.settle(world.next(hand), LOGIN)
+    world.pass_time(2)
+    world.settle(hand.take()[0], LOGIN)
+    world.pass_time(500)
+    assert hand.take() == []
+    world.pass_time(200)
+    assert len(hand.take()) == 1
+
+
+def test_a_spent_budget_sends_the_rest_by_the_other_road() -> None:
+    day = Quota("day", Unit.RECIPIENTS, 12, 86400.0, 10, 0)
+    world = Roads(Road("main", "a:587", quotas=(day,), hop=True))
+    hand = world.hand(slots=100)
+    numbers = [world.accept(f"u{i}@far.example") for i in range(15)]
+    world.answer(hand)
+    world.pass_time(1)
+    leases = hand.take()
+    assert [x.road.name for x in leases] == ["main"] * 10
+    for lease in leases:
+        world.settle(lease, SENT)
+    leases = hand.take()
+    assert [x.road.name for x in leases] == ["spare"] * 5
+    assert [world.moves(n) for n in numbers[10:]] == [[("main", "spare", Cause.QUOTA_SPENT)]] * 5
+    assert world.turns == []
+    world.check()
+
+
+def test_several_mail_hosts_in_trouble_close_the_direct_road_as_a_whole() -> None:
+    world = Roads(Road("mx", "x"), SPARE)
+    hand = world.hand(slots=100)
+    blocked = outcome(OutcomeKind.DEFERRED, Cause.PORT_BLOCKED, Stage.CONNECT)
+    world.accept("a@far.example")
+    world.settle(world.next(hand), blocked)
+    world.pair = (Road("mx", "another"), SPARE)
+    world.accept("a@elsewhere.example")
+    assert world.next(hand).road.name == "spare"
+    assert {(t.road, t.site) for t in world.turns} == {("mx", "x"), ("mx", "")}
+
+
+def test_one_mail_host_that_is_down_is_no_reason_to_leave_the_direct_road() -> None:
+    world = Roads(Road("mx", "x"), SPARE)
+    hand = world.hand()
+    world.accept()
+    world.settle(world.next(hand), DOWN)
+    world.pass_time(350)
+    assert [x.road.name for x in hand.take()] == ["mx"]
+
+
+def test_a_deferral_of_the_message_changes_nothing() -> None:
+    world = Roads()
+    hand = world.hand()
+    world.accept()
+    world.settle(world.next(hand), LATER)
+    world.pass_time(350)
+    assert [x.road.name for x in hand.take()] == ["main"]
