@@ -1,7 +1,7 @@
 """How soon all of it could have gone: the best plan under the same margins, by somebody who knows the whole week.
 
-He sends each recipient at the earliest moment at which every window of a road has room under its margin, takes the
-roads in their order, lets urgent mail go first and owners take turns, as Kurir does, and loses no second: pauses and
+He sends each recipient at the earliest moment at which every window of a road has room under its margin, takes
+another road than the first where that is worth it, lets urgent mail go first and owners take turns, as Kurir does, and loses no second: pauses and
 retries do not exist for him, and his connections are never idle.
 """
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop
 
 from kurir.limits import Quota, Unit
+from kurir.queue.choice import WORTH_WAITING
 
 NEVER = float("inf")
 
@@ -104,7 +105,7 @@ def best_plan(parcels: Iterable[Parcel], ways: Sequence[Way]) -> dict[str, float
             now = max(now, at)
             (urgent if parcel.urgent else lanes.setdefault(parcel.owner, deque())).append(parcel)
         head = urgent[0] if urgent else next(iter(lanes.values()))[0]
-        at, way = min(((w.earliest(head, now), i) for i, w in enumerate(ways)))
+        at, way = _first(ways, head, now)
         if at > now:
             now = min(at, coming[0][0]) if coming else at
             if now < at:
@@ -113,6 +114,12 @@ def best_plan(parcels: Iterable[Parcel], ways: Sequence[Way]) -> dict[str, float
         ways[way].send(head, now)
         done[head.campaign] = now
     return done
+
+
+def _first(ways: Sequence[Way], parcel: Parcel, now: float) -> tuple[float, int]:
+    """Return when and by which road it goes: the first that is not worth leaving, else the one that is free first."""
+    times = [(way.earliest(parcel, now), i) for i, way in enumerate(ways)]
+    return next((t for t in times if t[0] <= now + WORTH_WAITING), min(times))
 
 
 def _pop(urgent: deque[Parcel], lanes: OrderedDict[str, deque[Parcel]]) -> None:

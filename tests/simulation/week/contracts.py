@@ -1,6 +1,6 @@
 """Which providers there are in a week: markets, drawn terms and habits, of the kinds that the atlas knows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -41,10 +41,15 @@ class Market:
 
 
 def draw(week: "Week", random: Random, size: Size) -> tuple[Market, ...]:
-    """Return the markets of this week: one of smarthosts, or two receivers that are sent to directly."""
-    if random.random() < 0.65:
+    """Return the markets of this week: a smarthost, one with another to fall back to, or two receivers that are sent to directly."""
+    kind = random.choice(("one", "two", "two", "direct"))
+    if kind != "direct":
         main = Provider(week, "main", ("main.example",), terms(random, size), habits(random))
-        return (Market((main,), DOMAINS),)
+        if kind == "one":
+            return (Market((main,), DOMAINS),)
+        alike = replace(habits(random), tls=main.habits.tls)  # no road stands in for one that proves more
+        second = Provider(week, "second", ("second.example",), terms(random, size), alike)
+        return (Market((main, second), DOMAINS),)
     big = Provider(week, "big", ("mx1.big.example", "mx2.big.example"), terms(random, size), habits(random))
     small = Provider(week, "small", ("mx.small.example",), (_at_once(random),), habits(random, greylist=True))
     return (

@@ -5,9 +5,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from kurir.model import EventKind, Fate, encode_id
+from kurir.queue.choice import WORTH_WAITING
 from tests.simulation.world import START
 
-from . import contracts
+from . import contracts, roads
 from .best import Parcel, Way, best_plan
 from .contracts import Market
 from .providers import Provider
@@ -21,12 +22,8 @@ WITHIN = 1.10
 ALLOWANCE = 180.0
 """Seconds on top: what a window's bucket, a connection and a group commit cost, however short the campaign is."""
 URGENT = 60.0
-SETTLING = 60.0
-"""Seconds in which what was under way when an outage began still arrives."""
 PER_KILL = 700.0
 """Seconds that a kill may cost: what was in the air counts ten minutes later, and a start takes one at most."""
-RETURN = 3600.0 * 1.1 + 60.0
-"""Seconds after the end of an outage until somebody tries again: the longest pause of a site."""
 
 
 def excuse(week: "Week", role: str) -> None:
@@ -53,6 +50,7 @@ def check(week: "Week") -> None:
             _recipient(week, number, index, state.fate)
     _finished(week)
     _urgent(week)
+    roads.check(week)
 
 
 def _recipient(week: "Week", number: int, index: int, fate: Fate | None) -> None:
@@ -83,14 +81,16 @@ def _finished(week: "Week") -> None:
         if market.known:
             best = best_plan(_parcels(week, market), _ways(week, market))
             for campaign, (start, end) in _spans(week, market).items():
-                _campaign(week, f"{campaign} by {market.providers[0].name}", start, end, best[campaign])
+                _campaign(week, market, campaign, start, end, best[campaign])
 
 
-def _campaign(week: "Week", name: str, start: float, end: float, ideal: float) -> None:
+def _campaign(week: "Week", market: Market, campaign: str, start: float, end: float, ideal: float) -> None:
     took, best = end - start, ideal - start
+    name = f"{campaign} by {market.providers[0].name}"
+    patience = WORTH_WAITING * (len(market.providers) - 1)  # one waits before one goes another way
     week.trace("finished", name, round(took), "best", round(best))
     week.figures["campaigns"] += 1
-    if took > WITHIN * best + ALLOWANCE + _excused(week, end):
+    if took > WITHIN * best + ALLOWANCE + patience + _excused(week, end):
         week.wrong(f"{name} took {took:.0f} s; the best plan takes {best:.0f} s")
 
 
@@ -122,11 +122,10 @@ def _closed(week: "Week", provider: Provider) -> list[tuple[float, float]]:
     """Return from when to when a provider got nothing because it had failed: until Kurir came back to it."""
     times = [at for at, _ in provider.took]
     found = []
-    for outage in week.plan.of(week.providers.index(provider)):
+    for outage in roads.felt(week, provider):
         after = bisect_right(times, outage.end)
         back = times[after] if after < len(times) else outage.end
-        if bisect_right(times, outage.at + SETTLING) == after:
-            found.append((outage.at, min(back, outage.end + RETURN)))
+        found.append((outage.at, min(back, outage.end + roads.RETURN)))
     return found
 
 

@@ -18,6 +18,7 @@ from kurir.model import Address, Envelope, MailParams, Origin, Recipient, TlsFac
 from kurir.net.ports import Endpoint
 from kurir.queue import Accepted, Incoming, Lease, QueueSettings
 from kurir.queue.asks import ID_MARK
+from kurir.queue.roadbook import Turn
 from kurir.reports import ReportSettings
 from kurir.trace import Catalogue
 from tests.simulation.disk import Disk
@@ -120,15 +121,11 @@ class Week:
         self.deliveries: dict[tuple[int, str], list[tuple[float, str]]] = {}
         self.excused: Counter[tuple[int, str]] = Counter()
         self.kills: list[float] = []
+        self.turns: list[tuple[float, Turn]] = []
         self._sayings = 0
 
     def _routes(self) -> DeliverySettings:
-        routes = [
-            Route(name=f"by-{p.name}", kind=RouteKind.SMARTHOST, next_hop=_next_hop(p), provider=p.name)
-            for market in self.markets
-            for p in market.providers
-            if market.smarthosts
-        ]
+        routes = [route for market in self.markets if market.smarthosts for route in _roads(market)]
         routes = routes or [Route(name="mx", kind=RouteKind.MX)]
         atlas = contracts.atlas(self.markets, self.margins)
         return DeliverySettings(hello_name="mx.here.example", routes=tuple(routes), atlas=atlas)
@@ -175,6 +172,11 @@ class Week:
     def leased(self, part: DeliveryPart, leases: list[Lease]) -> None:
         self.figures["leases"] += len(leases)
         self.moment("leased")
+
+    def turned(self, turn: Turn) -> None:
+        """A road broke, or is back."""
+        self.trace("turn", turn.road, turn.health.value, turn.cause.value)
+        self.turns.append((self.loop.time(), turn))
 
     def taken(self, provider: Provider, sender: str, recipients: tuple[str, ...], octets: bytes) -> bool:
         """A provider has a message; return whether its reply gets lost."""
@@ -313,6 +315,22 @@ class Week:
 
 
 _DIGEST = sha256(BODY).digest()
+
+
+def _roads(market: contracts.Market) -> list[Route]:
+    """Return a road for each smarthost; the first falls back to the others."""
+    names = [f"by-{p.name}" for p in market.providers]
+    return [
+        Route(
+            name=name,
+            kind=RouteKind.SMARTHOST,
+            next_hop=_next_hop(p),
+            provider=p.name,
+            fallback=tuple(names[1:]) if name == names[0] else (),
+            only_fallback=name != names[0],
+        )
+        for name, p in zip(names, market.providers, strict=True)
+    ]
 
 
 def _next_hop(p: Provider) -> NextHop:
