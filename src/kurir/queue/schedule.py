@@ -111,7 +111,7 @@ class Schedule:
     def __init__(self, settings: QueueSettings, budgets: Budgets) -> None:
         self._settings = settings
         self.budgets = budgets
-        self.roads = Roadbook(settings, self._budgets_of)
+        self.roads = Roadbook(settings, self._budgets_of, queued=self._queued_at)
         self.sites: dict[tuple[str, str], Site] = {}
         self._round: deque[Site] = deque()
         self._crowded: list[Site] = []
@@ -239,6 +239,10 @@ class Schedule:
     def _budgets_of(self, road: Road) -> list[Budget]:
         return [self.budgets.of(quota) for quota in road.quotas]
 
+    def _queued_at(self, road: Road) -> int:
+        site = self.sites.get((road.name, road.site))
+        return site.waiting if site is not None else 0
+
     def _most(self, road: Road) -> int:
         """Return how many recipients a lease may have: what is counted as one message has to be one."""
         usual = self._settings.lease_recipients
@@ -267,6 +271,7 @@ class Schedule:
             return
         if site.alternatives and site.paced is not None and now + WORTH_WAITING < at < _NEVER:
             self._look_elsewhere(site, now)
+            at = now + WORTH_WAITING  # another road may have room by then
         if at < site.wakes_at:
             site.wakes_at = at
             self._tie += 1
@@ -428,19 +433,23 @@ class Schedule:
         if site.paced is not None:
             site.paced = None
             self._pace(site)
-        leaving: list[Errand] = []
         for bundle in bundles:
             staying: list[Errand] = []
             for errand in bundle:
-                if errand.state is State.READY and errand.site is site:
-                    (leaving if self.elsewhere(errand, site, now) else staying).append(errand)
+                if errand.state is not State.READY or errand.site is not site:
+                    continue
+                if self.elsewhere(errand, site, now):  # one by one: each takes room there
+                    self._leave(errand, now)
+                else:
+                    staying.append(errand)
             if staying:
                 site.queue.append(staying)
-        for errand in leaving:
-            self.left([errand])
-            errand.site = None
-            if self.due(errand, now) is not None:
-                self._park(errand, (errand.mail.sender, errand.domain))
+
+    def _leave(self, errand: Errand, now: float) -> None:
+        self.left([errand])
+        errand.site = None
+        if self.due(errand, now) is not None:
+            self._park(errand, (errand.mail.sender, errand.domain))
 
     def forget_idle_sites(self) -> None:
         """Drop what is known of sites that have no work and no bad record."""

@@ -46,8 +46,10 @@ def check(week: "Week") -> None:
 
 
 def _within_one_retry(week: "Week", outage: Outage) -> None:
-    """No mail tries a broken road twice."""
+    """No mail tries a broken road twice, but for that which may have been delivered by it: it stays."""
     for number, events in week.disk.facts.events.items():
+        if any(e.outcome is not None and e.outcome.possibly_delivered for e in events):
+            continue
         failed = Counter(
             e.recipient
             for e in events
@@ -59,9 +61,7 @@ def _within_one_retry(week: "Week", outage: Outage) -> None:
 
 
 def _refused(outcome: Outcome) -> bool:
-    return (
-        outcome.road == "by-main" and outcome.kind is OutcomeKind.DEFERRED and not outcome.possibly_delivered
-    )
+    return outcome.road == "by-main" and outcome.kind is OutcomeKind.DEFERRED
 
 
 def _returns(week: "Week", market: Market, outage: Outage) -> None:

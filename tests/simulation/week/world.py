@@ -6,7 +6,6 @@ import gc
 import hashlib
 import re
 from collections import Counter, deque
-from dataclasses import dataclass, field
 from hashlib import sha256
 from random import Random
 from typing import Any
@@ -26,7 +25,7 @@ from tests.simulation.dns import LyingResolver
 from tests.simulation.loop import NATURE, Bounds, Process, SimLoop
 from tests.simulation.net import Net, Sockets, Weather
 from tests.simulation.parts import BrainPart, DeliveryPart, Parts
-from tests.simulation.world import Clock
+from tests.simulation.world import Clock, Result
 
 from . import contracts, outages, rules, traffic
 from .outages import Kill, Outage
@@ -40,19 +39,6 @@ LONGEST = 12 * DAY
 TAIL = 200
 BODY = b"Subject: x\r\nFrom: x@app.example\r\n\r\nhello\r\n"
 _ID = re.compile(rb"\bid (k[0-9a-z]{7,})")
-
-
-@dataclass(slots=True)
-class Result:
-    """How a week ended.  `broken` is empty when every rule held."""
-
-    seed: int
-    broken: list[str]
-    trace_hash: str
-    tail: list[str]
-    virtual_seconds: float
-    steps: int
-    figures: Counter[str] = field(default_factory=Counter)
 
 
 class Sending(Parts):
