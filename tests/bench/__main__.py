@@ -35,7 +35,9 @@ def about(rounds: int, scale: float) -> str:
 def main() -> int:
     """Measure what was asked for; write table.md, chart.svg and figures.json."""
     p = argparse.ArgumentParser(prog="scripts/bench", description="Measure Kurir beside other mail servers.")
-    p.add_argument("--parts", default="all", help=f"comma-separated: {', '.join(PARTS)}")
+    p.add_argument(
+        "--parts", default="all", help=f"comma-separated: {', '.join(PARTS)}; all: but for growth and soak"
+    )
     p.add_argument("--peers", default="kurir,postfix", help=f"comma-separated: {', '.join(PEERS)}")
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument(
@@ -44,7 +46,7 @@ def main() -> int:
     p.add_argument("--out", type=Path, default=Path("bench-results"))
     a = p.parse_args()
     scale, rounds = (0.25, min(a.rounds, 2)) if a.quick else (1.0, a.rounds)
-    parts = list(PARTS) if a.parts == "all" else a.parts.split(",")
+    parts = [p.name for p in PARTS.values() if not p.long] if a.parts == "all" else a.parts.split(",")
     names = a.peers.split(",")
     unknown = [name for name in parts if name not in PARTS] + [name for name in names if name not in PEERS]
     if unknown:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.backlog import backlog, dead, growth, soak
 from tests.bench.load import (
     Client,
     Load,
     Meter,
     Sink,
     free_ports,
-    median,
     message,
     no_proof,
     percentile,
@@ -28,12 +28,16 @@ Measure = Callable[[type[Peer], Path, float], Figures]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One measurement: `scale` 1.0 is a full run; only Kurir is measured where others have no such thing (`alone`)."""
+    """One measurement: `scale` 1.0 is a full run.
+
+    Only Kurir is measured where others have no such thing (`alone`); a `long` part runs only when it is named.
+    """
 
     name: str
     title: str
     measure: Measure
     alone: bool = False
+    long: bool = False
 
 
 def _relay(load: Load) -> Measure:
@@ -129,83 +133,6 @@ def _sessions(kind: type[Peer], work: Path, scale: float) -> Figures:
     return figures
 
 
-_DEAD = '[[roads]]\nname = "dead"\nurl = "smtp://127.0.0.1:9?tls=none"\nrecipients = ["dead.test"]\n'
-_SLOW = '[[roads]]\nname = "slow"\nurl = "smtp://127.0.0.1:{spare[0]}?tls=none"\nrecipients = ["slow.test"]\n'
-
-
-class _Crowded(Kurir):
-    """Kurir with a road that leads nowhere and one to a sink that takes ten seconds a message."""
-
-    toml = ""
-
-    def _more(self, text: str) -> str:
-        before, mark, after = text.partition("[[roads]]")  # the first road that fits is taken
-        return before + (_DEAD + _SLOW).format(spare=self.spare) + mark + after
-
-
-def _rate(peer: Peer, sink: Sink, load: Load) -> float:
-    before = sink.count()
-    began = time.monotonic()
-    load.send(peer.port)
-    sink.wait(before + load.count)
-    return load.count / (time.monotonic() - began)
-
-
-def _turns(peer: Peer, sink: Sink, load: Load, rounds: int = 5) -> float:
-    return median([_rate(peer, sink, load) for _ in range(rounds)])
-
-
-def _fill(peer: Peer, count: int, recipient: str) -> None:
-    """Let `count` messages wait; in several runs, since a connection may carry a thousand."""
-    while count > 0:
-        part = min(count, 20_000)
-        Load(part, 50, 1024, recipient=recipient).send(peer.port, 900)
-        count -= part
-
-
-def _backlog(_: type[Peer], work: Path, scale: float) -> Figures:
-    """How much slower a full queue is than an empty one, and what each waiting message costs."""
-    waiting = int(100_000 * scale)
-    load = Load(1500)
-    with free_ports(4) as ports, Sink(ports[1]) as sink, _Crowded(work, ports) as peer:
-        _rate(peer, sink, load)
-        empty = _turns(peer, sink, load)
-        time.sleep(2)
-        before = peer.group.pss()
-        with Meter(peer.group) as meter:
-            _fill(peer, waiting, "a@dead.test")
-        filling = waiting / meter.seconds
-        time.sleep(5)
-        memory = peer.group.pss() - before
-        full = _turns(peer, sink, load)
-    return {
-        "waiting": float(waiting), "relayed/s empty": empty, "relayed/s full": full, "share kept %": 100 * full / empty,
-        "accepted/s while filling": filling, "KiB a waiting message": memory / waiting,
-    }  # fmt: skip
-
-
-def _dead(_: type[Peer], work: Path, scale: float) -> Figures:
-    """What others keep of their rate while a dead and a slow destination have mail waiting."""
-    waiting = int(50_000 * scale)
-    load = Load(1500)
-    with (
-        free_ports(4) as ports,
-        Sink(ports[1]) as sink,
-        Sink(ports[2], delay=10),
-        _Crowded(work, ports) as peer,
-    ):
-        _rate(peer, sink, load)
-        alone = _turns(peer, sink, load)
-        for place in ("dead", "slow"):
-            _fill(peer, waiting // 2, f"a@{place}.test")
-        time.sleep(3)
-        beside = _turns(peer, sink, load)
-    return {
-        "waiting": float(waiting), "relayed/s alone": alone, "relayed/s beside": beside,
-        "share kept %": 100 * beside / alone,
-    }  # fmt: skip
-
-
 PARTS = {
     part.name: part
     for part in (
@@ -218,8 +145,16 @@ PARTS = {
         Part("tls", "STARTTLS and one message a connection, 10 clients", _tls),
         Part("idle", "Memory, idle", _idle),
         Part("sessions", "Memory of an idle session", _sessions),
-        Part("backlog", "With mail waiting", _backlog, alone=True),
-        Part("dead", "Beside a dead and a slow destination", _dead, alone=True),
+        Part("backlog", "With mail waiting", backlog, alone=True),
+        Part("dead", "Beside a dead and a slow destination", dead, alone=True),
+        Part(
+            "growth",
+            "A thousand, ten thousand, a hundred thousand, a million waiting",
+            growth,
+            alone=True,
+            long=True,
+        ),
+        Part("soak", "A quarter of an hour at four fifths of the peak", soak, alone=True, long=True),
     )
 }
 

@@ -79,15 +79,16 @@ class Peer:
         self.home.mkdir(parents=True)
         self.home.chmod(0o755)
         try:
-            with (self.home / "output").open("wb") as out:
-                self._process = run(
-                    self.command(), self.group, stdout=out, stderr=out, stdin=subprocess.DEVNULL
-                )
-            wait_for_port(self.port)
+            self._start(self.command())
         except BaseException:
             self.__exit__()
             raise
         return self
+
+    def _start(self, command: list[object]) -> None:
+        with (self.home / "output").open("wb") as out:
+            self._process = run(command, self.group, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+        wait_for_port(self.port)
 
     def __exit__(self, *_: object) -> None:
         self.group.end()
@@ -102,20 +103,38 @@ class Kurir(Peer):
     toml = ""
     workers: str | None = None
 
+    @property
+    def config(self) -> Path:
+        """Its configuration file."""
+        return self.home / "state" / "kurir.toml"
+
+    def ask(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        """Run a command of the command line beside it."""
+        command = [self._program, *arguments, "-c", str(self.config)]
+        return subprocess.run(command, check=False, capture_output=True)
+
+    def again(self) -> None:
+        """End it and start it with what it has."""
+        self.__exit__()
+        self.group = Group(self.name)
+        self._start([self._program, "serve", "-c", self.config])
+
+    _program = os.environ.get("KURIR", "kurir")
+
     def command(self) -> list[object]:
         """Through the command line alone."""
-        kurir = os.environ.get("KURIR", "kurir")
         folder = self.home / "state"
         offset = str(self.port - 25)
         arguments = ["--domain", "mx.bench.test", "--port-offset", offset, "--trust", "127.0.0.0/8"]
         arguments += ["--smarthost", f"smtp://{HOST}:{self.out}?tls=none"]
-        subprocess.run([kurir, "init", str(folder), *arguments], check=True, stdout=subprocess.DEVNULL)
-        config = folder / "kurir.toml"
-        text = config.read_text().replace("0.0.0.0", HOST).replace("[::]", "[::1]")
+        subprocess.run(
+            [self._program, "init", str(folder), *arguments], check=True, stdout=subprocess.DEVNULL
+        )
+        text = self.config.read_text().replace("0.0.0.0", HOST).replace("[::]", "[::1]")
         text = f"{self._more(text)}\n{self.toml.format(spare=self.spare)}\n"
-        config.write_text(text)
+        self.config.write_text(text)
         environment = ["env", f"KURIR_WORKERS={self.workers}"] if self.workers is not None else []
-        return [*environment, kurir, "serve", "-c", config]
+        return [*environment, self._program, "serve", "-c", self.config]
 
     def _more(self, text: str) -> str:
         if self.certificate is None:

@@ -24,11 +24,11 @@ from kurir.net import (
     CachingResolver,
     ClientTlsFactory,
     ClientTlsSettings,
-    HttpsClient,
-    HttpsSettings,
     PeerPolicy,
     ResolverSettings,
     TlsLevel,
+    WebClient,
+    WebSettings,
 )
 from kurir.net.tlsa import association
 from tests.certs import make
@@ -174,12 +174,12 @@ def hand(stage, *, settings=SETTINGS, rule=None, clock=None, alarms=None, keep=(
     clock = clock or RealClock()
     resolver = stage.resolver()
     tls = ClientTlsFactory(ClientTlsSettings(bundle=stage.ca), now=time.time)
-    https = HttpsClient(
+    web = WebClient(
         resolver, tls.level(TlsLevel.VERIFIED),
-        HttpsSettings(port=stage.https_port, timeout=5, peers=PeerPolicy(allow_loopback=True)),
+        WebSettings(port=stage.https_port, timeout=5, peers=PeerPolicy(allow_loopback=True)),
     )  # fmt: skip
     alarms = [] if alarms is None else alarms
-    desk = TlsDesk(settings, resolver, https, clock, alarm=alarms.append)
+    desk = TlsDesk(settings, resolver, web.fetch, clock, alarm=alarms.append)
     for policy in keep:
         desk.sts.put(policy)
     s = DeliverySettings(

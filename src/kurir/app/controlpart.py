@@ -11,7 +11,7 @@ import uvicorn
 
 from kurir.config import Config
 from kurir.model.told import unpack
-from kurir.net import CachingResolver, ClientTlsFactory, HttpsClient, TlsLevel
+from kurir.net import CachingResolver, ClientTlsFactory, TlsLevel, WebClient
 from kurir.sandbox import SandboxServer
 from kurir.storage import KeyFolder, SqliteTls
 from kurir.web import Figures, Health, make_application
@@ -117,7 +117,7 @@ class ControlPart:
             submit(config.server.state, str(settings.postmaster(config)), [to], message)
 
         return TlsReports(
-            config, resolver, HttpsClient(resolver, tls, settings.https(config)), clock, self._log,
+            config, resolver, WebClient(resolver, tls, settings.web(config)).fetch, clock, self._log,
             open_store=lambda: SqliteTls(settings.layout(config), clock), send=send,
         )  # fmt: skip
 

@@ -20,7 +20,7 @@ from kurir.delivery import (
 )
 from kurir.model import Cause
 from kurir.model.told import told
-from kurir.net import CachingResolver, CertificateError, ClientTlsFactory, WebClient
+from kurir.net import CachingResolver, CertificateError, ClientTlsFactory, TlsLevel, WebClient
 from kurir.queue import Incoming, NoticeWork
 from kurir.reports import ReportSettings, render, wants_full
 from kurir.storage import KeyFolder, StoredBodies
@@ -67,6 +67,7 @@ class DeliveryPart:
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="kurir-maildir")
         maildir = Maildir(Path(routes.maildir_root), clock, config.server.hostname)
         resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)
+        web = WebClient(resolver, tls.level(TlsLevel.VERIFIED), settings.named_web(config))
         self._tls = DeskPart(config, resolver, tls, clock, self._log)
         self.hand = DeliveryHand(
             routes,
@@ -77,9 +78,7 @@ class DeliveryPart:
             clock=clock,
             random=random.Random(),  # noqa: S311 - order of equal MX hosts
             writer=_Writer(config),
-            tokens=AccessTokens(
-                WebClient(config.net.ca_file).fetch, clock, config.server.state / settings.TOKENS
-            ),
+            tokens=AccessTokens(web.fetch, clock, config.server.state / settings.TOKENS),
             stores={RouteKind.MAILDIR: MaildirStore(maildir, self._bodies, clock, self._threads)},
             desk=self._tls.desk,
             sealing=self._sealing(),

@@ -21,6 +21,7 @@ from kurir.net import (
     ClientTlsFactory,
     ClientTrust,
     ServerTls,
+    TlsLevel,
     WebClient,
     authorities,
 )
@@ -65,7 +66,7 @@ class ReceptionPart:
         try:
             self._tls = ServerTls(settings.server_tls(config))
             self._asking = self._make_asking()
-            dialer = NetDialer(ClientTlsFactory(settings.client_tls(config), now=clock.now))
+            client_tls = ClientTlsFactory(settings.client_tls(config), now=clock.now)
         except CertificateError as e:
             raise StartError(told("tls: {why}", why=e)) from None
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="kurir-password")
@@ -78,7 +79,7 @@ class ReceptionPart:
             host_backoff=min(routes.host_backoff, rest),
             host_backoff_max=min(routes.host_backoff_max, rest),
         )
-        opener = Opener(patience, planner, self._resolver, dialer, clock)
+        opener = Opener(patience, planner, self._resolver, NetDialer(client_tls), clock)
         desk = Desk(
             settings=settings.reception(config),
             door=self._door,
@@ -92,7 +93,7 @@ class ReceptionPart:
             tls=self._tls,
             roads=roads.road_sizes(config),
             tls_asking=self._asking,
-            tokens=self._make_tokens(),
+            tokens=self._make_tokens(client_tls),
             rehashed=self._accounts.put,
             screener=_screener(config, self._resolver),
             srs=rewriting(KeyFolder(layout), wanted=config.signing.srs),
@@ -125,11 +126,12 @@ class ReceptionPart:
         known = frozenset(c.der for a in self._accounts.accounts() for c in a.certificates)
         return ClientTrust(known, authorities(file) if file is not None else ())
 
-    def _make_tokens(self) -> TokenChecker | None:
+    def _make_tokens(self, tls: ClientTlsFactory) -> TokenChecker | None:
         wanted = settings.oauth(self._config)
         if wanted is None:
             return None
-        return make_token_checker(wanted, WebClient(self._config.net.ca_file).fetch, self._clock)
+        web = WebClient(self._resolver, tls.level(TlsLevel.VERIFIED), settings.named_web(self._config))
+        return make_token_checker(wanted, web.fetch, self._clock)
 
     async def _watch_certificate(self) -> None:
         """Take renewed certificates, and certificates of clients, into use without touching live sessions."""

@@ -23,10 +23,10 @@ from kurir.model import Address, parse_address
 from kurir.net import (
     CertificateFiles,
     ClientTlsSettings,
-    HttpsSettings,
     PeerPolicy,
     ResolverSettings,
     ServerTlsSettings,
+    WebSettings,
 )
 from kurir.queue import QueueSettings
 from kurir.reception import Deadlines, ListenerSettings, ReceptionSettings, Role
@@ -43,6 +43,8 @@ CONTROL_SOCKET = "run/control.sock"
 BRAIN_SOCKET = "run/brain.sock"
 SOCKETS = (SANDBOX_SOCKET, SUBMIT_SOCKET, CONTROL_SOCKET, BRAIN_SOCKET)
 TOKENS = "tokens"
+NAMED_WEB_SECONDS = 10.0
+NAMED_WEB_OCTETS = 1024 * 1024
 # Mail is taken again when this much more than `limits.disk_free` is free (or a quarter of it), so that it does not flutter.
 DISK_MARGIN = 256 * 1024 * 1024
 
@@ -112,12 +114,22 @@ def client_tls(config: Config) -> ClientTlsSettings:
     return ClientTlsSettings(extra_ca=config.net.ca_file)
 
 
-def https(config: Config) -> HttpsSettings:
-    """Return how web servers of others are asked."""
-    return HttpsSettings(
+def web(config: Config) -> WebSettings:
+    """Return how web servers of strangers are asked."""
+    return WebSettings(
         port=config.net.https_port,
         source=(config.net.source,) if config.net.source else (),
         peers=PeerPolicy(allow_loopback=config.net.allow_loopback_peers),
+    )
+
+
+def named_web(config: Config) -> WebSettings:
+    """Return how web servers are asked that the configuration names: issuers of tokens and of certificates."""
+    return WebSettings(
+        timeout=NAMED_WEB_SECONDS,
+        size=NAMED_WEB_OCTETS,
+        source=(config.net.source,) if config.net.source else (),
+        peers=PeerPolicy(allow_loopback=True),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from kurir.config import Config
 from kurir.delivery.tlspolicy import Alarm, TlsDesk, Validation
 from kurir.model import Clock
-from kurir.net import CachingResolver, ClientTlsFactory, HttpsClient, TlsLevel
+from kurir.net import CachingResolver, ClientTlsFactory, TlsLevel, WebClient
 from kurir.queue import StoreError
 from kurir.storage import SqliteTls
 
@@ -33,11 +33,11 @@ class DeskPart:
             self._store = SqliteTls(settings.layout(config), clock)
         except StoreError as e:
             log.warning("tls_memory_unavailable", why=str(e))
-        https = HttpsClient(resolver, tls.level(TlsLevel.VERIFIED), settings.https(config))
+        fetch = WebClient(resolver, tls.level(TlsLevel.VERIFIED), settings.web(config)).fetch
         self.desk = TlsDesk(
             settings.tls_out(config, trusted_resolver=resolver.vouched),
             resolver,
-            https,
+            fetch,
             clock,
             store=self._store,
             post=self._post,

@@ -1,14 +1,16 @@
 """What the command line knows about TLS towards others: a look at a domain, what was lost, and accepting it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from random import Random
 
 from kurir.config import Config
-from kurir.delivery import DomainExam, Examiner, NetDialer
+from kurir.delivery import DeliverySettings, DomainExam, Examiner, NetDialer
 from kurir.delivery.tlspolicy import Acceptance, Remembered, TlsDesk, Validation
 from kurir.delivery.tlspolicy.dane import validates
 from kurir.model.told import told
-from kurir.net import CachingResolver, CertificateError, ClientTlsFactory, HttpsClient, TlsLevel
+from kurir.net import CachingResolver, CertificateError, ClientTlsFactory, TlsLevel, WebClient
 from kurir.queue import StoreError
 from kurir.storage import NoDatabase, SqliteTls
 
@@ -17,8 +19,20 @@ from .clock import SystemClock
 from .control import ControlError
 
 
-async def look(config: Config, domain: str) -> DomainExam:
-    """Have a conversation with the mail hosts of `domain`.  Raises `ControlError`."""
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a command needs to speak with other servers as delivery would, without changing what is remembered."""
+
+    routes: DeliverySettings
+    resolver: CachingResolver
+    dialer: NetDialer
+    clock: SystemClock
+    desk: TlsDesk
+
+
+@contextmanager
+def outside(config: Config) -> Iterator[Outside]:
+    """Make the surroundings of a conversation.  Raises `ControlError`."""
     clock = SystemClock()
     resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)
     try:
@@ -26,18 +40,22 @@ async def look(config: Config, domain: str) -> DomainExam:
         routes = roads.delivery(config)
     except (CertificateError, OSError) as e:
         raise ControlError(told("net.ca_file: {why}", why=e)) from None
-    https = HttpsClient(resolver, tls.level(TlsLevel.VERIFIED), settings.https(config))
+    fetch = WebClient(resolver, tls.level(TlsLevel.VERIFIED), settings.web(config)).fetch
     policy = settings.tls_out(config, trusted_resolver=resolver.vouched)
     store = _opened(config)
     try:
-        desk = TlsDesk(policy, resolver, https, clock, store=_Reading(store) if store else None)
+        desk = TlsDesk(policy, resolver, fetch, clock, store=_Reading(store) if store else None)
         desk.load()
-        source = (config.net.source,) if config.net.source else ()
-        dialer = NetDialer(tls, source=source)
-        return await Examiner(routes, resolver, dialer, clock, desk, Random()).domain(domain)  # noqa: S311
+        yield Outside(routes, resolver, NetDialer(tls, source=routes.source), clock, desk)
     finally:
         if store is not None:
             store.close()
+
+
+async def look(config: Config, domain: str) -> DomainExam:
+    """Have a conversation with the mail hosts of `domain`.  Raises `ControlError`."""
+    with outside(config) as o:
+        return await Examiner(o.routes, o.resolver, o.dialer, o.clock, o.desk, Random()).domain(domain)  # noqa: S311
 
 
 class _Reading:

@@ -8,12 +8,12 @@ import asyncio
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from kurir.config import Config
 from kurir.delivery.tlspolicy import ResultKey
 from kurir.model import Clock
-from kurir.net import DnsStatus, HttpsClient, HttpsError, Resolver
+from kurir.net import DnsStatus, Fetch, Resolver, WebError, WebRequest
 from kurir.queue import StoreError
 from kurir.reports import Reporter, TlsCount, mail_tls_report, pack_tls_report, read_rua, write_tls_report
 from kurir.storage import SqliteTls
@@ -38,7 +38,7 @@ class TlsReports:
         self,
         config: Config,
         resolver: Resolver,
-        https: HttpsClient,
+        fetch: Fetch,
         clock: Clock,
         log: Log,
         *,
@@ -48,7 +48,7 @@ class TlsReports:
         postmaster = settings.postmaster(config)
         self._reporter = Reporter(config.server.hostname, str(postmaster), postmaster.domain)
         self._resolver = resolver
-        self._https = https
+        self._fetch = fetch
         self._clock = clock
         self._log = log
         self._open = open_store
@@ -104,13 +104,10 @@ class TlsReports:
                 message = mail_tls_report(day, domain, to, report, self._reporter, at=now)
                 await asyncio.to_thread(self._send, to, message)
                 return True
-            parts = urlsplit(uri)
-            path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             packed = pack_tls_report(report, now)
-            answer = await self._https.post(
-                parts.hostname or "", path, packed, "application/tlsrpt+gzip", port=parts.port
-            )
-        except (SubmitError, HttpsError, ValueError) as e:
+            kind = ("Content-Type", "application/tlsrpt+gzip")
+            answer = await self._fetch(WebRequest(uri, packed, (kind,)))
+        except (SubmitError, WebError, ValueError) as e:
             self._log.warning("tls_report_failed", domain=domain, day=day, to=uri, why=str(e))
             return False
         return 200 <= answer.status < 300

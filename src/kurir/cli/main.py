@@ -30,6 +30,8 @@ COMMANDS = {
     "dkim": "dkim",
     "status": "status",
     "limits": "limits",
+    "route": "route",
+    "road": "road",
 }
 
 

@@ -141,7 +141,7 @@ class AccessTokens:
             form["client_secret"] = client.client_secret
         if client.scope:
             form["scope"] = client.scope
-        headers = (("Content-Type", "application/x-www-form-urlencoded"),)
+        headers = (("Content-Type", "application/x-www-form-urlencoded"), ("Accept", "application/json"))
         try:
             answer = await self._fetch(WebRequest(client.token_url, urlencode(form).encode(), headers))
             said = json.loads(answer.body)

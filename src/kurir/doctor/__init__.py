@@ -8,6 +8,7 @@ line and on a schedule.
 from .dnscheck import ZoneDns, check_records
 from .own import Place, certificate, clock, disk, permissions, ports, resolvers
 from .records import DomainFacts, Record, expected, form_fields, sts_policy, zone_line
+from .roads import open_roads
 from .tlsout import dnssec, kept
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "expected",
     "form_fields",
     "kept",
+    "open_roads",
     "permissions",
     "ports",
     "resolvers",

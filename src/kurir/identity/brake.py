@@ -8,6 +8,7 @@ logged in from, so nobody can lock out somebody from elsewhere.
 
 from collections import OrderedDict, deque
 from collections.abc import Hashable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Generic, TypeVar
 
@@ -92,6 +93,7 @@ class _Pace(Generic[K]):
         self._due.touch(key, max(self._due.get(key, now), now) + self._every)
 
 
+@lru_cache(4096)  # asked for each message of a connection
 def plain_address(client: str) -> IPv4Address | IPv6Address | None:
     """Return the client's IP address with IPv4-mapped IPv6 written as IPv4; None for a unix socket."""
     try:

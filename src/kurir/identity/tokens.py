@@ -28,6 +28,8 @@ from .settings import OAuthSettings
 
 Claims = Mapping[str, Any]
 
+_JSON = (("Accept", "application/json"),)
+
 
 def make_token_checker(settings: OAuthSettings, fetch: Fetch, clock: Clock) -> TokenChecker:
     """Return the checker that the settings ask for."""
@@ -81,7 +83,7 @@ class IssuerKeys:
         where = self._settings.jwks
         if "://" not in where:
             return await asyncio.to_thread(Path(where).read_bytes)
-        answer = await self._fetch(WebRequest(where))
+        answer = await self._fetch(WebRequest(where, headers=_JSON))
         if answer.status != 200:
             raise NetError("refused", f"{where} answered {answer.status}")
         return answer.body
@@ -159,7 +161,7 @@ class AskedTokens:
 
     async def _ask(self, token: str) -> Claims:
         s = self._settings
-        headers = [("Content-Type", "application/x-www-form-urlencoded")]
+        headers = [("Content-Type", "application/x-www-form-urlencoded"), *_JSON]
         if s.client_id:  # RFC 6749 section 2.3.1: both are form-encoded first
             pair = f"{quote(s.client_id, safe='')}:{quote(s.client_secret, safe='')}"
             headers.append(("Authorization", "Basic " + b64encode(pair.encode()).decode()))

@@ -7,6 +7,7 @@ line, close a comment or pose as another clause.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kurir.model import Address, Origin
 
@@ -68,6 +69,7 @@ def _from_clause(origin: Origin, client_name: str) -> str:
     return f"from {helo} ({_name(client_name) + ' ' if client_name else ''}{literal})"
 
 
+@lru_cache(4096)  # the same few names stand in the fields of all messages
 def _name(text: str) -> str:
     return _FOREIGN.sub("?", text[:_MAX_NAME])
 

@@ -6,6 +6,7 @@ A-labels, so that every spelling of a domain is the same value.
 """
 
 import re
+from functools import lru_cache
 
 import idna
 import msgspec
@@ -62,6 +63,7 @@ class Address(msgspec.Struct, frozen=True, array_like=True):
         return f"{self.local.lower()}@{self.domain}"
 
 
+@lru_cache(8192)  # many messages, few domains
 def normalise_domain(text: str) -> str:
     """Return `text` as lower-case A-labels without a trailing dot, or as an address literal.
 

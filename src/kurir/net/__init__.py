@@ -2,8 +2,8 @@
 
 `bind` makes listening sockets, `serve` calls a handler with a `SocketStream` per connection, `connect`
 dials one host at its addresses.  A stream is upgraded in place (`upgrade_server`, `upgrade_client`) with the
-contexts of `ServerTls` and `ClientTlsFactory`.  `CachingResolver` looks up names and never raises; `HttpsClient` asks web servers;
-`tlsa` judges certificates by DANE.
+contexts of `ServerTls` and `ClientTlsFactory`.  `CachingResolver` looks up names and never raises; `WebClient` asks web
+servers; `tlsa` judges certificates by DANE.
 What others are written against stands in `ports`.
 """
 
@@ -11,7 +11,6 @@ from .addresses import BindSpec, parse_bind
 from .bind import BindError, bind
 from .connect import connect
 from .dns import CachingResolver
-from .https import HttpsAnswer, HttpsClient, HttpsError, HttpsSettings
 from .listener import Listener, Trouble, serve
 from .ports import DnsAnswer, DnsStatus, Endpoint, NetError, Resolver, Stream
 from .proxyproto import ProxyError, ProxyHeader, parse_proxy
@@ -27,7 +26,7 @@ from .settings import (
 from .stream import SocketStream
 from .tls import CertificateError, ClientTls, ClientTlsFactory, ServerTls
 from .trust import authorities
-from .web import Fetch, WebAnswer, WebClient, WebRequest, why_not_url
+from .web import Fetch, WebAnswer, WebClient, WebError, WebRequest, WebSettings, why_not_url
 
 __all__ = [
     "BindError",
@@ -43,10 +42,6 @@ __all__ = [
     "DnsStatus",
     "Endpoint",
     "Fetch",
-    "HttpsAnswer",
-    "HttpsClient",
-    "HttpsError",
-    "HttpsSettings",
     "Listener",
     "NetError",
     "PeerPolicy",
@@ -62,7 +57,9 @@ __all__ = [
     "Trouble",
     "WebAnswer",
     "WebClient",
+    "WebError",
     "WebRequest",
+    "WebSettings",
     "authorities",
     "bind",
     "connect",

@@ -18,6 +18,7 @@ from .ports import Endpoint, NetError
 from .proxyproto import ProxyError, ProxyHeader, parse_proxy
 from .stream import CLOSE_SECONDS, HANDSHAKE_SECONDS, SocketStream
 from .tls import ServerTls, describe_tls_error
+from .tlsinput import TlsInput
 
 BACKLOG = 1024
 ACCEPTS_PER_TURN = 64  # so that a flood of connections does not starve the sessions
@@ -168,7 +169,7 @@ class Listener:
             return
         try:
             await loop.connect_accepted_socket(
-                lambda: stream,
+                lambda: TlsInput(stream),
                 sock,
                 ssl=tls.context,
                 ssl_handshake_timeout=self._handshake,

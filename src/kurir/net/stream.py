@@ -1,7 +1,4 @@
-"""A byte stream on one `asyncio.Protocol`: chunks in, bytes out, back-pressure both ways, TLS on request.
-
-Rule of the file: nothing waits unless it must.  Bytes that are already here are returned without a
-future, a task or a timer; a wait costs one future, and one lazy timer serves all waits of a stream.
+"""The stream that sessions hold: a flow of bytes with two ends, TLS on request, and a polite close.
 
 Bytes that came in the clear never count as protected (the STARTTLS injection of CVE-2011-0411 and
 CVE-2024-34083): an upgrade is refused while anything is buffered, and reading is paused from that
@@ -10,12 +7,12 @@ check until the TLS layer owns the socket.
 
 import asyncio
 import ssl
-from collections.abc import Callable
 from typing import Any, cast
 
 from kurir.model import TlsFacts
 
 from .addresses import endpoint_of
+from .flow import WRITE_HIGH, Flow
 from .ports import Endpoint, NetError
 from .tls import (
     ClientShown,
@@ -27,46 +24,18 @@ from .tls import (
     server_end_point,
     session_facts,
 )
+from .tlsinput import TlsInput
 
-READ_HIGH = 256 * 1024  # octets buffered before reading pauses
-WRITE_HIGH = 64 * 1024  # octets unsent before `drain` waits
 HANDSHAKE_SECONDS = 10.0
 CLOSE_SECONDS = 5.0  # flushing the last bytes
 LINGER_SECONDS = 1.0  # waiting for the peer to see our end, so that unread input does not become a reset
 LINGER_OCTETS = 8 * 1024 * 1024  # read and dropped meanwhile; more is a flood, and a reset is its due
-_NO_DEADLINE = float("inf")
-
-Hear = Callable[[bytes], float | None]
-"""Takes what came in; returns how many seconds the peer may stay silent now, or None to be called no more."""
 
 
-class SocketStream(asyncio.Protocol):
-    """Implements `kurir.net.ports.Stream`; the transport's loop may be asyncio's or uvloop's.
+class SocketStream(Flow):
+    """Implements `kurir.net.ports.Stream`."""
 
-    One reader and one drainer at a time.  Timeouts are seconds for that call; when one passes,
-    `NetError` of kind ``"timeout"`` is raised and the stream stays usable.
-    """
-
-    __slots__ = (
-        "_chunks",
-        "_drain_by",
-        "_drainer",
-        "_ended",
-        "_full",
-        "_hear",
-        "_held",
-        "_local",
-        "_loop",
-        "_lost",
-        "_peer",
-        "_read_by",
-        "_reader",
-        "_secure",
-        "_size",
-        "_timer",
-        "_tls",
-        "_transport",
-    )
+    __slots__ = ("_local", "_peer", "_secure", "_tls")
 
     def __init__(
         self,
@@ -74,21 +43,9 @@ class SocketStream(asyncio.Protocol):
         peer: Endpoint | None = None,
         local: Endpoint | None = None,
     ) -> None:
-        self._loop = loop
+        super().__init__(loop)
         self._peer = peer
         self._local = local
-        self._transport: asyncio.Transport | None = None
-        self._chunks: list[bytes] = []
-        self._size = 0
-        self._held = False  # reading is paused
-        self._full = False  # the write buffer is above its limit
-        self._ended = False  # the peer sent its end of file
-        self._lost: NetError | None = None
-        self._reader: asyncio.Future[None] | None = None
-        self._hear: Hear | None = None
-        self._drainer: asyncio.Future[None] | None = None
-        self._read_by = self._drain_by = _NO_DEADLINE
-        self._timer: asyncio.TimerHandle | None = None
         self._tls: TlsFacts | None = None
         self._secure: ServerTls | ClientTls | ssl.SSLContext | None = None
 
@@ -112,11 +69,6 @@ class SocketStream(asyncio.Protocol):
     def tls(self) -> TlsFacts | None:
         """How the stream is protected now, None in the clear."""
         return self._tls
-
-    @property
-    def buffered(self) -> int:
-        """Octets that came in and were not read yet."""
-        return self._size
 
     def channel_binding(self, kind: str) -> bytes | None:
         """Return channel binding data for SCRAM-PLUS, or None where there is none.
@@ -148,150 +100,6 @@ class SocketStream(asyncio.Protocol):
 
     def _extra(self, name: str) -> Any:
         return self._transport.get_extra_info(name) if self._transport is not None else None
-
-    # -- reading ------------------------------------------------------------------------------
-
-    async def read(self, timeout: float | None = None) -> bytes:
-        """Return everything that has come in (at least one byte), b"" at end of file.
-
-        Raises `NetError` "timeout" after `timeout` seconds without a byte, "lost" when the connection broke.
-        """
-        if not self._chunks:
-            if not self._at_end():
-                await self._wait_for_input(timeout)
-            if not self._chunks and self._at_end():
-                return b""
-        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        self._chunks.clear()
-        self._size = 0
-        if self._held:
-            self._resume()
-        return data
-
-    def _at_end(self) -> bool:
-        """Tell whether the peer ended its side; raises `NetError` where the connection broke instead."""
-        if not self._ended and self._lost is not None:
-            raise self._gone()
-        return self._ended
-
-    async def _wait_for_input(self, timeout: float | None) -> None:
-        if self._reader is not None:
-            raise RuntimeError("two reads at once on one stream")
-        self._reader = self._loop.create_future()
-        if timeout is not None:
-            self._read_by = self._loop.time() + timeout
-            self._arm(self._read_by)
-        try:
-            await self._reader
-        finally:
-            self._reader = None
-            self._read_by = _NO_DEADLINE
-
-    async def listen(self, hear: Hear, timeout: float) -> None:
-        """Give what comes in to `hear`, as it comes, until that returns None; b"" is the end of file.
-
-        `hear` is called without waking a task, so it may `write` but not wait; a dialogue of short lines costs
-        half as much as with `read`.  Also returns when what was written waits for a `drain`.  Raises what `hear`
-        raises, and `NetError` as `read` does.
-        """
-        if self._chunks or self._at_end():
-            left = hear(await self.read())
-            if left is None or self._full:
-                return
-            timeout = left
-        self._hear = hear
-        try:
-            await self._wait_for_input(timeout)
-            told = self._hear is None
-        finally:
-            self._hear = None
-        if not told:  # the end came, in one way or the other
-            hear(await self.read())
-
-    def _tell(self, hear: Hear, data: bytes) -> None:
-        reader = self._reader
-        assert reader is not None
-        try:
-            left = hear(data)
-        except Exception as e:  # noqa: BLE001 - it belongs to the task that listens
-            self._hear = None
-            reader.set_exception(e)
-            return
-        if left is None or self._full:
-            self._hear = None
-            _wake(reader)
-        else:
-            self._read_by = self._loop.time() + left
-            self._arm(self._read_by)
-
-    def _hold(self) -> None:
-        if not self._held and self._transport is not None:
-            self._held = True
-            self._transport.pause_reading()
-
-    def _resume(self) -> None:
-        self._held = False
-        transport = self._transport
-        if self._lost is None and not self._ended and transport is not None and not transport.is_closing():
-            transport.resume_reading()
-
-    # -- writing ------------------------------------------------------------------------------
-
-    def write(self, data: bytes) -> None:
-        """Queue bytes; never blocks.  After a loss it does nothing: the next `read` or `drain` says so."""
-        if data and self._lost is None and self._transport is not None:
-            self._transport.write(data)
-
-    def writelines(self, pieces: list[bytes]) -> None:
-        """Queue several pieces as one write."""
-        if self._lost is None and self._transport is not None:
-            self._transport.writelines(pieces)
-
-    async def drain(self, timeout: float | None = None) -> None:
-        """Wait until less than `WRITE_HIGH` octets are unsent.
-
-        Raises `NetError` "timeout" when the peer does not read for that long, "lost" when the connection broke.
-        """
-        if self._lost is not None:
-            raise self._gone()
-        if not self._full:
-            return
-        if self._drainer is not None:
-            raise RuntimeError("two drains at once on one stream")
-        self._drainer = self._loop.create_future()
-        if timeout is not None:
-            self._drain_by = self._loop.time() + timeout
-            self._arm(self._drain_by)
-        try:
-            await self._drainer
-        finally:
-            self._drainer = None
-            self._drain_by = _NO_DEADLINE
-        if self._lost is not None:
-            raise self._gone()
-
-    # -- the one timer ------------------------------------------------------------------------
-
-    def _arm(self, when: float) -> None:
-        """Make sure the timer fires at `when` or before; a timer left over from an earlier wait is kept."""
-        if self._timer is not None:
-            if self._timer.when() <= when:
-                return
-            self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        now = self._loop.time() + 0.001  # timers of uvloop have a resolution of a millisecond
-        if self._reader is not None and self._read_by <= now:
-            _fail(self._reader, NetError("timeout", "the other side sent nothing in time"))
-        if self._drainer is not None and self._drain_by <= now:
-            _fail(
-                self._drainer, NetError("timeout", "the other side did not take what was sent to it in time")
-            )
-        pending = [by for by in (self._read_by, self._drain_by) if now < by < _NO_DEADLINE]
-        if pending:
-            self._arm(min(pending))
 
     # -- TLS ----------------------------------------------------------------------------------
 
@@ -327,7 +135,7 @@ class SocketStream(asyncio.Protocol):
         try:
             upgraded = await self._loop.start_tls(
                 transport,
-                self,
+                TlsInput(self),
                 context,
                 server_side=server_hostname is None,
                 server_hostname=server_hostname,
@@ -358,6 +166,7 @@ class SocketStream(asyncio.Protocol):
         """Take note of a handshake that is done (by the listener, for ports that are TLS from the first byte)."""
         self._secure = secure
         self._tls = session_facts(self._extra("ssl_object"), secure, server_hostname)
+        self._half = False
         return self._tls
 
     # -- the end ------------------------------------------------------------------------------
@@ -414,91 +223,3 @@ class SocketStream(asyncio.Protocol):
         while self._lost is None:
             self._full = True  # so that `drain` waits, also behind an empty buffer, for `connection_lost`
             await self.drain(deadline - self._loop.time())
-
-    def abort(self) -> None:
-        """Close at once; what was not sent is dropped."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._transport is not None:
-            self._transport.abort()
-        if self._lost is None:
-            self._lose(NetError("lost", "the connection was closed by us"))
-
-    # -- called by the transport --------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=WRITE_HIGH)
-
-    def data_received(self, data: bytes) -> None:
-        """Keep a chunk, wake the reader, pause above the limit; or give it to who listens."""
-        hear, reader = self._hear, self._reader
-        if hear is not None and reader is not None and not reader.done():
-            self._tell(hear, data)
-            return
-        self._chunks.append(data)
-        self._size += len(data)
-        if self._reader is not None:
-            _wake(self._reader)
-        if self._size > READ_HIGH and not self._held:
-            self._hold()
-
-    def eof_received(self) -> bool:
-        """Keep our direction open in the clear: a client may end its side and still wait for replies."""
-        self._ended = True
-        if self._reader is not None:
-            _wake(self._reader)
-        return self._tls is None
-
-    def pause_writing(self) -> None:
-        """Remember that the write buffer is above its limit."""
-        self._full = True
-
-    def resume_writing(self) -> None:
-        """Wake the drainer."""
-        self._full = False
-        if self._drainer is not None:
-            _wake(self._drainer)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Remember the end: an orderly one reads as end of file, any other as "lost"."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if exc is None:
-            self._ended = self._ended or self._lost is None
-            self._lose(NetError("lost", "the connection is closed"))
-        else:
-            self._lose(NetError("lost", f"the connection was lost: {_words(exc)}"))
-
-    def _lose(self, error: NetError) -> None:
-        if self._lost is None:
-            self._lost = error
-        for waiter in (self._reader, self._drainer):
-            if waiter is not None:
-                _wake(waiter)
-
-    def _gone(self) -> NetError:
-        # A new exception each time: a raised one gathers tracebacks.
-        lost = self._lost
-        return NetError(lost.kind, str(lost)) if lost else NetError("lost", "the connection is closed")
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
-
-
-def _fail(waiter: asyncio.Future[None], error: NetError) -> None:
-    if not waiter.done():
-        waiter.set_exception(error)
-
-
-def _words(exc: Exception) -> str:
-    if isinstance(exc, ConnectionResetError):
-        return "reset by the other side"
-    if isinstance(exc, BrokenPipeError):
-        return "the other side had closed it"
-    return getattr(exc, "strerror", None) or str(exc) or type(exc).__name__

@@ -308,7 +308,7 @@ class Leasing:
                 self._give_back(lease.mail, mine, now)
         if pairs:
             if lease.site is not None and lease.site.alternatives:
-                pairs = self._schedule.diverted(lease.site, pairs, now)
+                pairs = self._schedule.alternatives.diverted(lease.site, pairs, now)
             self.apply(lease.mail, lease.letter, pairs)
 
     def _match(

@@ -28,12 +28,13 @@ class RoadState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RoadChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """One road of a plan: whether a mail would take it now, and what speaks against it."""
+    """One road of a plan: whether a mail would take it now (as the `probe` of one that had closed), and what speaks against it."""
 
     road: str
     site: str
     taken: bool
     obstacles: tuple[Obstacle, ...]
+    probe: bool = False
     free_at: float | None = None
 
 
@@ -73,13 +74,15 @@ class RoadView:
         taken = choose(roads, size, lambda r: self._roads.state(r, now), now).road
         choices = []
         for road in roads:
-            free_at = self._roads.state(road, now).free_at
+            state = self._roads.state(road, now)
+            free_at, healths = state.free_at, {state.site.health, state.whole.health}
             choices.append(
                 RoadChoice(
                     road=road.name,
                     site=road.site,
                     taken=road is taken,
                     obstacles=self._roads.obstacles(road, size, now),
+                    probe=healths != {Health.SOUND},
                     free_at=wall + free_at - now if free_at > now else None,
                 )
             )

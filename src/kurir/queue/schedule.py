@@ -19,11 +19,10 @@ site with 50,000 waiting costs a site with one waiting no more than one turn.  R
 from collections import deque
 from heapq import heappop, heappush
 
-import msgspec
-
 from kurir.limits import Budget, Budgets
 from kurir.model import Outcome, OutcomeKind
 
+from .alternatives import Alternatives
 from .asks import Plan, PlanRequest, Road
 from .choice import WORTH_WAITING
 from .paced import FairQueue, Paced
@@ -34,7 +33,6 @@ from .state import Errand, State
 from .trouble import CONNECTION_STAGES, OWN_STAGES
 
 _NEVER = float("inf")
-_LOOK_AGAIN = 30.0  # seconds between two looks whether what waits for a spent budget goes elsewhere
 
 
 class Site:
@@ -112,6 +110,7 @@ class Schedule:
         self._settings = settings
         self.budgets = budgets
         self.roads = Roadbook(settings, self._budgets_of, queued=self._queued_at)
+        self.alternatives = Alternatives(self, self.roads, settings)
         self.sites: dict[tuple[str, str], Site] = {}
         self._round: deque[Site] = deque()
         self._crowded: list[Site] = []
@@ -270,7 +269,7 @@ class Schedule:
             self._round.append(site)
             return
         if site.alternatives and site.paced is not None and now + WORTH_WAITING < at < _NEVER:
-            self._look_elsewhere(site, now)
+            self.alternatives.look(site, now)
             at = now + WORTH_WAITING  # another road may have room by then
         if at < site.wakes_at:
             site.wakes_at = at
@@ -393,59 +392,22 @@ class Schedule:
 
     # several roads
 
-    def turn(self, now: float) -> None:
-        """A road broke or is back: all that waits and has several roads chooses anew."""
-        for site in [s for s in self.sites.values() if s.alternatives and s.waiting]:
-            site.looked_at = -_NEVER
-            self._look_elsewhere(site, now)
-
-    def elsewhere(self, errand: Errand, site: Site, now: float) -> bool:
-        """Whether `errand`, which was at `site`, would take another road if it were tried now."""
+    def plan_of(self, errand: Errand) -> Plan | None:
+        """Return the plan that is known for `errand`."""
         cached = self._plans.get((errand.mail.sender, errand.domain))
-        return cached is not None and self._leaves(errand, cached[0], site, now)
+        return cached[0] if cached is not None else None
 
-    def diverted(
-        self, site: Site, pairs: list[tuple[Errand, Outcome]], now: float
-    ) -> list[tuple[Errand, Outcome]]:
-        """Return outcomes of an attempt at `site` anew: who may take another road now waits for a moment only.
-
-        So a refusal for good is none where it was the road's, and another road is there.
-        """
-        found = []
-        for errand, outcome in pairs:
-            if outcome.kind in (OutcomeKind.DEFERRED, OutcomeKind.FAILED):
-                free = self.roads.told(errand, outcome, site.road)
-                if free and self.elsewhere(errand, site, now):
-                    soon = self._settings.give_back
-                    outcome = msgspec.structs.replace(outcome, kind=OutcomeKind.DEFERRED, retry_after=soon)
-            found.append((errand, outcome))
-        return found
-
-    def _leaves(self, errand: Errand, plan: Plan, site: Site, now: float) -> bool:
-        return len(plan.roads) > 1 and self.roads.elsewhere(errand, plan, site.road, now)
-
-    def _look_elsewhere(self, site: Site, now: float) -> None:
-        """Let those who wait at `site` and would take another road now do so."""
-        if now - site.looked_at < _LOOK_AGAIN:
-            return
-        site.looked_at = now
+    def take_all(self, site: Site) -> list[list[Errand]]:
+        """Empty the queue of `site`; return its bundles, of errands that still wait there."""
         bundles, site.queue = list(site.queue), deque()
         if site.paced is not None:
             site.paced = None
             self._pace(site)
-        for bundle in bundles:
-            staying: list[Errand] = []
-            for errand in bundle:
-                if errand.state is not State.READY or errand.site is not site:
-                    continue
-                if self.elsewhere(errand, site, now):  # one by one: each takes room there
-                    self._leave(errand, now)
-                else:
-                    staying.append(errand)
-            if staying:
-                site.queue.append(staying)
+        here = ([e for e in b if e.state is State.READY and e.site is site] for b in bundles)
+        return [bundle for bundle in here if bundle]
 
-    def _leave(self, errand: Errand, now: float) -> None:
+    def move(self, errand: Errand, now: float) -> None:
+        """Let an errand leave the site where it waits and choose anew."""
         self.left([errand])
         errand.site = None
         if self.due(errand, now) is not None:

@@ -40,7 +40,7 @@ class Turning:
         roads = self._schedule.roads
         if roads.turns:
             turns, roads.turns = roads.turns, []
-            self._schedule.turn(now)
+            self._schedule.alternatives.turn(now)
             for turn in turns:
                 self._watcher(turn)
         if roads.moves:

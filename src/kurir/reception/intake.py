@@ -111,7 +111,10 @@ class Intake:
         s = self._desk.settings
         limits = HeaderLimits(octets=s.head)
         facts = self._facts = facts_of(data, limits)
-        if facts.problems & Problem.TOO_LONG or (facts.problems & Problem.UNFINISHED and len(data) > s.head):
+        problems = facts.problems
+        if problems and (
+            problems & Problem.TOO_LONG or (problems & Problem.UNFINISHED and len(data) > s.head)
+        ):
             self.refusal = replies.HEADER_TOO_LARGE
             return data
         own = HopLimits(received=s.hops)

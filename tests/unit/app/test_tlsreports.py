@@ -18,7 +18,7 @@ from kurir.delivery.tlspolicy import (
     StsFacts,
     StsMode,
 )
-from kurir.net import HttpsAnswer
+from kurir.net import WebAnswer
 from kurir.net.ports import DnsAnswer, DnsStatus
 from kurir.storage import Layout, SqliteTls
 from tests.unit.delivery.doubles import FakeClock, FakeResolver, status
@@ -52,9 +52,11 @@ class Web:
     def __init__(self):
         self.posted = []
 
-    async def post(self, host, path, body, kind, port=None):
-        self.posted.append((host, path, gzip.decompress(body), kind))
-        return HttpsAnswer(201, "", b"")
+    async def fetch(self, request):
+        self.posted.append(
+            (request.url, gzip.decompress(request.body), dict(request.headers)["Content-Type"])
+        )
+        return WebAnswer(201, b"")
 
 
 @pytest.fixture
@@ -90,12 +92,12 @@ async def test_reports_go_out_once_to_who_asks(store, tmp_path):
         "a.test": b"v=TLSRPTv1; rua=mailto:tls@a.test", "b.test": b"v=TLSRPTv1; rua=https://r.b.test/x?y",
         "c.test": status("servfail"),
     })  # fmt: skip
-    reports = TlsReports(config, resolver, web, clock, Log(), open_store=open_store, send=send)
+    reports = TlsReports(config, resolver, web.fetch, clock, Log(), open_store=open_store, send=send)
     await reports.round()
     assert sent == [] and web.posted == []  # just after midnight it is nobody's turn
     clock.at = DAY + 4 * 3600
     await reports.round()
-    assert sent == [] and [(h, p) for h, p, _, _ in web.posted] == [("r.b.test", "/x?y")]
+    assert sent == [] and [url for url, _, _ in web.posted] == ["https://r.b.test/x?y"]
     broken[0] = False
     await reports.round()
     await reports.round()

@@ -2,10 +2,13 @@
 
 import re
 import string
+from pathlib import Path
 
 import click
 import pytest
 
+import kurir.doctor
+from kurir.cli.commands import doctor
 from kurir.cli.main import COMMANDS, root
 from kurir.cli.words import _table
 
@@ -47,3 +50,14 @@ def test_every_command_has_help_in_both_languages(
             root.main([*name.split(), "--help"], prog_name="kurir")
         shown = capsys.readouterr().out
         assert not re.search(r"\b(opt|help|short)\.[a-z]", shown), name
+
+
+def test_every_check_of_the_doctor_has_a_name() -> None:
+    source = Path(kurir.doctor.__file__).parent
+    texts = [p.read_text("utf-8") for p in (*source.glob("*.py"), Path(doctor.__file__))]
+    checks = {
+        c for text in texts for c in re.findall(r'check="(\w+)"|_finding\("(\w+)"', text) for c in c if c
+    }
+    assert {"dane", "tls", "ports", "certificate", "roads"} <= checks
+    for check in checks:
+        assert f"checked.{check}" in _table("en"), check

@@ -35,7 +35,7 @@ from kurir.delivery.tlspolicy.memory import missed, proved
 from kurir.delivery.tlspolicy.sts import StsError, names_host, read_policy, read_record
 from kurir.delivery.tlspolicy.stscache import StsCache, StsSettings
 from kurir.model import TlsFacts
-from kurir.net import HttpsAnswer, HttpsError
+from kurir.net import WebAnswer, WebError
 from kurir.net.ports import DnsAnswer, DnsStatus
 from kurir.net.tlsa import Tlsa
 from tests.shared import shared
@@ -320,8 +320,8 @@ class Web:
         self.answers = list(answers)
         self.asked = []
 
-    async def get(self, host, path):
-        self.asked.append((host, path))
+    async def fetch(self, request):
+        self.asked.append(request.url)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -338,7 +338,7 @@ class TxtResolver(FakeResolver):
 
 
 def page(body=POLICY, code=200, kind="text/plain"):
-    return HttpsAnswer(code, kind, body)
+    return WebAnswer(code, body, (("content-type", kind),))
 
 
 FETCHES = {
@@ -347,8 +347,8 @@ FETCHES = {
     "missing": (page(code=404), "none", "sts-policy-fetch-error"),
     "html": (page(kind="text/html"), "none", "sts-policy-invalid"),
     "garbage": (page(b"x"), "none", "sts-policy-invalid"),
-    "certificate": (HttpsError("certificate", "expired", 10), "none", "sts-webpki-invalid"),
-    "down": (HttpsError("connect", "refused"), "none", "sts-policy-fetch-error"),
+    "certificate": (WebError("certificate", "expired", 10), "none", "sts-webpki-invalid"),
+    "down": (WebError("connect", "refused"), "none", "sts-policy-fetch-error"),
 }
 
 
@@ -356,7 +356,9 @@ FETCHES = {
 async def test_fetching(case):
     answer, mode, error = FETCHES[case]
     kept = []
-    cache = StsCache(TxtResolver(b"v=STSv1; id=1"), Web(answer), StsSettings(), FakeClock(), kept.append)
+    cache = StsCache(
+        TxtResolver(b"v=STSv1; id=1"), Web(answer).fetch, StsSettings(), FakeClock(), kept.append
+    )
     found = await cache.facts("example")
     assert (found.mode.value, found.error) == (mode, error)
     assert len(kept) == (not error)
@@ -370,9 +372,9 @@ async def settle():
 
 
 async def test_a_policy_outlives_its_record_and_its_web_server():
-    clock, web = FakeClock(), Web(page(), HttpsError("connect", "down"))
+    clock, web = FakeClock(), Web(page(), WebError("connect", "down"))
     resolver = TxtResolver(b"v=STSv1; id=1")
-    cache = StsCache(resolver, web, StsSettings(), clock, lambda _: None)
+    cache = StsCache(resolver, web.fetch, StsSettings(), clock, lambda _: None)
     assert (await cache.facts("example")).mode is StsMode.ENFORCE
     resolver.texts = ()
     clock.at += 5 * 86_400
@@ -388,18 +390,18 @@ async def test_a_policy_outlives_its_record_and_its_web_server():
 async def test_a_new_id_is_fetched_behind_the_mail():
     clock, resolver = FakeClock(), TxtResolver(b"v=STSv1; id=1")
     web = Web(page(), page(POLICY.replace(b"enforce", b"none")))
-    cache = StsCache(resolver, web, StsSettings(), clock, lambda _: None)
+    cache = StsCache(resolver, web.fetch, StsSettings(), clock, lambda _: None)
     await cache.facts("example")
     resolver.texts = (b"v=STSv1; id=2",)
     clock.at += 3600
     assert (await cache.facts("example")).mode is StsMode.ENFORCE
     await settle()
     assert (await cache.facts("example")).mode is StsMode.NONE
-    assert len(web.asked) == 2 and web.asked[0] == ("mta-sts.example", "/.well-known/mta-sts.txt")
+    assert len(web.asked) == 2 and web.asked[0] == "https://mta-sts.example/.well-known/mta-sts.txt"
 
 
 async def test_a_kept_policy_counts_after_a_restart():
-    cache = StsCache(TxtResolver(), Web(page()), StsSettings(), clock := FakeClock(), lambda _: None)
+    cache = StsCache(TxtResolver(), Web(page()).fetch, StsSettings(), clock := FakeClock(), lambda _: None)
     cache.put(KeptPolicy("example", ENFORCE, clock.at - 10, clock.at + 10))
     assert (await cache.facts("example")).mode is StsMode.ENFORCE
 
@@ -527,7 +529,7 @@ async def test_cached_facts_ask_nobody():
     clock = FakeClock(NOW)
     resolver = TxtResolver(b"v=STSv1; id=1")
     web = Web(page())
-    desk = TlsDesk(TlsSettings(sts=StsSettings(), memory=True), resolver, web, clock)
+    desk = TlsDesk(TlsSettings(sts=StsSettings(), memory=True), resolver, web.fetch, clock)
     await desk.facts(QUESTION)
     resolver.asked.clear()
     for _ in range(10):

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from tests.harness.issuer import AUDIENCE, Issuer, issuing
+from tests.harness.web import web_client
 
 from kurir.identity import OAuthSettings, make_token_checker
 from kurir.identity.tokens import judge
-from kurir.net import NetError, WebAnswer, WebClient, WebRequest
+from kurir.net import NetError, WebAnswer, WebRequest
 
 
 class Clock:
@@ -41,7 +42,7 @@ def settings(issuer: Issuer, **more: object) -> OAuthSettings:
 
 
 def check(issuer: Issuer, token: str, **more: object):
-    checker = make_token_checker(settings(issuer, **more), WebClient().fetch, Clock())
+    checker = make_token_checker(settings(issuer, **more), web_client().fetch, Clock())
     return asyncio.run(checker.check(token))
 
 
@@ -133,7 +134,7 @@ def test_kinds_of_keys(issuer: Issuer, key, algorithm: str) -> None:
 
 def test_rolled_keys_are_asked_for_but_not_by_every_stranger(issuer: Issuer) -> None:
     clock = Clock()
-    checker = make_token_checker(settings(issuer), WebClient().fetch, clock)
+    checker = make_token_checker(settings(issuer), web_client().fetch, clock)
 
     async def go() -> None:
         assert (await checker.check(issuer.token("a@b"))).name
@@ -151,7 +152,7 @@ def test_rolled_keys_are_asked_for_but_not_by_every_stranger(issuer: Issuer) -> 
 
 def test_an_issuer_that_is_away(issuer: Issuer) -> None:
     clock, up = Clock(), [True]
-    client = WebClient()
+    client = web_client()
 
     async def fetch(request: WebRequest) -> WebAnswer:
         if not up[0]:
@@ -193,7 +194,7 @@ def test_introspection(issuer: Issuer) -> None:
     clock = Clock()
     usual = {"jwks": "", "introspection": f"{issuer.url}/introspect", "client_id": "kurir"}
     checker = make_token_checker(
-        settings(issuer, **usual, client_secret="s3cret/&"), WebClient().fetch, clock
+        settings(issuer, **usual, client_secret="s3cret/&"), web_client().fetch, clock
     )
     issuer.given["good"] = {"email": "a@b", "aud": AUDIENCE}  # RFC 7662 section 2.2: the rest is optional
     issuer.given["other"] = {"email": "a@b", "aud": "imap"}
@@ -208,7 +209,7 @@ def test_introspection(issuer: Issuer) -> None:
         assert "not good" in (await checker.check("good")).reason
         assert "not for this server" in (await checker.check("other")).reason
         assert "expired" in (await checker.check("old")).reason
-        wrong = make_token_checker(settings(issuer, **usual, client_secret="x"), WebClient().fetch, clock)
+        wrong = make_token_checker(settings(issuer, **usual, client_secret="x"), web_client().fetch, clock)
         assert (await wrong.check("good")).later
 
     asyncio.run(go())

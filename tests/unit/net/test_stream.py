@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from kurir.net import Endpoint, NetError
-from kurir.net.stream import READ_HIGH, WRITE_HIGH
+from kurir.net.flow import READ_HIGH, WRITE_HIGH
 
 from .conftest import listening, pair
 

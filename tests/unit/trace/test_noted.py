@@ -21,7 +21,7 @@ CALLS = {
     "_none": 4,
     "_no_encryption": 1,
     "StsError": 0,
-    "HttpsError": 1,
+    "WebError": 1,
     "NoToken": 0,
 }  # the argument that is the sentence
 

@@ -12,11 +12,22 @@ from kurir.app import control, reading, settings, tlslook
 from kurir.app.clock import SystemClock
 from kurir.app.setup import examined
 from kurir.cli.help import Command, common
-from kurir.cli.output import document, table
+from kurir.cli.output import document, table, when
 from kurir.cli.words import current, say
 from kurir.config import Config, ConfigError, Mistake, find
-from kurir.doctor import Place, certificate, clock, disk, dnssec, kept, permissions, ports, resolvers
-from kurir.model import Finding, Severity
+from kurir.doctor import (
+    Place,
+    certificate,
+    clock,
+    disk,
+    dnssec,
+    kept,
+    open_roads,
+    permissions,
+    ports,
+    resolvers,
+)
+from kurir.model import Cause, Finding, Severity
 from kurir.model.told import of_error
 from kurir.net import CachingResolver
 from kurir.trace import Catalogue, say_told
@@ -69,7 +80,7 @@ def _configuration(source: str, mistakes: Sequence[Mistake]) -> Finding:
 
 def _server(config: Config) -> list[Finding]:
     state, now = config.server.state, time.time()
-    running, pid = _running(config)
+    running, pid, closed = _running(config)
     key = "running" if running else "not_running"
     found = [
         Finding(
@@ -103,6 +114,7 @@ def _server(config: Config) -> list[Finding]:
     found += asyncio.run(_resolver(config))
     found += dnssec(asyncio.run(tlslook.validation(config)))
     found += _lost(config)
+    found += open_roads(closed) if running and any(road.fallback for road in config.roads) else []
     found += disk(state, config.limits.disk_free)
     secret = sorted((state / "keys").glob("[!.]*"))
     private = [files.key for files in (shown, *further)]
@@ -119,13 +131,23 @@ def _lost(config: Config) -> list[Finding]:
         return [Finding(check="tls", severity=Severity.GREY, key="tls_untested", values=values)]
 
 
-def _running(config: Config) -> tuple[bool, str]:
+def _running(config: Config) -> tuple[bool, str, list[dict[str, str]]]:
     try:
         status = control.call(config.server.state / settings.CONTROL_SOCKET, "status")
     except control.ControlError as e:
         print(f"kurir: {say_told(of_error(e), current())}", file=sys.stderr)
-        return False, ""
-    return True, str(status["pid"])
+        return False, "", []
+    closed = [
+        {
+            "road": road["road"],
+            "time": when(road["since"]),
+            "cause": Catalogue.load().label(Cause(road["cause"] or "unknown"), current()),
+            "words": road["words"],
+        }
+        for road in status["roads"]
+        if road["health"] != "sound"
+    ]
+    return True, str(status["pid"]), closed
 
 
 async def _resolver(config: Config) -> list[Finding]:

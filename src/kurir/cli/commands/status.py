@@ -5,7 +5,9 @@ import click
 from kurir.app import control, settings
 from kurir.cli.help import Command, common
 from kurir.cli.output import configuration, document, table, when
-from kurir.cli.words import say
+from kurir.cli.words import current, say
+from kurir.model import Cause
+from kurir.trace import Catalogue
 
 
 @click.command(cls=Command)
@@ -33,4 +35,8 @@ def command(config_file: str | None, as_json: bool) -> int:
         columns = [say(f"label.{c}") for c in ("destination", "waiting", "open", "next")]
         rows = [(s["site"], str(s["waiting"]), str(s["open"]), when(s["paused_until"])) for s in sites]
         table(columns, rows)
+    for road in status["roads"]:
+        if road["health"] != "sound":
+            cause = Catalogue.load().label(Cause(road["cause"] or "unknown"), current())
+            click.echo(say("status.road_closed", road=road["road"], since=when(road["since"]), cause=cause))
     return 0 if status["ready"] else 1

@@ -25,7 +25,7 @@ from .facts import (
     strength_of,
 )
 from .memory import Alarm
-from .ports import Acceptance, Https, KeptPolicy, ResultKey, Shelf, TlsStore
+from .ports import Acceptance, KeptPolicy, ResultKey, Shelf, TlsStore
 from .settings import TlsSettings
 from .stscache import StsSettings
 from .tally import SessionEnd
@@ -38,7 +38,6 @@ __all__ = [
     "DaneSettings",
     "DaneState",
     "Demand",
-    "Https",
     "KeptPolicy",
     "Need",
     "PolicyFacts",

@@ -11,6 +11,7 @@ from typing import Any
 from kurir.delivery.mx import is_address
 from kurir.model import Clock, TlsFacts
 from kurir.net.ports import DnsStatus, Resolver
+from kurir.net.web import Fetch
 
 from .dane import DaneLookup
 from .decide import decide
@@ -26,7 +27,7 @@ from .facts import (
     strength_of,
 )
 from .memory import Alarm, missed, proved
-from .ports import Acceptance, Https, KeptPolicy, Shelf, TlsStore
+from .ports import Acceptance, KeptPolicy, Shelf, TlsStore
 from .settings import TlsSettings
 from .sts import names_host
 from .stscache import StsCache
@@ -71,7 +72,7 @@ class TlsDesk:
         self,
         settings: TlsSettings,
         resolver: Resolver,
-        https: Https | None,
+        fetch: Fetch | None,
         clock: Clock,
         *,
         store: TlsStore | None = None,
@@ -85,7 +86,7 @@ class TlsDesk:
         self._post = post
         self._alarm = alarm
         self.dane = DaneLookup(resolver, settings.dane, clock.monotonic, trusted=settings.trusted_resolver)
-        self.sts = StsCache(resolver, https, settings.sts, clock, self._keep)
+        self.sts = StsCache(resolver, fetch, settings.sts, clock, self._keep)
         self.tally = Tally()
         self.alarms: dict[str, int] = {}
         self._memories: dict[str, Remembered] = {}

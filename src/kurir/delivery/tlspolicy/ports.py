@@ -4,17 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from kurir.net.https import HttpsAnswer
-
 from .facts import Remembered, StsFacts
-
-
-class Https(Protocol):
-    """Asks web servers; raises `kurir.net.https.HttpsError`."""
-
-    async def get(self, host: str, path: str) -> HttpsAnswer:
-        """Return what ``https://host/path`` says."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

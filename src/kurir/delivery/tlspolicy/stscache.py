@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from kurir.model import Clock
-from kurir.net.https import HttpsError
 from kurir.net.ports import DnsStatus, Resolver
+from kurir.net.web import Fetch, WebError, WebRequest
 
 from .facts import StsFacts, StsMode
-from .ports import Https, KeptPolicy
+from .ports import KeptPolicy
 from .sts import StsError, read_policy, read_record
 
 PATH = "/.well-known/mta-sts.txt"
@@ -43,13 +43,13 @@ class StsCache:
     def __init__(
         self,
         resolver: Resolver,
-        https: Https | None,
+        fetch: Fetch | None,
         settings: StsSettings,
         clock: Clock,
         keep: Callable[[KeptPolicy], None],
     ) -> None:
         self._resolver = resolver
-        self._https = https
+        self._web = fetch
         self._settings = settings
         self._clock = clock
         self._keep = keep
@@ -66,7 +66,7 @@ class StsCache:
 
     async def facts(self, domain: str) -> StsFacts:
         """Return the policy that counts for mail to `domain` now.  Never raises."""
-        if not self._settings.on or self._https is None or domain.startswith("["):
+        if not self._settings.on or self._web is None or domain.startswith("["):
             return StsFacts()
         known = self._known.get(domain)
         now = self._clock.monotonic()
@@ -112,8 +112,8 @@ class StsCache:
         return task
 
     async def _fetch_now(self, domain: str, id: str) -> StsFacts:
-        assert self._https is not None
-        facts = await fetch_policy(self._https, domain, id)
+        assert self._web is not None
+        facts = await fetch_policy(self._web, domain, id)
         if facts.error:
             return facts
         now = self._clock.now()
@@ -126,12 +126,12 @@ class StsCache:
         return facts
 
 
-async def fetch_policy(https: Https, domain: str, id: str) -> StsFacts:
+async def fetch_policy(fetch: Fetch, domain: str, id: str) -> StsFacts:
     """Fetch and read the policy of `domain`.  Never raises: `error` is a result type of RFC 8460."""
     none = StsFacts(id=id)
     try:
-        answer = await https.get(f"mta-sts.{domain}", PATH)
-    except HttpsError as e:
+        answer = await fetch(WebRequest(f"https://mta-sts.{domain}{PATH}"))
+    except WebError as e:
         error = "sts-webpki-invalid" if e.kind == "certificate" else "sts-policy-fetch-error"
         return replace(none, error=error, why=str(e))
     if answer.status != 200:

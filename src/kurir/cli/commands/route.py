@@ -1,0 +1,90 @@
+"""``kurir route``: which road a mail would take now, and why not the others."""
+
+import asyncio
+from typing import Any
+
+import click
+
+from kurir.app import roadlook
+from kurir.cli.help import Command, common, option
+from kurir.cli.output import Failure, configuration, document, size, when
+from kurir.cli.words import current, say
+from kurir.config.units import octets
+from kurir.model import AddressError, Cause, normalise_domain, parse_address
+from kurir.trace import Catalogue, say_noted, say_told
+
+
+@click.command(cls=Command)
+@click.argument("sender")
+@click.argument("recipient")
+@option("--size", "large", metavar="SIZE", default="0", help="opt.mail_size")
+@common
+def command(sender: str, recipient: str, large: str, config_file: str | None, as_json: bool) -> int:
+    """Explain which road a mail would take now; exit 1 where it would have to wait or cannot go at all."""
+    _, config = configuration(config_file)
+    try:
+        length = octets(large)
+        assert isinstance(length, int)
+    except ValueError as e:
+        raise Failure(say_told(str(e), current())) from None
+    domain = _domain(recipient)
+    plan = asyncio.run(roadlook.planned(config, _domain(sender), domain))
+    choices = roadlook.explained(config, plan, length) if plan.roads else []
+    free = any(c["taken"] and not c["obstacles"] for c in choices)
+    if as_json:
+        failure = say_noted(plan.failure.detail, current()) if plan.failure else ""
+        document(
+            {"sender": sender, "recipient": recipient, "size": length, "failure": failure, "roads": choices}
+        )
+    elif plan.failure is not None:
+        click.echo(say("route.none", recipient=recipient, why=say_noted(plan.failure.detail, current())))
+    else:
+        click.echo("\n".join(_lines(sender, recipient, length, choices)))
+    return 0 if free else 1
+
+
+def _domain(text: str) -> str:
+    """Return the domain of an address, or a domain itself; "" for the null sender."""
+    if text in ("", "<>"):
+        return ""
+    try:
+        return parse_address(text).domain if "@" in text else normalise_domain(text)
+    except AddressError as e:
+        raise Failure(say_told(str(e), current())) from None
+
+
+def _lines(sender: str, recipient: str, length: int, choices: list[dict[str, Any]]) -> list[str]:
+    taken = next(c for c in choices if c["taken"])
+    key = "route.takes" if not taken["obstacles"] else "route.waits"
+    mail = say("route.mail", sender=sender or "<>", recipient=recipient)
+    if length:
+        mail = say("route.mail_sized", sender=sender or "<>", recipient=recipient, size=size(length))
+    lines = [say(key, mail=mail, road=taken["road"], site=taken["site"])]
+    for choice in choices:
+        lines.append("")
+        mark = "*" if choice["taken"] else "-"
+        lines.append(say("route.road", mark=mark, road=choice["road"], site=choice["site"]))
+        if not choice["obstacles"]:
+            said = "probe" if choice["probe"] else "free" if choice["taken"] else "spare"
+            lines.append("    " + say(f"route.{said}"))
+        lines += [f"    {obstacle(kind, values)}" for kind, values in choice["obstacles"]]
+        if choice["free_at"]:
+            lines.append("    " + say("route.free_at", time=when(choice["free_at"])))
+    return lines
+
+
+def obstacle(kind: str, values: dict[str, str]) -> str:
+    """Return why a road may not be taken, in one sentence."""
+    said: dict[str, Any] = dict(values)
+    if values.get("cause"):
+        said["cause"] = Catalogue.load().label(Cause(values["cause"]), current())
+    for name in ("size", "limit"):
+        if kind == "size":
+            said[name] = size(int(values[name]))
+    if "seconds" in values:
+        said["minutes"] = max(1, round(float(values["seconds"]) / 60))
+    if kind == "authenticity":
+        said["advice"] = (
+            say("obstacle.include", include=values["include"]) if values["include"] else say("obstacle.sign")
+        )
+    return say(f"obstacle.{kind}", **said)
