@@ -246,3 +246,22 @@ def test_a_deferral_of_the_message_changes_nothing() -> None:
     world.settle(world.next(hand), LATER)
     world.pass_time(350)
     assert [x.road.name for x in hand.take()] == ["main"]
+
+
+def test_what_waits_for_one_spent_road_goes_by_the_one_that_has_room_first() -> None:
+    hour = Quota("hour", Unit.RECIPIENTS, 5, 3600.0, 5, 0)
+    day = Quota("day", Unit.RECIPIENTS, 5, 86400.0, 5, 0)
+    world = Roads(
+        Road("main", "a:587", quotas=(hour,), hop=True), Road("spare", "b:587", quotas=(day,), hop=True)
+    )
+    hand = world.hand(slots=100)
+    numbers = [world.accept(f"u{i}@far.example") for i in range(12)]
+    world.answer(hand)
+    world.pass_time(1)
+    leases = hand.take()
+    assert sorted(x.road.name for x in leases) == ["main"] * 5 + ["spare"] * 5
+    for lease in leases:
+        world.settle(lease, SENT)
+    world.pass_time(3700)
+    assert sorted((x.number, x.road.name) for x in hand.take()) == [(n, "main") for n in numbers[10:]]
+    world.check()
