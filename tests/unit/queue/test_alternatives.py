@@ -262,6 +262,6 @@ def test_what_waits_for_one_spent_road_goes_by_the_one_that_has_room_first() -> 
     assert sorted(x.road.name for x in leases) == ["main"] * 5 + ["spare"] * 5
     for lease in leases:
         world.settle(lease, SENT)
-    world.pass_time(3700)
+    world.pass_time(3600 + 360)  # one waits at the spare road, and looks again every five minutes
     assert sorted((x.number, x.road.name) for x in hand.take()) == [(n, "main") for n in numbers[10:]]
     world.check()
