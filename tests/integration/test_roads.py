@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from tests.harness import Kurir, Sink
+from tests.integration.test_limits import ATLAS
 
 MAIN = '[[roads]]\nname = "main"\nurl = "smtp://{login}127.0.0.1:{main}?tls=none"\nfallback = ["spare"]\n'
 SPARE = '[[roads]]\nname = "spare"\nurl = "smtp://127.0.0.1:{spare}?tls=none"\n'
@@ -154,3 +155,20 @@ def test_a_road_that_is_down_gives_way_at_once_with_processes_of_their_own(tmp_p
             send(kurir, "b@far.example")
             kurir.wait("delivery by the spare road", lambda: len(spare.messages) == 1)
             assert kurir.json("status")["roads"][0]["cause"] == "unreachable"
+
+
+def test_what_one_provider_does_not_allow_today_goes_by_the_other(tmp_path: Path) -> None:
+    atlas = tmp_path / "atlas.toml"
+    atlas.write_text(ATLAS)
+    with Sink() as main, Sink() as spare:
+        roads = MAIN.format(main=main.port, login="") + 'provider = "tiny"\n' + SPARE.format(spare=spare.port)
+        with Kurir(tmp_path / "g", toml=f'\n[atlas]\nfiles = ["{atlas}"]\n\n{roads}') as kurir:
+            kurir.user("you")
+            for i in range(4):
+                send(kurir, f"b{i}@far.example")
+            kurir.wait("two by each road", lambda: (len(main.messages), len(spare.messages)) == (2, 2))
+            said = kurir.cli("route", "you@example.test", "b@far.example").stdout.decode()
+            assert "takes the road spare now" in said
+            assert "Its limit is used up: 3 messages a day (Tiny Mail)" in said, said
+            kurir.wait_empty()
+            assert kurir.audit()["balanced"]

@@ -33,6 +33,7 @@ def _entry(entry: Smarthost | Receiver) -> list[str | list[str]]:
         facts += [f"logins at {', '.join(code(x) for x in entry.logins)}"] if entry.logins else []
         doors = [f"{a.port} {a.tls} ({', '.join(a.auth)})" for a in entry.access]
         facts += [f"ports {'; '.join(doors)}"] if doors else []
+        facts += [f"in SPF records {code('include:' + entry.spf[0])}"] if entry.spf else []
         facts += [f"plan {code(entry.assumed)} where none is named"] if entry.assumed else []
     elif entry.tls:
         facts.append("TLS required")

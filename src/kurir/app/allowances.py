@@ -74,6 +74,11 @@ class Allowances:
                 )
         return found
 
+    def named(self, key: str) -> dict[str, Any] | None:
+        """Return the limit that is counted under `key`, with the label of who set it."""
+        found = self._named(key)
+        return {"label": found[0].entry.label, **_plain(found[1])} if found is not None else None
+
     def _forecast(self, known: Known, recipients: int) -> list[dict[str, Any]]:
         together = min(known.most(Unit.RECIPIENTS, Per.MESSAGE) or RECIPIENTS, RECIPIENTS)
         steps = self._brain.forecast(known.quotas, recipients, together)

@@ -139,7 +139,11 @@ class Operations:
     async def _route(self, roads: list[Any], size: int = 0, by: str = "") -> list[dict[str, Any]]:
         """Say of each of `roads`, as a plan has them, whether a mail of `size` octets would take it now."""
         known = msgspec.convert(roads, list[Road])
-        return [dict(msgspec.to_builtins(c)) for c in self._brain.roads.explain(known, size)]
+        choices = [dict(msgspec.to_builtins(c)) for c in self._brain.roads.explain(known, size)]
+        for choice in choices:
+            spent = next((values["limit"] for kind, values in choice["obstacles"] if kind == "budget"), "")
+            choice["limit"] = self._allowances.named(spent) if spent else None
+        return choices
 
     # -- queue --------------------------------------------------------------------
 

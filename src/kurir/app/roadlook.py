@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from kurir.config import Config
-from kurir.delivery import AccessTokens, Route, RouteKind
+from kurir.delivery import Route, RouteKind
 from kurir.delivery.attempt import Attempt
 from kurir.delivery.mx import MailHost
 from kurir.delivery.opening import Opener, Wish
@@ -22,12 +22,10 @@ from kurir.delivery.session import Session, Trouble
 from kurir.message import compose_text
 from kurir.model import Address, MailParams, Outcome, OutcomeKind, Recipient
 from kurir.model.told import told
-from kurir.net import WebClient
 from kurir.queue import Lease, Plan, PlanRequest, Road, Work
 from kurir.queue.asks import NoticeWork
 
-from . import roads, settings, tlslook
-from .clock import SystemClock
+from . import roads, tlslook
 from .control import ControlError
 from .operate import operate
 
@@ -108,9 +106,7 @@ async def tested(config: Config, wanted: Route, letter: Letter | None) -> RoadTe
     hop = wanted.next_hop
     with tlslook.outside(config) as o:
         planner = Planner(o.routes, o.resolver, o.clock, Random())  # noqa: S311
-        opener = Opener(
-            o.routes, planner, o.resolver, o.dialer, o.clock, desk=o.desk, tokens=_tokens(config, o.clock)
-        )
+        opener = Opener(o.routes, planner, o.resolver, o.dialer, o.clock, desk=o.desk, tokens=o.tokens)
         destination = Destination(wanted, f"{hop.host}:{hop.port}", (MailHost(hop.host),))
         session = await opener.open(destination, Wish(domain=letter.to.domain if letter else hop.host))
         if isinstance(session, Trouble):
@@ -141,10 +137,6 @@ async def _sent(session: Session, o: tlslook.Outside, wanted: Route, letter: Let
     attempt = Attempt(session, lease, _InLease(), o.routes, o.clock)
     await attempt.run()
     return attempt.results[0][1]
-
-
-def _tokens(config: Config, clock: SystemClock) -> AccessTokens:
-    return AccessTokens(WebClient(config.net.ca_file).fetch, clock, config.server.state / settings.TOKENS)
 
 
 class _InLease:

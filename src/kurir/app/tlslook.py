@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 
 from kurir.config import Config
-from kurir.delivery import DeliverySettings, DomainExam, Examiner, NetDialer
+from kurir.delivery import AccessTokens, DeliverySettings, DomainExam, Examiner, NetDialer
 from kurir.delivery.tlspolicy import Acceptance, Remembered, TlsDesk, Validation
 from kurir.delivery.tlspolicy.dane import validates
 from kurir.model.told import told
@@ -28,6 +28,7 @@ class Outside:
     dialer: NetDialer
     clock: SystemClock
     desk: TlsDesk
+    tokens: AccessTokens
 
 
 @contextmanager
@@ -46,7 +47,9 @@ def outside(config: Config) -> Iterator[Outside]:
     try:
         desk = TlsDesk(policy, resolver, fetch, clock, store=_Reading(store) if store else None)
         desk.load()
-        yield Outside(routes, resolver, NetDialer(tls, source=routes.source), clock, desk)
+        named = WebClient(resolver, tls.level(TlsLevel.VERIFIED), settings.named_web(config)).fetch
+        tokens = AccessTokens(named, clock, config.server.state / settings.TOKENS)
+        yield Outside(routes, resolver, NetDialer(tls, source=routes.source), clock, desk, tokens)
     finally:
         if store is not None:
             store.close()

@@ -352,6 +352,7 @@ class Brain:
         if now - self._swept_at >= IDLE_SITES_EVERY:
             self._swept_at = now
             self._schedule.forget_idle_sites()
+            self._schedule.roads.forget_idle(now)
         if now - self._forgot_at >= self._settings.forget_debits:
             self._forgot_at = now
             if any(budget.lasting for budget in self._budgets):

@@ -22,6 +22,7 @@ Budgets = Callable[[Road], Iterable[Budget]]
 Queued = Callable[[Road], int]
 SOUND = Breaker()
 _RULES = BreakerRules()
+REMEMBERED = 86_400.0
 WHOLE = ""
 """Stands for the site where a road is meant as a whole."""
 
@@ -183,8 +184,9 @@ class Roadbook:
                 way.unfit[road.name] = outcome.cause
         return said in (Word.TROUBLE, Word.UNFIT)
 
-    def forget(self, road: str) -> None:
-        """Forget what is known of a road (a person has mended it)."""
-        for key in [k for k in self._breakers if k[0] == road]:
-            del self._breakers[key]
-            self._why.pop(key, None)
+    def forget_idle(self, now: float) -> None:
+        """Forget roads of which nothing was heard for a day."""
+        for key, b in list(self._breakers.items()):
+            if max(b.failed_at, b.succeeded_at, b.next_at) < now - REMEMBERED:
+                del self._breakers[key]
+                self._why.pop(key, None)

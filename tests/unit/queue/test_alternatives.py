@@ -239,6 +239,19 @@ def test_one_mail_host_that_is_down_is_no_reason_to_leave_the_direct_road() -> N
     assert [x.road.name for x in hand.take()] == ["mx"]
 
 
+def test_a_road_of_which_nothing_was_heard_for_a_day_is_forgotten() -> None:
+    world = Roads()
+    hand = world.hand()
+    world.accept()
+    world.settle(world.next(hand), LOGIN)
+    assert [s.road for s in world.brain.roads.states()] == ["main"]
+    world.pass_time(2)
+    world.settle(hand.take()[0], SENT)
+    world.pass_time(100_000)
+    world.tick()
+    assert world.brain.roads.states() == []
+
+
 def test_a_deferral_of_the_message_changes_nothing() -> None:
     world = Roads()
     hand = world.hand()

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from kurir.app import roadlook
+from kurir.cli.commands.limits import words
 from kurir.cli.help import Command, common, option
 from kurir.cli.output import Failure, configuration, document, size, when
 from kurir.cli.words import current, say
@@ -67,20 +68,21 @@ def _lines(sender: str, recipient: str, length: int, choices: list[dict[str, Any
         if not choice["obstacles"]:
             said = "probe" if choice["probe"] else "free" if choice["taken"] else "spare"
             lines.append("    " + say(f"route.{said}"))
-        lines += [f"    {obstacle(kind, values)}" for kind, values in choice["obstacles"]]
+        lines += [f"    {obstacle(kind, values, choice['limit'])}" for kind, values in choice["obstacles"]]
         if choice["free_at"]:
             lines.append("    " + say("route.free_at", time=when(choice["free_at"])))
     return lines
 
 
-def obstacle(kind: str, values: dict[str, str]) -> str:
-    """Return why a road may not be taken, in one sentence."""
+def obstacle(kind: str, values: dict[str, str], spent: dict[str, Any] | None) -> str:
+    """Return why a road may not be taken, in one sentence; `spent` is the limit that is used up, where one is."""
     said: dict[str, Any] = dict(values)
     if values.get("cause"):
         said["cause"] = Catalogue.load().label(Cause(values["cause"]), current())
-    for name in ("size", "limit"):
-        if kind == "size":
-            said[name] = size(int(values[name]))
+    if kind == "size":
+        said |= {name: size(int(values[name])) for name in ("size", "limit")}
+    if kind == "budget" and spent is not None:
+        said["limit"] = f"{words(spent)} ({spent['label']})"
     if "seconds" in values:
         said["minutes"] = max(1, round(float(values["seconds"]) / 60))
     if kind == "authenticity":
