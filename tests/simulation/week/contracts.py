@@ -23,13 +23,15 @@ FEW = (1, 2, 5, 20)
 class Market:
     """Providers by which the mail to `domains` may go, in order of preference.
 
-    They are smarthosts, or one receiver.  Of a receiver that the atlas does not `know`, Kurir learns by being refused.
+    They are smarthosts, or one receiver.  Of a receiver that the atlas does not `know`, Kurir learns by being refused; so
+    too where somebody else uses the same login (`shared`).
     """
 
     providers: tuple[Provider, ...]
     domains: tuple[str, ...]
     smarthosts: bool = True
     known: bool = True
+    shared: bool = False
 
     def holds(self, recipient: str) -> bool:
         """Whether mail to that address is sold here."""
@@ -46,7 +48,8 @@ def draw(week: "Week", random: Random, size: Size) -> tuple[Market, ...]:
     if kind != "direct":
         main = Provider(week, "main", ("main.example",), terms(random, size), habits(random))
         if kind == "one":
-            return (Market((main,), DOMAINS),)
+            shared = random.random() < 0.3 and not any(t.beyond is Beyond.DISCARD for t in main.terms)
+            return (Market((main,), DOMAINS, shared=shared),)
         alike = replace(habits(random), tls=main.habits.tls)  # no road stands in for one that proves more
         second = Provider(week, "second", ("second.example",), terms(random, size), alike)
         return (Market((main, second), DOMAINS),)

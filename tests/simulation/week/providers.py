@@ -70,6 +70,7 @@ class Provider:
     def too_much(self, term: Term, by_us: bool) -> None:
         """Note that a term was broken."""
         self.week.trace("provider", self.name, "over", term.name, by_us)
+        self.week.figures["refused"] += 1
         if by_us and self.known_limits:
             self.week.wrong(f"{self.name}: more than {term.value} {term.unit.value} per {term.per.value}")
 

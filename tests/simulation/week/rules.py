@@ -78,7 +78,7 @@ def _last_words(week: "Week", number: int, index: int) -> str:
 def _finished(week: "Week") -> None:
     """Each campaign ends within `WITHIN` of the best plan, counted from when it was handed in, at each market that says what it allows."""
     for market in week.markets:
-        if market.known:
+        if market.known and not market.shared:
             best = best_plan(_parcels(week, market), _ways(week, market))
             for campaign, (start, end) in _spans(week, market).items():
                 _campaign(week, market, campaign, start, end, best[campaign])
@@ -157,10 +157,10 @@ def _urgent(week: "Week") -> None:
 
 
 def _down(week: "Week", letter: Letter, at: float, tried: float) -> bool:
-    """Whether Kurir was down in between, or all roads of the letter were closed."""
-    if any(at - 2 * URGENT - 600.0 <= kill <= tried for kill in week.kills):
-        return True
+    """Whether Kurir was down in between, all roads of the letter were closed, or somebody else had used them up."""
     market = next(m for m in week.markets if m.holds(letter.recipients[0]))
+    if market.shared or any(at - 2 * URGENT - 600.0 <= kill <= tried for kill in week.kills):
+        return True
     closed = [_closed(week, provider) for provider in market.providers]
     return all(any(begin <= at + URGENT and end >= at for begin, end in one) for one in closed)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from kurir.delivery import DeliverySettings, NextHop, Route, RouteKind
 from kurir.delivery.settings import TlsLevel
-from kurir.limits import Margins
+from kurir.limits import Margins, Unit
 from kurir.model import Address, Envelope, MailParams, Origin, Recipient, TlsFacts, decode_id
 from kurir.net.ports import Endpoint
 from kurir.queue import Accepted, Incoming, Lease, QueueSettings
@@ -237,6 +237,9 @@ class Week:
             self.nature(outage.at, self.begin, outage)
         for kill in self.plan.kills:
             self.nature(kill.at, self.arm, kill)
+        for market in self.markets:
+            if market.shared:
+                self._somebody_else(market.providers[0])
         by_campaign: dict[str, list[Letter]] = {}
         for letter in self.letters:
             by_campaign.setdefault(letter.campaign, []).append(letter)
@@ -249,6 +252,14 @@ class Week:
         self.armed.clear()
         await asyncio.sleep(120.0)
         rules.check(self)
+
+    def _somebody_else(self, provider: Provider) -> None:
+        """A neighbour sends by the same login, a fortieth of its largest window an hour."""
+        for unit in (Unit.MESSAGES, Unit.RECIPIENTS):
+            most = max((t.value for t in provider.terms if t.unit is unit and t.per.window), default=0)
+            provider.account.count(unit, most // 40, self.clock.now(), foreign=True)
+        if self.loop.time() < self.size.days * DAY:
+            self.nature(3600.0, self._somebody_else, provider)
 
     def _waiting(self) -> int:
         return not self.parts_alive() or self.machine.brain.brain.figures().waiting
