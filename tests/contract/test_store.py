@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kurir.model import Event, EventKind, Fate
+from kurir.model import Cause, Event, EventKind, Fate, Outcome, OutcomeKind, Stage
 from kurir.queue.ports import Change, Debit, Notice, RecipientState, Store, StoreError
 from kurir.storage.facts import SqliteFacts
 from kurir.storage.layout import Layout
@@ -184,3 +184,24 @@ def test_the_last_outcome_of_each_recipient(store: Store) -> None:
     store.commit([Change(events=(Event(number=1, kind=EventKind.RETRY_ASKED, at=NOON, recipient=0),))])
     assert store.last_outcomes(1) == {0: outcome(text="second"), 1: outcome(text="other")}
     assert store.last_outcomes(99) == {}
+
+
+def test_waiting_recipients_that_may_have_been_delivered(store: Store) -> None:
+    store.commit([accept(1, "a@example.org", "b@example.org"), accept(2)])
+    lost = Outcome(
+        kind=OutcomeKind.DEFERRED, cause=Cause.LOST_REPLY, at=NOON, stage=Stage.BODY, road="main", possibly_delivered=True
+    )  # fmt: skip
+    for number, index, came in (
+        (1, 0, lost),
+        (1, 1, outcome(text="possibly_delivered")),  # words of a peer that only look like it
+        (2, 0, lost),
+    ):
+        event = Event(number=number, kind=EventKind.ATTEMPTED, at=NOON, recipient=index, outcome=came)
+        state = RecipientState(number, index, None, NOON + 60, 1)
+        store.commit([Change(events=(event,), recipients=(state,))])
+    assert list(store.lost_replies()) == [(1, 0, "main"), (2, 0, "main")]
+    ended = Event(number=2, kind=EventKind.DROPPED, at=NOON, recipient=0, fate=Fate.DELETED)
+    store.commit(
+        [Change(events=(ended,), recipients=(RecipientState(2, 0, Fate.DELETED, NOON, 1),), finished=True)]
+    )
+    assert list(store.lost_replies()) == [(1, 0, "main")]
