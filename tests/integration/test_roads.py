@@ -1,6 +1,5 @@
 """Fates of mail that has more than one road, through the whole server."""
 
-import time
 from pathlib import Path
 
 from tests.harness import Kurir, Sink
@@ -33,8 +32,10 @@ class Login:
 
     def __init__(self) -> None:
         self.refuses = True
+        self.tries = 0
 
     def __call__(self, verb: str, line: str, attempt: int) -> bytes | None:
+        self.tries += verb == "AUTH"
         if verb == "AUTH" and self.refuses:
             return b"535 5.7.8 Username and Password not accepted\r\n"
         return None
@@ -49,16 +50,15 @@ def test_refused_logins_send_mail_by_the_other_road_and_it_comes_back(tmp_path: 
     ):
         kurir.user("you")
         first = send(kurir, "b@far.example")
-        began = time.monotonic()
         kurir.wait("delivery by the spare road", lambda: len(spare.messages) == 1)
-        assert time.monotonic() - began < 10  # before the first retry
+        assert login.tries == 1  # within one retry
         told = trace(kurir, first)
         assert "Goes on by the road spare, because main cannot take it now" in told, told
         assert "Username and Password not accepted" in told
         assert "lewat jalan spare" in trace(kurir, first, "--lang", "id")
         (state,) = kurir.json("status")["roads"]
         assert (state["road"], state["health"], state["cause"]) == ("main", "broken", "auth_failed")
-        assert '"road_closed"' in kurir.said() or "road_closed" in kurir.said()
+        assert "road_closed" in kurir.said()
         second = send(kurir, "c@far.example")
         kurir.wait("delivery of the next at once", lambda: len(spare.messages) == 2)
         assert main.messages == []
@@ -73,12 +73,12 @@ def test_refused_logins_send_mail_by_the_other_road_and_it_comes_back(tmp_path: 
             send(kurir, f"d{returned}@far.example")
             return kurir.json("status")["roads"][0]["health"] == "sound"
 
-        kurir.wait("the return", back, 30)
+        kurir.wait("the return", back, 60)
         assert len(main.messages) >= 3
         assert "road_back" in kurir.said()
         spared = len(spare.messages)
         send(kurir, "z@far.example")
-        kurir.wait("delivery by the main road", lambda: any("z@far" in m.rcpts[0] for m in main.messages))
+        kurir.wait("delivery by the main road", lambda: any("z@far" in m.rcpts[0] for m in main.messages), 60)
         assert len(spare.messages) <= spared + 1
         kurir.wait("an empty queue", lambda: kurir.json("status")["figures"]["waiting"] == 0)
         assert kurir.audit()["balanced"]
