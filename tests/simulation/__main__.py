@@ -68,7 +68,7 @@ def _tell(result: Result, options: Options | Size, tail: int) -> None:
         print(f"  {line[:220]}")
     for line in result.broken[:10]:
         print(f"  BROKEN {line}")
-    week = " --week" if isinstance(options, Size) else ""
+    week = f" --week --part {options.readers / Size().readers:g}" if isinstance(options, Size) else ""
     print(f"  again: scripts/simulate{week} --seed {result.seed}")
 
 
