@@ -13,6 +13,7 @@ from kurir.net.ports import Resolver
 from kurir.queue.asks import Lease, NoticeWork, Plan, PlanRequest, Settlement
 
 from .attempt import Results
+from .ceiling import Ceilings
 from .lane import LaneTools
 from .notices import NoticeDesk
 from .oauth import TokenSource
@@ -67,6 +68,7 @@ class DeliveryHand:
             for kind, store in (stores or {}).items()
         }
         self._sites: dict[tuple[str, str], SitePool] = {}
+        self._ceilings = Ceilings()
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_work: dict[tuple[int, int], Lease] = {}
         self._plans: list[Plan] = []
@@ -182,7 +184,11 @@ class DeliveryHand:
         pool = self._sites.get(key)
         if pool is None:
             pool = self._sites[key] = SitePool(
-                destination, self._tools, self._spawn, lambda: self._site_ended(key)
+                destination,
+                self._tools,
+                self._spawn,
+                lambda: self._site_ended(key),
+                self._ceilings.of(lease.road) if lease.road.quotas else None,
             )
         else:
             pool.destination = destination

@@ -93,6 +93,7 @@ class Leasing:
         self._roll = roll
         self._commit = commit
         self._debits = Debits(committer)
+        self._homes: dict[str, Worker] = {}  # by key of a limit of connections
         self._next_id = 1
         self._leases: dict[int, OpenLease] = {}
         self._adopted: dict[int, list[OpenLease]] = {}  # by message number
@@ -189,7 +190,7 @@ class Leasing:
             if got is None:
                 break
             site, errands = got
-            worker = workers[0] if len(workers) == 1 else max(workers, key=_room)
+            worker = workers[0] if len(workers) == 1 else self._worker_for(site)
             mail = errands[0].mail
             lease = OpenLease(self._new_id(), worker, site, mail, errands, now)
             for errand in errands:
@@ -211,6 +212,16 @@ class Leasing:
             self._debits.take([x.taken for x in owed], lambda: self._send(owed))
         self._read_letters(unread)
         self.flush()
+
+    def _worker_for(self, site: Site) -> Worker:
+        """Return the hand with most room; where connections are counted, one has them all: its idle ones count too."""
+        key = site.paced.counted if site.paced is not None else ""
+        home = self._homes.get(key)
+        if home is None or home.gone:
+            home = max(self.workers, key=_room)
+            if key:
+                self._homes[key] = home
+        return home
 
     def _send(self, leases: list[OpenLease]) -> None:
         """Hand out leases whose debits are durable, as far as their hands are still there."""

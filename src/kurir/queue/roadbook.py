@@ -7,7 +7,7 @@ that takes another road than it was told to take before is a *move*, for its tra
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from kurir.limits import NEVER, Budget
+from kurir.limits import Budget
 from kurir.model import Cause, Outcome
 
 from .asks import Obstacle, Plan, Road
@@ -19,6 +19,7 @@ from .state import Errand
 from .trouble import PATIENCE_MX, WHOLE_ROAD, Word, patience, word
 
 Budgets = Callable[[Road], Iterable[Budget]]
+Queued = Callable[[Road], int]
 SOUND = Breaker()
 _RULES = BreakerRules()
 REMEMBERED = 86_400.0
@@ -51,9 +52,17 @@ class Move:
 class Roadbook:
     """Breakers by (road, site), and by (road, "") for roads as a whole."""
 
-    def __init__(self, settings: QueueSettings, budgets: Budgets, rules: BreakerRules = _RULES) -> None:
+    def __init__(
+        self,
+        settings: QueueSettings,
+        budgets: Budgets,
+        rules: BreakerRules = _RULES,
+        *,
+        queued: Queued = lambda _: 0,
+    ) -> None:
         self._settings = settings
         self._budgets = budgets
+        self._queued = queued
         self._rules = rules
         self._breakers: dict[tuple[str, str], Breaker] = {}
         self._why: dict[tuple[str, str], Outcome] = {}
@@ -70,9 +79,10 @@ class Roadbook:
     def state(self, road: Road, now: float, *, urgent: bool = False) -> State:
         """Return what stands for and against `road` at this moment."""
         at, limit = 0.0, ""
+        queued = 0 if urgent else self._queued(road)
         for budget in self._budgets(road):
-            free_at = budget.ready_at(now, urgent=urgent)
-            if at < free_at < NEVER:
+            free_at = budget.free_after(queued, now, urgent=urgent)
+            if at < free_at:
                 at, limit = free_at, budget.quota.key
         site = self._breakers.get((road.name, road.site), SOUND)
         whole = self._breakers.get((road.name, WHOLE), SOUND)

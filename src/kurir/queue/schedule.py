@@ -110,7 +110,7 @@ class Schedule:
     def __init__(self, settings: QueueSettings, budgets: Budgets) -> None:
         self._settings = settings
         self.budgets = budgets
-        self.roads = Roadbook(settings, self._budgets_of)
+        self.roads = Roadbook(settings, self._budgets_of, queued=self._queued_at)
         self.alternatives = Alternatives(self, self.roads, settings)
         self.sites: dict[tuple[str, str], Site] = {}
         self._round: deque[Site] = deque()
@@ -241,6 +241,10 @@ class Schedule:
     def _budgets_of(self, road: Road) -> list[Budget]:
         return [self.budgets.of(quota) for quota in road.quotas]
 
+    def _queued_at(self, road: Road) -> int:
+        site = self.sites.get((road.name, road.site))
+        return site.waiting if site is not None else 0
+
     def _most(self, road: Road) -> int:
         """Return how many recipients a lease may have: what is counted as one message has to be one."""
         usual = self._settings.lease_recipients
@@ -270,6 +274,7 @@ class Schedule:
             return
         if site.alternatives and site.paced is not None and now + WORTH_WAITING < at < _NEVER:
             self.alternatives.look(site, now)
+            at = now + WORTH_WAITING  # another road may have room by then
         if at < site.wakes_at:
             site.wakes_at = at
             self._tie += 1
