@@ -33,7 +33,9 @@ def excuse(week: "Week", role: str) -> None:
     """
     facts = week.disk.facts
     heard = week.machine.brain.heard
-    in_hand = {(n, i) for n, indexes in week.machine.delivery.hand.busy() for i in indexes}
+    hand = week.machine.delivery.hand
+    in_hand = {(n, i) for n, indexes in hand.busy() for i in indexes}
+    in_hand |= {(s.number, i) for s in hand._settlements for i, _ in s.results}  # done, and about to be told
     unsure = heard if role == "brain" else in_hand | heard
     for number, index in unsure:
         states = facts.states.get(number)

@@ -41,6 +41,7 @@ def test_known_weeks(seed: int) -> None:
     assert figures["urgent"] > 20
 
 
+@pytest.mark.full
 def test_fresh_weeks() -> None:
     end = time.monotonic() + 10.0
     for i in range(FEW):
