@@ -6,7 +6,7 @@
 export KURIR_PEERS=${KURIR_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/kurir-peers}
 export KURIR_SSLYZE=${KURIR_SSLYZE:-$KURIR_PEERS/sslyze/bin/sslyze}
 
-DEBIAN_TOOLS=(postfix libsasl2-modules swaks libnet-ssleay-perl msmtp dovecot-core dovecot-lmtpd curl strace faketime libssl3 openssl unbound gsasl testssl.sh
+DEBIAN_TOOLS=(postfix libsasl2-modules swaks libnet-ssleay-perl msmtp dovecot-core dovecot-lmtpd curl strace faketime libssl3 openssl unbound gsasl testssl.sh pebble
   iproute2 python3-aiodns python3-aiohttp python3-aiosqlite python3-aioredis python3-yaml)
 DEBIAN_UNPACKED=(exim4-daemon-light exim4-base opensmtpd opendkim postfix-mta-sts-resolver)
 

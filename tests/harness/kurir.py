@@ -40,7 +40,7 @@ def free_offset(owner: object = sys) -> int:
         except OSError:
             lock.close()
             continue
-        if all(_free(p + offset) for p in (24, 25, 465, 587, 8080)):
+        if all(_free(p + offset) for p in (24, 25, 80, 443, 465, 587, 8080)):
             weakref.finalize(owner, lock.close)
             return offset
         lock.close()
@@ -114,6 +114,14 @@ class Kurir:
     @property
     def submissions(self) -> int:
         return 465 + self.offset
+
+    @property
+    def http(self) -> int:
+        return 80 + self.offset
+
+    @property
+    def https(self) -> int:
+        return 443 + self.offset
 
     @property
     def admin(self) -> int:

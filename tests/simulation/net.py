@@ -319,13 +319,18 @@ class Door:
 
 
 class Net:
-    """All hosts.  `shut` maps an address to ``refused``, ``silent`` or ``unreachable``; `badness` is 0 to 1."""
+    """All hosts.  `shut` maps an address to ``refused``, ``silent`` or ``unreachable``; `badness` is 0 to 1.
+
+    `weather` returns that of the next connection, `tls` is what a handshake proves.
+    """
 
     def __init__(self, loop: SimLoop, random: Random, trace: Callable[..., None]) -> None:
         self.loop, self.random, self.trace = loop, random, trace
         self.doors: dict[tuple[str, int], Door] = {}
         self.shut: dict[str, str] = {}
         self.badness = 0.0
+        self.weather: Callable[[], Weather] = lambda: draw_weather(self.random, self.badness)
+        self.tls = TLS
         self.open: dict[SimStream, None] = {}
         self._ports = 40_000
 
@@ -334,7 +339,7 @@ class Net:
 
     async def connect(self, source: str, endpoint: Endpoint, timeout: float) -> SimStream:
         """Connect from `source`.  Raises `NetError`."""
-        weather = draw_weather(self.random, self.badness)
+        weather = self.weather()
         trouble = self.shut.get(endpoint.host)
         door = self.doors.get((endpoint.host, endpoint.port))
         if trouble == "silent" or weather.latency > timeout:
@@ -388,8 +393,8 @@ class SimDialer:
         if stream.weather.tls_fails or stream.closed or stream.buffered:
             stream.abort()
             raise NetError("tls", "the handshake failed")
-        stream.tls = stream.other.tls = TLS
-        return TLS
+        stream.tls = stream.other.tls = self._net.tls
+        return self._net.tls
 
 
 # -- sockets between Kurir's own processes -------------------------------------------------------

@@ -61,6 +61,7 @@ class BrainPart:
             post=lambda call: loop.in_process(process, 0.0, call),
             wake=self._wake,
             on_failure=self._failed,
+            on_turn=world.turned,
             threaded=False,
         )
         # Its commits take time, as in a thread of their own.

@@ -1,4 +1,4 @@
-"""The simulation in the suite: what once failed, fresh seeds, and the simulator's own promises."""
+"""The simulation in the suite: what once failed or is rare, fresh seeds, and the simulator's own promises."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ def _check(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", corpus())
-def test_what_once_failed(seed: int) -> None:
+def test_what_once_failed_or_is_rare(seed: int) -> None:
     _check(seed)
 
 

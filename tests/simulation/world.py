@@ -22,6 +22,7 @@ from kurir.net.ports import Endpoint
 from kurir.queue import QueueSettings
 from kurir.queue.asks import Lease
 from kurir.queue.ports import StoreError
+from kurir.queue.roadbook import Turn
 from kurir.reception import ListenerSettings, ReceptionSettings, Role
 from kurir.reports import ReportSettings
 from kurir.trace import Catalogue
@@ -202,6 +203,10 @@ class World:
     def wrong(self, text: str) -> None:
         self.trace("BROKEN", text)
         self.broken.append(text)
+
+    def turned(self, turn: Turn) -> None:
+        """A road broke, or is back."""
+        self.trace("turn", turn.road, turn.site, turn.health.value)
 
     def moment(self, name: str) -> None:
         if name == "synced":

@@ -1,29 +1,33 @@
-"""Control's role: the control socket, the admin port, and the sandbox of a playground."""
+"""Control's role: the control socket, the admin port, the public web, our certificate, and the sandbox of a playground."""
 
 import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
 
 from kurir.config import Config
 from kurir.model import Fate, decode_id
-from kurir.model.told import unpack
-from kurir.net import CachingResolver, ClientTlsFactory, TlsLevel, WebClient
+from kurir.model.told import told, unpack
+from kurir.net import CachingResolver, CertificateError, ClientTlsFactory, TlsLevel, WebClient
 from kurir.sandbox import SandboxServer
 from kurir.storage import KeyFolder, SqliteReports, SqliteTls, TraceReader
 from kurir.web import Figures, Health, make_application
 
-from . import control, keywatch, roads, settings
+from . import control, keywatch, publicweb, roads, settings
+from .acmepart import AcmePart
 from .clock import SystemClock
 from .control import ControlError
 from .dmarcreports import DmarcReports
 from .keywatch import KeyWatch
 from .logs import Log
 from .mornings import Mornings
+from .part import StartError
+from .publicweb import PublicWeb
 from .reception import suffix_list
 from .submit import SubmitError, submit
 from .tlsreports import TlsReports
@@ -33,19 +37,28 @@ Operate = Callable[[str, dict[str, Any]], Awaitable[Result]]
 Gather = Callable[[], Awaitable[Sequence[Figures]]]
 
 
+@dataclass(frozen=True, slots=True)
+class WebDoors:
+    """The sockets of everything that speaks HTTP."""
+
+    admin: Sequence[socket.socket] = ()
+    http: Sequence[socket.socket] = ()
+    https: Sequence[socket.socket] = ()
+
+
 class ControlPart:
-    """Serves operators."""
+    """Serves operators, and those who ask our domains over HTTP."""
 
     name = "control"
 
-    def __init__(
-        self, config: Config, log: Log, operate: Operate, gather: Gather, admin: Sequence[socket.socket]
-    ) -> None:
+    def __init__(self, config: Config, log: Log, operate: Operate, gather: Gather, doors: WebDoors) -> None:
         self._config = config
         self._log = log
         self._operate = operate
         self._gather = gather
-        self._admin = admin
+        self._doors = doors
+        self._certificate = AcmePart(config, SystemClock(), log)
+        self._public: PublicWeb | None = None
         self._web: uvicorn.Server | None = None
         self._sandbox: SandboxServer | None = None
         self._reports: list[asyncio.Task[None]] = []
@@ -53,7 +66,7 @@ class ControlPart:
         self._mornings: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Open the sandbox, the admin port, and last the control socket."""
+        """Open the sandbox, the web doors, and last the control socket.  Raises `StartError`."""
         state = self._config.server.state
         if roads.has_sandbox(self._config):
             self._sandbox = SandboxServer(
@@ -61,13 +74,15 @@ class ControlPart:
                 tls=settings.server_tls(self._config), clock=SystemClock(), submit=self._bounce,
             )  # fmt: skip
             await self._sandbox.start()
-        if self._admin:
+        if self._doors.admin:
             application = make_application(self._gather, self._health)
             config = uvicorn.Config(
                 application, log_config=None, access_log=False, lifespan="off", server_header=False
             )
             self._web = _Web(config)
-            self._serving = asyncio.create_task(self._web.serve(sockets=list(self._admin)))
+            self._serving = asyncio.create_task(self._web.serve(sockets=list(self._doors.admin)))
+        self._open_to_all()
+        self._certificate.start()
         if not self._config.server.playground:
             self._watching = asyncio.create_task(self._watch_keys())
             if self._config.tls_out.reports:
@@ -79,8 +94,24 @@ class ControlPart:
         )
         self._server = await control.serve(state / settings.CONTROL_SOCKET, self._ask)
 
+    def _open_to_all(self) -> None:
+        """Serve what belongs to our domains, and the proofs for our certificate."""
+        if not (self._doors.http or self._doors.https):
+            return
+        site = publicweb.site(self._config, self._certificate.challenge)
+        self._public = PublicWeb(
+            site, self._config, SystemClock(), self._log, self._doors.http, self._doors.https
+        )
+        try:
+            self._public.start()
+        except CertificateError as e:
+            raise StartError(told("tls: {why}", why=e)) from None
+
     async def stop(self) -> None:
         """Close everything."""
+        await self._certificate.stop()
+        if self._public:
+            await self._public.stop()
         for task in (self._watching, self._mornings):
             if task:
                 task.cancel()
@@ -114,6 +145,8 @@ class ControlPart:
             await asyncio.sleep(keywatch.STEP)
 
     async def _ask(self, op: str, args: dict[str, Any]) -> Any:
+        if op in self._certificate.verbs:
+            return await self._certificate.verbs[op](**args)
         result = await self._operate(op, args)
         if result.error is not None:
             raise ControlError(unpack(result.error))

@@ -13,9 +13,10 @@ from cryptography.x509.oid import NameOID
 from kurir.config import Config
 from kurir.doctor import DomainFacts
 from kurir.net import parse_bind
-from kurir.storage import KeyFolder
+from kurir.storage import CertificateFolder, KeyFolder
 
 from . import keys, settings
+from .publicweb import door
 
 # Organization in the issuer's name -> the name that CAA records know it by.
 _AUTHORITIES = MappingProxyType(
@@ -35,6 +36,8 @@ _AUTHORITIES = MappingProxyType(
 def facts(config: Config, domain: str, addresses: Sequence[str] = ()) -> DomainFacts:
     """Gather the facts of one of our domains.  Raises OSError or ValueError where keys cannot be read."""
     spki, authority = _certificate(settings.server_tls(config).certificates[0].certificate)
+    kept = CertificateFolder(settings.layout(config))
+    following = kept.next_key() if config.tls.acme is not None else None
     return DomainFacts(
         domain=domain,
         hostname=config.server.hostname,
@@ -43,10 +46,13 @@ def facts(config: Config, domain: str, addresses: Sequence[str] = ()) -> DomainF
         addresses=tuple(addresses) or _public(config.listen.smtp),
         spki=spki,
         authorities=(authority,) if authority else (),
-        public_certificate=config.tls.certificate is not None,
+        next_spki=following.association if following else b"",
+        public_certificate=config.tls.certificate is not None or _had_one(config, kept),
+        sts_mode=config.web.mta_sts,
+        autoconfig=config.web.autoconfig,
         others_send=any(r.url not in ("mx:", "sandbox:") for r in config.roads),
-        submissions=_port(config.listen.submissions),
-        submission=_port(config.listen.submission),
+        submissions=door(config.listen.submissions),
+        submission=door(config.listen.submission),
     )
 
 
@@ -56,9 +62,10 @@ def _public(places: Sequence[str]) -> tuple[str, ...]:
     return tuple(h for h in hosts if ipaddress.ip_address(h).is_global)
 
 
-def _port(places: Sequence[str]) -> int | None:
-    ports = [parse_bind(place).port for place in places]
-    return next((p for p in ports if p), None)
+def _had_one(config: Config, kept: CertificateFolder) -> bool:
+    """Whether an authority has given us a certificate."""
+    found = kept.facts() if config.tls.acme is not None else None
+    return found is not None and not found.self_made
 
 
 def _certificate(file: Path) -> tuple[bytes, str]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from kurir.config import Config, Mistake
 from kurir.config.road_schema import RoadSection
-from kurir.model.told import told
+from kurir.config.tls_schema import AcmeSection
+from kurir.model.told import of_error, told
 
 MAX_SECRET = 4096  # octets; a larger file is no password
 
@@ -22,7 +23,8 @@ def with_secrets(config: Config) -> tuple[Config, list[Mistake]]:
     oauth = config.oauth
     if oauth is not None:
         oauth = oauth.with_secret(_optional("oauth.client_secret_file", oauth.client_secret_file, mistakes))
-    return config.model_copy(update={"roads": roads, "oauth": oauth}), mistakes
+    tls = config.tls.model_copy(update={"acme": _with_binding(config.tls.acme, mistakes)})
+    return config.model_copy(update={"roads": roads, "oauth": oauth, "tls": tls}), mistakes
 
 
 def _with_password(index: int, road: RoadSection, mistakes: list[Mistake]) -> RoadSection:
@@ -48,6 +50,17 @@ def _with_tokens(index: int, road: RoadSection, mistakes: list[Mistake]) -> Road
     token = _optional(f"{place}.refresh_token_file", oauth.refresh_token_file, mistakes)
     # `model_copy` keeps the password that was read.
     return road.model_copy(update={"oauth": oauth.with_secrets(secret, token)})
+
+
+def _with_binding(acme: AcmeSection | None, mistakes: list[Mistake]) -> AcmeSection | None:
+    if acme is None or acme.eab_key_file is None:
+        return acme
+    place = "tls.acme.eab_key_file"
+    try:
+        return acme.with_secret(_optional(place, acme.eab_key_file, mistakes))
+    except ValueError as e:
+        mistakes.append(Mistake(place, of_error(e)))
+        return acme
 
 
 def _optional(where: str, file: Path | None, mistakes: list[Mistake]) -> str:

@@ -17,7 +17,7 @@ from kurir.web import Figures
 
 from . import logs, privileges, settings
 from .brain import BrainPart
-from .controlpart import ControlPart
+from .controlpart import ControlPart, WebDoors
 from .delivery import DeliveryPart
 from .descriptors import make_room
 from .link import BrainLink
@@ -165,18 +165,21 @@ def _processes(config: Config, bound: Bound) -> list[Role]:
     count = workers(config)
     shares = max(count, 1)
     listening = [(d.listener, bound.take(d.spec, shares, d.mode)) for d in settings.doors(config)]
-    admin = [bound.take(spec, 1)[0] for spec in config.listen.admin]
+    listen = config.listen
+    web = WebDoors(
+        *([bound.take(spec, 1)[0] for spec in s] for s in (listen.admin, listen.http, listen.https))
+    )
     brain_spec = f"unix:{config.server.state / settings.BRAIN_SOCKET}"
     if count == 0:
         mine = [(listener, s) for listener, sockets in listening for s in sockets]
-        return [Role("all", partial(_everything, config, mine, admin))]
+        return [Role("all", partial(_everything, config, mine, web))]
     brain = bound.take(brain_spec, 1, 0o600)[0]
     roles = [Role("brain", partial(_brain, config, brain))]
     for i in range(count):
         mine = [(listener, s) for listener, sockets in listening for s in sockets[i::count]]
         roles.append(Role(f"reception-{i + 1}", partial(_reception, config, mine)))
     roles += [Role(f"delivery-{i + 1}", partial(_delivery, config)) for i in range(count)]
-    roles.append(Role("control", partial(_control, config, admin)))
+    roles.append(Role("control", partial(_control, config, web)))
     return roles
 
 
@@ -184,12 +187,12 @@ def _log(config: Config, role: str) -> Log:
     return logs.make(config.log.format, config.log.level, os.environ, role)
 
 
-def _everything(config: Config, doors: Doors, admin: Sequence[socket.socket], line: Lifeline) -> int:
+def _everything(config: Config, doors: Doors, web: WebDoors, line: Lifeline) -> int:
     log = _log(config, "all")
 
     async def parts(stop: Stop) -> Sequence[Part]:
         brain = BrainPart(config, log, stop)
-        return [brain, _Rest(config, log, brain, doors, admin)]
+        return [brain, _Rest(config, log, brain, doors, web)]
 
     return run(parts, line, log)
 
@@ -199,21 +202,19 @@ class _Rest:
 
     name = "rest"
 
-    def __init__(
-        self, config: Config, log: Log, brain: BrainPart, doors: Doors, admin: Sequence[socket.socket]
-    ) -> None:
-        self._make = (config, log, brain, doors, admin)
+    def __init__(self, config: Config, log: Log, brain: BrainPart, doors: Doors, web: WebDoors) -> None:
+        self._make = (config, log, brain, doors, web)
         self._started: list[Part] = []
 
     async def start(self) -> None:
-        config, log, brain, doors, admin = self._make
+        config, log, brain, doors, web = self._make
 
         async def gather() -> Sequence[Figures]:
             return brain.gather()
 
         delivery = DeliveryPart(config, log, brain.door)
         reception = ReceptionPart(config, log, brain.door, doors)
-        control = ControlPart(config, log, brain.operate, gather, admin)
+        control = ControlPart(config, log, brain.operate, gather, web)
         for part in (delivery, control, reception):
             await part.start()
             self._started.append(part)
@@ -263,12 +264,12 @@ def _delivery(config: Config, line: Lifeline) -> int:
     return run(parts, line, log)
 
 
-def _control(config: Config, admin: Sequence[socket.socket], line: Lifeline) -> int:
+def _control(config: Config, web: WebDoors, line: Lifeline) -> int:
     log = _log(config, "control")
 
     async def parts(_: Stop) -> Sequence[Part]:
         link = _link(config, "control")
-        part = ControlPart(config, log, link.operate, link.gather, admin)
+        part = ControlPart(config, log, link.operate, link.gather, web)
         return [_Connected(link), part]
 
     return run(parts, line, log)
@@ -306,7 +307,7 @@ def _greet(config: Config, pids: dict[str, int]) -> None:
     ]
     for name, specs in (
         ("smtp", listen.smtp), ("submission", listen.submission), ("submissions", listen.submissions),
-        ("lmtp", listen.lmtp), ("admin", listen.admin),
+        ("lmtp", listen.lmtp), ("http", listen.http), ("https", listen.https), ("admin", listen.admin),
     ):  # fmt: skip
         if specs:
             lines.append(f"  {name:<12} {', '.join(specs)}")

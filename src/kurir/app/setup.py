@@ -12,7 +12,7 @@ from kurir.delivery import SmarthostUrlError, parse_next_hop
 from kurir.model.told import of_error, told
 from kurir.net import CertificateError, ServerTls, ServerTlsSettings, authorities, parse_bind
 from kurir.net.devca import ensure_ca, ensure_leaf
-from kurir.storage import KeyFolder
+from kurir.storage import CertificateFolder, KeyFolder
 
 from . import privileges, settings
 from .clock import SystemClock
@@ -87,11 +87,22 @@ def _undo(folder: Path, *, keep: bool) -> None:
 
 
 def certificates(config: Config) -> None:
-    """Make or renew the certificate of our own authority, where no other one is configured."""
-    if config.tls.certificate is None:
+    """Make or renew the certificate of our own authority, where no other one is configured, or had yet."""
+    if config.tls.certificate is None and not _from_authority(config):
         folder = config.server.state / "tls"
         names = [config.server.hostname, *(d for d in config.domains if d != config.server.hostname)]
         ensure_leaf(ensure_ca(folder, now=time.time()), folder, names, now=time.time())
+
+
+def _from_authority(config: Config) -> bool:
+    """Whether an authority's certificate is there; until then one of our own is shown, with the key that stays."""
+    if config.tls.acme is None:
+        return False
+    folder = CertificateFolder(settings.layout(config))
+    folder.mend()
+    facts, key = folder.facts(), folder.key()
+    whole = facts is not None and key is not None and facts.association == key.association
+    return facts is not None and whole and not facts.self_made
 
 
 # Of a unix socket's path: 108 with the end mark (unix(7)).
@@ -147,6 +158,9 @@ def trial(config: Config) -> list[Mistake]:
     if config.net.ca_file and not os.access(config.net.ca_file, os.R_OK):
         mistakes.append(Mistake("net.ca_file", told("{ca_file} cannot be read", ca_file=config.net.ca_file)))
     mistakes += with_secrets(config)[1]
+    hook = config.tls.acme.hook if config.tls.acme else None
+    if hook is not None and not os.access(hook, os.X_OK):
+        mistakes.append(Mistake("tls.acme.hook", told("{file} is no program that may be run", file=hook)))
     jwks = config.oauth.jwks if config.oauth else None
     if jwks and "://" not in jwks and not os.access(jwks, os.R_OK):
         mistakes.append(Mistake("oauth.jwks", told("{file} cannot be read", file=jwks)))

@@ -24,6 +24,7 @@ COMMANDS = {
     "queue": "queue",
     "tls": "tls",
     "dmarc": "dmarc",
+    "cert": "cert",
     "sandbox": "sandbox",
     "audit": "audit",
     "doctor": "doctor",

@@ -16,6 +16,7 @@ from .atlas import load_atlas
 from .mistakes import ConfigError, Mistake, did_you_mean, mistake_of
 from .road_schema import RoadSection
 from .schema import Config
+from .tls_schema import TlsSection
 
 _PREFIX = "KURIR_"
 # Variables with the prefix that are not configuration.
@@ -205,22 +206,12 @@ def _absolute(config: Config, base: Path) -> Config:
     def place(p: Path | None) -> Path | None:
         return None if p is None else (base / p.expanduser()).absolute()
 
-    tls, oauth = config.tls, config.oauth
-    further = [
-        c.model_copy(update={"certificate": place(c.certificate), "key": place(c.key)})
-        for c in tls.certificates
-    ]
+    oauth = config.oauth
     return config.model_copy(
         update={
             "server": config.server.model_copy(update={"state": place(config.server.state)}),
             "net": config.net.model_copy(update={"ca_file": place(config.net.ca_file)}),
-            "tls": tls.model_copy(
-                update={
-                    "certificate": place(tls.certificate),
-                    "key": place(tls.key),
-                    "certificates": further,
-                }
-            ),
+            "tls": _absolute_tls(config.tls, place),
             "senderauth": config.senderauth.model_copy(
                 update={"suffix_list": place(config.senderauth.suffix_list)}
             ),
@@ -241,6 +232,18 @@ def _absolute(config: Config, base: Path) -> Config:
             "roads": [_absolute_road(r, place) for r in config.roads],
         }
     )
+
+
+def _absolute_tls(tls: TlsSection, place: Callable[[Path | None], Path | None]) -> TlsSection:
+    further = [
+        c.model_copy(update={"certificate": place(c.certificate), "key": place(c.key)})
+        for c in tls.certificates
+    ]
+    acme = tls.acme
+    if acme is not None:
+        acme = acme.model_copy(update={"hook": place(acme.hook), "eab_key_file": place(acme.eab_key_file)})
+    own = {"certificate": place(tls.certificate), "key": place(tls.key)}
+    return tls.model_copy(update={**own, "certificates": further, "acme": acme})
 
 
 def _absolute_road(road: RoadSection, place: Callable[[Path | None], Path | None]) -> RoadSection:

@@ -15,6 +15,7 @@ from .oauth_schema import OAuthSection
 from .road_schema import AtlasSection, RoadSection, TlsOutSection, contradictions
 from .section import Section
 from .sender_schema import ReportsSection, SenderAuthSection, SigningSection
+from .tls_schema import TlsSection, WebSection
 from .units import Octets, Seconds
 from .values import (
     AddressText,
@@ -68,6 +69,10 @@ class ListenSection(Section):
         description="Which of the doors above are for urgent mail: what our own people hand in there goes before all other.",
     )
     lmtp: list[Listen] = Field([], description="LMTP (port 24), for trusted networks only.")
+    http: list[Listen] = Field(
+        [], description="Proofs for the authority of certificates, and the way to https (port 80)."
+    )
+    https: list[Listen] = Field([], description="What [web] serves (port 443).")
     admin: list[Listen] = Field([], description="Metrics and health over HTTP, loopback only (port 8080).")
 
 
@@ -89,29 +94,6 @@ class NetSection(Section):
     dnssec_bogus: DomainName = Field(
         "dnssec-failed.org", description="A name with a broken signature, which the resolver must refuse."
     )
-
-
-class CertificateSection(Section):
-    """One more certificate."""
-
-    certificate: Path = Field(description="PEM file with the certificate and its chain.")
-    key: Path = Field(description="PEM file with the private key.")
-
-
-class TlsSection(Section):
-    """Our certificate.  Without one, a certificate of our own authority under ``tls/`` is used."""
-
-    certificate: Path | None = Field(None, description="PEM file with the certificate and its chain.")
-    key: Path | None = Field(None, description="PEM file with the private key.")
-    certificates: list[CertificateSection] = Field(
-        [], description="Further certificates, for clients that ask for one of their names (SNI)."
-    )
-
-    @model_validator(mode="after")
-    def _both(self) -> "TlsSection":
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError(told("certificate and key belong together: name both or none"))
-        return self
 
 
 class TrustSection(Section):
@@ -327,6 +309,7 @@ class Config(Section):
     net: NetSection = NetSection()
     tls: TlsSection = TlsSection()
     tls_out: TlsOutSection = TlsOutSection()
+    web: WebSection = WebSection()
     trust: TrustSection = TrustSection()
     limits: LimitsSection = LimitsSection()
     reception: ReceptionSection = ReceptionSection()
@@ -361,6 +344,8 @@ class Config(Section):
     def contradictions(self) -> Iterator[str]:
         """Yield what is right by itself, but not beside the rest."""
         yield from contradictions(self.roads)
+        if self.tls.acme is not None and self.tls.acme.challenge == "http-01" and not self.listen.http:
+            yield told("tls.acme: http-01 needs a door on port 80: set listen.http, or prove names by dns-01")
         if isinstance(self.workers, int) and not 0 <= self.workers <= 64:
             yield told('workers: write 0 to 64, or "auto"')
         doors = {*self.listen.smtp, *self.listen.submission, *self.listen.submissions}

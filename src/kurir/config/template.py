@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 
 from kurir.model.told import told
 
-PORTS = {"smtp": 25, "lmtp": 24, "submissions": 465, "submission": 587, "admin": 8080}
+PORTS = {
+    "smtp": 25,
+    "lmtp": 24,
+    "submissions": 465,
+    "submission": 587,
+    "http": 80,
+    "https": 443,
+    "admin": 8080,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +74,16 @@ smtp = {at("smtp", everywhere)}
 submission = {at("submission", everywhere)}
 submissions = {at("submissions", everywhere)}
 lmtp = {at("lmtp", loopback)}
+http = {at("http", everywhere)}      # proofs for certificates, and the way to https
+https = {at("https", everywhere)}      # MTA-STS policy, settings for mail programs
 admin = {at("admin", loopback)}
 
 [trust]
 networks = {json.dumps(list(c.trust))}      # may relay on port 25 without a password
 
-# [tls]
-# certificate = "/etc/letsencrypt/live/{c.domain}/fullchain.pem"
-# key = "/etc/letsencrypt/live/{c.domain}/privkey.pem"
+# [tls.acme]      # a certificate that everybody trusts: docs/how-to/certificate.md
+# agree = true      # to the terms of Let's Encrypt
+# contact = "postmaster@{c.domain}"
 
 [domains.{json.dumps(c.domain)}]      # mail for it goes to Maildirs under mail/
 {_roads(c)}"""

@@ -72,6 +72,17 @@ def _host_port(text: str) -> str:
     return text
 
 
+def _server(text: str) -> str:
+    m = re.fullmatch(r"([^:]+):(\d{1,5})", text)
+    if not m or not 0 < int(m[2]) < 65536:
+        raise ValueError(told('{text!r} is no server; write "imap.example.org:993"', text=text))
+    return f"{_domain(m[1])}:{int(m[2])}"
+
+
+def _certificate_name(text: str) -> str:
+    return _domain_pattern(text) if text != "*" else _domain(text)
+
+
 def _road_url(text: str) -> str:
     if text not in ("mx:", "sandbox:"):
         parse_next_hop(text)
@@ -89,6 +100,8 @@ AddressText = Annotated[str, AfterValidator(_address)]
 Network = Annotated[str, AfterValidator(_network)]
 IpAddress = Annotated[str, AfterValidator(_ip_address)]
 Listen = Annotated[str, AfterValidator(_listen)]
+ServerName = Annotated[str, AfterValidator(_server)]
+CertificateName = Annotated[str, AfterValidator(_certificate_name)]
 HostPort = Annotated[str, AfterValidator(_host_port)]
 RoadUrl = Annotated[str, AfterValidator(_road_url)]
 NextHopUrl = Annotated[str, AfterValidator(_next_hop_url)]

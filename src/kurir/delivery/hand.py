@@ -16,6 +16,7 @@ from kurir.queue.asks import Lease, NoticeWork, Plan, PlanRequest, Settlement
 
 from .allowed import Allowed
 from .attempt import Results
+from .ceiling import Ceilings
 from .lane import LaneTools
 from .learning import Student
 from .notices import NoticeDesk
@@ -83,6 +84,7 @@ class DeliveryHand:
             for kind, store in (stores or {}).items()
         }
         self._sites: dict[tuple[str, str], SitePool] = {}
+        self._ceilings = Ceilings()
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_work: dict[tuple[int, int], Lease] = {}
         self._refusals: dict[tuple[int, int], tuple[Outcome, int]] = {}
@@ -200,7 +202,11 @@ class DeliveryHand:
         pool = self._sites.get(key)
         if pool is None:
             pool = self._sites[key] = SitePool(
-                destination, self._tools, self._spawn, lambda: self._site_ended(key)
+                destination,
+                self._tools,
+                self._spawn,
+                lambda: self._site_ended(key),
+                self._ceilings.of(lease.road) if lease.road.quotas else None,
             )
         else:
             pool.destination = destination

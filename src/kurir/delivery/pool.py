@@ -2,6 +2,7 @@
 
 A site is a set of hosts on one road (`site`), so all domains of a provider share its connections and
 its concurrency.  Idle connections are used last in, first out: those that are not needed can end.
+Sites whose receiver counts their connections together stand under one `ceiling`.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from collections.abc import Callable, Coroutine
 
 from kurir.queue.asks import Lease
 
+from .ceiling import Ceiling
 from .lane import Lane, LaneTools
 from .plan import Destination
 
@@ -20,6 +22,7 @@ class SitePool:
     """Lanes of one site.  `connected` counts those that have a connection now; `lanes` all of them."""
 
     __slots__ = (
+        "_ceiling",
         "_cool_until",
         "_draining",
         "_ended",
@@ -34,9 +37,17 @@ class SitePool:
     )
 
     def __init__(
-        self, destination: Destination, tools: LaneTools, spawn: Spawn, ended: Callable[[], None]
+        self,
+        destination: Destination,
+        tools: LaneTools,
+        spawn: Spawn,
+        ended: Callable[[], None],
+        ceiling: Ceiling | None = None,
     ) -> None:
         self.destination = destination
+        self._ceiling = ceiling
+        if ceiling is not None:
+            ceiling.sharers[self] = None
         self.queue: deque[Lease] = deque()
         self.lanes = 0
         self.connected = 0
@@ -83,6 +94,8 @@ class SitePool:
             return self.queue.popleft() if reached or not self.connected else None
         if not connected or not self._tools.settings.idle or self._draining:
             return None
+        if self._ceiling is not None and self._ceiling.wanted:
+            return None
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[Lease | None] = loop.create_future()
         self._idle.append((waiting, loop.time() + self._tools.settings.idle))
@@ -106,6 +119,15 @@ class SitePool:
         if idle:
             self._reaper = loop.call_at(idle[0][1], self._reap)
 
+    def spare(self) -> bool:
+        """End the connection that was idle longest; False where there is none."""
+        while self._idle:
+            waiting, _ = self._idle.pop(0)
+            if not waiting.done():
+                _give_up(waiting)
+                return True
+        return False
+
     def drain(self) -> None:
         """End the connections that have no work, and the others as soon as theirs is done."""
         self._draining = True
@@ -122,14 +144,33 @@ class SitePool:
 
     async def _run(self, lane: Lane, lease: Lease) -> None:
         try:
-            await lane.run(lease)
+            if self._ceiling is None:
+                await lane.run(lease)
+            else:
+                await self._run_below(self._ceiling, lane, lease)
         finally:
             self.lanes -= 1
             if not self.lanes:
                 if self.queue:
                     self._start(self.queue.popleft())
                 else:
-                    self._ended()
+                    self._end()
+
+    async def _run_below(self, ceiling: Ceiling, lane: Lane, lease: Lease) -> None:
+        try:
+            await ceiling.enter()
+        except asyncio.CancelledError:
+            self._tools.settle(lease, [])
+            raise
+        try:
+            await lane.run(lease)
+        finally:
+            ceiling.leave()
+
+    def _end(self) -> None:
+        if self._ceiling is not None:
+            self._ceiling.sharers.pop(self, None)
+        self._ended()
 
 
 def _give_up(waiting: "asyncio.Future[Lease | None]") -> None:

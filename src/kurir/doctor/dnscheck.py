@@ -4,13 +4,15 @@ A record that could not be looked up is a grey finding: "could not test" is neve
 are red where they are needed, yellow elsewhere.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
 from kurir.model import Finding, Severity
-from kurir.net.ports import DnsAnswer, DnsStatus
+from kurir.net.ports import DnsAnswer, DnsStatus, NetError
+from kurir.net.web import Fetch, WebRequest
 from kurir.senderauth import SenderDns
 from kurir.senderauth.dkim import Sighting, sighting_of
 from kurir.senderauth.dmarc.record import Policy, dmarc_texts
@@ -19,7 +21,7 @@ from kurir.senderauth.spf import SpfQuery, check_mail_from
 from kurir.senderauth.spf.record import spf_texts
 from kurir.senderauth.spf.verdict import SpfResult
 
-from .records import Record
+from .records import Record, sts_id
 
 _SHOWN = 200  # characters of what was found
 
@@ -48,9 +50,11 @@ class _Seen:
     found: str = ""
 
 
-async def check_records(records: Iterable[Record], hostname: str, dns: ZoneDns) -> list[Finding]:
-    """Look each record up.  Never raises."""
-    looker = _Looker(hostname, dns)
+async def check_records(
+    records: Iterable[Record], hostname: str, dns: ZoneDns, fetch: Fetch | None = None
+) -> list[Finding]:
+    """Look each record up, and with `fetch` the page behind the MTA-STS record.  Never raises."""
+    looker = _Looker(hostname, dns, fetch)
     return [_finding(record, await looker.look(record)) for record in records]
 
 
@@ -87,9 +91,10 @@ def _shown(texts: Iterable[bytes]) -> str:
 class _Looker:
     """Looks at the records of a domain whose server is `hostname`."""
 
-    def __init__(self, hostname: str, dns: ZoneDns) -> None:
+    def __init__(self, hostname: str, dns: ZoneDns, fetch: Fetch | None) -> None:
         self._hostname = hostname
         self._dns = dns
+        self._fetch = fetch
 
     async def look(self, record: Record) -> _Seen:
         """Return what is there of one record."""
@@ -128,6 +133,25 @@ class _Looker:
         mine = [t for t in texts if t.lower().replace(b" ", b"").startswith(version)]
         absent = _absent(answer)
         return absent or _Seen("ok" if len(mine) == 1 else "different", _shown(mine or texts))
+
+    async def mta_sts(self, record: Record) -> _Seen:
+        """The id of our policy, and the very policy behind it: what is served there may be an older one."""
+        seen = await self.text(record)
+        wanted = record.value.rpartition("=")[2]
+        if seen.state != "ok":
+            return seen
+        if wanted not in re.split(r"[=;\s]+", seen.found):
+            return _Seen("different", seen.found)
+        if self._fetch is None:
+            return seen
+        url = f"https://mta-sts.{record.name.removeprefix('_mta-sts.')}/.well-known/mta-sts.txt"
+        try:
+            answer = await self._fetch(WebRequest(url))
+        except NetError as e:
+            return _Seen("sts_unserved", str(e))
+        if answer.status != 200:
+            return _Seen("sts_unserved", f"{url}: {answer.status}")
+        return seen if sts_id(answer.body) == wanted else _Seen("sts_stale", _shown([answer.body]))
 
     async def spf(self, record: Record) -> _Seen:
         """The record is right where it lets this server's addresses send, whatever else it says."""
@@ -193,7 +217,13 @@ _SIGHTINGS = MappingProxyType(
 )
 _Look = Callable[[_Looker, Record], Awaitable[_Seen]]
 _BY_WHY: Mapping[str, _Look] = MappingProxyType(
-    {"spf": _Looker.spf, "spf_host": _Looker.spf, "dkim": _Looker.dkim, "dmarc": _Looker.dmarc}
+    {
+        "mta_sts": _Looker.mta_sts,
+        "spf": _Looker.spf,
+        "spf_host": _Looker.spf,
+        "dkim": _Looker.dkim,
+        "dmarc": _Looker.dmarc,
+    }
 )
 _BY_TYPE: Mapping[str, _Look] = MappingProxyType(
     {

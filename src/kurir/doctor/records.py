@@ -37,7 +37,9 @@ class DomainFacts:
 
     `addresses` are public ones that are known; `keys` the DKIM records by selector; `spki` the SHA-256 of the public
     key in our certificate (b"" where there is none), `public_certificate` whether everybody trusts it; `authorities` may issue certificates (RFC 8659), () any;
-    `others_send` where mail leaves through somebody else's servers, whose SPF terms only they know.
+    `next_spki` is that of the key which is to take over, b"" where none is prepared.
+    `others_send` where mail leaves through somebody else's servers, whose SPF terms only they know.  `sts_mode` is that of the
+    MTA-STS policy ("off": there is none), `autoconfig` says that we tell mail programs how to reach us.
     """
 
     domain: str
@@ -49,6 +51,9 @@ class DomainFacts:
     authorities: tuple[str, ...] = ()
     others_send: bool = False
     public_certificate: bool = True
+    next_spki: bytes = b""
+    sts_mode: str = "testing"
+    autoconfig: bool = True
     submissions: int | None = 465
     submission: int | None = 587
 
@@ -56,6 +61,12 @@ class DomainFacts:
 def sts_policy(hostname: str, mode: str = "testing") -> str:
     """Return the file that ``https://mta-sts.DOMAIN/.well-known/mta-sts.txt`` answers with (RFC 8461 section 3.2)."""
     return f"version: STSv1\r\nmode: {mode}\r\nmx: {hostname}\r\nmax_age: {_STS_MAX_AGE}\r\n"
+
+
+def sts_id(policy: bytes) -> str:
+    """Return the id that the DNS has to show for a policy: it changes whenever the policy does (RFC 8461 section 3.1)."""
+    lines = b"".join(line + b"\r\n" for line in policy.splitlines())  # whatever ends them where it is served
+    return hashlib.sha256(lines).hexdigest()[:16]
 
 
 def expected(facts: DomainFacts) -> tuple[Record, ...]:
@@ -76,15 +87,17 @@ def expected(facts: DomainFacts) -> tuple[Record, ...]:
     records.append(
         Record(f"_dmarc.{domain}", "TXT", f"v=DMARC1; p=quarantine; {report}", "dmarc", needed=True)
     )
-    if facts.public_certificate:  # with one of our own, those who obey the policy could not deliver
-        version = hashlib.sha256(sts_policy(host).encode()).hexdigest()[:16]
+    if facts.public_certificate and facts.sts_mode != "off":
+        # With a certificate of our own, those who obey the policy could not deliver.
+        policy = sts_policy(host, facts.sts_mode)
         records += [
-            Record(f"_mta-sts.{domain}", "TXT", f"v=STSv1; id={version}", "mta_sts"),
+            Record(f"_mta-sts.{domain}", "TXT", f"v=STSv1; id={sts_id(policy.encode())}", "mta_sts"),
             Record(f"mta-sts.{domain}", "CNAME", f"{host}.", "mta_sts_host"),
         ]
     records.append(Record(f"_smtp._tls.{domain}", "TXT", f"v=TLSRPTv1; {report}", "tls_rpt"))
-    if facts.spki:
-        records.append(Record(f"_25._tcp.{host}", "TLSA", f"3 1 1 {facts.spki.hex()}", "tlsa"))
+    for why, spki in (("tlsa", facts.spki), ("tlsa_next", facts.next_spki)):
+        if spki:
+            records.append(Record(f"_25._tcp.{host}", "TLSA", f"3 1 1 {spki.hex()}", why))
     records += [Record(domain, "CAA", f'0 issue "{name}"', "caa") for name in facts.authorities]
     return (*records, *_for_programs(facts))
 
@@ -106,6 +119,8 @@ def _for_programs(facts: DomainFacts) -> Iterable[Record]:
         yield Record(f"_submissions._tcp.{domain}", "SRV", f"0 1 {facts.submissions} {host}.", "srv")
     if facts.submission:
         yield Record(f"_submission._tcp.{domain}", "SRV", f"1 1 {facts.submission} {host}.", "srv")
+    if not facts.autoconfig:
+        return
     yield Record(f"autoconfig.{domain}", "CNAME", f"{host}.", "autoconfig")
     yield Record(f"_autodiscover._tcp.{domain}", "SRV", f"0 1 443 {host}.", "autoconfig")
 

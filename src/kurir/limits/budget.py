@@ -54,6 +54,19 @@ class Budget:
             return now
         return (self._window.falls_to(most, _ms(now)) + 1) / 1000  # surely not a moment too early
 
+    def free_after(self, queued: int, now: float, *, urgent: bool = False) -> float:
+        """Return about when one more may be taken if `queued` units wait for it already: at the pace of the window.
+
+        Exact where none waits; meant for choosing between roads.  What happens at the same time makes nothing wait for long.
+        """
+        if not self.quota.window:
+            return now
+        at = self.ready_at(now, urgent=urgent)
+        if at == NEVER:
+            at = now
+        over = queued + 1 - max(0, self.room(now, urgent=urgent))
+        return at if not queued or over <= 0 else at + over * self.quota.window / self._stop(urgent=urgent)
+
     def _stop(self, *, urgent: bool) -> int:
         quota = self.quota
         return quota.stop if urgent else quota.stop - quota.reserve

@@ -37,15 +37,15 @@ class Alternatives:
         if now - site.looked_at < LOOK_AGAIN:
             return
         site.looked_at = now
-        leaving: list[Errand] = []
         for bundle in self._schedule.take_all(site):
             staying: list[Errand] = []
             for errand in bundle:
-                (leaving if self._elsewhere(errand, site, now) else staying).append(errand)
+                if self._elsewhere(errand, site, now):
+                    self._schedule.move(errand, now)  # one by one: each takes room there
+                else:
+                    staying.append(errand)
             if staying:
                 site.queue.append(staying)
-        for errand in leaving:
-            self._schedule.move(errand, now)
 
     def diverted(
         self, site: "Site", pairs: list[tuple[Errand, Outcome]], now: float

@@ -4,8 +4,8 @@ Rules
 1. The roads of a plan are in the operator's order; the first without an obstacle is taken.
 2. Obstacles that time does not mend (authenticity, the TLS floor, the size, a refusal of this very message) exclude a road.
    Those that pass (it is broken, its budget is spent) let it wait its turn.
-3. Where every road has an obstacle, mail waits for the first that has only passing ones; where there is none, for the main road,
-   whose own words then become the reason.
+3. Where every road has an obstacle, mail waits where only a budget is spent and has room first, those counted that wait there
+   already; else for the first that has only passing obstacles; else for the main road, whose own words then become the reason.
 4. A mail that may have been delivered by a road stays there whatever its state.  One that was greylisted stays unless the road
    is broken.
 5. The main road is the operator's will: it has no obstacle by authenticity or TLS floor, since no switch makes it worse.
@@ -13,6 +13,7 @@ Rules
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from kurir.model import Cause
 
@@ -22,7 +23,8 @@ from .breaker import Breaker
 WORTH_WAITING = 300.0
 """Seconds that mail rather waits for room in a budget than takes another road."""
 
-_PASSING = frozenset({ObstacleKind.BROKEN, ObstacleKind.BUDGET})
+_SPENT = frozenset({ObstacleKind.BUDGET})
+_PASSING = _SPENT | {ObstacleKind.BROKEN}
 
 
 @dataclass(slots=True)
@@ -94,7 +96,8 @@ def choose(
 ) -> Choice:
     """Return which of `roads` a mail takes now."""
     unfit = way.unfit if way is not None else {}
-    against = [may_take(r, size, states(r), now, unfit=unfit.get(r.name)) for r in roads]
+    known = [states(road) for road in roads]
+    against = [may_take(r, size, k, now, unfit=unfit.get(r.name)) for r, k in zip(roads, known, strict=True)]
 
     def choice(i: int) -> Choice:
         return Choice(roads[i], not against[i], against[0] if i else ())
@@ -102,16 +105,13 @@ def choose(
     for i, road in enumerate(roads):
         if way is not None and way.kept == road.name and (way.for_good or not against[i]):
             return choice(i)
-    for fits in (_none, _only_passing):
-        for i, found in enumerate(against):
-            if fits(found):
-                return choice(i)
-    return choice(0)
+    free = (i for i, found in enumerate(against) if not found)
+    spent = sorted(
+        (i for i, found in enumerate(against) if _all(found, _SPENT)), key=lambda i: known[i].free_at
+    )
+    passing = (i for i, found in enumerate(against) if _all(found, _PASSING))
+    return choice(next(chain(free, spent, passing), 0))
 
 
-def _none(obstacles: Sequence[Obstacle]) -> bool:
-    return not obstacles
-
-
-def _only_passing(obstacles: Sequence[Obstacle]) -> bool:
-    return all(o.kind in _PASSING for o in obstacles)
+def _all(obstacles: Sequence[Obstacle], kinds: frozenset[ObstacleKind]) -> bool:
+    return all(o.kind in kinds for o in obstacles)

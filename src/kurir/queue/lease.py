@@ -1,5 +1,7 @@
 """What is out: the hands that are connected, and the leases that each of them holds."""
 
+from collections.abc import Sequence
+
 from .asks import Lease
 from .paced import Taken
 from .ports import Hand
@@ -18,6 +20,27 @@ class Worker:
         self.outbox: list[Lease] = []
         self.notices = 0
         self.gone = False
+
+
+class Homes:
+    """Which hand has all leases of a limit of connections: those that are idle at another hand would count too."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[str, Worker] = {}
+
+    def choose(self, workers: Sequence[Worker], site: Site) -> Worker:
+        """Return the home of a site whose connections are counted, for any other the hand with most room."""
+        key = site.paced.counted if site.paced is not None else ""
+        home = self._by_key.get(key)
+        if home is None or home.gone:
+            home = max(workers, key=_room)
+            if key:
+                self._by_key[key] = home
+        return home
+
+
+def _room(worker: Worker) -> int:
+    return worker.hand.slots - len(worker.leases)
 
 
 class OpenLease:

@@ -20,7 +20,7 @@ from .book import Book
 from .choice import kept_for_good
 from .commit import Committer
 from .debits import Debits, was_offered
-from .lease import OpenLease, Worker
+from .lease import Homes, OpenLease, Worker
 from .ports import Change, Hand, StoredLetter
 from .schedule import Schedule
 from .settings import QueueSettings
@@ -56,6 +56,7 @@ class Leasing:
         self._roll = roll
         self._commit = commit
         self._debits = Debits(committer)
+        self._homes = Homes()
         self._next_id = 1
         self._leases: dict[int, OpenLease] = {}
         self._adopted: dict[int, list[OpenLease]] = {}  # by message number
@@ -152,7 +153,7 @@ class Leasing:
             if got is None:
                 break
             site, errands = got
-            worker = workers[0] if len(workers) == 1 else max(workers, key=_room)
+            worker = workers[0] if len(workers) == 1 else self._homes.choose(workers, site)
             mail = errands[0].mail
             lease = OpenLease(self._new_id(), worker, site, mail, errands, now)
             for errand in errands:
@@ -436,7 +437,3 @@ class Leasing:
         change = self._settler.settle(mail, letter, pairs)
         self._book.moved(mail, [errand for errand, _ in pairs], self._book.steady.now())
         self._commit(change)
-
-
-def _room(worker: Worker) -> int:
-    return worker.hand.slots - len(worker.leases)

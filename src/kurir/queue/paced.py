@@ -110,6 +110,11 @@ class Paced:
         self.wake = wake
         self.budgets: Sequence[Budget] = ()
 
+    @property
+    def counted(self) -> str:
+        """The key of the limit of connections at the same time, "" where there is none."""
+        return next((b.quota.key for b in self.budgets if not b.quota.window), "")
+
     def ready_at(self, now: float) -> float:
         """Return when the next lease may go out; where only a landing can tell, ask to be woken by it."""
         binding = self.binding(now)

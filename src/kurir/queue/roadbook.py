@@ -7,7 +7,7 @@ that takes another road than it was told to take before is a *move*, for its tra
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from kurir.limits import NEVER, Budget
+from kurir.limits import Budget
 from kurir.model import Cause, Outcome
 
 from .asks import Obstacle, Plan, Road
@@ -18,8 +18,8 @@ from .settings import QueueSettings
 from .state import Errand
 from .trouble import PATIENCE_MX, WHOLE_ROAD, Word, patience, word
 
-Budgets = Callable[[Road, Errand | None, float], Iterable[Budget]]
-"""What holds on a road now, for anybody new or for one errand."""
+Load = Callable[[Road, Errand | None, float], tuple[Iterable[Budget], int]]
+"""What holds on a road now for anybody new, or for one errand; and how many recipients wait there already."""
 SOUND = Breaker()
 _RULES = BreakerRules()
 REMEMBERED = 86_400.0
@@ -52,9 +52,9 @@ class Move:
 class Roadbook:
     """Breakers by (road, site), and by (road, "") for roads as a whole."""
 
-    def __init__(self, settings: QueueSettings, budgets: Budgets, rules: BreakerRules = _RULES) -> None:
+    def __init__(self, settings: QueueSettings, load: Load, rules: BreakerRules = _RULES) -> None:
         self._settings = settings
-        self._budgets = budgets
+        self._load = load
         self._rules = rules
         self._breakers: dict[tuple[str, str], Breaker] = {}
         self._why: dict[tuple[str, str], Outcome] = {}
@@ -72,9 +72,10 @@ class Roadbook:
         """Return what stands for and against `road` at this moment, for anybody new or for `errand`."""
         at, limit = 0.0, ""
         urgent = errand is not None and errand.mail.urgent
-        for budget in self._budgets(road, errand, now):
-            free_at = budget.ready_at(now, urgent=urgent)
-            if at < free_at < NEVER:
+        budgets, waiting = self._load(road, errand, now)
+        for budget in budgets:
+            free_at = budget.free_after(0 if urgent else waiting, now, urgent=urgent)
+            if at < free_at:
                 at, limit = free_at, budget.quota.key
         site = self._breakers.get((road.name, road.site), SOUND)
         whole = self._breakers.get((road.name, WHOLE), SOUND)

@@ -47,7 +47,7 @@ class Schedule:
         self._settings = settings
         self.budgets = budgets
         self.plans = Plans(settings)
-        self.roads = Roadbook(settings, self._budgets_of)
+        self.roads = Roadbook(settings, self._load_of)
         self.alternatives = Alternatives(self, self.roads, settings)
         self.sites: dict[tuple[str, str], Site] = {}
         self._round: deque[Site] = deque()
@@ -126,11 +126,11 @@ class Schedule:
 
         Whose letter is not at hand (it was tried before, or read back after a start) counts as new.
         """
-        letter = errand.mail.fresh
-        if letter is None:
+        letter, meets = errand.mail.fresh, _meets(road)
+        if letter is None or not meets:
             return False
         person = person_of(letter.recipients[errand.index])
-        return all(self.known.knows(budget, person, now) for budget in _meets(road))
+        return all(self.known.knows(budget, person, now) for budget in meets)
 
     def _of_the_known(self, road: Road) -> Site:
         """Return the queue of those who are not new to the provider behind `road`: its limits of new ones do not hold there."""
@@ -139,10 +139,12 @@ class Schedule:
         known.meets = _meets(road)
         return known
 
-    def _budgets_of(self, road: Road, errand: Errand | None, now: float) -> list[Budget]:
-        """Return what is counted on `road`, for anybody new or for one errand."""
+    def _load_of(self, road: Road, errand: Errand | None, now: float) -> tuple[list[Budget], int]:
+        """Return what is counted on `road` for anybody new, or for one errand, and how many wait there already."""
         known = errand is not None and self._is_known(errand, road, now)
-        return [self.budgets.of(q) for q in road.quotas if not (known and q.unit is Unit.NEW_RECIPIENTS)]
+        site = self.sites.get((road.name, _known(road.site) if known else road.site))
+        quotas = (q for q in road.quotas if not (known and q.unit is Unit.NEW_RECIPIENTS))
+        return [self.budgets.of(q) for q in quotas], site.waiting if site is not None else 0
 
     def _site(self, road: Road, key: tuple[str, str] | None = None) -> Site:
         key = key or (road.name, road.site)
@@ -191,6 +193,7 @@ class Schedule:
             return
         if site.alternatives and site.paced is not None and now + WORTH_WAITING < at < NEVER:
             self.alternatives.look(site, now)
+            at = now + WORTH_WAITING  # another road may have room by then
         if at < site.wakes_at:
             site.wakes_at = at
             self._tie += 1

@@ -12,6 +12,7 @@ about TLS have files of their own, so that neither a flood nor a login touches t
 from .accounts import SqliteAccounts
 from .audit import audit
 from .bodies import FileBodies
+from .certificates import CertificateFolder, RenewalState
 from .database import NoDatabase
 from .days import DayMover
 from .erase import EraseReport, erase
@@ -36,6 +37,7 @@ __all__ = [
     "AuditProblem",
     "AuditReport",
     "BodySettings",
+    "CertificateFolder",
     "CheckpointReport",
     "DayMover",
     "DaySettings",
@@ -50,6 +52,7 @@ __all__ = [
     "MorningBook",
     "NoDatabase",
     "ObservationSettings",
+    "RenewalState",
     "SqliteAccounts",
     "SqliteFacts",
     "SqliteLearnt",

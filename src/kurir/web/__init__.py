@@ -1,10 +1,24 @@
-"""HTTP for operators, on loopback: ``/metrics`` (Prometheus), ``/healthz`` (alive), ``/readyz`` (taking mail).
+"""HTTP: for operators on loopback, and for strangers on ports 80 and 443.
 
-The application knows only the two callables it is given: one gathers figures, one says whether mail can be
-accepted and delivered now.
+Operators: ``/metrics`` (Prometheus), ``/healthz`` (alive), ``/readyz`` (taking mail); the application knows only the two
+callables it is given.  Strangers: `Site` decides what is answered, `PublicServer` carries it.
 """
 
 from .application import Health, make_application
+from .autoconfig import MailServers
 from .metrics import Figures, render
+from .publicserver import PublicServer, PublicSettings
+from .site import Request, Response, Site
 
-__all__ = ["Figures", "Health", "make_application", "render"]
+__all__ = [
+    "Figures",
+    "Health",
+    "MailServers",
+    "PublicServer",
+    "PublicSettings",
+    "Request",
+    "Response",
+    "Site",
+    "make_application",
+    "render",
+]

@@ -50,6 +50,7 @@ def test_every_document_has_the_keys_of_its_row(kurir: Kurir) -> None:
         "sandbox list": kurir.json("sandbox", "list"),
         "sandbox show": kurir.json("sandbox", "show", kurir.json("sandbox", "list")["messages"][0]["id"]),
         "sandbox roles": kurir.cli("sandbox", "roles", "--json", config=False),
+        "cert status": kurir.json("cert", "status", check=1),
         "audit": kurir.audit(),
         "doctor": kurir.json("doctor", check=None),
         "status": kurir.json("status"),

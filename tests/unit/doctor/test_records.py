@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 
 import dns.rdataclass
 import dns.zone
@@ -10,7 +11,7 @@ from tests.harness.dns import Names
 
 from kurir.doctor import DomainFacts, Record, check_records, expected, form_fields, sts_policy, zone_line
 from kurir.model import Severity
-from kurir.net import CachingResolver, ResolverSettings
+from kurir.net import CachingResolver, ResolverSettings, WebAnswer, WebError
 from kurir.trace import Catalogue
 
 LONG = "v=DKIM1; k=rsa; p=" + "A" * 392
@@ -38,13 +39,13 @@ def right() -> dict[str, dict[str, list[str]]]:
     return zone
 
 
-def look(zone, records=RECORDS, hostname=FACTS.hostname):
+def look(zone, records=RECORDS, hostname=FACTS.hostname, fetch=None):
     async def run(address):
         resolver = CachingResolver(
             ResolverSettings(nameservers=(address,), try_timeout=0.2, rounds=1, deadline=1.0),
             clock=lambda: 0.0,
         )
-        return await check_records(records, hostname, resolver)
+        return await check_records(records, hostname, resolver, fetch)
 
     with Names(zone) as names:
         found = asyncio.run(run(names.address))
@@ -135,7 +136,7 @@ K = "k1r._domainkey.example.test"
         ("example.test", "TXT", None, Severity.RED, "dns_missing"),
         ("example.test", "TXT", ['"v=spf1 ip4:192.0.2.1 -all"'], Severity.RED, "dns_different"),
         ("example.test", "TXT", ['"v=spf1 a:mail.example.test ~all"', '"other=1"'], Severity.GREEN, "dns_ok"),
-        ("_mta-sts.example.test", "TXT", ['"v=STSv1; id=other"'], Severity.GREEN, "dns_ok"),
+        ("_mta-sts.example.test", "TXT", ['"v=STSv1; id=other"'], Severity.YELLOW, "dns_different"),
         ("_mta-sts.example.test", "TXT", None, Severity.YELLOW, "dns_missing"),
         ("_25._tcp.mail.example.test", "TLSA", ["3 1 1 " + "00" * 32], Severity.YELLOW, "dns_different"),
         ("example.test", "CAA", ['0 issue "other.test"'], Severity.YELLOW, "dns_different"),
@@ -154,3 +155,39 @@ def test_a_server_without_an_address_is_told_so():
     assert found["a.test", "A"].key == "dns_no_address"
     found = look({"a.test": {"A": ["127.0.0.1"]}}, records, "a.test")
     assert found["a.test", "A"].severity is Severity.GREEN
+
+
+@pytest.mark.parametrize(
+    ("answer", "key"),
+    [
+        (WebAnswer(200, sts_policy(FACTS.hostname).encode()), "dns_ok"),
+        (WebAnswer(200, sts_policy(FACTS.hostname).replace("\r\n", "\n").encode()), "dns_ok"),
+        (WebAnswer(200, sts_policy(FACTS.hostname, "enforce").encode()), "dns_sts_stale"),
+        (WebAnswer(404, b""), "dns_sts_unserved"),
+        (WebError("certificate", "the certificate does not prove the name"), "dns_sts_unserved"),
+    ],
+)
+def test_the_policy_behind_the_record(answer, key):
+    asked = []
+
+    async def fetch(request):
+        asked.append(request.url)
+        if isinstance(answer, WebError):
+            raise answer
+        return answer
+
+    finding = look(right(), fetch=fetch)["_mta-sts.example.test", "TXT"]
+    assert (finding.key, finding.severity is Severity.GREEN) == (key, key == "dns_ok")
+    assert asked == ["https://mta-sts.example.test/.well-known/mta-sts.txt"]
+
+
+def test_the_next_key_stands_beside_the_present_one():
+    records = expected(replace(FACTS, next_spki=b"\1" * 32))
+    assert [r.value for r in records if r.type == "TLSA"] == [
+        f"3 1 1 {s.hex()}" for s in (FACTS.spki, b"\1" * 32)
+    ]
+
+
+def test_what_is_not_served_is_not_published():
+    names = {r.name for r in expected(replace(FACTS, sts_mode="off", autoconfig=False))}
+    assert not {"_mta-sts.example.test", "mta-sts.example.test", "autoconfig.example.test"} & names

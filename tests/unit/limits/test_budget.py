@@ -144,3 +144,18 @@ def test_margins() -> None:
     assert margins.quota(limit(Beyond.DISCARD), "k") == Quota("k", Unit.MESSAGES, 100, DAY, 80, 8)
     assert margins.quota(limit(Beyond.REFUSE, value=1), "k") == Quota("k", Unit.MESSAGES, 1, DAY, 1, 0)
     assert margins.quota(limit(Beyond.REFUSE, Per.ONCE), "k") == Quota("k", Unit.MESSAGES, 100, 0.0, 100, 0)
+
+
+def test_what_waits_already_makes_the_next_one_wait_longer() -> None:
+    budget = Budget(Quota("k", Unit.MESSAGES, 10, 60.0, 10))
+    assert budget.free_after(0, 100.0) == 100.0
+    assert budget.free_after(9, 100.0) == 100.0
+    assert budget.free_after(10, 100.0) == 106.0  # at the pace of the window: ten a minute
+    assert budget.free_after(40, 100.0) == 100.0 + 31 * 6
+    budget.take(10)
+    assert budget.free_after(0, 100.0) == 100.0  # only a landing can tell
+    assert budget.free_after(5, 100.0) == 136.0
+    budget.land(10, 100.0)
+    assert budget.free_after(0, 100.0) == budget.ready_at(100.0)
+    assert budget.free_after(1, 100.0) > budget.ready_at(100.0)
+    assert Budget(Quota("c", Unit.CONNECTIONS, 1, 0.0, 1)).free_after(99, 100.0) == 100.0

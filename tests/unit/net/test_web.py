@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from kurir.net import WebError, WebRequest
 from tests.certs import make
+from tests.harness.dns import Names
 from tests.harness.web import web_client
 
 
@@ -79,6 +80,21 @@ async def test_what_may_not_be_asked(url):
     with pytest.raises(WebError) as e:
         await web_client().fetch(WebRequest(url))
     assert e.value.kind == "denied"
+
+
+async def test_names_are_looked_up_where_we_always_do(tmp_path):
+    ca = make("Test CA", ca=True)
+    file = tmp_path / "ca.pem"
+    file.write_bytes(ca.certificate.public_bytes(Encoding.PEM))
+    with Names({"web.test": {"A": ["127.0.0.1"]}, "lost.test": "SERVFAIL"}) as names:
+        async with answering(answer(), make("web.test", ca).context(tmp_path)) as (port, asked):
+            client = web_client(file, resolver=names.address, port=port)
+            assert (await client.fetch(WebRequest("https://web.test/"))).status == 200
+            assert b"Host: web.test\r\n" in asked[0]
+            for host, words in (("lost.test", "could not be looked up"), ("no.test", "has no address")):
+                with pytest.raises(WebError, match=words) as e:
+                    await client.fetch(WebRequest(f"https://{host}/"))
+                assert e.value.kind == "dns"
 
 
 async def test_the_name_must_be_proven(tmp_path):

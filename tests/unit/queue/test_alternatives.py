@@ -209,12 +209,11 @@ def test_a_spent_budget_sends_the_rest_by_the_other_road() -> None:
     numbers = [world.accept(f"u{i}@far.example") for i in range(15)]
     world.answer(hand)
     world.pass_time(1)
-    leases = hand.take()
-    assert [x.road.name for x in leases] == ["main"] * 10
-    for lease in leases:
-        world.settle(lease, SENT)
-    leases = hand.take()
-    assert [x.road.name for x in leases] == ["spare"] * 5
+    leases = hand.take()  # who waits at the main road counts: its last place was taken by the tenth
+    assert sorted((x.number, x.road.name) for x in leases) == [
+        *((n, "main") for n in numbers[:10]),
+        *((n, "spare") for n in numbers[10:]),
+    ]
     assert [world.moves(n) for n in numbers[10:]] == [[("main", "spare", Cause.QUOTA_SPENT)]] * 5
     assert world.turns == []
     world.check()
@@ -290,4 +289,23 @@ def test_a_connection_too_many_closes_no_road() -> None:
         world.settle(lease, SENT)
     world.pass_time(2)
     assert {x.road.name for x in hand.take()} == {"main"}
+    world.check()
+
+
+def test_what_waits_for_one_spent_road_goes_by_the_one_that_has_room_first() -> None:
+    hour = Quota("hour", Unit.RECIPIENTS, 5, 3600.0, 5, 0)
+    day = Quota("day", Unit.RECIPIENTS, 5, 86400.0, 5, 0)
+    world = Roads(
+        Road("main", "a:587", quotas=(hour,), hop=True), Road("spare", "b:587", quotas=(day,), hop=True)
+    )
+    hand = world.hand(slots=100)
+    numbers = [world.accept(f"u{i}@far.example") for i in range(12)]
+    world.answer(hand)
+    world.pass_time(1)
+    leases = hand.take()
+    assert sorted(x.road.name for x in leases) == ["main"] * 5 + ["spare"] * 5
+    for lease in leases:
+        world.settle(lease, SENT)
+    world.pass_time(3600 + 360)  # one waits at the spare road, and looks again every five minutes
+    assert sorted((x.number, x.road.name) for x in hand.take()) == [(n, "main") for n in numbers[10:]]
     world.check()

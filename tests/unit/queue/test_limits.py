@@ -310,3 +310,21 @@ def test_urgency_outlives_a_restart() -> None:
     again.pass_time(5)
     plan(again, hand, per_day(1, reserve=0))
     assert [x.work[0].recipient.address.local for x in hand.take()] == ["b"]
+
+
+def test_connections_that_are_counted_belong_to_one_hand() -> None:
+    once = Quota("at-g/connections/once", Unit.CONNECTIONS, 2, 0.0, 2)
+    world = World()
+    hands = [world.hand(), world.hand()]
+    for i in range(6):
+        world.accept(f"b{i}@far.example")
+    plan(world, next(h for h in hands if h.plans), once)
+    home = next(h for h in hands if h.leases)
+    other = next(h for h in hands if h is not home)
+    for lease in home.take():
+        world.settle(lease, SENT)  # the other one has more room now, but idle connections are with this one
+    assert (len(home.leases), other.leases) == (2, [])
+    world.brain.hand_gone(home)
+    world.pass_time(60)
+    assert len(other.take()) == 2
+    world.check()

@@ -15,7 +15,7 @@ from kurir.cli.words import current, say
 from kurir.config import Config
 from kurir.doctor import DomainFacts, Record, check_records, expected, form_fields, sts_policy, zone_line
 from kurir.model import AddressError, Severity, normalise_domain
-from kurir.net import CachingResolver
+from kurir.net import CachingResolver, ClientTlsFactory, TlsLevel, WebClient
 from kurir.trace import Catalogue
 
 
@@ -49,7 +49,7 @@ def show(domain: str, form: bool, addresses: tuple[str, ...], config_file: str |
     _, config = configuration(config_file)
     known = _facts(config, domain, addresses)
     records = expected(known)
-    policy = sts_policy(known.hostname) if known.public_certificate else None
+    policy = sts_policy(known.hostname, known.sts_mode) if _has_policy(known) else None
     if as_json:
         listed = [{**asdict(r), "value": r.value or None, "why": _why(r, known)} for r in records]
         document({"domain": known.domain, "records": listed, "mta_sts_policy": policy})
@@ -69,7 +69,13 @@ def show(domain: str, form: bool, addresses: tuple[str, ...], config_file: str |
     if policy is not None:
         click.echo("\n; " + say("dns.policy", domain=known.domain))
         click.echo("".join(f";   {line}\n" for line in policy.splitlines()), nl=False)
+        if known.sts_mode == "testing":
+            click.echo("; " + say("dns.policy_testing"))
     return 0
+
+
+def _has_policy(known: DomainFacts) -> bool:
+    return known.public_certificate and known.sts_mode != "off"
 
 
 def _why(record: Record, known: DomainFacts) -> str:
@@ -89,8 +95,11 @@ def check(domain: str, addresses: tuple[str, ...], config_file: str | None, as_j
     records = expected(known)
 
     async def look() -> list[tuple[Record, Severity, str]]:
-        resolver = CachingResolver(settings.resolver(config), clock=SystemClock().monotonic)
-        found = await check_records(records, known.hostname, resolver)
+        clock = SystemClock()
+        resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)
+        tls = ClientTlsFactory(settings.client_tls(config), now=clock.now).level(TlsLevel.VERIFIED)
+        fetch = WebClient(resolver, tls, settings.web(config)).fetch
+        found = await check_records(records, known.hostname, resolver, fetch)
         texts = Catalogue.load()
         return [
             (r, f.severity, texts.text(current(), f"finding.{f.key}", **f.values))

@@ -28,8 +28,9 @@ from kurir.doctor import (
     resolvers,
 )
 from kurir.model import Cause, Finding, Severity
-from kurir.model.told import of_error
+from kurir.model.told import of_error, unpack
 from kurir.net import CachingResolver
+from kurir.storage import CertificateFolder
 from kurir.trace import Catalogue, say_told
 
 
@@ -96,11 +97,12 @@ def _server(config: Config) -> list[Finding]:
     places = [
         *(Place(s, "smtp") for s in listen.smtp), *(Place(s, "submission") for s in listen.submission),
         *(Place(s, "submissions", banner=False) for s in listen.submissions), *(Place(s, "lmtp") for s in listen.lmtp),
+        *(Place(s, "http", banner=False) for s in listen.http), *(Place(s, "https", banner=False) for s in listen.https),
         *(Place(s, "admin", banner=False) for s in listen.admin),
     ]  # fmt: skip
     found += ports(places, running=running)
     shown, *further = settings.server_tls(config).certificates
-    own = config.tls.certificate is None
+    own, renewal = _made_here(config), _renewal(config)
     found += certificate(
         shown.certificate,
         shown.key,
@@ -109,6 +111,7 @@ def _server(config: Config) -> list[Finding]:
         now=now,
         playground=config.server.playground,
     )
+    found += renewal
     for files in further:  # for whatever names they have
         found += certificate(files.certificate, files.key, None, own=False, now=now)
     found += asyncio.run(_resolver(config))
@@ -121,6 +124,31 @@ def _server(config: Config) -> list[Finding]:
     found += permissions(state, [*private, state / "accounts.db", *secret])
     found += clock(reading.newest(config), now)
     return found
+
+
+def _made_here(config: Config) -> bool:
+    """Whether the certificate is one of our own authority."""
+    if config.tls.certificate is not None:
+        return False
+    try:
+        facts = CertificateFolder(settings.layout(config)).facts()
+    except (OSError, ValueError):  # what is wrong with it is found in a moment
+        return True
+    return facts is None or facts.self_made
+
+
+def _renewal(config: Config) -> list[Finding]:
+    """Tell of an authority that gave us nothing."""
+    try:
+        state = CertificateFolder(settings.layout(config)).state()
+    except (OSError, ValueError):
+        return []
+    if config.tls.acme is None or not state.failures or state.why is None:
+        return []
+    values = {"count": str(state.failures), "detail": say_told(unpack(state.why), current())}
+    return [
+        Finding(check="certificate", severity=Severity.YELLOW, key="certificate_renewal_fails", values=values)
+    ]
 
 
 def _lost(config: Config) -> list[Finding]:

@@ -36,7 +36,10 @@ def list_(config_file: str | None, as_json: bool) -> int:
         document({"roads": [_plain(r, states.get(r.name)) for r in known]})
     else:
         columns = [say(f"label.{c}") for c in ("road", "destination", "fallback", "state")]
-        table(columns, [_row(r, states.get(r.name)) for r in known])
+        rows = [_row(r, states.get(r.name)) for r in known]
+        table(
+            columns, list(map(list, dict.fromkeys(map(tuple, rows))))
+        )  # a playground's road has many patterns
     return 1 if any(s["health"] == "broken" for s in states.values()) else 0
 
 

@@ -126,14 +126,19 @@ def _read(file: Path | None, subject: str | None) -> bytes:
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 
 
+_TELLING = ("From", "To", "Subject")  # any of them tells a message from a text that begins with "Note: ..."
+
+
 def _message(data: bytes, sender: str, to: tuple[str, ...], subject: str | None) -> bytes:
     """Return `data` as a message: as it is where it has header fields, else as the text of a new one."""
     data = re.sub(rb"\r?\n", b"\r\n", data)
     if not data.strip() and subject is None:
         raise Failure(say("error.empty"))
     head = scan(data)
-    if subject is None and _FIELD.match(data) and head.get("From") is not None:
-        return data
+    if subject is None and _FIELD.match(data) and any(head.get(name) is not None for name in _TELLING):
+        missing = [("From", sender)] if head.get("From") is None else []
+        missing += [("To", ", ".join(to))] if head.get("To") is None and head.get("Cc") is None else []
+        return b"".join(f"{name}: {value}\r\n".encode() for name, value in missing) + data
     return compose_text(
         sender=sender, to=to, subject=subject or "", text=data.decode("utf-8", "replace"),
         at=time.time(), token=secrets.token_hex(8),

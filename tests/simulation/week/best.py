@@ -1,0 +1,132 @@
+"""How soon all of it could have gone: the best plan under the same margins, by somebody who knows the whole week.
+
+He sends each recipient at the earliest moment at which every window of a road has room under its margin, takes
+another road than the first where that is worth it, lets urgent mail go first and owners take turns, as Kurir does, and loses no second: pauses and
+retries do not exist for him, and his connections are never idle.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from heapq import heapify, heappop
+
+from kurir.limits import Quota, Unit
+from kurir.queue.choice import WORTH_WAITING
+
+NEVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One recipient of a message that has `company` recipients in all, from `at` on."""
+
+    at: float
+    campaign: str
+    owner: str
+    urgent: bool
+    company: int = 1
+
+
+class Window:
+    """One rolling window, exactly."""
+
+    def __init__(self, quota: Quota) -> None:
+        self._quota = quota
+        self._log: deque[tuple[float, float]] = deque()
+        self._used = 0.0
+
+    def cost(self, parcel: Parcel) -> float:
+        """Return what a parcel takes; recipients of one message share what is counted by messages."""
+        return 1.0 if self._quota.unit is Unit.RECIPIENTS else 1.0 / parcel.company
+
+    def earliest(self, parcel: Parcel, now: float) -> float:
+        """Return when the parcel fits."""
+        quota = self._quota
+        while self._log and self._log[0][0] + quota.window <= now:
+            self._used -= self._log.popleft()[1]
+        stop = quota.stop if parcel.urgent else quota.stop - quota.reserve
+        over = self._used + self.cost(parcel) - stop
+        at = now
+        for sent, units in self._log:
+            if over <= 1e-6:
+                break
+            over -= units
+            at = sent + quota.window
+        return at
+
+    def add(self, parcel: Parcel, now: float) -> None:
+        """Count it."""
+        cost = self.cost(parcel)
+        self._used += cost
+        self._log.append((now, cost))
+
+
+@dataclass(slots=True)
+class Way:
+    """A road: its windows, when it is closed (from, to), in order, and the seconds between two messages at best."""
+
+    quotas: Sequence[Quota]
+    closed: Sequence[tuple[float, float]] = ()
+    gap: float = 0.0
+    free_at: float = 0.0
+    windows: list[Window] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.windows = [
+            Window(q) for q in self.quotas if q.window and q.unit in (Unit.MESSAGES, Unit.RECIPIENTS)
+        ]
+
+    def earliest(self, parcel: Parcel, now: float) -> float:
+        """Return when it could go by this road."""
+        at = max([now, self.free_at, *(w.earliest(parcel, now) for w in self.windows)])
+        for begin, end in self.closed:
+            if begin <= at < end:
+                at = end
+        return at
+
+    def send(self, parcel: Parcel, now: float) -> None:
+        """Let it go."""
+        self.free_at = now + self.gap / parcel.company
+        for window in self.windows:
+            window.add(parcel, now)
+
+
+def best_plan(parcels: Iterable[Parcel], ways: Sequence[Way]) -> dict[str, float]:
+    """Return for each campaign when its last recipient could have gone."""
+    coming = [(p.at, i, p) for i, p in enumerate(parcels)]
+    heapify(coming)
+    urgent: deque[Parcel] = deque()
+    lanes: OrderedDict[str, deque[Parcel]] = OrderedDict()
+    done: dict[str, float] = {}
+    now = 0.0
+    while coming or urgent or lanes:
+        while coming and (coming[0][0] <= now or not (urgent or lanes)):
+            at, _, parcel = heappop(coming)
+            now = max(now, at)
+            (urgent if parcel.urgent else lanes.setdefault(parcel.owner, deque())).append(parcel)
+        head = urgent[0] if urgent else next(iter(lanes.values()))[0]
+        at, way = _first(ways, head, now)
+        if at > now:
+            now = min(at, coming[0][0]) if coming else at
+            if now < at:
+                continue
+        _pop(urgent, lanes)
+        ways[way].send(head, now)
+        done[head.campaign] = now
+    return done
+
+
+def _first(ways: Sequence[Way], parcel: Parcel, now: float) -> tuple[float, int]:
+    """Return when and by which road it goes: the first that is not worth leaving, else the one that is free first."""
+    times = [(way.earliest(parcel, now), i) for i, way in enumerate(ways)]
+    return next((t for t in times if t[0] <= now + WORTH_WAITING), min(times))
+
+
+def _pop(urgent: deque[Parcel], lanes: OrderedDict[str, deque[Parcel]]) -> None:
+    if urgent:
+        urgent.popleft()
+        return
+    owner, lane = lanes.popitem(last=False)
+    lane.popleft()
+    if lane:
+        lanes[owner] = lane

@@ -1,0 +1,174 @@
+"""What must hold after every week.  That no limit is exceeded is noted by the providers while it happens."""
+
+from bisect import bisect_right
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from kurir.model import EventKind, Fate, encode_id
+from kurir.queue.choice import WORTH_WAITING
+from tests.simulation.world import START
+
+from . import contracts, roads
+from .best import Parcel, Way, best_plan
+from .contracts import Market
+from .providers import Provider
+from .traffic import Letter
+
+if TYPE_CHECKING:
+    from .world import Week
+
+WITHIN = 1.10
+"""Of the best possible time."""
+ALLOWANCE = 180.0
+"""Seconds on top: what a window's bucket, a connection and a group commit cost, however short the campaign is."""
+URGENT = 60.0
+PER_KILL = 700.0
+"""Seconds that a kill may cost: what was in the air counts ten minutes later, and a start takes one at most."""
+
+
+def excuse(week: "Week", role: str) -> None:
+    """Whatever was taken without our knowing may be sent once more after a kill.
+
+    A hand that lives tells a new brain what it knows; only what the dead brain was told and had not synced is lost.
+    """
+    facts = week.disk.facts
+    heard = week.machine.brain.heard
+    hand = week.machine.delivery.hand
+    in_hand = {(n, i) for n, indexes in hand.busy() for i in indexes}
+    in_hand |= {(s.number, i) for s in hand._settlements for i, _ in s.results}  # done, and about to be told
+    unsure = heard if role == "brain" else in_hand | heard
+    for number, index in unsure:
+        states = facts.states.get(number)
+        if states is not None and states[index].fate is None:
+            week.excused[number, str(facts.messages[number].recipients[index].address)] += 1
+
+
+def check(week: "Week") -> None:
+    """Nothing lost, nothing twice, in time."""
+    for line in week.disk.facts.imbalance():
+        week.wrong(f"conservation: {line}")
+    for number, states in week.disk.facts.states.items():
+        for index, state in states.items():
+            _recipient(week, number, index, state.fate)
+    _finished(week)
+    _urgent(week)
+    roads.check(week)
+
+
+def _recipient(week: "Week", number: int, index: int, fate: Fate | None) -> None:
+    facts = week.disk.facts
+    address = str(facts.messages[number].recipients[index].address)
+    name = f"{encode_id(number)} for {address}"
+    copies = len(week.deliveries.get((number, address), ()))
+    if fate is not Fate.HANDED_OVER:
+        week.wrong(f"{name} ended as {fate.value if fate else 'waiting'}: {_last_words(week, number, index)}")
+    elif not copies:
+        week.wrong(f"LOST: {name} was handed over, but nobody has it")
+    if copies > 1:
+        mine = [e for e in facts.events[number] if e.recipient == index]
+        unsure = sum(e.kind is EventKind.RECOVERED for e in mine)
+        unsure += sum(e.outcome is not None and e.outcome.possibly_delivered for e in mine)
+        if copies > 1 + unsure + week.excused[number, address]:
+            week.wrong(f"{name}: delivered {copies} times, of which {unsure} explained")
+
+
+def _last_words(week: "Week", number: int, index: int) -> str:
+    said = [e.outcome for e in week.disk.facts.events[number] if e.recipient == index and e.outcome]
+    return f"{said[-1].cause.value} {said[-1].reply or said[-1].detail}" if said else "never tried"
+
+
+def _finished(week: "Week") -> None:
+    """Each campaign ends within `WITHIN` of the best plan, counted from when it was handed in, at each market that says what it allows."""
+    for market in week.markets:
+        if market.known and not market.shared:
+            best = best_plan(_parcels(week, market), _ways(week, market))
+            for campaign, (start, end) in _spans(week, market).items():
+                _campaign(week, market, campaign, start, end, best[campaign])
+
+
+def _campaign(week: "Week", market: Market, campaign: str, start: float, end: float, ideal: float) -> None:
+    took, best = end - start, ideal - start
+    name = f"{campaign} by {market.providers[0].name}"
+    patience = WORTH_WAITING * (len(market.providers) - 1)  # one waits before one goes another way
+    week.trace("finished", name, round(took), "best", round(best))
+    week.figures["campaigns"] += 1
+    if took > WITHIN * best + ALLOWANCE + patience + _excused(week, end):
+        week.wrong(f"{name} took {took:.0f} s; the best plan takes {best:.0f} s")
+
+
+def _spans(week: "Week", market: Market) -> dict[str, tuple[float, float]]:
+    """Return when the first mail of each campaign was handed in, and when the last was taken."""
+    found: dict[str, tuple[float, float]] = {}
+    for number, (at, letter) in week.accepted.items():
+        begun, ended = found.get(letter.campaign, (at, at))
+        taken = [
+            t
+            for r in letter.recipients
+            if market.holds(r)
+            for t, _ in week.deliveries.get((number, r), ())[:1]
+        ]
+        if taken:
+            found[letter.campaign] = (min(begun, at), max(ended, *taken))
+    return found
+
+
+def _ways(week: "Week", market: Market) -> list[Way]:
+    book = week.delivery_settings.atlas
+    return [
+        Way(known.quotas, _closed(week, provider), week.gap(provider))
+        for provider, known in zip(market.providers, contracts.known(book, market), strict=True)
+    ]
+
+
+def _closed(week: "Week", provider: Provider) -> list[tuple[float, float]]:
+    """Return from when to when a provider got nothing because it had failed: until Kurir came back to it."""
+    times = [at for at, _ in provider.took]
+    found = []
+    for outage in roads.felt(week, provider):
+        after = bisect_right(times, outage.end)
+        back = times[after] if after < len(times) else outage.end
+        found.append((outage.at, min(back, outage.end + roads.RETURN)))
+    return found
+
+
+def _parcels(week: "Week", market: Market) -> list[Parcel]:
+    most = min(p.together.value for p in market.providers if p.together)
+    parcels = []
+    for at, letter in week.accepted.values():
+        mine = [r for r in letter.recipients if market.holds(r)]
+        company = Counter(market.site(r) for r in mine)
+        for r in mine:
+            together = min(most, company[market.site(r)])
+            parcels.append(Parcel(at, letter.campaign, letter.account, letter.urgent, together))
+    return parcels
+
+
+def _excused(week: "Week", end: float) -> float:
+    """Return the seconds that kills may have cost until `end`."""
+    return sum(at <= end for at in week.kills) * PER_KILL
+
+
+def _urgent(week: "Week") -> None:
+    """A password reset is tried within a minute, unless every road was closed or Kurir itself was down."""
+    for number, (at, letter) in week.accepted.items():
+        if letter.urgent:
+            tried = _first_try(week, number)
+            week.figures["urgent"] += 1
+            if tried - at > URGENT + 1.0 and not _down(week, letter, at, tried):
+                week.wrong(f"{encode_id(number)} is urgent and was tried after {tried - at:.0f} s")
+
+
+def _down(week: "Week", letter: Letter, at: float, tried: float) -> bool:
+    """Whether Kurir was down in between, all roads of the letter were closed, or somebody else had used them up."""
+    market = next(m for m in week.markets if m.holds(letter.recipients[0]))
+    if market.shared or any(at - 2 * URGENT - 600.0 <= kill <= tried for kill in week.kills):
+        return True
+    closed = [_closed(week, provider) for provider in market.providers]
+    return all(any(begin <= at + URGENT and end >= at for begin, end in one) for one in closed)
+
+
+def _first_try(week: "Week", number: int) -> float:
+    recipients = week.accepted[number][1].recipients
+    taken = [t for r in recipients for t, _ in week.deliveries.get((number, r), ())[:1]]
+    said = [e.at - START for e in week.disk.facts.events[number] if e.outcome is not None]
+    return min([*taken, *said], default=1e9)
