@@ -121,7 +121,7 @@ def check_leaks(world: "World") -> None:
         "wheel": (len(brain._leasing._leases), 0),
         "issued": (len(brain._notices._issued), 0),
         "fresh": (brain._book.fresh.held, 0),
-        "unplanned": (len(brain._schedule._unplanned), 0),
+        "unplanned": (len(brain._schedule.plans._waiting), 0),
         "connections counted": (machine.brain.connections.connections, 0),
         "in the hand": (len(hand._in_work), 0),
         "sites of the hand": (len(hand._sites), 0),
