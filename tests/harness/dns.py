@@ -27,6 +27,20 @@ _SOA = "ns.test. hostmaster.test. 1 3600 600 86400 1"
 _MAX_CHAIN = 8
 
 
+def _both() -> tuple[socket.socket, socket.socket]:
+    """Return a UDP and a TCP socket on one port, which somebody else may have for one of them."""
+    for attempt in range(50):
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        udp.bind(("127.0.0.1", 0))
+        try:
+            return udp, socket.create_server(("127.0.0.1", udp.getsockname()[1]))
+        except OSError:
+            udp.close()
+            if attempt == 49:
+                raise
+    raise AssertionError
+
+
 class Names:
     """A running name server; `zone` may be changed at any time.
 
@@ -37,10 +51,8 @@ class Names:
         self.zone: dict[str, Records | Broken] = dict(zone)
         self.asked: Counter[tuple[str, str]] = Counter()
         self._ttl = ttl
-        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._udp.bind(("127.0.0.1", 0))
+        self._udp, self._tcp = _both()
         self.port = int(self._udp.getsockname()[1])
-        self._tcp = socket.create_server(("127.0.0.1", self.port))
         self._wake, self._woken = socket.socketpair()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 

@@ -97,8 +97,8 @@ def report(kurir: Kurir, clock: Later) -> None:
 
     def hand_in(to: str, message: bytes) -> int | None:
         sender = str(settings.postmaster(config))
-        number, _ = submit(config.server.state, sender, [to], message, rcpt_options=["NOTIFY=NEVER"])
-        return decode_id(number)
+        done = submit(config.server.state, sender, [to], message, rcpt_options=["NOTIFY=NEVER"])
+        return decode_id(done.id)
 
     async def go() -> None:
         resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)

@@ -22,7 +22,10 @@ GROUPS = {
     "user cert": ("add", "list", "remove"),
     "trace": ("show", "erase"),
     "queue": ("list", "show", "hold", "release", "retry", "drop"),
-    "tls": ("show", "accept"),
+    "tls": ("show", "accept", "reports"),
+    "dmarc": ("show", "read", "complaints"),
+    "road": ("list", "test", "add"),
+    "suppress": ("list", "show", "add", "remove"),
     "cert": ("status", "renew", "order", "roll"),
     "dns": ("show", "check"),
     "dkim": ("list", "new", "rotate", "retire"),
@@ -97,6 +100,15 @@ def documents(kurir: Kurir) -> dict[str, Any]:
     run("user urgent", "alice@example.test", "allow")
     run("tls show", "far.test")
     run("tls accept", "far.test")
+    run("tls reports")
+    run("dmarc show")
+    run("dmarc complaints")
+    run("route", "alice@example.test", "bob@far.test")
+    run("road list")
+    run("suppress add", "gone@far.test", "--reason", "left the school")
+    run("suppress list")
+    run("suppress show", "gone@far.test")
+    run("suppress remove", "gone@far.test")
     run("cert status", code=1)
     run("dns show", "example.test")
     run("dns check", "example.test", code=1)
@@ -126,7 +138,8 @@ def documents(kurir: Kurir) -> dict[str, Any]:
 
 def test_every_command_is_here(documents: dict[str, Any]) -> None:
     with_authority = {"cert renew", "cert order", "cert roll"}  # tests/interop/test_acme.py has one
-    assert {" ".join(c) for c in ALL} - {"serve", *with_authority, *GROUPS} <= set(documents)
+    with_others = {"road test", "road add", "dmarc read"}  # test_road_commands.py, test_dmarc_reports.py
+    assert {" ".join(c) for c in ALL} - {"serve", *with_authority, *with_others, *GROUPS} <= set(documents)
 
 
 def test_keys_stay(documents: dict[str, Any]) -> None:

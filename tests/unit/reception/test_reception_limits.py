@@ -364,6 +364,7 @@ def test_a_message_no_road_carries_is_refused_before_its_data(run: Callable[[Cas
             await client.say("RSET")
             await client.say("MAIL FROM:<a@local.example> SIZE=1000")
             assert (await client.say("RCPT TO:<b@far.example>")).startswith("250")
+            await client.close()
         (seen,) = [o for o in house.brain.observations if o.kind is ObservationKind.REFUSED_RECIPIENT]
         assert seen.cause is Cause.TOO_LARGE
 
@@ -384,5 +385,6 @@ def test_a_size_that_was_not_announced_is_seen_at_the_end(run: Callable[[Case], 
                     assert (await client.say(f"RCPT TO:<{to}>")).startswith("250")
                 await client.say("DATA")
                 assert (await client.say("Subject: x\r\n\r\n" + "y" * 990 + "\r\n.")).startswith(code)
+            await client.close()
 
     run(case)
