@@ -7,8 +7,8 @@ Rules
 3. Jitter only lengthens: whoever said "in 300 seconds" is not asked after 290.
 4. When the next step would come after the end of the lifetime, a last try is made shortly before it.
 5. A recipient whose lifetime is over is given up (RFC 5321 section 4.5.4.1).
-6. A block that somebody has to lift is given a day, not five: long enough to be lifted, short enough that the
-   sender learns of it while the mail still matters.
+6. A block that somebody has to lift is given a day from where it was first met, not five: long enough to be lifted,
+   short enough that the sender learns of it while the mail still matters.  What waited before for a limit does not count.
 """
 
 from bisect import bisect_right
@@ -87,10 +87,15 @@ class RetryPolicy:
         cause: Cause,
         hint: float | None,
         roll: float,
-        lasting: bool = False,
+        blocked_for: float | None = None,
     ) -> Decision:
-        """Decide after a deferral.  `attempts` includes the one just made; `roll` is in 0 <= roll < 1."""
-        left = (min(self.lifetime, self.blocked) if lasting else self.lifetime) - age
+        """Decide after a deferral.  `attempts` includes the one just made; `roll` is in 0 <= roll < 1.
+
+        `blocked_for` is how long ago it first met a block that lasts; None where nothing blocks it.
+        """
+        left = self.lifetime - age
+        if blocked_for is not None:
+            left = min(left, self.blocked - blocked_for)
         if left <= 0:
             return GIVE_UP
         delay = self._wait(attempts, cause, hint) * (1 + self.jitter * roll)

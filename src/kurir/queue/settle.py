@@ -204,6 +204,10 @@ class Settler:
         if outcome.possibly_delivered:
             self._count.possibly_delivered += 1
             errand.way = kept_for_good(errand.way, outcome.road)
+        if not outcome.lasting:
+            errand.blocked_at = None
+        elif errand.blocked_at is None:
+            errand.blocked_at = sheet.now
         age = sheet.now - mail.born
         policy = self.policy(mail)
         decision = policy.after(
@@ -212,7 +216,7 @@ class Settler:
             cause=outcome.cause,
             hint=outcome.retry_after,
             roll=roll,
-            lasting=outcome.lasting,
+            blocked_for=None if errand.blocked_at is None else sheet.now - errand.blocked_at,
         )
         if isinstance(decision, GiveUp) and age < policy.lifetime:
             self._failed(sheet, errand, outcome)

@@ -40,11 +40,12 @@ class Errand:
     """One recipient of a message on its way.  `due` and all times here are queue time.
 
     `together` is the most recipients that share its lease, 0 for the usual number.  It is not stored: after a
-    restart one more attempt of them all finds it out again.
+    restart one more attempt of them all finds it out again.  Nor is `blocked_at`: the day of a block begins anew then.
     """
 
     __slots__ = (
         "attempts",
+        "blocked_at",
         "cause",
         "domain",
         "due",
@@ -74,6 +75,7 @@ class Errand:
         self.urgent = False
         self.held: str | None = None
         self.cause: Cause | None = None
+        self.blocked_at: float | None = None  # when the block that lasts was first met
         self.site: Site | None = None
         self.lease: OpenLease | None = None
         self.way: Way | None = None  # where it has several roads

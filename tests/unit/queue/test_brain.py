@@ -121,6 +121,21 @@ def test_a_block_that_lasts_comes_back_after_a_day_with_its_own_reason() -> None
     world.check()
 
 
+def test_mail_that_waited_for_days_is_not_bounced_by_the_first_block() -> None:
+    world = World(retry=(3600.0,), lifetime=5 * 86400.0)
+    number = world.accept()
+    world.pass_time(2 * 86400.0)
+    hand = world.hand()
+    world.plan(hand, ttl=1e9)
+    blocked = outcome(OutcomeKind.DEFERRED, Cause.BLOCKLISTED, Stage.BANNER, lasting=True)
+    world.settle(hand.take()[0], blocked)
+    assert world.store.last(number).fate is None
+    world.pass_time(3700.0)
+    world.settle(hand.take()[0], SENT)
+    assert world.store.last(number).fate is Fate.HANDED_OVER
+    world.check()
+
+
 def test_results_that_are_missing_are_given_back_untried() -> None:
     world = World()
     hand = world.hand()

@@ -48,18 +48,20 @@ def test_the_end_of_the_lifetime(left: float, decision: object) -> None:
 
 
 def test_a_block_that_lasts_is_given_a_day_and_never_more_than_the_lifetime() -> None:
-    def after(age: float, *, lasting: bool) -> object:
+    def after(age: float, blocked_for: float | None) -> object:
         return POLICY.after(
-            attempts=20, age=age, cause=Cause.BLOCKLISTED, hint=None, roll=0.0, lasting=lasting
+            attempts=20, age=age, cause=Cause.BLOCKLISTED, hint=None, roll=0.0, blocked_for=blocked_for
         )
 
-    assert after(3600.0, lasting=True) == Again(14400.0)
-    assert after(80_000.0, lasting=True) == Again((86400.0 - 80_000.0) * 0.9)
-    assert after(86400.0, lasting=True) == GiveUp()
-    assert after(86400.0, lasting=False) == Again(14400.0)
+    assert after(3600.0, 3600.0) == Again(14400.0)
+    assert after(80_000.0, 80_000.0) == Again((86400.0 - 80_000.0) * 0.9)
+    assert after(86400.0, 86400.0) == GiveUp()
+    assert after(86400.0, None) == Again(14400.0)
+    assert after(2 * 86400.0, 0.0) == Again(14400.0)  # it had waited for a limit until then
     short = RetryPolicy.ordinary(QueueSettings(lifetime=3600.0))
     assert (
-        short.after(attempts=1, age=3600.0, cause=Cause.BUSY, hint=None, roll=0.0, lasting=True) == GiveUp()
+        short.after(attempts=1, age=3600.0, cause=Cause.BUSY, hint=None, roll=0.0, blocked_for=0.0)
+        == GiveUp()
     )
 
 
