@@ -36,7 +36,7 @@ BODY = (
 )
 MESSAGES = 150
 
-CALLS = 1250  # 1,030 measured
+CALLS = 1250  # 1,080 measured
 COMMITS = 2.05  # one at a time: one to accept, one to settle
 BLOCKS = 40  # 11 measured: what statistics, caches and the trace keep, not the mail
 
