@@ -157,7 +157,7 @@ class QueueSection(Section):
     lifetime: Seconds = Field(5 * 86400, description="How long to try.", gt=0)
     lifetime_blocked: Seconds = Field(
         86400,
-        description="How long to try where the other side blocks this server and waiting alone does not help.",
+        description="How long to try, from the first such answer on, where the other side blocks this server and waiting alone does not help.",
         gt=0,
     )
     delay_notice: list[Seconds] = Field(
