@@ -20,7 +20,7 @@ KURIR = [sys.executable, "-m", "kurir.cli.main"]
 START_SECONDS = 30.0
 
 
-_GRID = 16  # no two of Kurir's ports are a multiple of this apart, so that two offsets never share a port
+_GRID = 17  # no two of Kurir's ports (nor 53) are a multiple of this apart, so that two offsets never share a port
 
 
 def free_offset(owner: object = sys) -> int:

@@ -10,6 +10,8 @@ from typing import Self
 
 import pytest
 
+from tests.harness.kurir import free_offset
+
 UNBOUND = shutil.which("unbound", path="/usr/sbin:/usr/local/sbin:/usr/bin:/bin")
 
 
@@ -32,9 +34,7 @@ class Unbound:
         self._folder = folder
         self._mute = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._mute.bind(("127.0.0.1", 0))
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = int(s.getsockname()[1])
+        self.port = 53 + free_offset(self)  # UDP and TCP, and below what outgoing connections take
         lines = [
             "server:",
             f"interface: 127.0.0.1@{self.port}",

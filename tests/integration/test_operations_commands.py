@@ -25,6 +25,7 @@ GROUPS = {
     "tls": ("show", "accept", "reports"),
     "dmarc": ("show", "read", "complaints"),
     "road": ("list", "test", "add"),
+    "limits": ("show", "forget"),
     "suppress": ("list", "show", "add", "remove"),
     "cert": ("status", "renew", "order", "roll"),
     "dns": ("show", "check"),
@@ -95,7 +96,8 @@ def documents(kurir: Kurir) -> dict[str, Any]:
     run("why", "550 5.1.1 no such user")
     run("check")
     run("status")
-    run("limits")
+    run("limits show")
+    run("limits forget", "--all")
     run("summary", "alice@example.test")
     run("user urgent", "alice@example.test", "allow")
     run("tls show", "far.test")
