@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from kurir.app.operate import operate
+from kurir.cli.acting import act
 from kurir.cli.help import Command, ListGroup, common, option
 from kurir.cli.output import configuration, document, size, table, when
 from kurir.cli.words import current, say
@@ -26,13 +27,13 @@ def forget(name: str | None, everything: bool, config_file: str | None, as_json:
     """Forget what was learnt."""
     if (name is None) != everything:
         raise click.UsageError(say("limits.forget_what"))
-    _, config = configuration(config_file)
-    done = operate(config, "limits.forget", name=name)
-    if as_json:
-        document(done)
-    else:
-        click.echo(say("limits.forgotten", count=done["forgotten"]))
-    return 0
+    return act(
+        config_file,
+        as_json,
+        "limits.forget",
+        lambda done: say("limits.forgotten", count=done["forgotten"]),
+        name=name,
+    )
 
 
 @command.command("show", cls=Command)

@@ -4,8 +4,8 @@ import time
 
 import click
 
-from kurir.app.operate import operate
 from kurir.app.reading import suppression_json, suppressions
+from kurir.cli.acting import act
 from kurir.cli.help import Command, Group, common, option
 from kurir.cli.output import Failure, configuration, document, table, when
 from kurir.cli.words import current, say
@@ -62,14 +62,10 @@ def show(address: str, config_file: str | None, as_json: bool) -> int:
 @common
 def add(address: str, reason: str, days: int, config_file: str | None, as_json: bool) -> int:
     """Put an address on the list."""
-    _, config = configuration(config_file)
     until = time.time() + days * DAY if days else None
-    made = operate(config, "suppress.add", address=address, reason=reason, until=until)
-    if as_json:
-        document(made)
-    else:
-        click.echo(say("suppress.added", address=made["address"]))
-    return 0
+    return act(
+        config_file, as_json, "suppress.add", "suppress.added", address=address, reason=reason, until=until
+    )
 
 
 @command.command("remove", cls=Command)
@@ -77,13 +73,7 @@ def add(address: str, reason: str, days: int, config_file: str | None, as_json: 
 @common
 def remove(address: str, config_file: str | None, as_json: bool) -> int:
     """Take an address off the list."""
-    _, config = configuration(config_file)
-    done = operate(config, "suppress.remove", address=address)
-    if as_json:
-        document(done)
-    else:
-        click.echo(say("suppress.removed", address=done["address"]))
-    return 0
+    return act(config_file, as_json, "suppress.remove", "suppress.removed", address=address)
 
 
 def _label(entry: Entry) -> str:
