@@ -81,10 +81,10 @@ class Operations:
             "limits.forget": self._limits_forget,
             "route": self._route,
             "roads": self._roads,
-            "queue.hold": lambda **a: self._queue(brain.hold, **a),
-            "queue.release": lambda **a: self._queue(brain.release, **a),
-            "queue.retry": lambda **a: self._queue(brain.retry_now, **a),
-            "queue.drop": lambda **a: self._queue(brain.drop, **a),
+            "queue.hold": lambda **a: self._queue(brain.operator.hold, **a),
+            "queue.release": lambda **a: self._queue(brain.operator.release, **a),
+            "queue.retry": lambda **a: self._queue(brain.operator.retry_now, **a),
+            "queue.drop": lambda **a: self._queue(brain.operator.drop, **a),
             "user.add": self._user_add,
             "user.password": self._user_password,
             "user.remove": self._user_remove,
@@ -130,7 +130,7 @@ class Operations:
             "ready": refusal is None,
             "why": str(refusal) if refusal else "",
             "figures": msgspec.to_builtins(figures),
-            "sites": [msgspec.to_builtins(s) for s in self._brain.sites()],
+            "sites": [msgspec.to_builtins(s) for s in self._brain.overview.sites()],
             "roads": await self._roads(),
         }
 

@@ -25,8 +25,9 @@ from .asks import (
 from .brain import Brain
 from .breaker import Health
 from .figures import Figures
-from .operate import LimitState, Operated, SiteState, Waiting
+from .operate import Operated
 from .outlook import Forecast, Share
+from .overview import LimitState, SiteState, Waiting
 from .ports import Hand, Store, StoreError, StoreFull
 from .roadbook import Turn
 from .roadview import RoadChoice, RoadState
