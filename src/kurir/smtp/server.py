@@ -1,6 +1,6 @@
 """The server role: command lines and bodies in, events out, replies to the wire.
 
-`states` says which command is welcome where, `grammar` reads arguments, `intake` takes bodies in, `session` is
+`states` says which command is welcome where, `grammar` reads arguments, `intake` takes bodies in, `server_session` is
 what they share.  Left here: the greeting, the commands, and what the driver's answers to them mean.
 """
 
