@@ -1,7 +1,7 @@
 """What every part of a client session shares: what is said, what the next reply answers, and how it ends.
 
-Each command is queued together with what its reply will answer; a peer that cannot pipeline is told the
-next one once it has answered what is before it.  Any reply code is legal and acts by its first digit
+Each command is queued together with what its reply will answer; a peer that cannot pipeline (RFC 2920)
+is told the next one once it has answered what is before it.  Any reply code is legal and acts by its first digit
 (`states.CLIENT`); the text is kept word for word.
 """
 
