@@ -99,6 +99,16 @@ def test_a_room_exports_what_its_door_names() -> None:
         ), name(door)
 
 
+@pytest.mark.parametrize("door", sorted(SOURCE.glob("*/__init__.py")), ids=name)
+def test_the_map_in_a_door_shows_what_is_there(door: Path) -> None:
+    _, *table = (ast.get_docstring(ast.parse(door.read_text("utf-8"))) or "").split("====  ====")
+    shown = set(re.findall(r"`([a-z_]+)`", "".join(table)))
+    there = {f.stem for f in door.parent.glob("*.py")} | {
+        f.parent.name for f in door.parent.glob("*/__init__.py")
+    }
+    assert shown <= there
+
+
 def test_every_module_opens_by_saying_what_it_does() -> None:
     assert not [name(f) for f in modules() if not ast.get_docstring(ast.parse(f.read_text("utf-8")))]
 
