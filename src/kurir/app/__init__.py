@@ -16,6 +16,6 @@ commands              `control`, `operate`, `operations`, `submit`; only looking
                       `reportlook`, `dnsfacts`
 limits of others      `allowances`, `lessons`, `foresight`
 keys, certificates    `keys`, `keywatch`, `acme`, `proofs`, `tlsdesk`
-reports, addresses    `dmarcreports`, `tlsreports`, `seencounts`, `reportsin`, `mornings`, `suppressing`
+reports, addresses    `dmarcreports`, `tlsreports`, `yesterday`, `seencounts`, `reportsin`, `mornings`, `suppressing`
 ====================  =================================================================================================
 """
