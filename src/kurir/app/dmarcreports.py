@@ -11,7 +11,6 @@ NOTIFY=NEVER: nobody is to write a notice about it, and what became of it stands
 """
 
 import asyncio
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -19,7 +18,6 @@ from typing import Protocol
 
 from kurir.config import Config
 from kurir.model import Address, Clock, Fate
-from kurir.queue import StoreError
 from kurir.reports import AggregateMail, Reporter, SentReport, aggregates, mail_aggregate
 from kurir.senderauth import SuffixList
 from kurir.senderauth.dmarc import Discovery, DnsFailed, destinations
@@ -29,11 +27,9 @@ from kurir.storage import SqliteReports
 from . import settings
 from .logs import Log
 from .submit import SubmitError
+from .yesterday import GIVE_UP_DAYS, end_of, keep_sending, turn_of
 
-EVERY = 900.0
-SETTLE = 600  # seconds after midnight: by then all processes have given their counts away
-SPREAD = 4 * 3600  # seconds after that by which all reports of the day before have been sent
-GIVE_UP_DAYS = 2
+SETTLE = timedelta(seconds=600)  # after midnight: by then all processes have given their counts away
 MAX_A_DAY = 1_000  # reports in 24 hours
 MAX_A_HOST = 200  # of these to one host: one service may take reports for many domains
 NO_REPLY = "noreply-dmarc"  # the local part in From; the envelope has the postmaster's address, which exists
@@ -80,12 +76,7 @@ class DmarcReports:
 
     async def run(self) -> None:
         """Send what is due, again and again, until cancelled."""
-        while True:
-            await asyncio.sleep(EVERY)
-            try:
-                await self.round()
-            except StoreError as e:
-                self._log.warning("dmarc_reports_failed", why=str(e))
+        await keep_sending(self.round, lambda e: self._log.warning("dmarc_reports_failed", why=str(e)))
 
     async def round(self) -> None:
         """See what became of the reports that are under way, and send what is due.  Raises `StoreError`."""
@@ -94,8 +85,8 @@ class DmarcReports:
             await asyncio.to_thread(self._follow, store)
             now = datetime.fromtimestamp(self._clock.now(), UTC)
             for day, domain in await asyncio.to_thread(store.due, f"{now:%Y-%m-%d}"):
-                ended = datetime.fromisoformat(f"{day}T00:00:00+00:00") + timedelta(days=1)
-                if now < ended + timedelta(seconds=SETTLE + zlib.crc32(domain.encode()) % SPREAD):
+                ended = end_of(day)
+                if now < ended + SETTLE + turn_of(domain):
                     continue
                 outcome = await self._report(store, day, domain)
                 if outcome is None and now < ended + timedelta(days=GIVE_UP_DAYS):

@@ -92,22 +92,14 @@ def render(
         raise ValueError(f"the obligation {work.id} has nothing to report")
     names = names or LimitNames()
     utf8 = status_fields.is_global(work)
-    subject = notice_text.subject(work, settings)
-    if work.subject:
-        subject += f": {disarm(work.subject)[:_MAX_SUBJECT]}"
+    subject = _subject(work, settings)
     daemon = Address("MAILER-DAEMON", settings.domain)
     message_id = f"<{token}@{settings.domain}>"
-    kind = "global-delivery-status" if utf8 else "delivery-status"
-    fields_of_status = status_fields.render(work, settings, names, utf8=utf8)
-    status = compose.Part(
-        compose.raw_field("Content-Type", f"message/{kind}") + _transfer(fields_of_status),
-        fields_of_status,
-    )
     content = compose.multipart(
         "report",
         [
             compose.text_part(notice_text.body(work, settings, explain, names)),
-            status,
+            _status(work, settings, names, utf8=utf8),
             _original(work, original, settings, utf8=utf8),
         ],
         token,
@@ -136,6 +128,11 @@ def render(
     )
 
 
+def _subject(work: NoticeWork, settings: ReportSettings) -> str:
+    subject = notice_text.subject(work, settings)
+    return f"{subject}: {disarm(work.subject)[:_MAX_SUBJECT]}" if work.subject else subject
+
+
 def _references(message_id: str) -> list[bytes]:
     """The reply goes below the original in a mail program; a Message-ID that is no plain token is not repeated."""
     text = message_id.strip()
@@ -148,6 +145,12 @@ def _references(message_id: str) -> list[bytes]:
 
 def _transfer(octets: bytes) -> bytes:
     return b"" if octets.isascii() else compose.raw_field("Content-Transfer-Encoding", "8bit")
+
+
+def _status(work: NoticeWork, settings: ReportSettings, names: LimitNames, *, utf8: bool) -> compose.Part:
+    kind = "global-delivery-status" if utf8 else "delivery-status"
+    fields = status_fields.render(work, settings, names, utf8=utf8)
+    return compose.Part(compose.raw_field("Content-Type", f"message/{kind}") + _transfer(fields), fields)
 
 
 def _original(work: NoticeWork, original: bytes, settings: ReportSettings, *, utf8: bool) -> compose.Part:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from kurir.app import dmarcreports
+from kurir.app import dmarcreports, yesterday
 from kurir.app.dmarcreports import DmarcReports
 from kurir.app.submit import SubmitError
 from kurir.config import Config
@@ -105,7 +105,7 @@ async def test_each_domain_has_its_own_minute_in_the_first_hours(office):
     office.clock.at = TODAY + 60
     await office.round()
     assert office.sent == []
-    office.clock.at = TODAY + dmarcreports.SETTLE + dmarcreports.SPREAD
+    office.clock.at = TODAY + dmarcreports.SETTLE.total_seconds() + yesterday.SPREAD
     await office.round()
     assert len(office.sent) == 1
 

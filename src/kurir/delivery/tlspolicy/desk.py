@@ -245,10 +245,6 @@ class TlsDesk:
         self._acceptances.update({a.name: a for a in shelf.acceptances})
         self._mark = shelf.mark
 
-    def memory_of(self, host: str) -> Remembered | None:
-        """Return what is remembered about a host."""
-        return self._memories.get(host)
-
     def decide(self, facts: PolicyFacts) -> Demand:
         """Return the decision for facts of this desk."""
         return decide(facts)
