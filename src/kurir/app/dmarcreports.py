@@ -4,7 +4,8 @@ Careless reporting gets servers onto blocklists, so a domain gets reports only
 - where mail of it has passed DMARC here before, the first time some days ago (`senderauth.dmarc_reports_after`);
 - at addresses of its own organization, or at others that say that they take them;
 - up to a number a day, in all and for one host;
-- and not where a report was refused or came back: that address rests for a month.
+- and not where a report was refused or came back: that address rests for a month;
+- and only while our own mail is signed: a report that proves nothing is a careless one.
 
 A report goes out some time in the first hours of the next day (UTC), each domain at a time of its own, with
 NOTIFY=NEVER: nobody is to write a notice about it, and what became of it stands in the trace.
@@ -48,7 +49,10 @@ class Fates(Protocol):
 
 
 class DmarcReports:
-    """One per server.  `open_store` opens the counts; `send` hands mail in; `fates` says what became of it."""
+    """One per server.  `open_store` opens the counts; `send` hands mail in; `fates` says what became of it.
+
+    `unsigned` says whether what is handed in now leaves without a signature (blocks).
+    """
 
     def __init__(
         self,
@@ -60,6 +64,7 @@ class DmarcReports:
         open_store: Callable[[], SqliteReports],
         send: Send,
         fates: Fates,
+        unsigned: Callable[[], bool] = lambda: False,
         suffixes: SuffixList | None = None,
     ) -> None:
         postmaster = settings.postmaster(config)
@@ -73,6 +78,7 @@ class DmarcReports:
         self._open = open_store
         self._send = send
         self._fates = fates
+        self._unsigned = unsigned
 
     async def run(self) -> None:
         """Send what is due, again and again, until cancelled."""
@@ -83,15 +89,18 @@ class DmarcReports:
         store = await asyncio.to_thread(self._open)
         try:
             await asyncio.to_thread(self._follow, store)
+            unsigned = await asyncio.to_thread(self._unsigned)
             now = datetime.fromtimestamp(self._clock.now(), UTC)
             for day, domain in await asyncio.to_thread(store.due, f"{now:%Y-%m-%d}"):
                 ended = end_of(day)
                 if now < ended + SETTLE + turn_of(domain):
                     continue
-                outcome = await self._report(store, day, domain)
+                outcome = None if unsigned else await self._report(store, day, domain)
                 if outcome is None and now < ended + timedelta(days=GIVE_UP_DAYS):
                     continue
-                await asyncio.to_thread(store.dealt, day, domain, outcome or "failed")
+                await asyncio.to_thread(
+                    store.dealt, day, domain, outcome or ("unsigned" if unsigned else "failed")
+                )
         finally:
             await asyncio.to_thread(store.close)
 

@@ -1,7 +1,8 @@
 """Sends yesterday's TLS reports to the domains that ask for them (RFC 8460), by mail through our own queue or HTTPS.
 
 A report goes out some time in the first hours of the next day (UTC), each domain at a time of its own.  What
-cannot be sent is tried again for two days; what nobody wants is noted and forgotten.
+cannot be sent is tried again for two days; what nobody wants is noted and forgotten.  One that goes by mail has to be
+signed (section 3): it waits until our key has been seen in the DNS.
 """
 
 import asyncio
@@ -27,7 +28,10 @@ Send = Callable[[str, bytes], None]
 
 
 class TlsReports:
-    """One per server.  `open_store` opens the counts; `send` hands mail in."""
+    """One per server.  `open_store` opens the counts; `send` hands mail in.
+
+    `unsigned` says whether what is handed in now leaves without a signature (blocks).
+    """
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class TlsReports:
         *,
         open_store: Callable[[], SqliteTls],
         send: Send,
+        unsigned: Callable[[], bool] = lambda: False,
     ) -> None:
         postmaster = settings.postmaster(config)
         self._reporter = Reporter(config.server.hostname, str(postmaster), postmaster.domain)
@@ -48,6 +53,7 @@ class TlsReports:
         self._log = log
         self._open = open_store
         self._send = send
+        self._unsigned = unsigned
 
     async def run(self) -> None:
         """Send what is due, again and again, until cancelled."""
@@ -90,6 +96,8 @@ class TlsReports:
         now = self._clock.now()
         try:
             if uri.startswith("mailto:"):
+                if await asyncio.to_thread(self._unsigned):
+                    return False
                 to = unquote(uri.removeprefix("mailto:").partition("?")[0])
                 message = mail_tls_report(day, domain, to, report, self._reporter, at=now)
                 await asyncio.to_thread(self._send, to, message)

@@ -116,7 +116,10 @@ def render(
     ]
     octets = compose.message(fields, content)
     eight = not octets.isascii()
-    params = MailParams(body=Body.EIGHT if eight else Body.SEVEN, smtputf8=utf8, size=len(octets))
+    params = MailParams(
+        body=Body.EIGHT if eight else Body.SEVEN, smtputf8=utf8, size=len(octets),
+        require_tls=work.original.params.require_tls,  # RFC 8689 section 5
+    )  # fmt: skip
     return Report(
         notice_of=work.id,
         envelope=Envelope(None, (Recipient(work.to, Notify.NEVER),), params),
