@@ -53,9 +53,7 @@ def _rule(
 
 _GOOGLE = r"google|gsmtp|gmail"
 _YAHOO = r"yahoo|verizonmedia|\baol\.com|yahoodns"
-_FRANCE = r"orange\.fr|wanadoo\.fr|laposte\.net|\bofr[_0-9]|\blpn[_0-9]"
 _TENCENT = r"\bqq\.com"
-_NETEASE = r"\b(?:163|126|yeah)\b|netease"
 _DOCOMO = r"\bdocomo\b"
 
 # Knowledge: what the big receivers and providers mean by their own codes.  Google reuses the registry's
@@ -154,37 +152,13 @@ PROVIDERS: tuple[Rule, ...] = (
     # QQ: throttles dressed as 5xx
     _rule(Cause.RATE_LIMITED, r"frequency limited", final=False, retry_after=3600),
     _rule(Cause.CONTENT_SPAM, r"suspected (?:spam|bounce attack)|mail content denied", host=_TENCENT),
-    # 163, 126 and yeah.net: a pair of letters and digits before the colon, three behind it
-    _rule(
-        Cause.RATE_LIMITED,
-        r"\b(?:hl:(?:icc|ifc|itc|mep|rep)|mi:(?:ccl|cel|dmc|sfq)|rp:(?:cel|drc|orq|qrc|rcl|trc))\b",
-        final=False,
-        retry_after=3600,
-    ),
-    _rule(Cause.CONTENT_SPAM, r"\bdt:spm\b"),
-    _rule(Cause.BLOCKLISTED, r"\bhl:(?:ipb|isp)\b", host=_NETEASE),
-    _rule(Cause.SPF_FAIL, r"\bmi:spf\b", host=_NETEASE),
-    _rule(Cause.SENDER_REJECTED, r"\b(?:mi:(?:mbl|spb)|dt:sum)\b", host=_NETEASE),
     # docomo says it of mail that the recipient's own filter stops, too; only at RCPT it is meant so
     _rule(Cause.POLICY_RECEIVER, r"unknown user", host=_DOCOMO, enhanced=r"(?!1\.)", unless=(Stage.RCPT,)),
     # T-Online: the same words for every address that it does not take mail from
     _rule(Cause.BLOCKLISTED, r"ask your postmaster for help or to contact tosa"),
     # iCloud
     _rule(Cause.RATE_LIMITED, r"\[h[cm]{2}1\]|\[bs02\]", final=False, retry_after=900),
-    # Cox, Spectrum, Cloudmark-run providers
-    _rule(Cause.BLOCKLISTED, r"aup#(?:cdrbl|cxrbl|cxsnd|ou-?002|bl)"),
-    _rule(Cause.RATE_LIMITED, r"aup#(?:in-\d|cxmj|cxcnct|i-?\d{4})|aup#in-13[0-9]0"),
-    # Orange, SFR, La Poste: a number in the last word
-    _rule(Cause.UNKNOWN_USER, r"(?:ofr|lpn|sfr)\d*_416", host=_FRANCE),
-    _rule(Cause.MAILBOX_FULL, r"(?:ofr|lpn|sfr)\d*_417", host=_FRANCE),
-    _rule(Cause.DISABLED_USER, r"(?:ofr|lpn|sfr)\d*_(?:418|420)", host=_FRANCE),
-    _rule(Cause.CONTENT_SPAM, r"(?:ofr|lpn|sfr)\d*_50[16]", host=_FRANCE),
-    _rule(Cause.REMOTE_FAULT, r"(?:ofr|lpn|sfr)\d*_505", host=_FRANCE),
-    _rule(Cause.BAD_REPUTATION, r"(?:ofr|lpn|sfr)\d*_(?:10\d|999)", host=_FRANCE),
-    # Facebook
-    _rule(Cause.UNKNOWN_USER, r"\brcp-p1\b"),
-    _rule(Cause.POLICY_RECEIVER, r"\brcp-p\d\b|due to recipient preferences"),
-    _rule(Cause.RATE_LIMITED, r"\b(?:con|rate|conn?)-[tp]\d\b"),
+    _rule(Cause.POLICY_RECEIVER, r"due to recipient preferences"),
     # Gateways: Barracuda, IronPort, amavis
     _rule(Cause.POLICY_RECEIVER, r"permanent failure for one or more recipients \(\S{1,320}:blocked\)"),
     _rule(Cause.RATE_LIMITED, r"recipients received this hour", final=False, retry_after=3600),
