@@ -63,7 +63,7 @@ TEXTS: tuple[TextRule, ...] = (
         Cause.CONTENT_SPAM,
         r"(?:blacklist|blocklist|block|list)ed (?:url|link|domain in|uri)", r"\bur[il]bl\b", r"\bsurbl\b", r"(?<!virus or )spam (?:content|classification|message|score|detected|filter)",
         r"scored as spam", r"looks like spam", r"spam-?like", r"considered (?:as )?(?:spam|unsolicited)", r"identified as spam", r"classified as (?:spam|unsolicited|bulk)",
-        r"probable spam", r"likely (?:spam|unsolicited)", r"message content rejected", r"appears to be (?:spam|unsolicited)", r"(?:is|as|be) spam\b", r"\bspam\W{0,3}$", r"spamassassin", r"rspamd", r"brightmail", r"anti-?spam", r"spamming", r"\bno spam\b", r"spam ?(?:/|or|and) ?virus", r"(?:mail|message|spam) score", r"pattern detection",
+        r"probable spam", r"likely (?:spam|unsolicited)", r"message content rejected", r"appears to be (?:spam|unsolicited)", r"(?:is|as|be) spam\b", r"\bspam\W{0,3}$", r"spamassassin", r"rspamd", r"brightmail", r"anti-?spam\b(?!\.)", r"spam ?trap", r"spamming", r"\bno spam\b", r"spam ?(?:/|or|and) ?virus", r"(?:mail|message|spam) score", r"pattern detection",
         r"(?:message|mail) (?:was |has been |is )?filtered\b", r"(?:unacceptable|undesirable|unwanted) content", r"content (?:is |was )?(?:denied|unacceptable|judged)", r"content[- ]filter", r"spam(?:-like)? characteristics", r"(?:by|from) \S{0,20} ?-? ?(?:anti-?spam|deepspam)", r"due to spam",
     ),
     _any(Cause.DMARC_FAIL, r"\bdmarc\b", r"multiple authentication checks failed", r"no authentication information",
@@ -89,7 +89,7 @@ TEXTS: tuple[TextRule, ...] = (
         Cause.BLOCKLISTED,
         r"block-? ?list", r"black-? ?list", r"\bdns(?:bl|rbl)s?\b", r"\brbls?\b", r"spamhaus", r"spamcop", r"\bsorbs\b", r"barracudacentral",
         r"uceprotect", r"abuseat", r"abusix", r"senderscore", r"blocked (?:using|by .{0,20}(?:list|rbl))", r"(?<!not )listed (?:at|in|on|by) ",
-        r"banned (?:sending )?(?:ip|host)", r"not (?:in|on) (?:the |our |my )?(?:white|allow) ?-?list", r"client host rejected", r"(?:host|ip|country|region|network),? (?:is |are )?not (?:allowed|permitted|welcome)", r"(?:blocked|refused|rejected|denied)\W{1,3}see:? https?", r"\b(?:ip|client host|server|host|network|address ip|ip address)\S{0,40} .{0,40}(?:is |has been |was |est )?(?:blocked|banned|bloquee|blackholed)",
+        r"[?&/]ip[=/]", r"banned (?:sending )?(?:ip|host)", r"not (?:in|on) (?:the |our |my )?(?:white|allow) ?-?list", r"client host rejected", r"(?:host|ip|country|region|network),? (?:is |are )?not (?:allowed|permitted|welcome)", r"(?:blocked|refused|rejected|denied)\W{1,3}see:? https?", r"\b(?:ip|client host|server|host|network|address ip|ip address)\S{0,40} .{0,40}(?:is |has been |was |est )?(?:blocked|banned|bloquee|blackholed)",
         r"block(?:ed)? (?:your )?(?:ip|host|server|network)", r"(?:refus|reject|block|deny|deni|drop)\w* .{0,20}(?:connections?|(?:e-?)?mail) from (?:your |this )?(?:ip|host|server|network|address)",
         r"your (?:ip|host|network|server|mail server) .{0,60}(?:reject|block|listed|refused|denied|banned)", r"\(bl\)", r"invalid ip for sending", r"access denied.{0,40}(?:ip|host) ",
         r"not accepting connections", r"client host rejected: access denied", r"not allowed to connect", r"intrusion prevention", r"blockedby", r"(?:deny|reject)-? ?list",  r"your access to .{0,60}(?:reject|denied|refused|block)", r"connection (?:refused|rejected|denied) (?:by|due to) (?:policy|security|your)", r"refused to talk to me: 5",
@@ -126,7 +126,7 @@ TEXTS: tuple[TextRule, ...] = (
     _any(
         Cause.MALFORMED,
         r"rfc ?-?(?:\(?2|\(?5)?[38]22", r"rfc ?5322", r"not rfc", r"headers? (?:error|too large|too long|is invalid|are invalid|syntax)", r"multiple .{0,40}(?:from|subject|sender|header)", r"duplicate .{0,20}header",
-        r"(?:improper|illegal|invalid) (?:use of )?8-?bit", r"8-?bit (?:data|characters?) in", r"(?:bare|stray|lone) (?:lf|cr|line ?feed|newline|carriage)", r"invalid (?:message content|characters?\b)", r"improper(?:ly)?[- ]format", r"unnecessary base64", r"mime complexity", r"message depth", r"too many related", r"(?:missing|has no|without) (?:or invalid |an? )?.{0,20}(?:date|from|to|message-id|header)\b",
+        r"(?:improper|illegal|invalid) (?:use of )?8-?bit", r"8-?bit (?:data|characters?) in", r"(?:bare|stray|lone) (?:lf|cr|line ?feed|newline|carriage)", r"invalid (?:message content|characters?\b)", r"improper(?:ly)?[- ]format", r"invalid (?:mime )?structure", r"unnecessary base64", r"mime complexity", r"message depth", r"too many related", r"(?:missing|has no|without) (?:or invalid |an? )?.{0,20}(?:date|from|to|message-id|header)\b",
         r"malformed(?! (?:or unexpected )?name)", r"invalid header", r"line (?:is )?too long", r"mime[- ](?:error|format|structure|version)", r"badly formed", r"headers? fail", r"invalid mime", r"smtplf\.html", r"(?<!mailbox )address cannot be (?:understood|parsed)", r"media error", r"message format",
     ),
     _any(
@@ -142,13 +142,13 @@ TEXTS: tuple[TextRule, ...] = (
     _any(
         Cause.RELAY_DENIED,
         r"relay(?:ing)? (?:access |is |mail |operation )?(?:denied|not |prohibited|rejected|refused|attempt|disallowed|forbidden|blocked|from)", r"(?:not (?:permitted|allowed|authori[sz]ed)|unable|refuse[sd]?|cannot|can't|no|denied|deny) (?:to )?(?:mail )?relay", r"(?:do(?:es)?(?: not|n't)|won't|will not) relay",
-        r"relay access", r"not a(?:n)? open relay", r"relaying", r"we do not relay", r"\brcpthosts?\b", r"as an? (?:mail )?(?:relay|gateway)", r"not an? (?:mail )?gateway", r"(?:don'?t|do not|does not) (?:handle|host|serve|accept) (?:any )?(?:e-?)?mail for", r"open relay", r"relaying to .{0,80}prohibited", r"not a valid relay", r"not local (?:domain|user|host)",
+        r"relay access", r"unauthori[sz]ed relay", r"not a(?:n)? open relay", r"relaying", r"we do not relay", r"\brcpthosts?\b", r"as an? (?:mail )?(?:relay|gateway)", r"not an? (?:mail )?gateway", r"(?:don'?t|do not|does not) (?:handle|host|serve|accept) (?:any )?(?:e-?)?mail for", r"open relay", r"relaying to .{0,80}prohibited", r"not a valid relay", r"not local (?:domain|user|host)",
         r"domain .{0,60}(?:not (?:hosted|handled|local|served|accepted) (?:here|by))", r"mail server is not (?:responsible|configured) for",
     ),
     _any(
         Cause.AUTH_FAILED,
         r"authentication (?:credentials )?(?:is |was )?(?:invalid|failed|failure|unsuccessful|error)", r"(?:invalid|bad|incorrect|wrong) (?:login|credentials|user ?name|password)", r"password not accepted", r"application-specific password",
-        r"basic authentication is disabled", r"login (?:failed|denied)", r"auth failure",
+        r"basic authentication is disabled", r"login (?:failed|denied)", r"auth fail",
     ),
     _any(
         Cause.AUTH_REQUIRED,
@@ -170,7 +170,7 @@ TEXTS: tuple[TextRule, ...] = (
     _any(
         Cause.SENDER_REJECTED,
         r"sender (?:address |domain |verify |verification |e-?mail |'?<?\S{1,120}>?'? )?(?:is |was |has been |address |domain )?(?:reject|refus|denied|den(?:y|ied)|invalid|unknown|verify fail|failed|not exist|does not|doesn't|block|could not|not (?:allowed|accepted|valid|found|exist)|unverified|unauthori)",
-        r"domain of sender", r"\bbatv\b", r"backscatter", r"unsigned (?:dsn|bounce)", r"third-party dsn", r"[eé]metteur invalide", r"unresolvable .{0,20}from domain", r"empty (?:e-?mail )?address", r"invalid dns mx", r"purported responsible",  # Sender ID found no author at all
+        r"domain of sender", r"sender (?:e-?mail )?(?:address )?is not", r"\bbatv\b", r"backscatter", r"unsigned (?:dsn|bounce)", r"third-party dsn", r"[eé]metteur invalide", r"unresolvable .{0,20}from domain", r"empty (?:e-?mail )?address", r"invalid dns mx", r"purported responsible",  # Sender ID found no author at all
         r"permission to post", r"(?:unroutable|unrouteable|invalid|bad|unknown|unverifi\w+|forged|illegal) (?:sender|return|from|envelope)", r"sender verif", r"verify (?:the )?sender", r"sender's? (?:domain|address|mail)", r"envelope[- ](?:sender|from)", r"(?:empty|null) (?:sender|envelope|return|reverse)",
         r"(?:return|reverse)[- ]path", r"bounces? (?:are |is )?not accepted", r"mail from .{0,120}(?:reject|refus|denied|not (?:allowed|accepted)|block)", r"from:? (?:address|domain|header).{0,60}(?:reject|refus|denied|not |invalid|block)",
         r"not (?:authori[sz]ed|allowed|permitted) to (?:send|post)", r"does not have permission to (?:send|post)", r"don't have permission to (?:send|post)", r"(?:only|restricted to) .{0,40}(?:members|subscribers|senders)", r"we don't accept mail from", r"not accept(?:ed|ing)? mail from",
