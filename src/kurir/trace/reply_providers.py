@@ -173,6 +173,11 @@ PROVIDERS: tuple[Rule, ...] = (
         r"no such user|(?:invalid|unknown) recipient|mailbox is not allowed",
         host=r"messagelabs|mimecast|pphosted|ppe-hosted",
     ),
+    # Trend Micro and Zoho, by the names that their help pages give to rules
+    _rule(Cause.SENDER_REJECTED, r"rejected: block-send-er"),
+    _rule(Cause.POLICY_RECEIVER, r"rejected: block-rcpt"),
+    _rule(Cause.RELAY_DENIED, r"rejected: no-domain"),
+    _rule(Cause.POLICY_RECEIVER, r"policy ?(?:violation|error)|restricted by policy", host=r"zoho"),
     # Cox
     _rule(Cause.BAD_REPUTATION, r"cox too many bad commands"),
     _rule(Cause.NO_PTR, r"dns check failure", host=r"\bcox\b"),

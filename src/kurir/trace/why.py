@@ -169,6 +169,9 @@ _LOOKED_UP = re.compile(
     r"address book|directory|not (?:recogni[sz]ed|listed)|delivery userid|could(?: not|n't) be found"
 )
 
+# RFC 5321 section 4.2.2 has these words for a refused command only.
+_OF_A_COMMAND = re.compile(r"requested (?:mail )?action not taken")
+
 
 def _dead(verdict: Verdict, item: Evidence, status: str | None) -> bool:
     """Whether the address is proven dead, so that a suppression list may keep it.
@@ -186,9 +189,10 @@ def _dead(verdict: Verdict, item: Evidence, status: str | None) -> bool:
         return True
     if item.stage is not None:
         return item.stage is Stage.RCPT
-    if verdict.by == "provider":
+    words = item.text.lower()
+    if verdict.by == "provider" or _OF_A_COMMAND.search(words):
         return True
-    return not item.code and _LOOKED_UP.search(item.text.lower()) is not None
+    return not item.code and _LOOKED_UP.search(words) is not None
 
 
 def _reply(text: str, lang: Lang) -> Why:
