@@ -27,7 +27,7 @@ TEXTS: tuple[TextRule, ...] = (
     _any(
         Cause.LOOP,
         r"too many hops", r"hop count exceeded", r"(?:mail|routing|forwarding|message) loop", r"loops? back to",
-        r"too many received", r"loop detected", r"loop count", r"(?:mail|message) (?:is )?looping", r"loop alert", r"duplicated? message-id", r"exceeded \d{1,3} hops", r"would create a (?:mail )?loop", r"loop count", r"(?:forwarding|routing) loop",
+        r"too many received", r"loop (?:was )?(?:found|detected)", r"loop count", r"(?:mail|message) (?:is )?looping", r"loop alert", r"duplicated? message-id", r"exceeded \d{1,3} hops", r"would create a (?:mail )?loop", r"loop count", r"(?:forwarding|routing) loop",
     ),
     _any(
         Cause.GREYLISTED,
@@ -43,6 +43,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"(?:daily|hourly) (?:sending |mail |message |email )?(?:limit|quota).{0,20}(?:exceed|reach)",
         r"(?:daily|hourly) limit", r"(?:batas|kuota) (?:pengiriman|email|surel)",
     ),
+    _any(Cause.DISABLED_USER, r"(?:user|recipient|mail ?box|account)\b.{0,60} not accept(?:ing)? (?:any )?(?:e-?)?mail\b(?! with)"),
     _any(
         Cause.NULL_MX,
         r"null ?mx", r"indicated no smtp service", r"(?:host|domain|system|server|machine)\S{0,40} (?:name )?does(?: not|n't) (?:accept|receive|handle) (?:any )?(?:e-?)?mail(?!s? (?:from|for|over|with))",
@@ -57,16 +58,16 @@ TEXTS: tuple[TextRule, ...] = (
     _any(
         Cause.BLOCKLISTED,  # what the server is said to do, not what this message is
         r"\b(?:currently|are|is) sending (?:out )?spam", r"(?:like|as|known|is|are) (?:an? )?spammer", r"\bspam (?:source|ip)\b", r"open prox(?:y|ies)", r"too m(?:any|uch) (?:unwanted|spam|junk|abus\w{1,5})s? (?:messages |e?-?mails? )?(?:have been sent |came |received )?from",
-        r"\b(?:ip|ip address|host|server|network)(?:\W{0,3}[0-9a-f.:]{7,45}\W{0,3})? (?:has been|is|was) (?:temporarily |currently )?(?:blocked|banned|black ?listed)", r"(?:sender|sending|source|client|remote|connecting|bad) (?:sender )?ip(?: address)? (?:is |was |has been )?(?:reject|refus|denied|blocked|banned|black)", r"bad sender ip",
+        r"\b(?:ip|ip address|host|server|network)(?:\W{0,3}[0-9a-f.:]{7,45}\W{0,3})? (?:has been|is|was) (?:temporarily |currently )?(?:blocked|banned|black ?listed|rejected|hang ?up)", r"(?:invalid|forbidden) ip\b", r"no access for this (?:ip|host|domain|network)", r"(?:sender|sending|source|client|remote|connecting|bad) (?:sender )?ip(?: address)? (?:is |was |has been )?(?:reject|refus|denied|blocked|banned|black)", r"bad sender ip",
     ),
     _any(
         Cause.CONTENT_SPAM,
         r"(?:blacklist|blocklist|block|list)ed (?:url|link|domain in|uri)", r"\bur[il]bl\b", r"\bsurbl\b", r"(?<!virus or )spam (?:content|classification|message|score|detected|filter)",
         r"scored as spam", r"looks like spam", r"spam-?like", r"considered (?:as )?(?:spam|unsolicited)", r"identified as spam", r"classified as (?:spam|unsolicited|bulk)",
-        r"probable spam", r"likely (?:spam|unsolicited)", r"message content rejected", r"appears to be (?:spam|unsolicited)", r"(?:is|as|be) spam\b", r"\bspam\W{0,3}$", r"spamassassin", r"rspamd", r"brightmail", r"anti-?spam\b(?!\.)", r"spam ?trap", r"spamming", r"\bno spam\b", r"spam ?(?:/|or|and) ?virus", r"(?:mail|message|spam) score", r"pattern detection", r"nature of the content",
+        r"probable spam", r"likely (?:spam|unsolicited)", r"message content rejected", r"appears to be (?:spam|unsolicited)", r"(?:is|as|be) spam\b", r"\bspam\W{0,3}$", r"spamassassin", r"rspamd", r"brightmail", r"anti-?spam\b(?!\.)", r"spam ?trap", r"spamming", r"\bno spam\b", r"spam ?(?:/|or|and) ?virus", r"(?:mail|message|spam) score", r"pattern detection", r"(?:blocked|rejected|refused) by (?:our|the|a) (?:\w{1,12} )?filter", r"reject\w{0,3} (?:mail|message) content", r"nature of the content",
         r"(?:message|mail) (?:was |has been |is )?filtered\b", r"(?:unacceptable|undesirable|unwanted) content", r"content (?:is |was )?(?:denied|unacceptable|judged)", r"content[- ]filter", r"spam(?:-like)? characteristics", r"(?:by|from) \S{0,20} ?-? ?(?:anti-?spam|deepspam)", r"due to spam",
     ),
-    _any(Cause.DMARC_FAIL, r"\bdmarc\b", r"multiple authentication checks failed", r"no authentication information",
+    _any(Cause.DMARC_FAIL, r"\bdmarc\b", r"multiple authentication checks failed", r"required authentication level", r"authentication requirements", r"no authentication information",
          r"does not have authentication information", r"unauthenticated email"),
     _any(
         Cause.SPF_FAIL,
@@ -89,7 +90,7 @@ TEXTS: tuple[TextRule, ...] = (
         Cause.BLOCKLISTED,
         r"block-? ?list", r"black-? ?list", r"\bdns(?:bl|rbl)s?\b", r"\brbls?\b", r"spamhaus", r"spamcop", r"\bsorbs\b", r"barracudacentral",
         r"uceprotect", r"abuseat", r"abusix", r"senderscore", r"blocked (?:using|by .{0,20}(?:list|rbl))", r"(?<!not )listed (?:at|in|on|by) ",
-        r"banned (?:sending )?(?:ip|host)", r"not (?:in|on) (?:the |our |my )?(?:white|allow) ?-?list", r"client host rejected", r"(?:host|ip|country|region|network),? (?:is |are )?not (?:allowed|permitted|welcome)", r"(?:blocked|refused|rejected|denied)\W{1,3}see:? https?", r"\b(?:ip|client host|server|host|network|address ip|ip address)\S{0,40} .{0,40}(?:is |has been |was |est )?(?:blocked|banned|bloquee|blackholed)",
+        r"banned (?:sending )?(?:ip|host)", r"not (?:in|on) (?:the |our |my )?(?:white|allow) ?-?list", r"client host rejected", r"mail from (?:[0-9]{1,3}\.){3}[0-9]{1,3}.{0,20}(?:refus|reject|denied|block)", r"(?:host|ip|country|region|network),? (?:is |are )?not (?:allowed|permitted|welcome)", r"(?:blocked|refused|rejected|denied)\W{1,3}see:? https?", r"\b(?:ip|client host|server|host|network|address ip|ip address)\S{0,40} .{0,40}(?:is |has been |was |est )?(?:blocked|banned|bloquee|blackholed)",
         r"block(?:ed)? (?:your )?(?:ip|host|server|network)", r"(?:refus|reject|block|deny|deni|drop)\w* .{0,20}(?:connections?|(?:e-?)?mail) from (?:your |this )?(?:ip|host|server|network|address)",
         r"your (?:ip|host|network|server|mail server) .{0,60}(?:reject|block|listed|refused|denied|banned)", r"\(bl\)", r"invalid ip for sending", r"access denied.{0,40}(?:ip|host) ",
         r"not accepting connections", r"client host rejected: access denied", r"not allowed to connect", r"intrusion prevention", r"blockedby", r"(?:deny|reject)-? ?list",  r"your access to .{0,60}(?:reject|denied|refused|block)", r"connection (?:refused|rejected|denied) (?:by|due to) (?:policy|security|your)", r"refused to talk to me: 5",
@@ -142,7 +143,7 @@ TEXTS: tuple[TextRule, ...] = (
     _any(
         Cause.RELAY_DENIED,
         r"relay(?:ing)? (?:access |is |mail |operation )?(?:denied|not |prohibited|rejected|refused|attempt|disallowed|forbidden|blocked|from)", r"(?:not (?:permitted|allowed|authori[sz]ed)|unable|refuse[sd]?|cannot|can't|no|denied|deny) (?:to )?(?:mail )?relay", r"(?:do(?:es)?(?: not|n't)|won't|will not) relay",
-        r"relay access", r"unauthori[sz]ed relay", r"not a(?:n)? open relay", r"relaying", r"we do not relay", r"\brcpthosts?\b", r"as an? (?:mail )?(?:relay|gateway)", r"not an? (?:mail )?gateway", r"(?:don'?t|do not|does not) (?:handle|host|serve|accept) (?:any )?(?:e-?)?mail for", r"open relay", r"relaying to .{0,80}prohibited", r"not a valid relay", r"not local (?:domain|user|host)",
+        r"relay access", r"(?:unauthori[sz]ed|insecure) (?:mail )?relay", r"not configured to relay", r"not a(?:n)? open relay", r"relaying", r"we do not relay", r"\brcpthosts?\b", r"as an? (?:mail )?(?:relay|gateway)", r"not an? (?:mail )?gateway", r"(?:don'?t|do not|does not) (?:handle|host|serve|accept) (?:any )?(?:e-?)?mail for", r"open relay", r"relaying to .{0,80}prohibited", r"not a valid relay", r"not local (?:domain|user|host)",
         r"domain .{0,60}(?:not (?:hosted|handled|local|served|accepted) (?:here|by))", r"mail server is not (?:responsible|configured) for",
     ),
     _any(
@@ -170,7 +171,7 @@ TEXTS: tuple[TextRule, ...] = (
     _any(
         Cause.SENDER_REJECTED,
         r"sender (?:address |domain |verify |verification |e-?mail |'?<?\S{1,120}>?'? )?(?:is |was |has been |address |domain )?(?:reject|refus|denied|den(?:y|ied)|invalid|unknown|verify fail|failed|not exist|does not|doesn't|block|could not|not (?:allowed|accepted|valid|found|exist)|unverified|unauthori)",
-        r"domain of sender", r"sender (?:e-?mail )?(?:address )?is not", r"\bbatv\b", r"backscatter", r"unsigned (?:dsn|bounce)", r"third-party dsn", r"[eé]metteur invalide", r"unresolvable .{0,20}from domain", r"empty (?:e-?mail )?address", r"invalid dns mx", r"purported responsible",  # Sender ID found no author at all
+        r"domain of sender", r"sender (?:e-?mail )?(?:address )?is not", r"(?:fake|forged|spoofed) (?:sender|from)", r"from:? ?domain must", r"\bbatv\b", r"backscatter", r"unsigned (?:dsn|bounce)", r"third-party dsn", r"[eé]metteur invalide", r"unresolvable .{0,20}from domain", r"empty (?:e-?mail )?address", r"invalid dns mx", r"purported responsible",  # Sender ID found no author at all
         r"permission to post", r"(?:unroutable|unrouteable|invalid|bad|unknown|unverifi\w+|forged|illegal) (?:sender|return|from|envelope)", r"sender verif", r"verify (?:the )?sender", r"sender's? (?:domain|address|mail)", r"envelope[- ](?:sender|from)", r"(?:empty|null) (?:sender|envelope|return|reverse)",
         r"(?:return|reverse)[- ]path", r"bounces? (?:are |is )?not accepted", r"mail from .{0,120}(?:reject|refus|denied|not (?:allowed|accepted)|block)", r"from:? (?:address|domain|header).{0,60}(?:reject|refus|denied|not |invalid|block)",
         r"not (?:authori[sz]ed|allowed|permitted) to (?:send|post)", r"does not have permission to (?:send|post)", r"don't have permission to (?:send|post)", r"(?:only|restricted to) .{0,40}(?:members|subscribers|senders)", r"we don't accept mail from", r"not accept(?:ed|ing)? mail from",
@@ -179,12 +180,12 @@ TEXTS: tuple[TextRule, ...] = (
     _any(
         Cause.DISABLED_USER,
         r"(?:account|mail ?box|user|address|recipient|subscriber|customer|alias)\S{0,40}(?: \S{1,60}){0,6}? (?:disabled|inactive|suspended|discontinued|deactivated|deleted|locked|frozen|blocked|closed|expired|on hold|terminated|unavailable\.? for|not active|no longer active|inactivated)",
-        r"(?:disabled|inactive|suspended|frozen|locked|closed|expired|deactivated|discontinued|dormant) (?:account|mail ?box|recipient|user|address|e-?mail)", r"(?<!delivery )temporarily (?:disabled|locked|suspended)", r"user .{0,30}not active", r"recipient suspend", r"(?<!delivery )(?:currently|temporar(?:y|ily)) (?:suspended|locked|inactive|frozen)", r"archiv(?:ed|[eé]e?) recipient", r"recipient .{0,20}archiv", r"(?:is|has been|been) (?:now )?(?:suspended|deactivated|terminated)\b", r"> is (?:now )?disabled", r"account not activated", r"\bcompte .{0,40}bloqu", r"account (?:is )?(?:not available|disabled)",
+        r"(?:disabled|inactive|suspended|frozen|locked|closed|expired|deactivated|discontinued|dormant) (?:account|mail ?box|recipient|user|address|e-?mail)", r"(?<!delivery )temporarily (?:disabled|locked|suspended)", r"user .{0,30}not active", r"recipient suspend", r"(?<!delivery )(?:currently|temporar(?:y|ily)) (?:suspended|locked|inactive|frozen)", r"archiv(?:ed|[eé]e?) recipient", r"recipient .{0,20}archiv", r"(?:is|has been|been) (?:now )?(?:suspended|deactivated|terminated)\b", r"> is (?:now )?disabled", r"account not activated", r"user hang ?up", r"\bcompte .{0,40}bloqu", r"account (?:is )?(?:not available|disabled)",
         r"domain .{0,30}(?:has been |is )?(?:suspended|expired|disabled)", r"dinonaktifkan", r"ditangguhkan", r"deaktiviert", r"gesperrt", r"deshabilitad", r"desativad", r"boite du destinataire archivee", r"vacation mode",
     ),
     _any(
         Cause.UNKNOWN_DOMAIN,
-        r"type=\w{1,5}: host not found(?!, try)", r"no mx (?:record|host)s? (?:was |were )?found", r"(?:account or )?domain may not exist",
+        r"type=\w{1,5}: host not found(?!, try)", r"dns records? .{0,60}not be found", r"no mx (?:record|host)s? (?:was |were )?found", r"(?:account or )?domain may not exist",
     ),
     _any(
         Cause.DNS_FAILURE,
@@ -218,12 +219,12 @@ TEXTS: tuple[TextRule, ...] = (
     _any(
         Cause.EXPIRED,
         r"(?:message|mail|queue|delivery|retry|time|timeout|lifetime)\S{0,40} .{0,30}(?:expired|timeout exceeded|time limit|too long|exceeded)", r"message expired", r"delivery (?:time )?expired", r"retry (?:timeout|time not reached)", r"been in the queue", r"queued? (?:for )?too long",
-        r"(?:undeliverable|could not be delivered|cannot be delivered|unable to deliver|not (?:been )?delivered|not deliver) .{0,60}(?:for|after|in|within|more than) (?:\S{1,60} )?\d{1,6}(?:\.\d{1,6})? ?(?:hour|day|minute|second|hr|week|d\b|h\b)", r"giving up", r"(?:has been|is|was) delayed", r"delivery attempts? will", r"failed to deliver to", r"could not be delivered for", r"connection expired", r"not been collected after", r"not reachable within", r"aborted after \d", r"undelivered after \d", r"failing for a long time", r"failed \d{1,4} attempts", r"gave up", r"too old", r"unable to deliver .{0,40}(?:hours|days|minutes)", r"for too long", r"for (?:more than |the last |over )?\d{1,6} (?:days|hours)", r"(?:message|mail) (?:has )?expired", r"delivery retry", r"too many (?:failures|attempts|retries|delivery attempts)",
+        r"(?:undeliverable|could not be delivered|cannot be delivered|unable to deliver|not (?:been )?delivered|not deliver) .{0,60}(?:for|after|in|within|more than) (?:\S{1,60} )?\d{1,6}(?:\.\d{1,6})? ?(?:hour|day|minute|second|hr|week|d\b|h\b)", r"giving up", r"(?:has been|is|was) delayed", r"delivery attempts? will", r"failed to deliver to", r"could not be delivered for", r"connection expired", r"not been collected after", r"not reachable within", r"aborted after \d", r"undelivered after \d", r"failing for a long time", r"failed \d{1,4} attempts", r"gave up", r"too old", r"unable to deliver .{0,40}(?:hours|days|minutes)", r"for too long", r"for (?:more than |the last |over )?\d{1,6} (?:days|hours)", r"(?:message|mail) (?:has )?expired", r"delivery retry", r"after (?:multiple|several|many|repeated|\d{1,4}) (?:retries|attempts|tries)", r"too many (?:failures|attempts|retries|delivery attempts)",
         vague=True,
     ),
     _any(
         Cause.REMOTE_FAULT,
-        r"internal (?:server |software |system )?(?:error|failure)", r"local (?:error|configuration|problem)", r"system (?:error|problem|failure|config)", r"config(?:uration)? (?:error|problem)", r"procmail", r"mailer (?:error|failed|exit)", r"\bpipe\b", r"i/o error", r"system call", r"\berror (?:while|during|occurred|reading|writing)", r"upstream error", r"unable to process", r"ended early", r"is no mdb", r"licen[cs]e (?:has )?expired", r"(?:can't|cannot|couldn't|could not|unable to|error|failed to) (?:open|create|write|read|load|store|save|access|append|lock|chdir|process|exec|complete|accept)", r"permission denied", r"operating system error", r"exit (?:status|code)", r"exited", r"command (?:died|failed|output|line|time)",
+        r"internal (?:server |software |system )?(?:error|failure)", r"local (?:error|configuration|problem)", r"system (?:error|problem|failure|config)", r"config(?:uration)? (?:error|problem)", r"procmail", r"mailer (?:error|failed|exit)", r"\bpipe\b", r"i/o error", r"system call", r"write error", r"misconfigur", r"\berror (?:while|during|occurred|reading|writing)", r"upstream error", r"unable to process", r"ended early", r"is no mdb", r"licen[cs]e (?:has )?expired", r"(?:can't|cannot|couldn't|could not|unable to|error|failed to) (?:open|create|write|read|load|store|save|access|append|lock|chdir|process|exec|complete|accept)", r"permission denied", r"operating system error", r"exit (?:status|code)", r"exited", r"command (?:died|failed|output|line|time)",
         r"ldap", r"database", r"lmtp", r"mda\b", r"deliver(?:y)? error", r"service (?:currently |temporarily )?(?:unavailable|error)", r"server error", r"recipient error", r"timeout in milter", r"software error", r"out of memory", r"no child", r"program", r"died", r"mail system (?:error|problem|fail)", r"transport (?:error|failed)", r"sigkill|signal",
         vague=True,
     ),
@@ -237,7 +238,8 @@ TEXTS: tuple[TextRule, ...] = (
         r"\bbusy\b", r"try (?:again )?(?:later|in)", r"(?:re)?try later", r"temporar", r"overload", r"load (?:average|too)", r"not (?:currently )?accepting", r"not available", r"unavailable", r"resources", r"maintenance", r"closing (?:transmission|connection)", r"too much load", r"later\b",
         vague=True,
     ),
-    _any(Cause.CONTENT_SPAM, r"\bspam\b", r"\bube\b", r"\buce\b", r"\bbulk\b", r"junk", r"unsolicited", r"advertis"),
+    _any(Cause.CONTENT_SPAM, r"spam", r"\bube\b", r"\buce\b", r"\bbulk\b", r"junk", r"unsolicited", r"advertis"),
+    _any(Cause.BLOCKLISTED, r"\byour ip\b"),
     # Nothing but "no": about us rather than about a message or a recipient, which would be named
     _any(Cause.BLOCKLISTED, r"^(?:connection )?(?:rejected|denied|refused|blocked|go away)\W{0,3}$", vague=True),
     _any(
