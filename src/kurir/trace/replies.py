@@ -1,8 +1,8 @@
 """What a peer's reply means: one pure, table-driven decision shared by delivery, `why` and the reports.
 
 The class of a reply (its first digit) alone loses mail: spent quotas come as 550 and lasting blocks as
-421.  So the tables of `reply_providers`, `reply_rules` and `reply_texts` are asked in order of trust: provider, firm
-enhanced code, text, weak enhanced code, basic code; the class decides only what is left.
+421.  So the tables of `reply_labels`, `reply_providers`, `reply_rules` and `reply_texts` are asked in order of trust: a
+provider's own label, its words, firm enhanced code, text, weak enhanced code, basic code; the class decides what is left.
 """
 
 import re
