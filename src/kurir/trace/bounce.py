@@ -82,10 +82,10 @@ _STAGES: tuple[tuple[re.Pattern[str], Stage], ...] = tuple(
 )
 
 _NOTIFIER = re.compile(
-    r"mailer-?daemon|post_?master|mail delivery|mail administrator|mailgate|bounce", re.IGNORECASE
+    r"mailer-?daemon|\bmdaemon|post_?master|mail delivery|mail administrator|mailgate|bounce", re.IGNORECASE
 )
 _SUBJECT = re.compile(
-    r"undeliver|delivery (?:status|fail|report|error|problem|has failed)|returned (?:mail|message)|fail(?:ure|ed)|non ?remis|not be delivered|"
+    r"undeliver|user unknown|delivery (?:status|fail|report|error|problem|has failed)|returned (?:mail|message)|fail(?:ure|ed)|non ?remis|not be delivered|"
     r"could not (?:be )?(?:send|deliver|sent)|mail (?:system )?error|bounce|rejected|warning: could not|nondeliver|delayed|loop alert|unzustellbar|"
     r"message (?:not|could|status)|delivery notification|notification d|メールエラー|配信",
     re.IGNORECASE,
@@ -164,7 +164,9 @@ def kind_of(mail: Mail) -> Kind:
         and not re.search(r"could not be delivered|delivery error|undeliver|not deliver", body, re.IGNORECASE)
     ):
         return Kind.NOTHING
-    delayed = re.search(r"delay|warning", subject, re.IGNORECASE) or _DELAY.search(body)
+    delayed = re.search(r"delay|warning(?!.{0,80}user unknown)", subject, re.IGNORECASE) or _DELAY.search(
+        body
+    )
     return Kind.DELAYED if delayed else Kind.BOUNCE
 
 
