@@ -8,7 +8,7 @@ site with 50,000 waiting costs a site with one waiting no more than one turn.  R
 2. A site holds at most `share` times as many slots as are free (the dynamic threshold of Choudhury and
    Hahne): alone it gets nearly all, and N slow sites together still leave a slot for the next one.
 3. After a connection failure the site rests, longer each time; then one probe lease goes out, and only its
-   success opens the site again.
+   success opens the site again.  Whom its failure kept waiting then goes on at once (`stranded`).
 4. Recipients of a message share a lease, but for those that are to go alone or in smaller company
    (`Errand.together`): a peer that hangs at one of them must not starve the others.
 5. A road with limits has budgets on top (`paced`): its sites run while those have room.  There, and wherever urgent or
@@ -37,6 +37,7 @@ from .settings import QueueSettings
 from .shaping import Shaper, Slowed, signal_of, too_many_at_once
 from .site import Site
 from .state import Errand, State
+from .stranded import forget_ended
 from .trouble import CONNECTION_STAGES, OWN_STAGES
 
 
@@ -376,6 +377,9 @@ class Schedule:
             for key, site in self.sites.items()
             if not (site.waiting or site.open or site.failures or site.queued)
         ]
+        for site in self.sites.values():
+            if site.stranded:
+                forget_ended(site)
         for key in idle:
             del self.sites[key]
         self.shaper.forget(now)

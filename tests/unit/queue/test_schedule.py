@@ -92,6 +92,26 @@ def test_a_dead_site_rests_probes_once_and_opens_again() -> None:
     world.check()
 
 
+def test_what_failed_with_a_site_goes_on_when_its_probe_got_through() -> None:
+    world = World(retry=(4 * 3600.0,))
+    hand = world.hand()
+    for _ in range(3):
+        world.accept("x@far.example")
+    world.plan(hand, concurrency=3, ttl=1e9)
+    for lease in hand.take():
+        world.settle(lease, DOWN)
+    world.accept("y@far.example")
+    world.pass_time(70)
+    (probe,) = hand.take()
+    world.settle(probe, SENT)
+    world.pass_time(1)
+    late = hand.take()
+    for lease in late:  # two at once: it had trouble
+        world.settle(lease, SENT)
+    assert len(late) + len(hand.take()) == 3
+    world.check()
+
+
 def test_one_flaw_among_successes_is_no_dead_site() -> None:
     world = World()
     hand = world.hand()
