@@ -18,13 +18,14 @@ NEVER = float("inf")
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One recipient of a message that has `company` recipients in all, from `at` on."""
+    """One recipient, from `at` on, of a message with `company` recipients.  Those of one `bundle` go in one turn (0: alone)."""
 
     at: float
     campaign: str
     owner: str
     urgent: bool
     company: int = 1
+    bundle: int = 0
 
 
 class Window:
@@ -85,7 +86,7 @@ class Way:
         return at
 
     def send(self, parcel: Parcel, now: float) -> None:
-        """Let it go."""
+        """Let it go.  What really went is put in so before a plan begins, in order of time."""
         self.free_at = now + self.gap / parcel.company
         for window in self.windows:
             window.add(parcel, now)
@@ -127,6 +128,8 @@ def _pop(urgent: deque[Parcel], lanes: OrderedDict[str, deque[Parcel]]) -> None:
         urgent.popleft()
         return
     owner, lane = lanes.popitem(last=False)
-    lane.popleft()
+    gone = lane.popleft()
     if lane:
         lanes[owner] = lane
+        if gone.bundle and lane[0].bundle == gone.bundle:
+            lanes.move_to_end(owner, last=False)

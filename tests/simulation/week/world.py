@@ -76,9 +76,8 @@ class Week:
         self.clock = Clock(self.loop)  # type: ignore[arg-type]
         self.latency = latency = random.choice((0.002, 0.02, 0.1))
         self.net = Net(self.loop, Random(random.random()), self.trace)
-        self.net.weather = lambda: Weather(latency, tls_fails=self.tls_fails)
+        self.net.weather = lambda: Weather(latency)
         self.net.tls = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", "name")
-        self.tls_fails = False
         self.sockets = Sockets(self.loop, Random(random.random()))
         self.resolver = LyingResolver(self.loop, Random(random.random()))
         self.disk = Disk(self.loop, Random(random.random()), self.clock, self.trace)
@@ -188,13 +187,11 @@ class Week:
     def _set(self, outage: Outage, on: bool) -> None:
         provider = self.providers[outage.provider]
         self.trace("outage", outage.kind, "on" if on else "off")
-        if outage.kind in ("refused", "silent"):
+        if outage.kind in ("refused", "silent", "tls"):
             for address in provider.addresses:
                 self.net.shut.pop(address, None)
                 if on:
                     self.net.shut[address] = outage.kind
-        elif outage.kind == "tls":
-            self.tls_fails = on
         else:
             provider.outage = outage.kind if on else ""
 
