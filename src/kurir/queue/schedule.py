@@ -18,6 +18,7 @@ site with 50,000 waiting costs a site with one waiting no more than one turn.  R
 """
 
 from collections import deque
+from collections.abc import Iterable
 from heapq import heappop, heappush
 
 from msgspec import structs
@@ -72,19 +73,28 @@ class Schedule:
             self._enqueue(errand, plan, now)
         return None
 
-    def planned(self, plan: Plan, now: float) -> list[Errand]:
-        """Take a plan; return the errands to which its failure applies."""
-        waiting = self.plans.answered(plan, now)
-        if plan.failure is not None:
-            return waiting
-        for road in plan.roads:
-            if (road.name, road.site) in self.sites:
-                self.consider(self._site(road), now)  # with its newest limits
-            if (road.name, _known(road.site)) in self.sites:
-                self.consider(self._of_the_known(road), now)
-        for errand in waiting:
+    def planned(self, plans: Iterable[Plan], now: float) -> list[tuple[list[Errand], Outcome]]:
+        """Take plans; return the errands for which there is no road, and why.
+
+        Who waited for any of them goes on in the order in which the mail came: at a start that is everybody.
+        """
+        ready: list[tuple[Errand, Plan]] = []
+        failed = []
+        for plan in plans:
+            waiting = self.plans.answered(plan, now)
+            if plan.failure is not None:
+                failed.append((waiting, plan.failure))
+                continue
+            ready += [(errand, plan) for errand in waiting]
+            for road in plan.roads:
+                if (road.name, road.site) in self.sites:
+                    self.consider(self._site(road), now)  # with its newest limits
+                if (road.name, _known(road.site)) in self.sites:
+                    self.consider(self._of_the_known(road), now)
+        ready.sort(key=lambda pair: pair[0].mail.number)
+        for errand, plan in ready:
             self._enqueue(errand, plan, now)
-        return []
+        return failed
 
     def replan(self, site: Site | None = None) -> None:
         """Limits (of one site, or of all) are others now: what waits there keeps to the new ones as soon as its plan is there."""

@@ -1,7 +1,8 @@
 """What really happened, in the terms of the best plan: what had gone and what waited at a moment, and when roads were closed.
 
-A plan made in hindsight from any moment on is the bound for what was handed in then.  It takes what was sent before as it was, so
-that each campaign answers for itself: a Kurir that was quicker than the plan with one has less room left for the next.
+There are two best plans for a campaign: that of the whole week, and one made in hindsight when it was handed in, which takes what
+was sent before as it was.  The first is no bound for a Kurir that was quicker than the plan with one campaign, and so has less
+room left for the next; the second is none where a window had a moment's room in between.
 """
 
 from bisect import bisect_right
@@ -94,8 +95,13 @@ class Hindsight:
         return found
 
     def ideal(self, campaign: str, start: float, end: float) -> float:
-        """Return when the last of a campaign that was handed in from `start` on could have gone, at best; it really did at `end`."""
-        return best_plan(self.waiting(start, end), self.ways(start))[campaign]
+        """Return when the last of a campaign that was handed in from `start` on could have gone; it really did at `end`."""
+        since_then = best_plan(self.waiting(start, end), self.ways(start))
+        return max(self._whole_week[campaign], since_then[campaign])
+
+    @cached_property
+    def _whole_week(self) -> dict[str, float]:
+        return best_plan((parcel for parcel, _, _ in self.parcels), self.ways())
 
     def could_leave(self, road: str, at: float, patience: float) -> bool:
         """Whether all that waited at `at` could have gone by other roads than `road` within `patience`."""
