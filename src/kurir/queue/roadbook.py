@@ -107,7 +107,7 @@ class Roadbook:
     def _choose(self, errand: Errand, plan: Plan, now: float) -> Choice:
         return choose(plan.roads, errand.mail.size, lambda r: self.state(r, now, errand), now, errand.way)
 
-    def take(self, errand: Errand, plan: Plan, now: float) -> Road:
+    def take(self, errand: Errand, plan: Plan, now: float) -> Choice:
         """Choose the road of `errand`; note the move where it is a new one, and the probe where it is one."""
         chosen, way = self._choose(errand, plan, now), errand.way
         road = chosen.road
@@ -121,7 +121,7 @@ class Roadbook:
             breaker = self._breakers.get(key)
             if breaker is not None and breaker.health is not Health.SOUND and breaker.admits(now):
                 self._breakers[key] = probing(breaker, now=now, rules=self._rules)
-        return road
+        return chosen
 
     # hearing
 

@@ -101,13 +101,13 @@ class Schedule:
         self.plans.ask_anew([(site.road.name, site.road.site)] if site is not None else ())
 
     def _enqueue(self, errand: Errand, plan: Plan, now: float) -> None:
-        several = len(plan.roads) > 1
-        site = self._site(self.roads.take(errand, plan, now) if several else plan.roads[0])
+        chosen = self.roads.take(errand, plan, now) if len(plan.roads) > 1 else None
+        site = self._site(chosen.road if chosen is not None else plan.roads[0])
         if site.meets and self._is_known(errand, site.road, now):
             site = self._of_the_known(site.road)
-        if several:
+        if chosen is not None:
             site.alternatives = True
-            if site.failures:  # whether anything goes there is the roadbook's to say
+            if site.failures and chosen.free:  # as its probe: whether one goes is the roadbook's to say
                 site.paused_until = min(site.paused_until, now)
         errand.state = State.READY
         errand.site = site

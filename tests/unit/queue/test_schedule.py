@@ -112,6 +112,22 @@ def test_what_failed_with_a_site_goes_on_when_its_probe_got_through() -> None:
     world.check()
 
 
+def test_after_a_start_mail_goes_in_the_order_in_which_it_came_whatever_its_domain() -> None:
+    world = World()
+    world.hand()
+    numbers = [world.accept(f"x@{site}.example") for site in "abcabc"]
+    again = World(world.store, load=True, clock=world.clock)
+    hand = again.hand(slots=1)
+    again.tick()
+    again.plan(hand, site="hop", ttl=1e9)
+    order = []
+    for _ in numbers:
+        (lease,) = hand.take()
+        order.append(lease.number)
+        again.settle(lease, SENT)
+    assert order == numbers
+
+
 def test_one_flaw_among_successes_is_no_dead_site() -> None:
     world = World()
     hand = world.hand()
