@@ -326,7 +326,7 @@ class Leasing:
         """End a lease (`lost`: nobody knows how); return the errands that were still its own."""
         if lease.taken:
             offered = lease.sent and (lost or was_offered(outcomes))
-            self._debits.land(lease.taken, now, offered=offered)
+            self._debits.land(lease.taken, now, offered=offered, lost=lost)
         self._leases.pop(lease.id, None)
         lease.worker.leases.pop(lease.id, None)
         if lease.site is None:

@@ -19,7 +19,7 @@ from .state import Errand
 from .trouble import PATIENCE_MX, WHOLE_ROAD, Word, patience, word
 
 Load = Callable[[Road, Errand | None, float], tuple[Iterable[Budget], int]]
-"""What holds on a road now for anybody new, or for one errand; and how many recipients wait there already."""
+"""What holds on a road now for anybody new, or for one errand; and how many recipients wait there before it."""
 SOUND = Breaker()
 _RULES = BreakerRules()
 REMEMBERED = 86_400.0

@@ -151,11 +151,14 @@ class Schedule:
         return known
 
     def _load_of(self, road: Road, errand: Errand | None, now: float) -> tuple[list[Budget], int]:
-        """Return what is counted on `road` for anybody new, or for one errand, and how many wait there already."""
+        """Return what is counted on `road` for anybody new, or for one errand, and how many wait there before it."""
         known = errand is not None and self._is_known(errand, road, now)
         site = self.sites.get((road.name, _known(road.site) if known else road.site))
         quotas = (q for q in road.quotas if not (known and q.unit is Unit.NEW_RECIPIENTS))
-        return [self.budgets.of(q) for q in quotas], site.waiting if site is not None else 0
+        before = site.waiting if site is not None else 0
+        if before and site is not None and errand is not None and isinstance(site.queue, FairQueue):
+            before = site.queue.ahead(errand.mail, before)
+        return [self.budgets.of(q) for q in quotas], before
 
     def _site(self, road: Road, key: tuple[str, str] | None = None) -> Site:
         key = key or (road.name, road.site)

@@ -64,11 +64,15 @@ class Window:
 
 @dataclass(slots=True)
 class Way:
-    """A road: its windows, when it is closed (from, to), in order, and the seconds between two messages at best."""
+    """A road: its windows, when it is closed (from, to), in order, and the seconds between two messages at best.
+
+    `wasted` is what went out and came to nothing, and counts all the same: when, and what; in order of time.
+    """
 
     quotas: Sequence[Quota]
     closed: Sequence[tuple[float, float]] = ()
     gap: float = 0.0
+    wasted: deque[tuple[float, Parcel]] = field(default_factory=deque)
     free_at: float = 0.0
     windows: list[Window] = field(init=False)
 
@@ -79,6 +83,10 @@ class Way:
 
     def earliest(self, parcel: Parcel, now: float) -> float:
         """Return when it could go by this road."""
+        while self.wasted and self.wasted[0][0] <= now:
+            at, nothing = self.wasted.popleft()
+            for window in self.windows:
+                window.add(nothing, at)
         at = max([now, self.free_at, *(w.earliest(parcel, now) for w in self.windows)])
         for begin, end in self.closed:
             if begin <= at < end:

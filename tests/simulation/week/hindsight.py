@@ -6,11 +6,13 @@ room left for the next; the second is none where a window had a moment's room in
 """
 
 from bisect import bisect_right
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from kurir.limits import Quota
 
 from . import contracts
 from .best import NEVER, Parcel, Way, best_plan
@@ -25,6 +27,9 @@ SETTLING = 60.0
 """Seconds in which what was under way when an outage began still arrives."""
 RETURN = 3600.0 * 1.1 + 60.0
 """Seconds after the end of an outage until somebody tries again: the longest pause of a site."""
+
+
+NOTHING = Parcel(0.0, "", "", urgent=False)
 
 
 class Hindsight:
@@ -65,7 +70,7 @@ class Hindsight:
         week, providers = self._week, self._market.providers
         known = contracts.known(week.delivery_settings.atlas, self._market)
         ways = {
-            p.name: Way(k.quotas, self.closed[p.name], week.gap(p))
+            p.name: Way(k.quotas, self.closed[p.name], week.gap(p), self._wasted(k.quotas))
             for p, k in zip(providers, known, strict=True)
         }
         for at, provider, parcel in self._sent:
@@ -73,6 +78,11 @@ class Hindsight:
                 break
             ways[provider].send(parcel, at)
         return list(ways.values())
+
+    def _wasted(self, quotas: Sequence[Quota]) -> deque[tuple[float, Parcel]]:
+        """Return what got lost on a road with these limits, and counts as sent."""
+        longest = max(quotas, key=lambda q: q.window).key
+        return deque((at, NOTHING) for at, key in sorted(self._week.wasted) if key == longest)
 
     def waiting(self, at: float, until: float = NEVER) -> Iterable[Parcel]:
         """Return what had not gone at `at`, and what came later, before `until`."""

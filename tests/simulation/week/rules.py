@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from kurir.limits import AIR
 from kurir.model import EventKind, Fate, encode_id
 from kurir.queue.choice import WORTH_WAITING
 from tests.simulation.world import START
@@ -18,6 +19,7 @@ WITHIN = 1.10
 ALLOWANCE = 180.0
 """Seconds on top: what a window's bucket, a connection and a group commit cost, however short the campaign is."""
 URGENT = 60.0
+AIR_GRACE = 600.0
 PER_KILL = 700.0
 """Seconds that a kill may cost: what was in the air counts ten minutes later, and a start takes one at most."""
 
@@ -37,6 +39,18 @@ def excuse(week: "Week", role: str) -> None:
         states = facts.states.get(number)
         if states is not None and states[index].fate is None:
             week.excused[number, str(facts.messages[number].recipients[index].address)] += 1
+
+
+def waste(week: "Week", role: str) -> None:
+    """Note what a kill leaves behind as sent: all that the brain had in the air, ten minutes later; what a hand held, at once."""
+    now = week.loop.time()
+    if role != "delivery":
+        for (key, at), units in week.disk.facts.used.items():
+            week.wasted += [(now + AIR_GRACE, key)] * (units if at == AIR else 0)
+        return
+    for lease in week.machine.delivery.hand._in_work.values():
+        if not all((lease.number, str(w.recipient.address)) in week.deliveries for w in lease.work):
+            week.wasted += [(now, q.key) for q in lease.road.quotas for _ in range(q.units(len(lease.work)))]
 
 
 def check(week: "Week") -> None:
@@ -93,19 +107,29 @@ def _campaign(week: "Week", market: Market, campaign: str, start: float, end: fl
 
 
 def _spans(week: "Week", market: Market) -> dict[str, tuple[float, float]]:
-    """Return when the first mail of each campaign was handed in, and when the last was taken."""
+    """Return when the first mail of each campaign was handed in, and when the last was taken.
+
+    Mail that may have been delivered when a process was killed is left out: it has lost its turn, and keeps to its road.
+    """
     found: dict[str, tuple[float, float]] = {}
     for number, (at, letter) in week.accepted.items():
         begun, ended = found.get(letter.campaign, (at, at))
         taken = [
             t
             for r in letter.recipients
-            if market.holds(r)
+            if market.holds(r) and not _unsure(week, number, r)
             for t, _ in week.deliveries.get((number, r), ())[:1]
         ]
         if taken:
             found[letter.campaign] = (min(begun, at), max(ended, *taken))
     return found
+
+
+def _unsure(week: "Week", number: int, recipient: str) -> bool:
+    """Whether it may have been delivered when a process was killed."""
+    index = week.accepted[number][1].recipients.index(recipient)
+    lost = any(e.recipient == index and e.kind is EventKind.RECOVERED for e in week.disk.facts.events[number])
+    return lost or week.excused[number, recipient] > 0
 
 
 def _excused(week: "Week", start: float, end: float) -> float:

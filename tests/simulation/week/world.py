@@ -104,6 +104,9 @@ class Week:
         self.accepted: dict[int, tuple[float, Letter]] = {}
         self.deliveries: dict[tuple[int, str], list[tuple[float, str]]] = {}
         self.excused: Counter[tuple[int, str]] = Counter()
+        self.wasted: list[
+            tuple[float, str, int, str]
+        ] = []  # (counts at, road, message, recipient): lost in a kill
         self.kills: list[float] = []
         self.turns: list[tuple[float, Turn]] = []
         self._sayings = 0
@@ -222,6 +225,7 @@ class Week:
         self.kills.append(self.loop.time())
         rules.excuse(self, role)
         process.kill()
+        rules.waste(self, role)
         self.nature(self.random.choice((0.01, 1.0, 60.0)), self.start, role)
 
     # -- the story ----------------------------------------------------------------------------------------
