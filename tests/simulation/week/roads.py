@@ -35,13 +35,19 @@ def check(week: "Week", market: Market, hindsight: Hindsight) -> None:
 
 
 def _tries(week: "Week", outage: Outage) -> Tries:
-    """Return who tried the broken road, and when; but for mail that may have been delivered by it: it stays."""
+    """Return who tried the broken road, and when.
+
+    Left out is what may have been delivered by it: it stays; and what was leased in a kill: a new brain hears of its fate late.
+    """
     tries: Tries = {}
     for number, events in week.disk.facts.events.items():
         if any(e.outcome is not None and e.outcome.possibly_delivered for e in events):
             continue
         for e in events:
-            if e.outcome is not None and _refused(e.outcome) and outage.at <= e.at - START <= outage.end:
+            displaced = (number, e.recipient) in week.displaced
+            if e.outcome is None or displaced or not _refused(e.outcome):
+                continue
+            if outage.at <= e.at - START <= outage.end:
                 tries.setdefault((number, e.recipient), []).append(e.at - START - e.outcome.seconds)
     return tries
 

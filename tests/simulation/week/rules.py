@@ -34,6 +34,8 @@ def excuse(week: "Week", role: str) -> None:
     hand = week.machine.delivery.hand
     in_hand = {(n, i) for n, indexes in hand.busy() for i in indexes}
     in_hand |= {(s.number, i) for s in hand._settlements for i, _ in s.results}  # done, and about to be told
+    leases = week.machine.brain.brain._leasing._leases.values()
+    week.displaced |= in_hand | heard | {(x.mail.number, e.index) for x in leases for e in x.errands}
     unsure = heard if role == "brain" else in_hand | heard
     for number, index in unsure:
         states = facts.states.get(number)
@@ -109,27 +111,20 @@ def _campaign(week: "Week", market: Market, campaign: str, start: float, end: fl
 def _spans(week: "Week", market: Market) -> dict[str, tuple[float, float]]:
     """Return when the first mail of each campaign was handed in, and when the last was taken.
 
-    Mail that may have been delivered when a process was killed is left out: it has lost its turn, and keeps to its road.
+    What was leased when a process was killed is left out: it has lost its turn, and keeps to its road if it may have gone by it.
     """
     found: dict[str, tuple[float, float]] = {}
     for number, (at, letter) in week.accepted.items():
         begun, ended = found.get(letter.campaign, (at, at))
         taken = [
             t
-            for r in letter.recipients
-            if market.holds(r) and not _unsure(week, number, r)
+            for i, r in enumerate(letter.recipients)
+            if market.holds(r) and (number, i) not in week.displaced
             for t, _ in week.deliveries.get((number, r), ())[:1]
         ]
         if taken:
             found[letter.campaign] = (min(begun, at), max(ended, *taken))
     return found
-
-
-def _unsure(week: "Week", number: int, recipient: str) -> bool:
-    """Whether it may have been delivered when a process was killed."""
-    index = week.accepted[number][1].recipients.index(recipient)
-    lost = any(e.recipient == index and e.kind is EventKind.RECOVERED for e in week.disk.facts.events[number])
-    return lost or week.excused[number, recipient] > 0
 
 
 def _excused(week: "Week", start: float, end: float) -> float:

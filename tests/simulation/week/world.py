@@ -107,6 +107,7 @@ class Week:
         self.wasted: list[
             tuple[float, str, int, str]
         ] = []  # (counts at, road, message, recipient): lost in a kill
+        self.displaced: set[tuple[int, int]] = set()  # (message, recipient): leased when a process was killed
         self.kills: list[float] = []
         self.turns: list[tuple[float, Turn]] = []
         self._sayings = 0
