@@ -117,8 +117,7 @@ def best_plan(parcels: Iterable[Parcel], ways: Sequence[Way]) -> dict[str, float
         at, way = _first(ways, head, now)
         if at > now:
             now = min(at, coming[0][0]) if coming else at
-            if now < at:
-                continue
+            continue  # other mail may be first by then, and less room
         _pop(urgent, lanes)
         ways[way].send(head, now)
         done[head.campaign] = now

@@ -167,3 +167,15 @@ def test_the_best_plan_lets_owners_take_turns() -> None:
 def test_messages_have_company() -> None:
     together = [Parcel(0.0, "c", "c", False, 10) for _ in range(40)]
     assert best_plan(together, [Way([_a_minute(2)])]) == {"c": 60.0}
+
+
+def test_a_message_goes_in_one_turn() -> None:
+    letter = [Parcel(0.0, "letter", "office", False, bundle=1) for _ in range(5)]
+    plan = best_plan([*_parcels(30, "news"), *letter], [Way([_a_minute(6)])])
+    assert plan["letter"] == 0.0
+
+
+def test_what_a_kill_wasted_counts_as_sent() -> None:
+    nothing = Parcel(0.0, "", "", urgent=False)
+    plan = best_plan(_parcels(12), [Way([_a_minute(10)], wasted=deque([(30.0, nothing)] * 9))])
+    assert plan == {"c": 90.0}
