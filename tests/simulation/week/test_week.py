@@ -18,6 +18,8 @@ from .world import Result, run
 
 SMALL, TINY = Size().scaled(0.05), Size().scaled(0.02)
 FEW, MANY = 5, 100
+ONCE = (2078001039, 2078001081, 2078002033, 2078002042)
+"""Broken roads forgotten in a crash; order lost at a start; turns not counted at the other road; connections of a dead hand."""
 BITES = range(1, 25)
 """Seeds of which at least one has to show each mistake."""
 
@@ -39,6 +41,11 @@ def test_known_weeks(seed: int) -> None:
     figures = _check(seed).figures
     assert figures["campaigns"] >= 8
     assert figures["urgent"] > 20
+
+
+@pytest.mark.parametrize("seed", ONCE)
+def test_weeks_that_once_failed(seed: int) -> None:
+    _check(seed)
 
 
 @pytest.mark.full
