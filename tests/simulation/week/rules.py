@@ -35,7 +35,8 @@ def excuse(week: "Week", role: str) -> None:
     in_hand = {(n, i) for n, indexes in hand.busy() for i in indexes}
     in_hand |= {(s.number, i) for s in hand._settlements for i, _ in s.results}  # done, and about to be told
     leases = week.machine.brain.brain._leasing._leases.values()
-    week.displaced |= in_hand | heard | {(x.mail.number, e.index) for x in leases for e in x.errands}
+    out = in_hand | heard | {(x.mail.number, e.index) for x in leases for e in x.errands}
+    week.displaced |= {(n, i) for n, i in out if n in facts.states and facts.states[n][i].fate is None}
     unsure = heard if role == "brain" else in_hand | heard
     for number, index in unsure:
         states = facts.states.get(number)
