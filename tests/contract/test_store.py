@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from kurir.model import Cause, Event, EventKind, Fate, Outcome, OutcomeKind, Stage
-from kurir.queue.ports import Change, Debit, Notice, RecipientState, Store, StoreError
+from kurir.queue.ports import Change, Debit, Notice, RecipientState, RoadRecord, Store, StoreError
 from kurir.storage.facts import SqliteFacts
 from kurir.storage.layout import Layout
 from kurir.storage.memory import MemoryFacts
@@ -54,6 +54,18 @@ def test_debits_add_up_by_moment_and_are_forgotten_when_old(store: Store) -> Non
     write(Debit("a", -1, -2))
     assert list(store.debits(1001)) == [Debit("b", 2000, 1)]
     assert list(store.debits(0)) == [Debit("b", 2000, 1)]  # what was forgotten is gone
+
+
+def test_of_a_road_the_newest_record_counts_and_old_ones_are_forgotten(store: Store) -> None:
+    broken = RoadRecord("main", "a:587", NOON, True, 2, NOON - 60.0, NOON + 120.0, "auth_failed")
+    whole = RoadRecord("mx", "", NOON - 1, True, 1, NOON, NOON, "port_blocked")
+    assert list(store.roads(0.0)) == []
+    store.commit([Change(events=(), roads=(broken, whole))])
+    assert list(store.roads(NOON - 1)) == [broken, whole]
+    back = RoadRecord("main", "a:587", NOON + 1, False, 2, NOON + 1, NOON)
+    store.commit([Change(events=(), roads=(back,))])
+    assert list(store.roads(NOON)) == [back]
+    assert list(store.roads(0.0)) == [back]
 
 
 def test_a_change_of_mail_without_an_event_cannot_be_made() -> None:

@@ -319,7 +319,7 @@ class Door:
 
 
 class Net:
-    """All hosts.  `shut` maps an address to ``refused``, ``silent`` or ``unreachable``; `badness` is 0 to 1.
+    """All hosts.  `shut` maps an address to ``refused``, ``silent``, ``unreachable`` or ``tls`` (handshakes fail); `badness` is 0 to 1.
 
     `weather` returns that of the next connection, `tls` is what a handshake proves.
     """
@@ -341,6 +341,7 @@ class Net:
         """Connect from `source`.  Raises `NetError`."""
         weather = self.weather()
         trouble = self.shut.get(endpoint.host)
+        weather.tls_fails |= trouble == "tls"
         door = self.doors.get((endpoint.host, endpoint.port))
         if trouble == "silent" or weather.latency > timeout:
             await asyncio.sleep(timeout)

@@ -22,6 +22,7 @@ class LoggedStore:
         self.note_gap = store.note_gap
         self.gaps = store.gaps
         self.debits = store.debits
+        self.roads = store.roads
         self.last_outcomes = store.last_outcomes
         self.lost_replies = store.lost_replies
 

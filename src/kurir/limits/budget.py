@@ -17,18 +17,21 @@ LASTING_FROM = 10.0
 """Windows of at least so many seconds are stored; a shorter one is waited for after a start."""
 LONGEST = 32 * 86_400_000
 """Milliseconds after which no window remembers anything."""
+LINGER = 2.0
+"""Seconds that connections which nobody closed may still count at the other side."""
 
 
 class Budget:
     """One quota and what is used of it.  Times are seconds of the queue's clock."""
 
-    __slots__ = ("_window", "air", "blocked", "quota")
+    __slots__ = ("_lingers", "_window", "air", "blocked", "quota")
 
     def __init__(self, quota: Quota) -> None:
         self.quota = quota
         self.air = 0
         self.blocked: dict[Callable[[float], None], None] = {}  # whom to wake when something lands
         self._window = RollingWindow(_ms(quota.window)) if quota.window else None
+        self._lingers = 0.0  # until when
 
     @property
     def lasting(self) -> bool:
@@ -47,7 +50,7 @@ class Budget:
         """Return when one unit may be taken: `now`, later, or `NEVER` while only a landing can tell."""
         most = self._stop(urgent=urgent) - 1 - self.air
         if self._window is None:
-            return now if most >= 0 else NEVER
+            return max(now, self._lingers) if most >= 0 else NEVER
         if most < 0:
             return NEVER
         if self._window.used(_ms(now)) <= most:
@@ -83,6 +86,11 @@ class Budget:
         """Let units count from `now` on; return the moment to store them by."""
         self.air -= units
         return self.count(units, _ms(now) + 1)
+
+    def linger(self, now: float) -> None:
+        """Connections ended because their process did: the other side may not have noticed yet."""
+        if self._window is None:
+            self._lingers = now + LINGER
 
     def count(self, units: int, at: int) -> int:
         """Count units used at `at` (milliseconds); return the moment to store them by."""

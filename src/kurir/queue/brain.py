@@ -25,6 +25,7 @@ from .overview import Overview
 from .ports import Change, Hand, Store
 from .restore import restore
 from .roadbook import Turn
+from .roadmemory import recall, testament
 from .roadview import RoadView
 from .schedule import Schedule
 from .settings import QueueSettings
@@ -84,7 +85,7 @@ class Brain:
         )
         self._notices = Notices(settings, book, self._committer, store, self._intake, self.epoch)
         self._milestones = Milestones(book, self._schedule, self._settler, self._committer, self._commit)
-        self._turning = Turning(self._schedule, self._settler, self._commit, on_turn)
+        self._turning = Turning(self._schedule, self._settler, self._commit, on_turn, book.steady)
         self.roads = RoadView(book, self._schedule.roads)
         self.overview = Overview(book, self._schedule)
         self.operator = Operator(book, self._schedule, self._settler, self._committer, self._go_on)
@@ -109,6 +110,7 @@ class Brain:
             self._book.steady.now(),
             self._settings.air_grace,
         )
+        recall(self._store, self._schedule.roads, self._book.steady, self._settings)
         count = restore(self._store, self._book, self._settings)
         self._notices.owe(list(self._store.open_notices()))
         if count:
@@ -121,6 +123,8 @@ class Brain:
         self.draining = True
         self._intake.closed = self._intake.closed or DRAINING
         self._leasing.stopped = True
+        if (rested := testament(self._schedule.roads, self._book.steady)) is not None:
+            self._commit(rested)
         self._drained.append(done)
         self._go_on()
 
@@ -168,13 +172,8 @@ class Brain:
     def planned(self, plans: Sequence[Plan]) -> None:
         """Take roads; where there is none, that is an attempt of every recipient that waits for them."""
         now = self._book.steady.now()
-        for plan in plans:
-            if not plan.roads and plan.failure is None:
-                plan = msgspec.structs.replace(plan, failure=self._no_road())
-            errands = self._schedule.planned(plan, now)
-            if errands:
-                assert plan.failure is not None
-                self._fail(errands, plan.failure)
+        for errands, failure in self._schedule.planned(map(self._answer, plans), now):
+            self._fail(errands, failure)
         self._finish_round(now)
 
     def replan(self) -> None:
@@ -194,14 +193,18 @@ class Brain:
         if durable is not None:
             self._committer.when_durable(durable)
 
-    def _no_road(self) -> Outcome:
-        return Outcome(
+    def _answer(self, plan: Plan) -> Plan:
+        """Return `plan`, with the reason where it has no road."""
+        if plan.roads or plan.failure is not None:
+            return plan
+        failure = Outcome(
             kind=OutcomeKind.DEFERRED,
             cause=Cause.CONFIGURATION,
             at=self._book.steady.wall(),
             stage=Stage.PLAN,
             detail="no road leads to this domain",
         )
+        return msgspec.structs.replace(plan, failure=failure)
 
     def _due(self, errand: Errand, now: float) -> None:
         failure = self._schedule.due(errand, now)

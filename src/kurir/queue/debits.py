@@ -51,11 +51,13 @@ class Debits:
                     units[budget.quota.key] += count
         self.write([Debit(key, AIR, count) for key, count in units.items()], done)
 
-    def land(self, taken: Taken, now: float, *, offered: bool) -> None:
-        """A lease came back: what it took counts from now on, or not at all."""
+    def land(self, taken: Taken, now: float, *, offered: bool, lost: bool = False) -> None:
+        """A lease came back, or got `lost` with its hand: what it took counts from now on, or not at all."""
         debits = []
         for budget, units in taken:
             key = budget.quota.key
+            if lost:
+                budget.linger(now)
             if offered:
                 at = budget.land(units, now)
                 debits += [Debit(key, AIR, -units), Debit(key, at, units)] if budget.lasting else []

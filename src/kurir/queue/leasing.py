@@ -12,7 +12,7 @@ Rules
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from kurir.model import Event, EventKind, Outcome, OutcomeKind, Stage
+from kurir.model import Event, EventKind, Outcome, OutcomeKind
 
 from .acquaintances import person_of
 from .asks import Lease, Settlement, Work
@@ -27,6 +27,7 @@ from .settings import QueueSettings
 from .settle import SUCCESS, Settler
 from .shaping import Slowed, too_many_at_once
 from .state import Errand, Letter, Mail, State
+from .stranded import own_demand, strand_or_rescue
 
 _REMEMBERED = 20_000  # leases of the past that are known by name
 _MAY_BE_THERE = "the delivery process ended while it worked on this; it may have been delivered"
@@ -285,6 +286,9 @@ class Leasing:
             if lease.site is not None and lease.site.meets:
                 self._acquaint(lease, lease.site.meets, pairs, now)
             self.apply(lease.mail, lease.letter, pairs)
+            if lease.site is not None and (lease.site.failures or lease.site.stranded):
+                for errand in strand_or_rescue(lease, lease.site, pairs, now):
+                    self._book.wait(errand, now)
 
     def _acquaint(
         self, lease: OpenLease, budgets: Sequence[str], pairs: list[tuple[Errand, Outcome]], now: float
@@ -322,7 +326,7 @@ class Leasing:
         """End a lease (`lost`: nobody knows how); return the errands that were still its own."""
         if lease.taken:
             offered = lease.sent and (lost or was_offered(outcomes))
-            self._debits.land(lease.taken, now, offered=offered)
+            self._debits.land(lease.taken, now, offered=offered, lost=lost)
         self._leases.pop(lease.id, None)
         lease.worker.leases.pop(lease.id, None)
         if lease.site is None:
@@ -330,9 +334,8 @@ class Leasing:
             if kept:
                 self._adopted[lease.mail.number] = kept
         else:
-            sealed = lease.letter is not None and lease.letter.params.demands_tls
-            if sealed and outcomes and outcomes[0].stage is Stage.TLS:
-                outcomes = []  # only this message demands it: the site takes other mail
+            if outcomes and own_demand(lease, outcomes[0]):
+                outcomes = []
             slowed = self._schedule.ended(
                 lease.site,
                 since=lease.since,

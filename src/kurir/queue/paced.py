@@ -15,7 +15,7 @@ from typing import Literal
 from kurir.limits import NEVER, Budget
 from kurir.model import Urgency
 
-from .state import Errand
+from .state import Errand, Mail
 
 Bundle = list[Errand]
 _Lanes = OrderedDict[str, deque[Bundle]]
@@ -85,6 +85,14 @@ class FairQueue:
     def _lane(self, bundle: Bundle) -> deque[Bundle]:
         mail = bundle[0].mail
         return self._classes[mail.urgency].setdefault(mail.owner, deque())
+
+    def ahead(self, mail: Mail, waiting: int) -> int:
+        """Return about how many of `waiting` recipients are before a new mail: each other owner has as many turns as its own."""
+        lanes = self._classes[mail.urgency]
+        if mail.urgency is not Urgency.ORDINARY or not lanes:
+            return 0 if mail.urgent else waiting
+        own = lanes.get(mail.owner, ())
+        return min(waiting, (len(own) + 1) * len(lanes))
 
     def popleft(self, *, urgent: bool = False) -> Bundle | None:
         """Take the next bundle out; only an urgent one where `urgent`.  None where there is none."""

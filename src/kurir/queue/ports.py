@@ -76,10 +76,27 @@ class Debit(msgspec.Struct, frozen=True, array_like=True):
     units: int
 
 
+class RoadRecord(msgspec.Struct, frozen=True, array_like=True):
+    """How a road stands at one site ("" for the road as a whole).  Times in epoch seconds by the wall clock.
+
+    `broken`, or back since then; it went out of service `breaks` times without a calm time between.  `at` is when the news
+    came, `next_at` from when on it may be probed, `cause` what broke it ("" once it is back).
+    """
+
+    road: str
+    site: str
+    at: float
+    broken: bool
+    breaks: int
+    since: float
+    next_at: float
+    cause: str = ""
+
+
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One decision, all or nothing.  `finished` says that the message's last recipient ended with it.
 
-    `debits` are no state of any message; what is only debits leaves no event.
+    `debits` and `roads` are no state of any message; what is only those leaves no event.
     """
 
     events: tuple[Event, ...]
@@ -89,9 +106,11 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     notices_met: tuple[str, ...] = ()
     finished: bool = False
     debits: tuple[Debit, ...] = ()
+    roads: tuple[RoadRecord, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.events and not (self.debits and not self.recipients and self.message is None):
+        of_mail = self.recipients or self.message is not None
+        if not self.events and (of_mail or not (self.debits or self.roads)):
             raise ValueError("a change of state leaves an event")
 
 
@@ -165,6 +184,10 @@ class Store(Protocol):
         """
         ...
 
+    def roads(self, since: float) -> Sequence[RoadRecord]:
+        """Return the newest record of each road at each site; forget those from before `since` (start-up only)."""
+        ...
+
     def commit(self, changes: Sequence[Change]) -> None:
         """Make all changes durable in one transaction, one sync.  Raises `StoreFull` or `StoreError`."""
         ...
@@ -223,6 +246,7 @@ __all__ = [
     "Notice",
     "Plan",
     "RecipientState",
+    "RoadRecord",
     "Store",
     "StoreError",
     "StoreFull",

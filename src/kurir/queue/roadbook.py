@@ -19,7 +19,7 @@ from .state import Errand
 from .trouble import PATIENCE_MX, WHOLE_ROAD, Word, patience, word
 
 Load = Callable[[Road, Errand | None, float], tuple[Iterable[Budget], int]]
-"""What holds on a road now for anybody new, or for one errand; and how many recipients wait there already."""
+"""What holds on a road now for anybody new, or for one errand; and how many recipients wait there before it."""
 SOUND = Breaker()
 _RULES = BreakerRules()
 REMEMBERED = 86_400.0
@@ -60,11 +60,23 @@ class Roadbook:
         self._why: dict[tuple[str, str], Outcome] = {}
         self.turns: list[Turn] = []
         self.moves: list[Move] = []
+        self.unkept: set[tuple[str, str]] = set()
+        """(road, site) of breakers that have to outlive a restart as they are now."""
 
     def __iter__(self) -> Iterator[tuple[str, str, Breaker, Outcome | None]]:
         """Yield what is known: road, site, breaker, and why it broke."""
         for key, breaker in self._breakers.items():
             yield *key, breaker, self._why.get(key)
+
+    def of(self, key: tuple[str, str]) -> tuple[Breaker, Outcome | None]:
+        """Return the breaker at (road, site), and why it broke."""
+        return self._breakers.get(key, SOUND), self._why.get(key)
+
+    def recall(self, key: tuple[str, str], breaker: Breaker, why: Outcome | None) -> None:
+        """Take what an earlier brain knew of (road, site)."""
+        self._breakers[key] = breaker
+        if why is not None:
+            self._why[key] = why
 
     # choosing
 
@@ -95,7 +107,7 @@ class Roadbook:
     def _choose(self, errand: Errand, plan: Plan, now: float) -> Choice:
         return choose(plan.roads, errand.mail.size, lambda r: self.state(r, now, errand), now, errand.way)
 
-    def take(self, errand: Errand, plan: Plan, now: float) -> Road:
+    def take(self, errand: Errand, plan: Plan, now: float) -> Choice:
         """Choose the road of `errand`; note the move where it is a new one, and the probe where it is one."""
         chosen, way = self._choose(errand, plan, now), errand.way
         road = chosen.road
@@ -109,7 +121,7 @@ class Roadbook:
             breaker = self._breakers.get(key)
             if breaker is not None and breaker.health is not Health.SOUND and breaker.admits(now):
                 self._breakers[key] = probing(breaker, now=now, rules=self._rules)
-        return road
+        return chosen
 
     # hearing
 
@@ -140,6 +152,7 @@ class Roadbook:
         self._breakers[key] = after
         if after is not before and after.health is Health.BROKEN:
             self._why[key] = outcome
+            self.unkept.add(key)
         broke = before.health is Health.SOUND and after.health is Health.BROKEN
         if broke:
             said = str(outcome.reply) if outcome.reply is not None else outcome.detail
@@ -154,6 +167,7 @@ class Roadbook:
         self._breakers[key] = after
         if before.health is not Health.SOUND and after.health is Health.SOUND:
             why = self._why.pop(key, None)
+            self.unkept.add(key)
             cause = why.cause if why else Cause.UNKNOWN
             self.turns.append(Turn(*key, Health.SOUND, cause, "", now - before.since))
 

@@ -8,7 +8,7 @@ site with 50,000 waiting costs a site with one waiting no more than one turn.  R
 2. A site holds at most `share` times as many slots as are free (the dynamic threshold of Choudhury and
    Hahne): alone it gets nearly all, and N slow sites together still leave a slot for the next one.
 3. After a connection failure the site rests, longer each time; then one probe lease goes out, and only its
-   success opens the site again.
+   success opens the site again.  Whom its failure kept waiting then goes on at once (`stranded`).
 4. Recipients of a message share a lease, but for those that are to go alone or in smaller company
    (`Errand.together`): a peer that hangs at one of them must not starve the others.
 5. A road with limits has budgets on top (`paced`): its sites run while those have room.  There, and wherever urgent or
@@ -18,6 +18,7 @@ site with 50,000 waiting costs a site with one waiting no more than one turn.  R
 """
 
 from collections import deque
+from collections.abc import Iterable
 from heapq import heappop, heappush
 
 from msgspec import structs
@@ -37,6 +38,7 @@ from .settings import QueueSettings
 from .shaping import Shaper, Slowed, signal_of, too_many_at_once
 from .site import Site
 from .state import Errand, State
+from .stranded import forget_ended
 from .trouble import CONNECTION_STAGES, OWN_STAGES
 
 
@@ -71,32 +73,41 @@ class Schedule:
             self._enqueue(errand, plan, now)
         return None
 
-    def planned(self, plan: Plan, now: float) -> list[Errand]:
-        """Take a plan; return the errands to which its failure applies."""
-        waiting = self.plans.answered(plan, now)
-        if plan.failure is not None:
-            return waiting
-        for road in plan.roads:
-            if (road.name, road.site) in self.sites:
-                self.consider(self._site(road), now)  # with its newest limits
-            if (road.name, _known(road.site)) in self.sites:
-                self.consider(self._of_the_known(road), now)
-        for errand in waiting:
+    def planned(self, plans: Iterable[Plan], now: float) -> list[tuple[list[Errand], Outcome]]:
+        """Take plans; return the errands for which there is no road, and why.
+
+        Who waited for any of them goes on in the order in which the mail came: at a start that is everybody.
+        """
+        ready: list[tuple[Errand, Plan]] = []
+        failed = []
+        for plan in plans:
+            waiting = self.plans.answered(plan, now)
+            if plan.failure is not None:
+                failed.append((waiting, plan.failure))
+                continue
+            ready += [(errand, plan) for errand in waiting]
+            for road in plan.roads:
+                if (road.name, road.site) in self.sites:
+                    self.consider(self._site(road), now)  # with its newest limits
+                if (road.name, _known(road.site)) in self.sites:
+                    self.consider(self._of_the_known(road), now)
+        ready.sort(key=lambda pair: pair[0].mail.number)
+        for errand, plan in ready:
             self._enqueue(errand, plan, now)
-        return []
+        return failed
 
     def replan(self, site: Site | None = None) -> None:
         """Limits (of one site, or of all) are others now: what waits there keeps to the new ones as soon as its plan is there."""
         self.plans.ask_anew([(site.road.name, site.road.site)] if site is not None else ())
 
     def _enqueue(self, errand: Errand, plan: Plan, now: float) -> None:
-        several = len(plan.roads) > 1
-        site = self._site(self.roads.take(errand, plan, now) if several else plan.roads[0])
+        chosen = self.roads.take(errand, plan, now) if len(plan.roads) > 1 else None
+        site = self._site(chosen.road if chosen is not None else plan.roads[0])
         if site.meets and self._is_known(errand, site.road, now):
             site = self._of_the_known(site.road)
-        if several:
+        if chosen is not None:
             site.alternatives = True
-            if site.failures:  # whether anything goes there is the roadbook's to say
+            if site.failures and chosen.free:  # as its probe: whether one goes is the roadbook's to say
                 site.paused_until = min(site.paused_until, now)
         errand.state = State.READY
         errand.site = site
@@ -140,11 +151,14 @@ class Schedule:
         return known
 
     def _load_of(self, road: Road, errand: Errand | None, now: float) -> tuple[list[Budget], int]:
-        """Return what is counted on `road` for anybody new, or for one errand, and how many wait there already."""
+        """Return what is counted on `road` for anybody new, or for one errand, and how many wait there before it."""
         known = errand is not None and self._is_known(errand, road, now)
         site = self.sites.get((road.name, _known(road.site) if known else road.site))
         quotas = (q for q in road.quotas if not (known and q.unit is Unit.NEW_RECIPIENTS))
-        return [self.budgets.of(q) for q in quotas], site.waiting if site is not None else 0
+        before = site.waiting if site is not None else 0
+        if before and site is not None and errand is not None and isinstance(site.queue, FairQueue):
+            before = site.queue.ahead(errand.mail, before)
+        return [self.budgets.of(q) for q in quotas], before
 
     def _site(self, road: Road, key: tuple[str, str] | None = None) -> Site:
         key = key or (road.name, road.site)
@@ -376,6 +390,9 @@ class Schedule:
             for key, site in self.sites.items()
             if not (site.waiting or site.open or site.failures or site.queued)
         ]
+        for site in self.sites.values():
+            if site.stranded:
+                forget_ended(site)
         for key in idle:
             del self.sites[key]
         self.shaper.forget(now)

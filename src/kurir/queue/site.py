@@ -33,6 +33,7 @@ class Site:
         "queued",
         "road",
         "slow",
+        "stranded",
         "succeeded_at",
         "token_at",
         "tokens",
@@ -61,6 +62,7 @@ class Site:
         self.paused_until = 0.0
         self.probe = False  # the one probe lease is out
         self.why: Outcome | None = None
+        self.stranded: dict[Errand, None] = {}  # who waits only because it failed
         self.tokens = max(1.0, road.rate)
         self.token_at = -NEVER
         self.alternatives = False  # some errands here have another road

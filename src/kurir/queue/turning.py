@@ -1,4 +1,4 @@
-"""After a road broke or came back: what waits chooses anew, traces say by which road mail goes on, and the watcher is told."""
+"""After a road broke or came back: what waits chooses anew, traces say by which road mail goes on, the watcher is told, and it is kept."""
 
 from collections.abc import Callable
 
@@ -7,9 +7,11 @@ from kurir.model import Cause, EventKind
 from .asks import Obstacle, ObstacleKind
 from .ports import Change
 from .roadbook import Turn
+from .roadmemory import news
 from .schedule import Schedule
 from .settle import Settler, Sheet
 from .state import State
+from .steady import Steady
 
 # What an obstacle is called in a trace.
 _CAUSES = {
@@ -29,11 +31,13 @@ class Turning:
         settler: Settler,
         commit: Callable[[Change], None],
         watcher: Callable[[Turn], None],
+        steady: Steady,
     ) -> None:
         self._schedule = schedule
         self._settler = settler
         self._commit = commit
         self._watcher = watcher
+        self._steady = steady
 
     def follow(self, now: float) -> None:
         """Do what the news ask for."""
@@ -43,6 +47,8 @@ class Turning:
             self._schedule.alternatives.turn(now)
             for turn in turns:
                 self._watcher(turn)
+        if roads.unkept:
+            self._commit(news(roads, self._steady))
         if roads.moves:
             self._note_moves()
 

@@ -21,6 +21,7 @@ from kurir.queue.ports import (
     Debit,
     Notice,
     RecipientState,
+    RoadRecord,
     StoredLetter,
     StoredMessage,
     StoreError,
@@ -44,6 +45,7 @@ from .rows import (
     MESSAGE_COLUMNS,
     NOTICE_COLUMNS,
     RECIPIENT_COLUMNS,
+    ROAD_COLUMNS,
     Batch,
     marks,
     mended,
@@ -51,11 +53,12 @@ from .rows import (
     row_letter,
     row_notice,
     row_recipient,
+    row_road,
     row_waiting,
 )
 from .settings import FactsSettings
 
-FACTS: Final = Schema.of("facts", "facts", "facts-2", "facts-3")
+FACTS: Final = Schema.of("facts", "facts", "facts-2", "facts-3", "facts-4")
 
 _ADD_MESSAGE = f"INSERT INTO message ({MESSAGE_COLUMNS}) VALUES ({marks(MESSAGE_COLUMNS)})"
 _ADD_BODY = "INSERT INTO body (number, data) VALUES (?, ?)"
@@ -72,6 +75,7 @@ _ADD_DEBIT = (
     "INSERT INTO debit (key, at, units) VALUES (?, ?, ?)"
     " ON CONFLICT (key, at) DO UPDATE SET units = units + excluded.units"
 )
+_SET_ROAD = f"INSERT OR REPLACE INTO road ({ROAD_COLUMNS}) VALUES ({marks(ROAD_COLUMNS)})"
 _COUNT = "UPDATE ledger SET messages=messages+?, recipients=recipients+?, events=events+?"
 
 _WAITING = """
@@ -183,6 +187,15 @@ class SqliteFacts:
             for key, at, units in cast("list[tuple[str, int, int]]", rows)
         ]
 
+    # roads
+
+    def roads(self, since: float) -> Sequence[RoadRecord]:
+        """Return the newest record of each road at each site; forget those from before `since`."""
+        with self.writing, translated(self._writer, "reading roads"), transaction(self._writer):
+            self._writer.execute("DELETE FROM road WHERE at < ?", (since,))
+            rows = self._writer.execute(f"SELECT {ROAD_COLUMNS} FROM road ORDER BY road, site").fetchall()
+        return [row_road(row) for row in rows]
+
     # writing
 
     def commit(self, changes: Sequence[Change]) -> None:
@@ -243,6 +256,8 @@ class SqliteFacts:
             write(_ADD_SETTLED, batch.ended)
         if batch.debits:
             write(_ADD_DEBIT, batch.debits)
+        if batch.roads:
+            write(_SET_ROAD, batch.roads)
         self._writer.execute(_COUNT, (len(batch.messages), len(batch.recipients), len(batch.events)))
 
     def _set_states(self, batch: Batch) -> None:

@@ -14,6 +14,7 @@ from kurir.queue.ports import (
     NewMessage,
     Notice,
     RecipientState,
+    RoadRecord,
     StoredLetter,
     StoredMessage,
     StoreError,
@@ -38,6 +39,7 @@ class MemoryFacts:
     finished: dict[int, float] = field(default_factory=dict)
     notices: dict[str, _Notice] = field(default_factory=dict)
     used: dict[tuple[str, int], int] = field(default_factory=dict)
+    roads_kept: dict[tuple[str, str], RoadRecord] = field(default_factory=dict)
     noted_gaps: list[tuple[int, float, float]] = field(default_factory=list)
     epoch: int = 0
     commits: int = 0
@@ -63,6 +65,11 @@ class MemoryFacts:
         """Return what is used of budgets since that moment, and what is in the air; forget the rest."""
         self.used = {(k, at): n for (k, at), n in self.used.items() if n and (at >= since or at < 0)}
         return [Debit(key, at, units) for (key, at), units in sorted(self.used.items())]
+
+    def roads(self, since: float) -> Sequence[RoadRecord]:
+        """Return the newest record of each road at each site; forget those from before `since`."""
+        self.roads_kept = {key: r for key, r in self.roads_kept.items() if r.at >= since}
+        return [record for _, record in sorted(self.roads_kept.items())]
 
     def gaps(self) -> Sequence[tuple[int, float, float]]:
         """Return the gaps noted so far, oldest first."""
@@ -105,6 +112,8 @@ class MemoryFacts:
     def _apply(self, change: Change) -> None:
         for d in change.debits:
             self.used[d.key, d.at] = self.used.get((d.key, d.at), 0) + d.units
+        for r in change.roads:
+            self.roads_kept[r.road, r.site] = r
         m = change.message
         if m is not None:
             self.messages[m.number] = m

@@ -17,6 +17,7 @@ from kurir.queue.ports import (
     NewMessage,
     Notice,
     RecipientState,
+    RoadRecord,
     StoredLetter,
     StoredMessage,
 )
@@ -40,6 +41,7 @@ MESSAGE_COLUMNS = (
 RECIPIENT_COLUMNS = "number, idx, fate, next_at, attempts, held, leased, told, address, wanted, notify, orcpt"
 EVENT_COLUMNS = "number, id, kind, recipient, fate, data"
 NOTICE_COLUMNS = "id, number, address, held, open, met_by, reasons"
+ROAD_COLUMNS = "road, site, at, broken, breaks, since, next_at, cause"
 
 
 def marks(columns: str) -> str:
@@ -116,6 +118,17 @@ def event_row(event: Event, number: int) -> Row:
 def notice_row(n: Notice) -> Row:
     """Return the row of an open obligation."""
     return (n.id, n.number, address_text(n.to), n.held, 1, None, encode(n.reasons))
+
+
+def road_row(r: RoadRecord) -> Row:
+    """Return the row of how a road stands."""
+    return (r.road, r.site, r.at, r.broken, r.breaks, r.since, r.next_at, r.cause)
+
+
+def row_road(row: Row) -> RoadRecord:
+    """Read a row of ROAD_COLUMNS."""
+    road, site, at, broken, breaks, since, next_at, cause = row
+    return RoadRecord(road, site, at, bool(broken), breaks, since, next_at, cause)
 
 
 def row_recipient(row: Row) -> tuple[Recipient, RecipientState]:
@@ -204,6 +217,7 @@ class Batch:
         "notices_met",
         "numbers",
         "recipients",
+        "roads",
         "states",
     )
 
@@ -218,6 +232,7 @@ class Batch:
         self.notices_met: list[Row] = []
         self.ended: list[Row] = []
         self.debits: list[Row] = []
+        self.roads: list[Row] = []
         for change in changes:
             message = change.message
             if message is None:
@@ -230,6 +245,8 @@ class Batch:
                 self.events.append(event_row(event, event_id))
             if change.debits:
                 self.debits += [(d.key, d.at, d.units) for d in change.debits]
+            if change.roads:
+                self.roads += [road_row(r) for r in change.roads]
             if change.notices or change.notices_met or change.finished:
                 self._close(change)
 

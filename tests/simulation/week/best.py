@@ -18,13 +18,14 @@ NEVER = float("inf")
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One recipient of a message that has `company` recipients in all, from `at` on."""
+    """One recipient, from `at` on, of a message with `company` recipients.  Those of one `bundle` go in one turn (0: alone)."""
 
     at: float
     campaign: str
     owner: str
     urgent: bool
     company: int = 1
+    bundle: int = 0
 
 
 class Window:
@@ -63,11 +64,15 @@ class Window:
 
 @dataclass(slots=True)
 class Way:
-    """A road: its windows, when it is closed (from, to), in order, and the seconds between two messages at best."""
+    """A road: its windows, when it is closed (from, to), in order, and the seconds between two messages at best.
+
+    `wasted` is what went out and came to nothing, and counts all the same: when, and what; in order of time.
+    """
 
     quotas: Sequence[Quota]
     closed: Sequence[tuple[float, float]] = ()
     gap: float = 0.0
+    wasted: deque[tuple[float, Parcel]] = field(default_factory=deque)
     free_at: float = 0.0
     windows: list[Window] = field(init=False)
 
@@ -78,6 +83,10 @@ class Way:
 
     def earliest(self, parcel: Parcel, now: float) -> float:
         """Return when it could go by this road."""
+        while self.wasted and self.wasted[0][0] <= now:
+            at, nothing = self.wasted.popleft()
+            for window in self.windows:
+                window.add(nothing, at)
         at = max([now, self.free_at, *(w.earliest(parcel, now) for w in self.windows)])
         for begin, end in self.closed:
             if begin <= at < end:
@@ -85,7 +94,7 @@ class Way:
         return at
 
     def send(self, parcel: Parcel, now: float) -> None:
-        """Let it go."""
+        """Let it go.  What really went is put in so before a plan begins, in order of time."""
         self.free_at = now + self.gap / parcel.company
         for window in self.windows:
             window.add(parcel, now)
@@ -108,8 +117,7 @@ def best_plan(parcels: Iterable[Parcel], ways: Sequence[Way]) -> dict[str, float
         at, way = _first(ways, head, now)
         if at > now:
             now = min(at, coming[0][0]) if coming else at
-            if now < at:
-                continue
+            continue  # other mail may be first by then, and less room
         _pop(urgent, lanes)
         ways[way].send(head, now)
         done[head.campaign] = now
@@ -127,6 +135,8 @@ def _pop(urgent: deque[Parcel], lanes: OrderedDict[str, deque[Parcel]]) -> None:
         urgent.popleft()
         return
     owner, lane = lanes.popitem(last=False)
-    lane.popleft()
+    gone = lane.popleft()
     if lane:
         lanes[owner] = lane
+        if gone.bundle and lane[0].bundle == gone.bundle:
+            lanes.move_to_end(owner, last=False)

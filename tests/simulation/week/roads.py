@@ -1,63 +1,80 @@
 """What must hold of roads: mail leaves a broken one within one retry, comes back, and does not go to and fro."""
 
 from bisect import bisect_left, bisect_right
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from kurir.model import Outcome, OutcomeKind, encode_id
 from kurir.queue.breaker import Health
+from kurir.queue.choice import WORTH_WAITING
 from tests.simulation.world import START
 
 from .contracts import Market
+from .hindsight import RETURN, SETTLING, Hindsight, felt
 from .outages import Outage
-from .providers import Provider
 
 if TYPE_CHECKING:
     from .world import Week
 
-SETTLING = 60.0
-"""Seconds in which what was under way when an outage began still arrives."""
-RETURN = 3600.0 * 1.1 + 60.0
-"""Seconds after the end of an outage until somebody tries again: the longest pause of a site."""
+Tries = dict[tuple[int, int], list[float]]
+"""When the recipients of messages tried a road."""
 SWITCHES = 2
 """Most often that a road is given up in one outage: once, and once more where its first proofs came too early."""
 
 
-def felt(week: "Week", provider: Provider) -> list[Outage]:
-    """Return the outages in which a provider really took nothing (TLS that fails hurts only who uses it)."""
-    times = [at for at, _ in provider.took]
-    return [
-        outage
-        for outage in week.plan.of(week.providers.index(provider))
-        if bisect_right(times, outage.at + SETTLING) == bisect_right(times, outage.end)
-    ]
-
-
-def check(week: "Week") -> None:
+def check(week: "Week", market: Market, hindsight: Hindsight) -> None:
     """Look at each outage of the first smarthost where there is a second one."""
-    for market in week.markets:
-        if market.smarthosts and len(market.providers) > 1:
-            for outage in felt(week, market.providers[0]):
-                week.figures["outages with a way round"] += 1
-                _within_one_retry(week, outage)
-                if not any(outage.at - SETTLING <= kill <= outage.end + 2 * RETURN for kill in week.kills):
-                    _returns(week, market, outage)
-                    _does_not_flap(week, outage)
+    if market.smarthosts and len(market.providers) > 1:
+        for outage in felt(week, market.providers[0]):
+            week.figures["outages with a way round"] += 1
+            tries = _tries(week, outage)
+            _within_one_retry(week, hindsight, tries)
+            _probes_only(week, outage, tries)
+            if not any(outage.at - SETTLING <= kill <= outage.end + 2 * RETURN for kill in week.kills):
+                _returns(week, market, outage)
+                _does_not_flap(week, outage)
 
 
-def _within_one_retry(week: "Week", outage: Outage) -> None:
-    """No mail tries a broken road twice, but for that which may have been delivered by it: it stays."""
+def _tries(week: "Week", outage: Outage) -> Tries:
+    """Return who tried the broken road, and when.
+
+    Left out is what may have been delivered by it: it stays; and what was leased in a kill: a new brain hears of its fate late.
+    """
+    tries: Tries = {}
     for number, events in week.disk.facts.events.items():
         if any(e.outcome is not None and e.outcome.possibly_delivered for e in events):
             continue
-        failed = Counter(
-            e.recipient
-            for e in events
-            if e.outcome is not None and _refused(e.outcome) and outage.at <= e.at - START <= outage.end
-        )
-        for index, count in failed.items():
-            if count > 1:
-                week.wrong(f"{encode_id(number)} recipient {index} tried a broken road {count} times")
+        for e in events:
+            displaced = (number, e.recipient) in week.displaced
+            if e.outcome is None or displaced or not _refused(e.outcome):
+                continue
+            if outage.at <= e.at - START <= outage.end:
+                tries.setdefault((number, e.recipient), []).append(e.at - START - e.outcome.seconds)
+    return tries
+
+
+def _within_one_retry(week: "Week", hindsight: Hindsight, tries: Tries) -> None:
+    """No mail tries a broken road twice, unless it could not all go by the other: then somebody has to be the probe."""
+    for (number, index), times in tries.items():
+        again = [at for at in times[1:] if hindsight.could_leave("main", at, WORTH_WAITING)]
+        if again:
+            week.wrong(f"{encode_id(number)} recipient {index} tried a broken road {1 + len(again)} times")
+
+
+def _probes_only(week: "Week", outage: Outage, tries: Tries) -> None:
+    """A broken road is tried by one mail at a time, after rests that grow."""
+    leases = {(number, round(at)) for (number, _), times in tries.items() for at in times}
+    begin = outage.at + SETTLING
+    probes = sum(at > begin for _, at in leases)
+    if probes > _most_probes(outage.end - begin):
+        week.wrong(f"the broken road was tried {probes} times in {outage.end - begin:.0f} s")
+
+
+def _most_probes(seconds: float) -> int:
+    """Return how many rests fit into an outage, and one probe before the first."""
+    count, rest = SWITCHES, 60.0
+    while seconds > rest:
+        seconds, rest, count = seconds - rest, min(2 * rest, 3600.0), count + 1
+    return count
 
 
 def _refused(outcome: Outcome) -> bool:

@@ -1,18 +1,15 @@
 """What must hold after every week.  That no limit is exceeded is noted by the providers while it happens."""
 
-from bisect import bisect_right
-from collections import Counter
 from typing import TYPE_CHECKING
 
+from kurir.limits import AIR
 from kurir.model import EventKind, Fate, encode_id
 from kurir.queue.choice import WORTH_WAITING
 from tests.simulation.world import START
 
-from . import contracts, roads
-from .best import Parcel, Way, best_plan
+from . import roads
 from .contracts import Market
-from .providers import Provider
-from .traffic import Letter
+from .hindsight import Hindsight
 
 if TYPE_CHECKING:
     from .world import Week
@@ -22,6 +19,7 @@ WITHIN = 1.10
 ALLOWANCE = 180.0
 """Seconds on top: what a window's bucket, a connection and a group commit cost, however short the campaign is."""
 URGENT = 60.0
+AIR_GRACE = 600.0
 PER_KILL = 700.0
 """Seconds that a kill may cost: what was in the air counts ten minutes later, and a start takes one at most."""
 
@@ -36,11 +34,26 @@ def excuse(week: "Week", role: str) -> None:
     hand = week.machine.delivery.hand
     in_hand = {(n, i) for n, indexes in hand.busy() for i in indexes}
     in_hand |= {(s.number, i) for s in hand._settlements for i, _ in s.results}  # done, and about to be told
+    leases = week.machine.brain.brain._leasing._leases.values()
+    out = in_hand | heard | {(x.mail.number, e.index) for x in leases for e in x.errands}
+    week.displaced |= {(n, i) for n, i in out if n in facts.states and facts.states[n][i].fate is None}
     unsure = heard if role == "brain" else in_hand | heard
     for number, index in unsure:
         states = facts.states.get(number)
         if states is not None and states[index].fate is None:
             week.excused[number, str(facts.messages[number].recipients[index].address)] += 1
+
+
+def waste(week: "Week", role: str) -> None:
+    """Note what a kill leaves behind as sent: all that the brain had in the air, ten minutes later; what a hand held, at once."""
+    now = week.loop.time()
+    if role != "delivery":
+        for (key, at), units in week.disk.facts.used.items():
+            week.wasted += [(now + AIR_GRACE, key)] * (units if at == AIR else 0)
+        return
+    for lease in week.machine.delivery.hand._in_work.values():
+        if not all((lease.number, str(w.recipient.address)) in week.deliveries for w in lease.work):
+            week.wasted += [(now, q.key) for q in lease.road.quotas for _ in range(q.units(len(lease.work)))]
 
 
 def check(week: "Week") -> None:
@@ -50,9 +63,11 @@ def check(week: "Week") -> None:
     for number, states in week.disk.facts.states.items():
         for index, state in states.items():
             _recipient(week, number, index, state.fate)
-    _finished(week)
-    _urgent(week)
-    roads.check(week)
+    for market in week.markets:
+        hindsight = Hindsight(week, market)
+        _finished(week, market, hindsight)
+        _urgent(week, market, hindsight)
+        roads.check(week, market, hindsight)
 
 
 def _recipient(week: "Week", number: int, index: int, fate: Fate | None) -> None:
@@ -77,13 +92,11 @@ def _last_words(week: "Week", number: int, index: int) -> str:
     return f"{said[-1].cause.value} {said[-1].reply or said[-1].detail}" if said else "never tried"
 
 
-def _finished(week: "Week") -> None:
-    """Each campaign ends within `WITHIN` of the best plan, counted from when it was handed in, at each market that says what it allows."""
-    for market in week.markets:
-        if market.known and not market.shared:
-            best = best_plan(_parcels(week, market), _ways(week, market))
-            for campaign, (start, end) in _spans(week, market).items():
-                _campaign(week, market, campaign, start, end, best[campaign])
+def _finished(week: "Week", market: Market, hindsight: Hindsight) -> None:
+    """Each campaign ends within `WITHIN` of the best plan from when it was handed in, at each market that says what it allows."""
+    if market.known and not market.shared:
+        for campaign, (start, end) in _spans(week, market).items():
+            _campaign(week, market, campaign, start, end, hindsight.ideal(campaign, start, end))
 
 
 def _campaign(week: "Week", market: Market, campaign: str, start: float, end: float, ideal: float) -> None:
@@ -92,19 +105,22 @@ def _campaign(week: "Week", market: Market, campaign: str, start: float, end: fl
     patience = WORTH_WAITING * (len(market.providers) - 1)  # one waits before one goes another way
     week.trace("finished", name, round(took), "best", round(best))
     week.figures["campaigns"] += 1
-    if took > WITHIN * best + ALLOWANCE + patience + _excused(week, end):
+    if took > WITHIN * best + ALLOWANCE + patience + _excused(week, start, end):
         week.wrong(f"{name} took {took:.0f} s; the best plan takes {best:.0f} s")
 
 
 def _spans(week: "Week", market: Market) -> dict[str, tuple[float, float]]:
-    """Return when the first mail of each campaign was handed in, and when the last was taken."""
+    """Return when the first mail of each campaign was handed in, and when the last was taken.
+
+    What was leased when a process was killed is left out: it has lost its turn, and keeps to its road if it may have gone by it.
+    """
     found: dict[str, tuple[float, float]] = {}
     for number, (at, letter) in week.accepted.items():
         begun, ended = found.get(letter.campaign, (at, at))
         taken = [
             t
-            for r in letter.recipients
-            if market.holds(r)
+            for i, r in enumerate(letter.recipients)
+            if market.holds(r) and (number, i) not in week.displaced
             for t, _ in week.deliveries.get((number, r), ())[:1]
         ]
         if taken:
@@ -112,59 +128,26 @@ def _spans(week: "Week", market: Market) -> dict[str, tuple[float, float]]:
     return found
 
 
-def _ways(week: "Week", market: Market) -> list[Way]:
-    book = week.delivery_settings.atlas
-    return [
-        Way(known.quotas, _closed(week, provider), week.gap(provider))
-        for provider, known in zip(market.providers, contracts.known(book, market), strict=True)
-    ]
+def _excused(week: "Week", start: float, end: float) -> float:
+    """Return the seconds that kills may have cost from `start` to `end`."""
+    return sum(start - PER_KILL <= at <= end for at in week.kills) * PER_KILL
 
 
-def _closed(week: "Week", provider: Provider) -> list[tuple[float, float]]:
-    """Return from when to when a provider got nothing because it had failed: until Kurir came back to it."""
-    times = [at for at, _ in provider.took]
-    found = []
-    for outage in roads.felt(week, provider):
-        after = bisect_right(times, outage.end)
-        back = times[after] if after < len(times) else outage.end
-        found.append((outage.at, min(back, outage.end + roads.RETURN)))
-    return found
-
-
-def _parcels(week: "Week", market: Market) -> list[Parcel]:
-    most = min(p.together.value for p in market.providers if p.together)
-    parcels = []
-    for at, letter in week.accepted.values():
-        mine = [r for r in letter.recipients if market.holds(r)]
-        company = Counter(market.site(r) for r in mine)
-        for r in mine:
-            together = min(most, company[market.site(r)])
-            parcels.append(Parcel(at, letter.campaign, letter.account, letter.urgent, together))
-    return parcels
-
-
-def _excused(week: "Week", end: float) -> float:
-    """Return the seconds that kills may have cost until `end`."""
-    return sum(at <= end for at in week.kills) * PER_KILL
-
-
-def _urgent(week: "Week") -> None:
+def _urgent(week: "Week", market: Market, hindsight: Hindsight) -> None:
     """A password reset is tried within a minute, unless every road was closed or Kurir itself was down."""
     for number, (at, letter) in week.accepted.items():
-        if letter.urgent:
+        if letter.urgent and market.holds(letter.recipients[0]):
             tried = _first_try(week, number)
             week.figures["urgent"] += 1
-            if tried - at > URGENT + 1.0 and not _down(week, letter, at, tried):
+            if tried - at > URGENT + 1.0 and not _down(week, market, hindsight, at, tried):
                 week.wrong(f"{encode_id(number)} is urgent and was tried after {tried - at:.0f} s")
 
 
-def _down(week: "Week", letter: Letter, at: float, tried: float) -> bool:
-    """Whether Kurir was down in between, all roads of the letter were closed, or somebody else had used them up."""
-    market = next(m for m in week.markets if m.holds(letter.recipients[0]))
+def _down(week: "Week", market: Market, hindsight: Hindsight, at: float, tried: float) -> bool:
+    """Whether Kurir was down in between, all roads were closed, or somebody else had used them up."""
     if market.shared or any(at - 2 * URGENT - 600.0 <= kill <= tried for kill in week.kills):
         return True
-    closed = [_closed(week, provider) for provider in market.providers]
-    return all(any(begin <= at + URGENT and end >= at for begin, end in one) for one in closed)
+    return all(any(a <= at + URGENT and b >= at for a, b in closed) for closed in hindsight.closed.values())
 
 
 def _first_try(week: "Week", number: int) -> float:

@@ -18,6 +18,8 @@ from .world import Result, run
 
 SMALL, TINY = Size().scaled(0.05), Size().scaled(0.02)
 FEW, MANY = 5, 100
+ONCE = (2078001039, 2078001081, 2078002033, 2078002042)
+"""Broken roads forgotten in a crash; order lost at a start; turns not counted at the other road; connections of a dead hand."""
 BITES = range(1, 25)
 """Seeds of which at least one has to show each mistake."""
 
@@ -39,6 +41,11 @@ def test_known_weeks(seed: int) -> None:
     figures = _check(seed).figures
     assert figures["campaigns"] >= 8
     assert figures["urgent"] > 20
+
+
+@pytest.mark.parametrize("seed", ONCE)
+def test_weeks_that_once_failed(seed: int) -> None:
+    _check(seed)
 
 
 @pytest.mark.full
@@ -167,3 +174,15 @@ def test_the_best_plan_lets_owners_take_turns() -> None:
 def test_messages_have_company() -> None:
     together = [Parcel(0.0, "c", "c", False, 10) for _ in range(40)]
     assert best_plan(together, [Way([_a_minute(2)])]) == {"c": 60.0}
+
+
+def test_a_message_goes_in_one_turn() -> None:
+    letter = [Parcel(0.0, "letter", "office", False, bundle=1) for _ in range(5)]
+    plan = best_plan([*_parcels(30, "news"), *letter], [Way([_a_minute(6)])])
+    assert plan["letter"] == 0.0
+
+
+def test_what_a_kill_wasted_counts_as_sent() -> None:
+    nothing = Parcel(0.0, "", "", urgent=False)
+    plan = best_plan(_parcels(12), [Way([_a_minute(10)], wasted=deque([(30.0, nothing)] * 9))])
+    assert plan == {"c": 90.0}

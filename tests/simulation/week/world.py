@@ -76,9 +76,8 @@ class Week:
         self.clock = Clock(self.loop)  # type: ignore[arg-type]
         self.latency = latency = random.choice((0.002, 0.02, 0.1))
         self.net = Net(self.loop, Random(random.random()), self.trace)
-        self.net.weather = lambda: Weather(latency, tls_fails=self.tls_fails)
+        self.net.weather = lambda: Weather(latency)
         self.net.tls = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", "name")
-        self.tls_fails = False
         self.sockets = Sockets(self.loop, Random(random.random()))
         self.resolver = LyingResolver(self.loop, Random(random.random()))
         self.disk = Disk(self.loop, Random(random.random()), self.clock, self.trace)
@@ -105,6 +104,10 @@ class Week:
         self.accepted: dict[int, tuple[float, Letter]] = {}
         self.deliveries: dict[tuple[int, str], list[tuple[float, str]]] = {}
         self.excused: Counter[tuple[int, str]] = Counter()
+        self.wasted: list[
+            tuple[float, str, int, str]
+        ] = []  # (counts at, road, message, recipient): lost in a kill
+        self.displaced: set[tuple[int, int]] = set()  # (message, recipient): leased when a process was killed
         self.kills: list[float] = []
         self.turns: list[tuple[float, Turn]] = []
         self._sayings = 0
@@ -188,13 +191,11 @@ class Week:
     def _set(self, outage: Outage, on: bool) -> None:
         provider = self.providers[outage.provider]
         self.trace("outage", outage.kind, "on" if on else "off")
-        if outage.kind in ("refused", "silent"):
+        if outage.kind in ("refused", "silent", "tls"):
             for address in provider.addresses:
                 self.net.shut.pop(address, None)
                 if on:
                     self.net.shut[address] = outage.kind
-        elif outage.kind == "tls":
-            self.tls_fails = on
         else:
             provider.outage = outage.kind if on else ""
 
@@ -225,6 +226,7 @@ class Week:
         self.kills.append(self.loop.time())
         rules.excuse(self, role)
         process.kill()
+        rules.waste(self, role)
         self.nature(self.random.choice((0.01, 1.0, 60.0)), self.start, role)
 
     # -- the story ----------------------------------------------------------------------------------------

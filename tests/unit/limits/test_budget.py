@@ -17,6 +17,7 @@ from kurir.limits import (
     Scope,
     Unit,
 )
+from kurir.limits.budget import LINGER
 
 T = 1_800_000_000.0
 DAY = 86400.0
@@ -159,3 +160,15 @@ def test_what_waits_already_makes_the_next_one_wait_longer() -> None:
     assert budget.free_after(0, 100.0) == budget.ready_at(100.0)
     assert budget.free_after(1, 100.0) > budget.ready_at(100.0)
     assert Budget(Quota("c", Unit.CONNECTIONS, 1, 0.0, 1)).free_after(99, 100.0) == 100.0
+
+
+def test_connections_that_nobody_closed_count_a_moment_longer() -> None:
+    connections = Budget(Quota("c", Unit.CONNECTIONS, 2, 0.0, 2))
+    connections.take(1)
+    connections.linger(100.0)
+    connections.land(1, 100.0)
+    assert connections.ready_at(100.0) == 100.0 + LINGER
+    assert connections.ready_at(100.0 + LINGER) == 100.0 + LINGER
+    messages = Budget(Quota("m", Unit.MESSAGES, 2, 60.0, 2))
+    messages.linger(100.0)
+    assert messages.ready_at(100.0) == 100.0

@@ -9,6 +9,7 @@ from kurir.queue.ports import (
     NewMessage,
     Notice,
     RecipientState,
+    RoadRecord,
     StoredLetter,
     StoredMessage,
     StoreError,
@@ -27,6 +28,7 @@ class MemoryStore:
         self.met: dict[str, int] = {}
         self.epoch = 0
         self.used: dict[tuple[str, int], int] = {}
+        self.roads_kept: dict[tuple[str, str], RoadRecord] = {}
         self.noted_gaps: list[tuple[int, float, float]] = []
         self.broken: Exception | None = None
         self.room: int | None = None  # how many new messages still fit
@@ -52,6 +54,10 @@ class MemoryStore:
         self.used = {(k, at): n for (k, at), n in self.used.items() if n and (at >= since or at < 0)}
         return [Debit(key, at, units) for (key, at), units in sorted(self.used.items())]
 
+    def roads(self, since: float) -> Sequence[RoadRecord]:
+        self.roads_kept = {key: r for key, r in self.roads_kept.items() if r.at >= since}
+        return list(self.roads_kept.values())
+
     def gaps(self) -> Sequence[tuple[int, float, float]]:
         return self.noted_gaps
 
@@ -72,6 +78,8 @@ class MemoryStore:
     def _apply(self, change: Change) -> None:
         for d in change.debits:
             self.used[d.key, d.at] = self.used.get((d.key, d.at), 0) + d.units
+        for r in change.roads:
+            self.roads_kept[r.road, r.site] = r
         if change.message is not None:
             self.messages[change.message.number] = change.message
         numbers = set()

@@ -1,10 +1,13 @@
 """Mail with several roads through the brain: at once elsewhere, back after recovery, never twice."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from kurir.limits import Quota, Unit
 from kurir.model import Cause, EventKind, Outcome, OutcomeKind, Stage
 from kurir.queue import Health, Lease, Plan, Road, Turn
+from kurir.queue.ports import Change
 
 from .test_shaping import TOO_MANY
 from .world import DOWN, LATER, NO, SENT, FakeHand, World, outcome
@@ -309,3 +312,98 @@ def test_what_waits_for_one_spent_road_goes_by_the_one_that_has_room_first() -> 
     world.pass_time(3600 + 360)  # one waits at the spare road, and looks again every five minutes
     assert sorted((x.number, x.road.name) for x in hand.take()) == [(n, "main") for n in numbers[10:]]
     world.check()
+
+
+def _again(world: Roads) -> tuple[Roads, FakeHand]:
+    """A brain that starts on what the one of `world` left."""
+    again = Roads(store=world.store, clock=world.clock, load=True)
+    return again, again.hand()
+
+
+def test_after_a_crash_a_broken_road_rests_on() -> None:
+    world = Roads()
+    hand = world.hand()
+    world.accept()
+    world.settle(world.next(hand), LOGIN)
+    again, hand = _again(world)
+    (state,) = again.brain.roads.states()
+    assert (state.road, state.health, state.cause) == ("main", Health.BROKEN, "auth_failed")
+    again.pass_time(2)
+    lease = again.next(hand)
+    assert lease.road.name == "spare"
+    again.settle(lease, SENT)
+    again.pass_time(60)  # the rest is over: one probe, whose failure makes the next rest longer
+    again.accept("p@far.example")
+    (probe,) = hand.take()
+    assert probe.road.name == "main"
+    again.settle(probe, LOGIN)
+    record = again.store.roads_kept["main", "a:587"]
+    assert (record.breaks, record.next_at - record.at) == (2, 120.0)
+    again.check()
+
+
+def test_after_an_orderly_end_a_broken_road_is_probed_at_once() -> None:
+    world = Roads()
+    hand = world.hand()
+    world.accept()
+    world.settle(world.next(hand), LOGIN)
+    world.brain.drain(lambda: None)
+    world.run()
+    again, hand = _again(world)
+    again.pass_time(2)
+    again.accept("b@far.example")
+    again.answer(hand)
+    assert sorted(x.road.name for x in hand.take()) == ["main", "spare"]  # one mail only
+    again.check()
+
+
+def test_a_road_that_is_back_stays_back_over_a_crash() -> None:
+    world = Roads()
+    hand = world.hand()
+    world.accept()
+    world.settle(world.next(hand), LOGIN)
+    world.pass_time(200)
+    world.settle(hand.take()[0], SENT)
+    for i in range(3):
+        world.accept(f"x{i}@far.example")
+        world.settle(hand.take()[0], SENT)
+    again, hand = _again(world)
+    again.accept()
+    again.accept()
+    again.answer(hand)
+    assert [x.road.name for x in hand.take()] == ["main", "main"]
+
+
+def test_roads_are_written_when_they_turn_and_not_per_message() -> None:
+    world = Roads()
+    hand = world.hand()
+    written: list[int] = []
+    commit = world.store.commit
+
+    def watch(changes: Sequence[Change]) -> None:
+        written.extend(1 for change in changes if change.roads)
+        commit(changes)
+
+    world.store.commit = watch  # type: ignore[method-assign]
+    for i in range(20):
+        world.accept(f"x{i}@far.example")
+        world.settle(world.next(hand), SENT)
+    assert written == []
+    world.accept()
+    world.settle(world.next(hand), LOGIN)
+    assert len(written) == 1
+
+
+def test_new_mail_does_not_cut_the_rest_of_roads_short_that_are_all_broken() -> None:
+    world = Roads()
+    hand = world.hand()
+    world.accept("a@far.example")
+    world.settle(world.next(hand), DOWN)
+    world.pass_time(2)
+    world.settle(hand.take()[0], DOWN)
+    world.accept("b@far.example")
+    world.accept("c@far.example")
+    world.pass_time(10)
+    assert hand.take() == []
+    world.pass_time(60)
+    assert len(hand.take()) == 1

@@ -6,8 +6,11 @@ import pytest
 from msgspec import structs
 
 from kurir.limits import AIR, Quota, Unit
+from kurir.limits.budget import LINGER
 from kurir.model import Cause, OutcomeKind, Stage, Urgency
 from kurir.queue import Plan, Road, Settlement
+from kurir.queue.paced import FairQueue
+from kurir.queue.state import Errand, Mail
 
 from .memory import MemoryStore
 from .world import DOWN, LATER, NO, SENT, FakeHand, World, outcome
@@ -328,3 +331,41 @@ def test_connections_that_are_counted_belong_to_one_hand() -> None:
     world.pass_time(60)
     assert len(other.take()) == 2
     world.check()
+
+
+def test_after_a_hand_died_its_connections_are_waited_for() -> None:
+    world = World()
+    hand, other = world.hand(), FakeHand()
+    for i in range(4):
+        world.accept(f"b{i}@far.example")
+    plan(world, hand, Quota("to-x/connections", Unit.CONNECTIONS, 2, 0.0, 2))
+    assert len(hand.take()) == 2
+    world.brain.hand_gone(hand)
+    world.brain.hand_connected(other)
+    world.pass_time(LINGER - 0.1)
+    assert other.take() == []
+    world.pass_time(0.2)
+    assert len(other.take()) == 2
+    world.check()
+
+
+@pytest.mark.parametrize(
+    ("owner", "urgency", "ahead"),
+    [
+        ("news", Urgency.ORDINARY, 39),  # thirteen turns of each of three owners
+        ("robot", Urgency.ORDINARY, 9),  # three turns of each of three owners
+        ("new", Urgency.ORDINARY, 3),
+        ("new", Urgency.URGENT, 0),
+        ("new", Urgency.BULK, 50),
+    ],
+)
+def test_how_many_are_before_a_new_mail(owner: str, urgency: Urgency, ahead: int) -> None:
+    def mail(owner: str, urgency: Urgency = Urgency.ORDINARY) -> Mail:
+        return Mail(1, 0.0, "d", null=False, proven=True, account=True, owner=owner, urgency=urgency)
+
+    queue = FairQueue()
+    for name, count in (("news", 12), ("robot", 2), ("office", 1)):
+        for _ in range(count):
+            queue.append([Errand(mail(name), 0, "far.example", 0)])
+    assert queue.ahead(mail(owner, urgency), 50) == ahead
+    assert queue.ahead(mail(owner, urgency), 2) == min(ahead, 2)

@@ -92,6 +92,42 @@ def test_a_dead_site_rests_probes_once_and_opens_again() -> None:
     world.check()
 
 
+def test_what_failed_with_a_site_goes_on_when_its_probe_got_through() -> None:
+    world = World(retry=(4 * 3600.0,))
+    hand = world.hand()
+    for _ in range(3):
+        world.accept("x@far.example")
+    world.plan(hand, concurrency=3, ttl=1e9)
+    for lease in hand.take():
+        world.settle(lease, DOWN)
+    world.accept("y@far.example")
+    world.pass_time(70)
+    (probe,) = hand.take()
+    world.settle(probe, SENT)
+    world.pass_time(1)
+    late = hand.take()
+    for lease in late:  # two at once: it had trouble
+        world.settle(lease, SENT)
+    assert len(late) + len(hand.take()) == 3
+    world.check()
+
+
+def test_after_a_start_mail_goes_in_the_order_in_which_it_came_whatever_its_domain() -> None:
+    world = World()
+    world.hand()
+    numbers = [world.accept(f"x@{site}.example") for site in "abcabc"]
+    again = World(world.store, load=True, clock=world.clock)
+    hand = again.hand(slots=1)
+    again.tick()
+    again.plan(hand, site="hop", ttl=1e9)
+    order = []
+    for _ in numbers:
+        (lease,) = hand.take()
+        order.append(lease.number)
+        again.settle(lease, SENT)
+    assert order == numbers
+
+
 def test_one_flaw_among_successes_is_no_dead_site() -> None:
     world = World()
     hand = world.hand()

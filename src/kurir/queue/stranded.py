@@ -1,0 +1,47 @@
+"""Mail that waits only because its site failed: it goes on when the site is back, not at its own next attempt.
+
+Rules
+1. A recipient is stranded where no connection came about and the site rests for it.  What the peer said of a recipient or a
+   message, and what only this message demands (TLS that has to hold), strands nobody.
+2. As soon as the peer talks with us again, all of them are due: they stand in line at the site as new mail would.
+"""
+
+from collections.abc import Sequence
+
+from kurir.model import Outcome, OutcomeKind, Stage
+
+from .lease import OpenLease
+from .site import Site
+from .state import Errand, State
+from .trouble import CONNECTION_STAGES
+
+
+def own_demand(lease: OpenLease, outcome: Outcome) -> bool:
+    """Whether it failed at what only this message demands: the site takes other mail."""
+    sealed = lease.letter is not None and lease.letter.params.demands_tls
+    return sealed and outcome.stage is Stage.TLS
+
+
+def strand_or_rescue(
+    lease: OpenLease, site: Site, pairs: Sequence[tuple[Errand, Outcome]], now: float
+) -> list[Errand]:
+    """Hear how an attempt at `site` ended: remember whom it strands, or return those who may go on at once."""
+    if not site.failures:
+        stranded, site.stranded = site.stranded, {}
+        return [errand for errand in stranded if _waits(errand) and errand.due > now]
+    if not own_demand(lease, pairs[0][1]):
+        site.stranded |= {
+            errand: None
+            for errand, outcome in pairs
+            if outcome.kind is OutcomeKind.DEFERRED and outcome.stage in CONNECTION_STAGES
+        }
+    return []
+
+
+def forget_ended(site: Site) -> None:
+    """Forget those who do not wait for a site that stays away."""
+    site.stranded = {errand: None for errand in site.stranded if _waits(errand)}
+
+
+def _waits(errand: Errand) -> bool:
+    return errand.state is State.WAITING

@@ -1,0 +1,131 @@
+"""What really happened, in the terms of the best plan: what had gone and what waited at a moment, and when roads were closed.
+
+There are two best plans for a campaign: that of the whole week, and one made in hindsight when it was handed in, which takes what
+was sent before as it was.  The first is no bound for a Kurir that was quicker than the plan with one campaign, and so has less
+room left for the next; the second is none where a window had a moment's room in between.
+"""
+
+from bisect import bisect_right
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from kurir.limits import Quota
+
+from . import contracts
+from .best import NEVER, Parcel, Way, best_plan
+from .contracts import Market
+from .outages import Outage
+from .providers import Provider
+
+if TYPE_CHECKING:
+    from .world import Week
+
+SETTLING = 60.0
+"""Seconds in which what was under way when an outage began still arrives."""
+RETURN = 3600.0 * 1.1 + 60.0
+"""Seconds after the end of an outage until somebody tries again: the longest pause of a site."""
+
+
+NOTHING = Parcel(0.0, "", "", urgent=False)
+
+
+class Hindsight:
+    """One market's week."""
+
+    def __init__(self, week: "Week", market: Market) -> None:
+        self._week, self._market = week, market
+
+    @cached_property
+    def parcels(self) -> list[tuple[Parcel, int, str]]:
+        """Each recipient that was accepted for this market: parcel, message, address."""
+        most = min(p.together.value for p in self._market.providers if p.together)
+        found, bundle = [], 0
+        for number, (at, letter) in self._week.accepted.items():
+            mine = [r for r in letter.recipients if self._market.holds(r)]
+            for site, count in Counter(self._market.site(r) for r in mine).items():
+                those = [r for r in mine if self._market.site(r) == site]
+                for i, recipient in enumerate(those):
+                    bundle += i % most == 0
+                    parcel = Parcel(
+                        at, letter.campaign, letter.account, letter.urgent, min(most, count), bundle
+                    )
+                    found.append((parcel, number, recipient))
+        return found
+
+    @cached_property
+    def _sent(self) -> list[tuple[float, str, Parcel]]:
+        """What was taken: when, by whom, which parcel; in order of time."""
+        found = [
+            (at, provider, parcel)
+            for parcel, number, recipient in self.parcels
+            for at, provider in self._week.deliveries.get((number, recipient), ())
+        ]
+        return sorted(found, key=lambda sent: sent[0])
+
+    def ways(self, until: float = 0.0) -> list[Way]:
+        """Return the roads as they were at `until`: with what had gone by then."""
+        week, providers = self._week, self._market.providers
+        known = contracts.known(week.delivery_settings.atlas, self._market)
+        ways = {
+            p.name: Way(k.quotas, self.closed[p.name], week.gap(p), self._wasted(k.quotas))
+            for p, k in zip(providers, known, strict=True)
+        }
+        for at, provider, parcel in self._sent:
+            if at >= until:
+                break
+            ways[provider].send(parcel, at)
+        return list(ways.values())
+
+    def _wasted(self, quotas: Sequence[Quota]) -> deque[tuple[float, Parcel]]:
+        """Return what got lost on a road with these limits, and counts as sent."""
+        longest = max(quotas, key=lambda q: q.window).key
+        return deque((at, NOTHING) for at, key in sorted(self._week.wasted) if key == longest)
+
+    def waiting(self, at: float, until: float = NEVER) -> Iterable[Parcel]:
+        """Return what had not gone at `at`, and what came later, before `until`."""
+        for parcel, number, recipient in self.parcels:
+            taken = self._week.deliveries.get((number, recipient), ((NEVER, ""),))[0][0]
+            if taken >= at and parcel.at < until:
+                yield replace(parcel, at=at) if parcel.at < at else parcel
+
+    @cached_property
+    def closed(self) -> dict[str, list[tuple[float, float]]]:
+        """From when to when a provider got nothing because it had failed: until Kurir came back to it."""
+        found: dict[str, list[tuple[float, float]]] = {}
+        for provider in self._market.providers:
+            times = [at for at, _ in provider.took]
+            closed = found[provider.name] = []
+            for outage in felt(self._week, provider):
+                after = bisect_right(times, outage.end)
+                back = times[after] if after < len(times) else outage.end
+                closed.append((outage.at, min(back, outage.end + RETURN)))
+        return found
+
+    def ideal(self, campaign: str, start: float, end: float) -> float:
+        """Return when the last of a campaign that was handed in from `start` on could have gone; it really did at `end`."""
+        since_then = best_plan(self.waiting(start, end), self.ways(start))
+        return max(self._whole_week[campaign], since_then[campaign])
+
+    @cached_property
+    def _whole_week(self) -> dict[str, float]:
+        return best_plan((parcel for parcel, _, _ in self.parcels), self.ways())
+
+    def could_leave(self, road: str, at: float, patience: float) -> bool:
+        """Whether all that waited at `at` could have gone by other roads than `road` within `patience`."""
+        names = [p.name for p in self._market.providers]
+        others = [way for name, way in zip(names, self.ways(at), strict=True) if name != road]
+        plan = best_plan(self.waiting(at, at), others)
+        return max(plan.values(), default=at) <= at + patience
+
+
+def felt(week: "Week", provider: Provider) -> list[Outage]:
+    """Return the outages in which a provider really took nothing (TLS that fails hurts only who uses it)."""
+    times = [at for at, _ in provider.took]
+    return [
+        outage
+        for outage in week.plan.of(week.providers.index(provider))
+        if bisect_right(times, outage.at + SETTLING) == bisect_right(times, outage.end)
+    ]
