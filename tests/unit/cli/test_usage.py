@@ -30,3 +30,26 @@ def test_wrong_usage(
     said = capsys.readouterr().err
     assert (english if lang == "en" else indonesian) in said
     assert ("Lihat: kurir" if lang == "id" else "See: kurir") in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--lang", "id", "--help"],
+        ["user", "--lang", "id", "--help"],
+        ["trace", "--lang=id", "--help"],
+        ["limits", "--lang", "id", "--help"],
+        ["--lang", "id", "trace", "erase", "--help"],
+        ["trace", "--lang", "id", "erase", "--help"],
+    ],
+)
+def test_the_language_may_stand_before_the_verb(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["kurir", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert "Pemakaian: kurir" in said
+    assert ("trace erase" in said) is ("erase" in arguments)
