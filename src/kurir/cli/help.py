@@ -55,6 +55,19 @@ class Group(Worded, click.Group):
         super().__init__(*args, **attributes)
         self.params.append(_lang())
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, with a suggestion where the name is misspelt."""
+        known = self.list_commands(ctx)
+        if args and args[0] not in known:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], known, 1)
+            hint = " " + say("error.did_you_mean", name=close[0]) if close else ""
+            raise click.UsageError(say("error.no_command", name=args[0]) + hint, ctx)
+        return super().resolve_command(ctx, args)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, then the commands."""
         Worded.format_options(self, ctx, formatter)

@@ -9,6 +9,11 @@ CASES = [
     (["queue", "list", "--limt", "3"], "There is no option --limt. Did you mean '--limit'?", "Tidak ada pilihan --limt."),
     (["queue", "list", "--limit", "x"], "--limit takes a whole number", "--limit harus bilangan bulat"),
     (["doctor", "everything"], "takes one of: own", "harus salah satu dari: own"),
+    (["queue", "lst"], "There is no command 'lst'. Did you mean 'list'?", "Tidak ada perintah 'lst'. Maksud Anda 'list'?"),
+    (["status", "now"], "one word too many: now", "Kata ini berlebih: now"),
+    (["queue", "list", "--limit"], "--limit needs a value", "--limit harus diikuti nilainya"),
+    (["status", "--json=3"], "--json stands alone", "--json berdiri sendiri"),
+    (["--lang", "en"], "Say which command", "Sebutkan perintahnya"),
     (["trase"], "There is no command 'trase'. Did you mean 'trace'?", "Tidak ada perintah 'trase'. Maksud Anda 'trace'?"),
 ]  # fmt: skip
 

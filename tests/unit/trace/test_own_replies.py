@@ -70,7 +70,7 @@ MEANT: dict[Cause, tuple[str, ...]] = {
         "550 5.6.0 Kurir-Sealed has one of the values yes, strict and no",
     ),
     Cause.TOO_LARGE: (
-        "552 5.3.4 The message is larger than the limit of this server",
+        "552 5.3.4 The message has more octets than allowed, this server takes at most 52428800; attachments grow by 37 % on the way, so that about 38.3 MB of them fit: send less at once, or a link",
         "552 5.3.4 The header of the message is too large",
     ),
     Cause.NEEDS_SMTPUTF8: (
