@@ -6,7 +6,6 @@ import click
 
 from .words import say
 
-
 # What click has only as a finished English sentence -> the key of our own.
 _SENTENCES = (
     (re.compile(r"Got unexpected extra arguments? \((?P<words>.*)\)", re.DOTALL), "usage.extra"),
