@@ -1,5 +1,7 @@
 """Wrong usage is told in both languages, with exit code 2."""
 
+from pathlib import Path
+
 import pytest
 
 from kurir.cli.main import main
@@ -58,3 +60,30 @@ def test_the_language_may_stand_before_the_verb(
     said = capsys.readouterr().out
     assert "Pemakaian: kurir" in said
     assert ("trace erase" in said) is ("erase" in arguments)
+
+
+CONFIG = '[server]\nhostname = "x.test"\n[domains."{domain}"]\n'
+
+
+@pytest.mark.parametrize(
+    ("domain", "arguments", "said"),
+    [
+        ("bad domain", ["check"], "domains.bad domain: 'bad domain' bukan nama domain"),
+        ("x.test", ["route", "a@x.test", "b@y.test", "--size", "zz"], "'zz' bukan ukuran"),
+        ("x.test", ["tls", "show", "a b"], "'a b' bukan nama domain"),
+    ],
+)
+def test_wrong_values_are_told_in_indonesian(
+    domain: str,
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "kurir.toml").write_text(CONFIG.format(domain=domain))
+    monkeypatch.setenv("KURIR_LANG", "id")
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "-c", str(tmp_path / "kurir.toml")])
+    assert ended.value.code == 1
+    assert said in capsys.readouterr().err
