@@ -62,7 +62,10 @@ def command(
         click.echo(say("send.id", id=done.id))
         if any(f["waits"] for f in forecast):
             click.echo(_told(forecast, len(to) - len(done.refused)))
-        for line in [*(f"{address}: {why}" for address, why in done.refused.items()), *_noted(done.note, forecast)]:
+        for line in [
+            *(f"{address}: {why}" for address, why in done.refused.items()),
+            *_noted(done.note, forecast),
+        ]:
             click.echo(f"kurir: {line}", err=True)
     return 1 if done.refused else 0
 
