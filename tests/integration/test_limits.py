@@ -142,6 +142,9 @@ def test_a_submission_is_told_what_goes_later(tmp_path: Path) -> None:
         said = words_of(kurir, "send", "--from", "you@example.test", *to, "--subject", "news")
         assert "250 recipient(s): 100 now, 150 on " in said  # 100 in one message, and one message is left
         assert "because of a limit of Tiny Mail. They go by themselves." in said
+        assert "go later" not in said  # what the reply says as well is not told twice
+        listed = words_of(kurir, "queue", "list")
+        assert "Tiny Mail: " in listed  # whose limit, not an empty reason
         words = hand_in(kurir, "late@far.example")
         assert (
             "accepted, safe on disk; 1 of 1 recipients go later, by a limit of Tiny Mail, the last on 20"

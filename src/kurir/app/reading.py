@@ -34,6 +34,7 @@ from kurir.trace import (
     MessageFacts,
     RecipientFacts,
     Timeline,
+    awaited,
     summarise,
     timeline,
 )
@@ -103,7 +104,10 @@ def queue(config: Config, *, to: str = "", held: bool = False, limit: int = 1000
         page = waiting(settings.layout(config), to=to, held=held, limit=limit)
     except StoreError as e:
         raise ControlError(str(e)) from None
-    entries = tuple(_entry(trace, lang, to.lower(), held=held) for trace in page.traces)
+    entries = tuple(
+        _entry(trace, lang, to.lower(), limits_of(config, trace.id) if i < MOST_LIMITS else {}, held=held)
+        for i, trace in enumerate(page.traces)
+    )
     return Queue(entries, page.messages, page.recipients)
 
 
@@ -113,13 +117,15 @@ def queue_entry(config: Config, text: str, lang: Lang = "en") -> QueueEntry | No
     found = reader(config).trace(number) if number is not None else None
     if found is None:
         return None
-    entry = _entry(found, lang, "", held=False)
+    entry = _entry(found, lang, "", limits_of(config, found.id), held=False)
     return entry if entry.recipients else None
 
 
-def _entry(trace: StoredTrace, lang: Lang, to: str, *, held: bool) -> QueueEntry:
+def _entry(
+    trace: StoredTrace, lang: Lang, to: str, limits: Mapping[int, LimitFacts], *, held: bool
+) -> QueueEntry:
     waiting = [
-        _waiting(i, recipient, state, trace.events, lang)
+        _waiting(i, recipient, state, trace.events, limits.get(i), lang)
         for i, (recipient, state) in enumerate(trace.recipients)
         if state.fate is None and (state.held or not held) and to in str(recipient.address).lower()
     ]
@@ -136,9 +142,17 @@ def _entry(trace: StoredTrace, lang: Lang, to: str, *, held: bool) -> QueueEntry
 
 
 def _waiting(
-    index: int, recipient: Recipient, state: RecipientState, events: Iterable[Event], lang: Lang
+    index: int,
+    recipient: Recipient,
+    state: RecipientState,
+    events: Iterable[Event],
+    limit: LimitFacts | None,
+    lang: Lang,
 ) -> QueueRecipient:
     reason = state.held or ""
+    next_at: float | None = state.next_at
+    if limit is not None and not reason:
+        reason, next_at = awaited(Catalogue.load(), lang, limit), limit.free_at
     if not reason:
         outcomes = [e.outcome for e in events if e.recipient == index and e.outcome is not None]
         reason = Catalogue.load().label(outcomes[-1].cause, lang) if outcomes else ""
@@ -146,7 +160,7 @@ def _waiting(
         index=index,
         address=str(recipient.address),
         state="held" if state.held else "waiting",
-        next_at=None if state.held else state.next_at,
+        next_at=None if state.held else next_at,
         attempts=state.attempts,
         reason=reason,
     )

@@ -45,7 +45,7 @@ def submit(
     state: Path, sender: str, recipients: Sequence[str], message: bytes, *, options: Sequence[str] = (),
     rcpt_options: Sequence[str] = (), timeout: float = 120.0,
 ) -> Submitted:  # fmt: skip
-    """Send `message` (any line ends).
+    """Send `message` (any line ends; raw letters beyond ASCII in its header are encoded).
 
     Raises `SubmitError` when nothing was taken.
     """
@@ -61,6 +61,7 @@ def submit(
             if code != 220:
                 raise SubmitError(f"{code} {banner.decode(errors='replace')}", final=code >= 500)
             smtp.ehlo()
+            message = message.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
             return _transaction(smtp, sender, recipients, message, options, rcpt_options)
     except (FileNotFoundError, ConnectionRefusedError):
         raise SubmitError(
@@ -80,10 +81,11 @@ def _transaction(
     smtp: smtplib.SMTP, sender: str, recipients: Sequence[str], message: bytes,
     options: Sequence[str], rcpt_options: Sequence[str],
 ) -> Submitted:  # fmt: skip
-    wide = [] if all(a.isascii() for a in [sender, *recipients]) else ["SMTPUTF8"]
+    message, plain = _encoded(message)
+    wide = [] if plain and all(a.isascii() for a in [sender, *recipients]) else ["SMTPUTF8"]
     smtp.command_encoding = "utf-8" if wide else "ascii"
     body = [] if message.isascii() else ["BODY=8BITMIME"]
-    _must(smtp.mail(sender, [*options, *body, *wide]))
+    _must(smtp.mail(sender, [f"SIZE={len(message)}", *options, *body, *wide]))
     refused = {}
     for recipient in recipients:
         code, said = smtp.rcpt(recipient, list(rcpt_options))
@@ -91,12 +93,24 @@ def _transaction(
             refused[recipient] = f"{code} {said.decode(errors='replace')}"
     if len(refused) == len(recipients):
         raise SubmitError("; ".join(f"{a}: {why}" for a, why in refused.items()), final=_final(refused))
-    lines = message.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
-    code, said = _must(smtp.data(lines))
+    code, said = _must(smtp.data(message))
     promise, _, note = said.decode(errors="replace").partition("; ")
     words = promise.split()
     id = next((w for w in words if w.startswith("k") and w[1:2].isdigit() and len(w) >= 8), "")
     return Submitted(id, refused, note)
+
+
+def _encoded(message: bytes) -> tuple[bytes, bool]:
+    """Return the message with its header encoded, and whether all of it could be."""
+    if message.isascii():
+        return message, True
+    from kurir.message.encoded import (
+        encoded_header,
+        is_plain,
+    )  # only where needed: sendmail must start quickly
+
+    message = encoded_header(message)
+    return message, is_plain(message)
 
 
 def _must(answer: tuple[int, bytes]) -> tuple[int, bytes]:

@@ -49,7 +49,24 @@ class Command(Worded):
 
 
 class Group(Worded, click.Group):
-    """A group whose help and list of commands are words."""
+    """A group whose help and list of commands are words; ``--lang`` may stand before the verb, too."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.params.append(_lang())
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, with a suggestion where the name is misspelt."""
+        known = self.list_commands(ctx)
+        if args and args[0] not in known:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], known, 1)
+            hint = " " + say("error.did_you_mean", name=close[0]) if close else ""
+            raise click.UsageError(say("error.no_command", name=args[0]) + hint, ctx)
+        return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, then the commands."""
@@ -77,17 +94,21 @@ class ShowGroup(Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Let options stand before what is looked for."""
-        if args and args[0].startswith("-") and args[0] not in ("-h", "--help"):
-            args = ["show", *args]
-        return super().parse_args(ctx, args)
+        at = _after_lang(args)
+        return super().parse_args(ctx, [*args[:at], *self.completed(args[at:])])
+
+    def completed(self, args: list[str]) -> list[str]:
+        """Return the words with the verb that may be left out."""
+        leaves_out = args and args[0].startswith("-") and args[0] not in ("-h", "--help")
+        return ["show", *args] if leaves_out else args
 
 
 class ListGroup(ShowGroup):
     """A group whose first verb needs not be said, even where nothing is said at all: it shows everything."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def completed(self, args: list[str]) -> list[str]:
         """Take no words for "show"."""
-        return super().parse_args(ctx, args or ["show"])
+        return super().completed(args or ["show"])
 
 
 class Option(click.Option):
@@ -106,9 +127,21 @@ def option(*names: str, help: str, **values: Any) -> Callable[[Any], Any]:
     return click.option(*names, cls=Option, help=help, **values)
 
 
+def _lang() -> Option:
+    """The language; its value is not handed on, because the words look for it themselves."""
+    return Option(["--lang"], type=click.Choice(["en", "id"]), expose_value=False, help="opt.lang")
+
+
+def _after_lang(args: list[str]) -> int:
+    """Return how many of the first words say the language."""
+    first = args[0] if args else ""
+    return 2 if first == "--lang" else 1 if first.startswith("--lang=") else 0
+
+
 def common(function: Any) -> Any:
     """Add what every command has: ``-c FILE``, ``--json``, ``--lang``."""
-    lang = option("--lang", type=click.Choice(["en", "id"]), expose_value=False, help="opt.lang")
-    function = lang(function)
+    function = option("--lang", type=click.Choice(["en", "id"]), expose_value=False, help="opt.lang")(
+        function
+    )
     function = option("--json", "as_json", is_flag=True, help="opt.json")(function)
     return option("-c", "--config", "config_file", metavar="FILE", help="opt.config")(function)

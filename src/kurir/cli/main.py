@@ -3,14 +3,12 @@
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
 from kurir import __version__
 
 from .help import Group
-from .words import say
 
 # command -> module below commands/; the order is the order of ``kurir --help``.
 COMMANDS = {
@@ -53,16 +51,6 @@ class Root(Group):
             return None
         command: click.Command = importlib.import_module(f"{__package__}.commands.{module}").command
         return command
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """Find the command, with a suggestion where the name is misspelt."""
-        import difflib
-
-        if args and args[0] not in COMMANDS:
-            close = difflib.get_close_matches(args[0], COMMANDS, 1)
-            hint = say("error.did_you_mean", name=close[0]) if close else say("error.see_help")
-            raise click.UsageError(say("error.no_command", name=args[0]) + " " + hint, ctx)
-        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})

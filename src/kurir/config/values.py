@@ -8,14 +8,14 @@ from pydantic import AfterValidator, Field
 
 from kurir.delivery import parse_next_hop
 from kurir.model import AddressError, normalise_domain, parse_address
-from kurir.model.told import told
+from kurir.model.told import of_error, told
 
 
 def _domain(text: str) -> str:
     try:
         return normalise_domain(text)
     except AddressError as e:
-        raise ValueError(str(e)) from None
+        raise ValueError(of_error(e)) from None
 
 
 def _domain_pattern(text: str) -> str:
@@ -30,7 +30,7 @@ def _address(text: str) -> str:
     try:
         return str(parse_address(text))
     except AddressError as e:
-        raise ValueError(str(e)) from None
+        raise ValueError(of_error(e)) from None
 
 
 def _ip_address(text: str) -> str:

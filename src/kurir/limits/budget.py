@@ -70,6 +70,20 @@ class Budget:
         over = queued + 1 - max(0, self.room(now, urgent=urgent))
         return at if not queued or over <= 0 else at + over * self.quota.window / self._stop(urgent=urgent)
 
+    def ready_after(self, queued: int, now: float) -> float:
+        """Return when one more may be taken if `queued` units wait for it already.
+
+        Exact as far as they all fit into one window; what is beyond goes at the pace of the window.
+        """
+        if self._window is None:
+            return now
+        stop = self._stop(urgent=False)
+        soon = min(queued + 1, max(0, stop - self.air))
+        at, most = now, stop - self.air - soon
+        if soon and self._window.used(_ms(now)) > most:
+            at = (self._window.falls_to(most, _ms(now)) + 1) / 1000
+        return at + (queued + 1 - soon) * self.quota.window / stop
+
     def _stop(self, *, urgent: bool) -> int:
         quota = self.quota
         return quota.stop if urgent else quota.stop - quota.reserve

@@ -47,7 +47,12 @@ class Fault(Enum):
     BAD_SENDER = (Cause.MALFORMED, 550, "5.6.0", "The Sender address cannot be understood")
     NOT_YOURS = (Cause.SENDER_NOT_YOURS, 550, "5.7.1", "You may not send as this address")
     BAD_SEAL = (Cause.MALFORMED, 550, "5.6.0", "Kurir-Sealed has one of the values yes, strict and no")
-    NEEDS_SMTPUTF8 = (Cause.NEEDS_SMTPUTF8, 550, "5.6.7", "Non-ASCII header fields need SMTPUTF8")
+    RAW_LETTERS = (
+        Cause.MALFORMED,
+        550,
+        "5.6.0",
+        "A header field has letters beyond ASCII, neither encoded (RFC 2047) nor sent with SMTPUTF8",
+    )
 
     @property
     def cause(self) -> Cause:
@@ -140,8 +145,11 @@ def _shape(head: Headers, *, smtputf8: bool) -> Edits | None:
     if head.problems & broken:
         names = [p.name or "" for p in broken & head.problems]
         return Edits(fault=Fault.BROKEN_HEADER, detail=", ".join(names).lower().replace("_", " "))
-    if head.problems & (Problem.EIGHT_BIT if not smtputf8 else Problem.NOT_UTF8):
-        return Edits(fault=Fault.NEEDS_SMTPUTF8 if not smtputf8 else Fault.BROKEN_HEADER)
+    if smtputf8 and head.problems & Problem.NOT_UTF8:
+        return Edits(fault=Fault.BROKEN_HEADER)
+    if not smtputf8 and head.problems & Problem.EIGHT_BIT:
+        raw = (f.name for f in head if not head.data[f.start : f.end].isascii())
+        return Edits(fault=Fault.RAW_LETTERS, detail=next(raw, b"").decode("ascii", "replace"))
     for name in _ONCE:
         if len(head.named(name)) > 1:
             return Edits(fault=Fault.DUPLICATE_FIELD, detail=name.decode().title())

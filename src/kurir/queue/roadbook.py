@@ -95,6 +95,11 @@ class Roadbook:
         why = self._why.get(first)
         return State(site, whole, at, limit, why.cause if why else None)
 
+    def free_at(self, road: Road, now: float) -> float:
+        """Return when a mail that comes now may go by `road`, behind all that waits for its limits."""
+        budgets, waiting = self._load(road, None, now)
+        return max((budget.ready_after(waiting, now) for budget in budgets), default=now)
+
     def obstacles(self, road: Road, size: int, now: float) -> tuple[Obstacle, ...]:
         """Return why a new mail may not take `road` now."""
         return may_take(road, size, self.state(road, now), now)

@@ -75,7 +75,7 @@ class RoadView:
         choices = []
         for road in roads:
             state = self._roads.state(road, now)
-            free_at, healths = state.free_at, {state.site.health, state.whole.health}
+            free_at, healths = self._roads.free_at(road, now), {state.site.health, state.whole.health}
             choices.append(
                 RoadChoice(
                     road=road.name,

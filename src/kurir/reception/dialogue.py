@@ -303,7 +303,7 @@ class Dialogue:
                 ObservationKind.REFUSED_MESSAGE,
                 reply=reply,
                 cause=replies.cause_of(reply) or intake.cause or Cause.UNKNOWN,
-                sender=str(transaction.reverse_path or ""),
+                sender=intake.claimed or str(transaction.reverse_path or ""),
                 recipient=str(transaction.typed[0]) if transaction.typed else "",
                 account=self._visitor.name,
                 detail=intake.detail or (f"{intake.octets} octets" if intake.octets else ""),

@@ -65,6 +65,7 @@ class Intake:
         "_transaction",
         "_unsure",
         "cause",
+        "claimed",
         "detail",
         "octets",
         "refusal",
@@ -87,6 +88,7 @@ class Intake:
         self.refusal: Reply | None = None
         self.cause: Cause | None = None  # of the refusal, where the reply alone does not say it
         self.detail = ""  # likewise, in few words
+        self.claimed = ""  # the author it claims and may not have
 
     def add(self, data: bytes) -> None:
         """Take a piece of the body.  Never waits."""
@@ -198,6 +200,7 @@ class Intake:
         self.refusal = edits.reply
         if self.refusal is not None:
             self.cause = edits.fault.cause if edits.fault is not None else None
+            self.claimed = edits.detail if edits.fault is Fault.NOT_YOURS else ""
             return data
         if says_anything(data[: facts.header_end]):
             self._said = said_urgency(headers), said_mt_priority(headers)

@@ -84,7 +84,6 @@ CAUSES: dict[Reply, Cause] = {
     framing.BARE_IN_CHUNK: Cause.MALFORMED,
     framing.NUL_IN_BODY: Cause.MALFORMED,
     framing.TEXT_LINE_TOO_LONG: Cause.MALFORMED,
-    framing.TOO_LARGE: Cause.TOO_LARGE,
     DISK_FULL: Cause.DISK_FULL,
     STORAGE_FAILED: Cause.STORAGE_FAILED,
     TOO_SLOW: Cause.TIMEOUT,

@@ -81,7 +81,7 @@ class TextRules:
         if self.problem is not None:
             return b""
         if self.size > self._max_size:
-            self.problem = replies.TOO_LARGE
+            self.problem = replies.too_large(None, self._max_size)
         elif not self._any_octet:
             self._check(raw, bare)
         return body if self.problem is None else b""

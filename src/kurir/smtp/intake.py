@@ -49,7 +49,7 @@ class Intake(ServerSession):
             self._reject("BDAT", replies.BAD_CHUNK, closing=True)
             return
         if self._far_too_large(chunk.size + (self._body.rules.size if self._body else 0)):
-            self._reject("BDAT", replies.TOO_LARGE, closing=True)
+            self._reject("BDAT", replies.too_large(None, self._settings.max_size), closing=True)
             return
         if not chunk.size and not chunk.last and self._too_idle():
             return  # a chunk of nothing costs work and brings no message nearer
@@ -103,7 +103,7 @@ class Intake(ServerSession):
             self._inbox.put_back(rest)
             self._await(e.BodyEnded(rules.problem, rules.size))
         elif self._far_too_large(rules.size):
-            self._end(replies.TOO_LARGE)
+            self._end(replies.too_large(None, self._settings.max_size))
         return True
 
     def _read_chunk(self) -> bool:

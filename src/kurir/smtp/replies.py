@@ -15,7 +15,6 @@ BARE_IN_BODY = _of(550, "5.5.2", "The message has a bare CR or LF; lines end wit
 BARE_IN_CHUNK = _of(550, "5.6.0", "The message has a bare CR or LF; lines end with CR LF")
 NUL_IN_BODY = _of(550, "5.6.0", "The message has a NUL octet where it could be mistaken or is not taken")
 TEXT_LINE_TOO_LONG = _of(550, "5.6.0", "The message has a line that is too long")
-TOO_LARGE = _of(552, "5.3.4", "The message is larger than the limit of this server")  # RFC 1870 section 6
 
 # -- talking out of turn (RFC 2920 section 3.1, RFC 3207 section 4.2) ----------------------------------------
 PREGREET = _of(554, "5.5.1", "You talked before the greeting")
@@ -83,12 +82,16 @@ def wire(reply: Reply) -> bytes:
     return Reply(code, enhanced, lines).render()
 
 
-def too_large(octets: int, most: int) -> Reply:
-    """Refuse a message by its announced size (RFC 1870 section 6.1): both sizes, and what fits after base64 (57 octets become 78)."""
+def too_large(octets: int | None, most: int) -> Reply:
+    """Refuse a message by its size (RFC 1870 section 6): both sizes, and what fits after base64 (57 octets become 78).
+
+    `octets` is what was announced, or None where more than `most` came unannounced.
+    """
     attachments = most // 78 * 57 // 100_000 / 10
+    has = "more octets than allowed" if octets is None else f"{octets} octets"
     return _of(
         552,
         "5.3.4",
-        f"The message has {octets} octets, this server takes at most {most}; attachments grow by 37 % on the way,"
+        f"The message has {has}, this server takes at most {most}; attachments grow by 37 % on the way,"
         f" so that about {attachments} MB of them fit: send less at once, or a link",
     )

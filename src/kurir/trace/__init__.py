@@ -20,7 +20,7 @@ from .consequences import Action, Reach, action_for
 from .day import DaySummary, day_json, day_text, summarise
 from .explain import Catalogue, Lang, Sentence, Side, language, say_noted, say_told, side_of
 from .facts import MessageFacts, RecipientFacts
-from .limited import learnt_words, limit_words, wait_words, waited_words
+from .limited import awaited, learnt_words, limit_words, wait_words, waited_words
 from .observations import observation_json, observation_text
 from .page import render_text
 from .replies import Verdict, classify_reply
@@ -53,6 +53,7 @@ __all__ = [
     "WhyKind",
     "action_for",
     "as_json",
+    "awaited",
     "classify_reply",
     "day_json",
     "day_text",

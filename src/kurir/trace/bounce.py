@@ -385,5 +385,7 @@ def pasted(text: str) -> tuple[Evidence, str]:
     """Read one reply or log line: what was said, and the recipient it names or ``""``."""
     words = " ".join(text.split())
     item = quoted_reply(re.sub(r"^(?:smtp|lmtp|x-\w{1,20}) ?; ?", "", words, flags=re.IGNORECASE), "", None)
-    host = _HOST.search(words[:2000])
+    reply = _CODE.search(words[:2000])
+    # Who speaks stands before what is said; a name within the reply is as often ours ("Messages from 192.0.2.1 ...").
+    host = _HOST.search(words[: reply.start() if reply else 2000])
     return msgspec.structs.replace(item, host=host[1] if host else ""), address_of(words[:2000])

@@ -28,6 +28,13 @@ def learnt_words(catalogue: Catalogue, lang: Lang, limit: dict[str, object]) -> 
     return catalogue.text(lang, key, seen=limit["seen"], said=limit["source"])
 
 
+def awaited(catalogue: Catalogue, lang: Lang, wait: LimitFacts) -> str:
+    """Return whose limit mail waits for, and what it allows, in few words; or who is spared."""
+    if wait.limit is None:
+        return cause_words(catalogue, lang, wait)
+    return f"{wait.label}: {limit_words(catalogue, lang, wait.limit)}"
+
+
 def cause_words(catalogue: Catalogue, lang: Lang, wait: LimitFacts) -> str:
     """Return why mail waits: whose limit it is, what it allows, how much is used; or who is spared."""
     return _because(catalogue, lang, wait, "limit.wait", "limit.spared")

@@ -172,3 +172,17 @@ def test_connections_that_nobody_closed_count_a_moment_longer() -> None:
     messages = Budget(Quota("m", Unit.MESSAGES, 2, 60.0, 2))
     messages.linger(100.0)
     assert messages.ready_at(100.0) == 100.0
+
+
+def test_what_waits_goes_as_soon_as_the_window_lets_it() -> None:
+    budget = Budget(Quota("k", Unit.MESSAGES, 10, 60.0, 10))
+    assert budget.ready_after(9, 100.0) == 100.0
+    assert budget.ready_after(10, 100.0) == 106.0  # beyond one window: at its pace
+    budget.take(6)
+    budget.land(6, 100.0)
+    budget.take(4)
+    budget.land(4, 130.0)
+    first, second = budget.ready_at(131.0), 190.0
+    assert first < second - 29
+    assert [budget.ready_after(n, 131.0) for n in (0, 5)] == [first, first]
+    assert second <= budget.ready_after(6, 131.0) < second + 1

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from kurir.message.headers import scan
 from kurir.message.submission import Fault, prepare
-from kurir.model import Address
+from kurir.model import Address, Cause
 
 from .test_headers import blocks
 
@@ -58,7 +58,7 @@ def test_blind_copies_leave_nothing_behind():
         (FROM + b"no colon\r\n\r\n", Fault.BROKEN_HEADER),
         (FROM + b"X: y\r\n \r\n\r\n", Fault.BROKEN_HEADER),
         (FROM + b"X: \0\r\n\r\n", Fault.BROKEN_HEADER),
-        (FROM + b"Subject: \xc3\xa4\r\n\r\n", Fault.NEEDS_SMTPUTF8),
+        (FROM + b"Subject: \xc3\xa4\r\n\r\n", Fault.RAW_LETTERS),
         (FROM + b"X: y\r\n" * 1_001 + b"\r\n", Fault.TOO_MUCH_HEADER),
     ],
 )
@@ -68,6 +68,12 @@ def test_what_is_refused(data, fault):
     assert done.reply.klass == 5
     assert done.reply.render().count(b"\r\n") == 1
     assert fault.cause
+
+
+def test_raw_letters_are_named_by_their_field():
+    done = edits(FROM + b"X: y\r\nSubject: \xc3\xa4\r\nX-Other: \xc3\xa4\r\n\r\n")
+    assert done.reply.text.endswith("SMTPUTF8: Subject")
+    assert done.fault.cause is Cause.MALFORMED
 
 
 def test_utf8_headers_with_smtputf8():

@@ -192,6 +192,7 @@ async def test_a_sender_has_only_its_own_addresses(tls: Tls) -> None:
         await client.close()
     (refused,) = house.brain.seen(ObservationKind.REFUSED_MESSAGE)
     assert refused.cause is Cause.SENDER_NOT_YOURS
+    assert refused.sender == "bob@local.example"  # who it claims to be, not who is on the envelope
     (got,) = house.brain.incoming
     assert got.body == b"From: alice@local.example\r\nSubject: hi\r\n\r\nhello\r\n"
     assert got.size == len(got.body)

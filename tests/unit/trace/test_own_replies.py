@@ -66,15 +66,15 @@ MEANT: dict[Cause, tuple[str, ...]] = {
         "550 5.6.0 The From address cannot be understood",
         "550 5.6.0 Several From addresses need a Sender field",
         "550 5.6.0 The Sender address cannot be understood",
+        "550 5.6.0 A header field has letters beyond ASCII, neither encoded (RFC 2047) nor sent with SMTPUTF8",
         "550 5.6.0 Kurir-Sealed has one of the values yes, strict and no",
     ),
     Cause.TOO_LARGE: (
-        "552 5.3.4 The message is larger than the limit of this server",
+        "552 5.3.4 The message has more octets than allowed, this server takes at most 52428800; attachments grow by 37 % on the way, so that about 38.3 MB of them fit: send less at once, or a link",
         "552 5.3.4 The header of the message is too large",
     ),
     Cause.NEEDS_SMTPUTF8: (
         "553 5.6.7 A non-ASCII address needs the SMTPUTF8 parameter",
-        "550 5.6.7 Non-ASCII header fields need SMTPUTF8",
         "553 5.6.7 The next server does not take addresses that are not ASCII",
     ),
     Cause.TOO_MANY_RECIPIENTS: (

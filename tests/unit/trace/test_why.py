@@ -54,6 +54,17 @@ def test_a_log_line() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to unexpected volume",
+        "550 5.7.1 Mail from example.org rejected by policy",
+    ],
+)
+def test_a_name_within_the_reply_is_not_who_speaks(text: str) -> None:
+    assert explain(text).host == ""
+
+
+@pytest.mark.parametrize(
     "text", ["", "hello", "how are you?\nfine", "\x00\x01", "Subject: lunch\nFrom: a@b\n\nNoon?"]
 )
 def test_what_is_no_refusal_is_not_explained_as_one(text: str) -> None:

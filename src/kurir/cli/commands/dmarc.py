@@ -14,6 +14,7 @@ from kurir.cli.help import Command, ListGroup, common, option
 from kurir.cli.output import Failure, configuration, document, table, when
 from kurir.cli.words import current, say
 from kurir.model import AddressError, encode_id, normalise_domain
+from kurir.model.told import of_error
 from kurir.reports import Complaint, Digest, KeptAggregate, KeptTls, Standing, digest
 from kurir.trace import say_told
 
@@ -54,7 +55,7 @@ def _domain(text: str | None) -> str:
     try:
         return normalise_domain(text.rpartition("@")[2])
     except AddressError as e:
-        raise Failure(say_told(str(e), current())) from None
+        raise Failure(say_told(of_error(e), current())) from None
 
 
 def _print(digests: Sequence[Digest], names: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ from kurir.cli.words import current, say
 from kurir.config import Config
 from kurir.doctor import DomainFacts, Record, check_records, expected, form_fields, sts_policy, zone_line
 from kurir.model import AddressError, Severity, normalise_domain
+from kurir.model.told import of_error
 from kurir.net import CachingResolver, ClientTlsFactory, TlsLevel, WebClient
 from kurir.trace import Catalogue
 
@@ -30,7 +31,7 @@ def _facts(config: Config, domain: str, addresses: tuple[str, ...]) -> DomainFac
         for address in addresses:
             ipaddress.ip_address(address)
     except (AddressError, ValueError) as e:
-        raise Failure(str(e)) from None
+        raise Failure(of_error(e)) from None
     if domain not in config.domains:
         raise Failure(say("dns.unknown", domain=domain, known=", ".join(config.domains)))
     try:

@@ -155,7 +155,7 @@ def _lost(config: Config) -> list[Finding]:
     try:
         return kept(tlslook.lost(config))
     except control.ControlError as e:
-        values = {"detail": say_told(str(e), current())}
+        values = {"detail": say_told(of_error(e), current())}
         return [Finding(check="tls", severity=Severity.GREY, key="tls_untested", values=values)]
 
 

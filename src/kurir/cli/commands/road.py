@@ -18,6 +18,7 @@ from kurir.config.road_schema import DIRECT
 from kurir.config.roadfile import NoSuchRoad, replace_file, with_road
 from kurir.delivery import Route
 from kurir.model import AddressError, Cause, parse_address
+from kurir.model.told import of_error
 from kurir.trace import Catalogue, say_noted, say_told
 
 
@@ -109,7 +110,7 @@ def letter(config: Config, name: str, sender: str | None, to: str | None) -> roa
             who, parse_address(to), say("road.test_subject", road=name), say("road.test_text", road=name)
         )
     except AddressError as e:
-        raise Failure(say_told(str(e), current())) from None
+        raise Failure(say_told(of_error(e), current())) from None
 
 
 def shown(result: roadlook.RoadTest) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from kurir.cli.output import Failure, configuration, document, size, when
 from kurir.cli.words import current, say
 from kurir.config.units import octets
 from kurir.model import AddressError, Cause, normalise_domain, parse_address
+from kurir.model.told import of_error
 from kurir.trace import Catalogue, say_noted, say_told
 
 
@@ -27,7 +28,7 @@ def command(sender: str, recipient: str, large: str, config_file: str | None, as
         length = octets(large)
         assert isinstance(length, int)
     except ValueError as e:
-        raise Failure(say_told(str(e), current())) from None
+        raise Failure(say_told(of_error(e), current())) from None
     domain = _domain(recipient)
     plan = asyncio.run(roadlook.planned(config, _domain(sender), domain))
     choices = roadlook.explained(config, plan, length) if plan.roads else []
@@ -51,7 +52,7 @@ def _domain(text: str) -> str:
     try:
         return parse_address(text).domain if "@" in text else normalise_domain(text)
     except AddressError as e:
-        raise Failure(say_told(str(e), current())) from None
+        raise Failure(say_told(of_error(e), current())) from None
 
 
 def _lines(sender: str, recipient: str, length: int, choices: list[dict[str, Any]]) -> list[str]:

@@ -62,7 +62,10 @@ def command(
         click.echo(say("send.id", id=done.id))
         if any(f["waits"] for f in forecast):
             click.echo(_told(forecast, len(to) - len(done.refused)))
-        for line in [*(f"{address}: {why}" for address, why in done.refused.items()), *_noted(done.note)]:
+        for line in [
+            *(f"{address}: {why}" for address, why in done.refused.items()),
+            *_noted(done.note, forecast),
+        ]:
             click.echo(f"kurir: {line}", err=True)
     return 1 if done.refused else 0
 
@@ -80,8 +83,13 @@ def _said(error: SubmitError) -> str:
     )
 
 
-def _noted(note: str) -> list[str]:
-    return [say_noted(note, current())] if note else []
+_LATER = " recipients go later, by a limit of "
+
+
+def _noted(note: str, forecast: list[dict[str, Any]]) -> list[str]:
+    """Return what the server said beside the id; what the forecast tells better is not told twice."""
+    parts = [part for part in note.split("; ") if part and not (forecast and _LATER in part)]
+    return [say_noted("; ".join(parts), current())] if parts else []
 
 
 def _forecast(config: Config, id: str) -> list[dict[str, Any]]:

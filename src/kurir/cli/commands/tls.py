@@ -17,6 +17,7 @@ from kurir.cli.words import current, say
 from kurir.delivery import DomainExam, HostExam
 from kurir.delivery.tlspolicy import DaneState, StsMode
 from kurir.model import AddressError, normalise_domain
+from kurir.model.told import of_error
 from kurir.trace import Catalogue, say_noted, say_told
 
 STRENGTHS = {-1: "unreached", 0: "clear", 1: "encrypted", 2: "name", 3: "dane"}
@@ -38,7 +39,7 @@ def show(domain: str, config_file: str | None, as_json: bool) -> int:
     try:
         domain = normalise_domain(domain.rpartition("@")[2])
     except AddressError as e:
-        raise Failure(say_told(str(e), current())) from None
+        raise Failure(say_told(of_error(e), current())) from None
     exam = asyncio.run(tlslook.look(config, domain))
     if as_json:
         document(_json(exam))
