@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Self
 from unittest import mock
 
+from .patience import PATIENCE
+
 KURIR = [sys.executable, "-m", "kurir.cli.main"]
-START_SECONDS = 30.0
 
 
 _GRID = 17  # no two of Kurir's ports (nor 53) are a multiple of this apart, so that two offsets never share a port
@@ -146,7 +147,7 @@ class Kurir:
                 [*KURIR, "serve", "-c", str(self.config)],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self.env, start_new_session=True,
             )  # fmt: skip
-        end = time.monotonic() + START_SECONDS
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise RuntimeError(f"kurir serve ended with {self.process.returncode}:\n{self.said()}")
@@ -157,7 +158,7 @@ class Kurir:
         raise TimeoutError(f"kurir does not answer:\n{self.said()}")
 
     def answers(self) -> bool:
-        """Whether the SMTP port greets with 220 (a process that binds but does not serve yet does not)."""
+        """Whether the SMTP port greets with 220 soon (a process that binds but does not serve yet does not)."""
         try:
             with socket.create_connection(("127.0.0.1", self.smtp), 2) as s:
                 s.settimeout(2)
@@ -167,7 +168,7 @@ class Kurir:
         except OSError:
             return False
 
-    def stop(self, *, timeout: float = 40.0) -> int:
+    def stop(self, *, timeout: float = PATIENCE) -> int:
         """SIGTERM, and wait; returns the exit code."""
         if self.process is None:
             return 0
@@ -217,7 +218,7 @@ class Kurir:
         """Run a command; `check` is the exit code demanded (None: any)."""
         command = [*KURIR, *arguments, *(["-c", str(self.config)] if config else [])]
         data = stdin.encode() if isinstance(stdin, str) else stdin
-        done = subprocess.run(command, input=data, capture_output=True, env=self.env, timeout=120)
+        done = subprocess.run(command, input=data, capture_output=True, env=self.env, timeout=2 * PATIENCE)
         if check is not None and done.returncode != check:
             raise AssertionError(
                 f"kurir {' '.join(arguments)} exited with {done.returncode}\n"
@@ -268,7 +269,7 @@ class Kurir:
         files = sorted([*folder.glob("new/*"), *folder.glob("cur/*")], key=lambda p: p.stat().st_mtime_ns)
         return [f.read_bytes() for f in files]
 
-    def wait(self, what: str, until: Any, timeout: float = 20.0) -> Any:
+    def wait(self, what: str, until: Any, timeout: float = PATIENCE) -> Any:
         """Poll `until()` until it returns something true."""
         end = time.monotonic() + timeout
         while True:
@@ -279,9 +280,9 @@ class Kurir:
                 raise AssertionError(f"waited {timeout:g} s for {what}\n--- log\n{self.said()[-4000:]}")
             time.sleep(0.05)
 
-    def wait_empty(self, timeout: float = 30.0) -> None:
+    def wait_empty(self) -> None:
         """Wait until nothing is in the queue."""
-        self.wait("an empty queue", lambda: self.ask("queue", "list")["total"] == 0, timeout)
+        self.wait("an empty queue", lambda: self.ask("queue", "list")["total"] == 0)
 
     def audit(self) -> dict[str, Any]:
         """Run the audit; it must balance."""

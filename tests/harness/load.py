@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from .mail import text
+from .patience import PATIENCE
 from .sink import Sink
 
 _TOKEN = re.compile(rb"^Subject: (t\d+-\d+)\r?$", re.MULTILINE)
@@ -47,14 +48,14 @@ class Load:
         """End after the message each client is at."""
         self._stop.set()
         for thread in self._running:
-            thread.join(30)
+            thread.join(2 * PATIENCE)
             assert not thread.is_alive(), "a client hangs: the server neither answers nor hangs up"
 
     def _run(self, client: int) -> None:
         number = 0
         while not self._stop.is_set():
             try:
-                with smtplib.SMTP("127.0.0.1", self.port, local_hostname="load.test", timeout=20) as s:
+                with smtplib.SMTP("127.0.0.1", self.port, local_hostname="load.test", timeout=PATIENCE) as s:
                     s.ehlo()
                     while not self._stop.is_set():
                         number += 1

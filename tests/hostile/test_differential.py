@@ -55,7 +55,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Place]]:
         kurir.user("box")
 
         def kept() -> list[bytes]:
-            kurir.wait_empty(60)
+            kurir.wait_empty()
             return [m.replace(b"\r\n", b"\n") for m in kurir.mail("box")]
 
         found = [Place(KURIR, kurir.smtp, b"example.test", kept)]

@@ -195,7 +195,7 @@ def test_all_of_them_at_once(street: Street) -> None:
     begun = time.monotonic()
     for _ in range(20):
         wire.send(letter, "x@honest.test")
-    kurir.wait("honest mail", lambda: len(street.honest.messages) == 20, 15)
+    kurir.wait("honest mail", lambda: len(street.honest.messages) == 20)
     honest = time.monotonic() - begun
     stories = {}
     for play, number in ids.items():
@@ -204,7 +204,7 @@ def test_all_of_them_at_once(street: Street) -> None:
             story = kurir.ask("trace", number)
             return story if "attempted" in str(story) else None
 
-        stories[play] = kurir.wait(f"the attempt: {play}", tried, 40)
+        stories[play] = kurir.wait(f"the attempt: {play}", tried)
     lags, grown = watch.lags(), watch.memory() - before
     print(
         f"honest mail in {honest:.1f} s, loop {max(lags.values()) * 1000:.0f} ms, {grown / 1e6:.0f} MB more"

@@ -134,7 +134,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             for d in sinks:
                 message = text("alice@example.test", f"bob@{d}", f"to {d}", "secret body\n")
                 hand_in(s, "alice@example.test", f"bob@{d}", message, mail=[f"ENVID={d}"])
-        kurir.wait_empty(40)
+        kurir.wait_empty()
         told = kurir.json("trace", "alice@example.test", "--limit", "1000")["messages"]
         found = reports(kurir, "alice")
         yield World(

@@ -55,8 +55,8 @@ def kill_role(kurir: Kurir, role: str) -> None:
     """Kill a role and wait until the supervisor has started it again and the server answers."""
     before = kurir.pids()[role]
     os.kill(before, signal.SIGKILL)
-    kurir.wait(f"a new {role}", lambda: kurir.pids().get(role, before) != before, 15)
-    kurir.wait("an answer", kurir.answers, 15)
+    kurir.wait(f"a new {role}", lambda: kurir.pids().get(role, before) != before)
+    kurir.wait("an answer", kurir.answers)
 
 
 def kill_supervisor(kurir: Kurir) -> None:
@@ -104,11 +104,11 @@ def under_fire(folder: Path, workers: int, role: str, rounds: int, pause: float)
         with Load(kurir.smtp, pause=pause) as load:
             for _ in range(rounds):
                 already = len(load.acked)
-                kurir.wait("load", lambda n=already: len(load.acked) >= n + 40, 30)
+                kurir.wait("load", lambda n=already: len(load.acked) >= n + 40)
                 kill(kurir, role)
             already = len(load.acked)
-            kurir.wait("mail after the last kill", lambda n=already: len(load.acked) >= n + 40, 30)
-        kurir.wait_empty(120)
+            kurir.wait("mail after the last kill", lambda n=already: len(load.acked) >= n + 40)
+        kurir.wait_empty()
         kurir.audit()
         arrived = arrivals(sink)
         assert load.refused == []

@@ -194,9 +194,9 @@ def test_a_good_file_switches_under_load(tmp_path: Path, workers: int) -> None:
             rewrite(kurir, "smtp = [", f'smtp = ["127.0.0.1:{new_port}", ')
             kurir.config.write_text(kurir.config.read_text() + "\n[limits]\nmessage_size = 54321\n")
             reload(kurir)
-            kurir.wait("mail on the new road", lambda: len(after.messages) > 20, 30)
+            kurir.wait("mail on the new road", lambda: len(after.messages) > 20)
             already = len(before.messages)
-            kurir.wait("more of it", lambda: len(after.messages) > 60, 30)
+            kurir.wait("more of it", lambda: len(after.messages) > 60)
             assert len(before.messages) == already
         assert wrong == []
         assert load.refused == []
@@ -247,7 +247,7 @@ def test_a_reload_forgets_what_a_next_server_refused(tmp_path: Path, workers: in
             broken["on"] = False
             assert asked() == 550  # remembered
             reload(kurir)
-            kurir.wait("the recipient to be taken", lambda: asked() == 250, 20)
+            kurir.wait("the recipient to be taken", lambda: asked() == 250)
 
 
 def test_a_reload_may_change_the_number_of_processes(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_a_reload_may_change_the_number_of_processes(tmp_path: Path) -> None:
                 more(20)
                 rewrite(kurir, f"workers = {old}", f"workers = {new}")
                 reload(kurir)
-                kurir.wait(f"{roles} roles", lambda n=roles: len(kurir.pids()) == n + 1, 30)
+                kurir.wait(f"{roles} roles", lambda n=roles: len(kurir.pids()) == n + 1)
             more(20)
             load.stop()
             kurir.wait_empty()

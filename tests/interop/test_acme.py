@@ -62,7 +62,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
                 f'contact = "postmaster@{DOMAIN}"\n'
             )
             with kurir:
-                kurir.wait("a certificate", lambda: kurir.ask("cert", "status")["self_made"] is False, 120)
+                kurir.wait("a certificate", lambda: kurir.ask("cert", "status")["self_made"] is False)
                 stage = Stage(kurir, authority, names)
                 kurir.wait(
                     "the certificate at the door", lambda: stage.curl(f"https://{HOST}/").returncode == 0
@@ -127,7 +127,7 @@ def test_the_key_rolls_over_only_when_its_record_is_seen(stage: Stage) -> None:
     assert shown == [old, coming]
     assert kurir.json("cert", "renew")["ordered"] == ""
     names.zone[place] = {"TLSA": [old, coming]}
-    kurir.wait("the next key to take over", lambda: kurir.json("cert", "renew")["ordered"] == "key", 120)
+    kurir.wait("the next key to take over", lambda: kurir.json("cert", "renew")["ordered"] == "key")
     status = kurir.json("cert", "status")
     assert (status["tlsa"], status["next_tlsa"]) == (coming, None)
     kurir.wait(
@@ -232,7 +232,7 @@ def test_dns_proofs_by_a_hook_and_a_known_customer(tmp_path: Path) -> None:
                 f'eab_key_id = "kid-1"\neab_key_file = "{tmp_path / "eab"}"\n'
             )
             with kurir:
-                kurir.wait("a certificate", lambda: kurir.ask("cert", "status")["self_made"] is False, 120)
+                kurir.wait("a certificate", lambda: kurir.ask("cert", "status")["self_made"] is False)
                 assert set(kurir.ask("cert", "status")["names"]) == {HOST, f"*.{DOMAIN}"}
         assert list(records.iterdir()) == []  # taken away again
         verbs = [line.split()[0] for line in (tmp_path / "calls").read_text().splitlines()]

@@ -170,7 +170,7 @@ async def test_a_slow_lookup_is_answered_though_others_were_answered_meanwhile()
     gate.set()
     await asyncio.wait_for(harness.brain.done.wait(), 2)
     assert [p.request.domain for p in harness.brain.plans] == ["quick.example", "slow.example"]
-    await harness.hand.drain(1)
+    await harness.drain()
 
 
 def atlas():
