@@ -13,6 +13,7 @@ from .mail import text
 from .patience import PATIENCE
 from .sink import Sink
 
+_SESSION = 500  # messages; at a thousand the server says 421 "enough"
 _TOKEN = re.compile(rb"^Subject: (t\d+-\d+)\r?$", re.MULTILINE)
 
 
@@ -57,10 +58,11 @@ class Load:
             try:
                 with smtplib.SMTP("127.0.0.1", self.port, local_hostname="load.test", timeout=PATIENCE) as s:
                     s.ehlo()
-                    while not self._stop.is_set():
+                    for _ in range(_SESSION):
                         number += 1
                         self._one(s, f"t{client}-{number}")
-                        self._stop.wait(self.pause)
+                        if self._stop.wait(self.pause):
+                            break
             except (OSError, smtplib.SMTPException) as e:
                 self.errors[type(e).__name__] += 1
                 time.sleep(0.05)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness import PATIENCE
 from tests.interop.servers.peer import program
 
 from .cases import HELLO
@@ -36,7 +37,7 @@ def _end(s: socket.socket) -> bytes:
 
 
 def _raw(port: int) -> socket.socket:
-    s = socket.create_connection(("127.0.0.1", port), 10)
+    s = socket.create_connection(("127.0.0.1", port), PATIENCE)
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return s
 
@@ -187,7 +188,7 @@ def test_27_no_renegotiation(stage: Stage) -> None:
     """The client asks for a new handshake within the session: refused."""
     done = subprocess.run(
         [program("openssl"), "s_client", "-connect", f"127.0.0.1:{stage.server.submissions}", "-tls1_2"],
-        input=b"R\n", capture_output=True, timeout=20,
+        input=b"R\n", capture_output=True, timeout=PATIENCE,
     )  # fmt: skip
     assert b"RENEGOTIATING" in done.stdout + done.stderr
     assert b"no renegotiation" in done.stdout + done.stderr

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Kurir, Sink
+from tests.harness import PATIENCE, Kurir, Sink
 from tests.shared import shared
 
 from .hostile_mail import letters
@@ -31,7 +31,7 @@ class Wire:
     """A trusted client of one server."""
 
     def __init__(self, port: int, source: str) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), 60, source_address=(source, 0))
+        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE, source_address=(source, 0))
         self._lines = self.socket.makefile("rb")
         self.reply()
         self.ask(b"EHLO client.test\r\n")
@@ -73,7 +73,9 @@ class Scene:
         self.lags()
 
     def metrics(self) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.kurir.admin}/metrics", timeout=30) as answer:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{self.kurir.admin}/metrics", timeout=PATIENCE
+        ) as answer:
             return str(answer.read().decode())
 
     def lags(self) -> dict[str, float]:

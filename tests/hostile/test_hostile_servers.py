@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Kurir, Sink
+from tests.harness import PATIENCE, Kurir, Sink
 
 from .test_hostile_messages import Scene, Wire
 
@@ -133,7 +133,7 @@ class Hostile:
                 threading.Thread(target=self._serve, args=(s,), daemon=True).start()
 
     def _serve(self, s: socket.socket) -> None:
-        s.settimeout(60)
+        s.settimeout(PATIENCE)
         with s, contextlib.suppress(OSError):
             self._play(s)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Kurir
+from tests.harness import PATIENCE, Kurir
 
 from .cases import Transport
 from .client import Client, Disagreement, Strangers
@@ -94,7 +94,7 @@ def _room(sessions: int) -> int:
 
 def _connect(port: int, source: str) -> socket.socket:
     s = socket.socket()
-    s.settimeout(30)
+    s.settimeout(PATIENCE)
     s.bind((source, 0))
     s.connect(("127.0.0.1", port))
     return s

@@ -38,6 +38,7 @@ from kurir.net import (
     TlsLevel as NetLevel,
 )
 from tests.certs import Made, make
+from tests.harness import PATIENCE
 from tests.integration.scripted_peer import ehlo, peer
 from tests.unit.delivery.doubles import (
     FakeResolver,
@@ -64,7 +65,7 @@ class World:
     resolver: FakeResolver
 
     def fetch(self, port: int) -> Fetch:
-        settings = WebSettings(port=port, timeout=5, peers=PeerPolicy(allow_loopback=True))
+        settings = WebSettings(port=port, timeout=PATIENCE, peers=PeerPolicy(allow_loopback=True))
         return WebClient(self.resolver, self.tls.level(NetLevel.VERIFIED), settings).fetch
 
 

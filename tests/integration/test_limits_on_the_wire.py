@@ -30,7 +30,7 @@ class Counting:
     sink: Sink | None = None
 
     def __call__(self, verb: str, line: str, attempt: int) -> bytes | tuple[bytes, str] | None:
-        if verb == "BANNER" and self.sink is not None and len(self.sink._open) > self.at_once:
+        if verb == "BANNER" and self.sink is not None and self.sink.busy > self.at_once:
             self.too_much.append("connections")
             return CLOSED
         if verb == "BODY":

@@ -16,7 +16,7 @@ ALICE = "alice@example.test"
 SETTINGS = """
 [queue]
 retry = [1, 1, 2]
-lifetime = 12
+lifetime = 24
 delay_notice = []
 
 [delivery.timeouts]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from tests.harness import PATIENCE
 from tests.harness.dns import Names
 from tests.harness.kurir import Kurir
 from tests.harness.pebble import Pebble, pebble
@@ -38,7 +39,7 @@ class Stage:
         command = ["curl", "-sS", "--cacert", str(self.authority.root()), *more, url]
         for port in (80, 443):
             command += ["--connect-to", f"{host}:{port}:127.0.0.1:{port + self.kurir.offset}"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
         print(done.stderr)  # shown where a test fails
         return done
 
@@ -89,7 +90,7 @@ def test_a_session_that_is_open_survives_the_renewal(stage: Stage) -> None:
     kurir, before = stage.kurir, stage.leaf
     tlsa = kurir.json("cert", "status")["tlsa"]
     context = ssl.create_default_context(cafile=stage.authority.root())
-    with smtplib.SMTP("127.0.0.1", kurir.smtp, timeout=20) as open_one:
+    with smtplib.SMTP("127.0.0.1", kurir.smtp, timeout=PATIENCE) as open_one:
         open_one._host = HOST  # the name that is asked for
         open_one.starttls(context=context)
         assert kurir.json("cert", "renew")["ordered"] == ""  # nothing is due
@@ -101,7 +102,7 @@ def test_a_session_that_is_open_survives_the_renewal(stage: Stage) -> None:
                 ["openssl", "s_client", "-connect", f"127.0.0.1:{kurir.smtp}", "-starttls", "smtp",
                  "-servername", HOST, "-CAfile", str(stage.authority.root()), "-verify_return_error",
                  "-verify_hostname", HOST],
-                input=b"QUIT\r\n", capture_output=True, timeout=20,
+                input=b"QUIT\r\n", capture_output=True, timeout=PATIENCE,
             )  # fmt: skip
             assert b"Verify return code: 0 (ok)" in done.stdout, done.stdout[-2000:] + done.stderr
             pem = done.stdout[done.stdout.index(b"-----BEGIN") :]

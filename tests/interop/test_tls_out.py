@@ -32,6 +32,7 @@ from kurir.net import (
 )
 from kurir.net.tlsa import association
 from tests.certs import make
+from tests.harness import PATIENCE
 from tests.integration.scripted_peer import ehlo, peer
 from tests.unit.delivery.doubles import Harness, RealClock, lease_for
 
@@ -176,7 +177,7 @@ def hand(stage, *, settings=SETTINGS, rule=None, clock=None, alarms=None, keep=(
     tls = ClientTlsFactory(ClientTlsSettings(bundle=stage.ca), now=time.time)
     web = WebClient(
         resolver, tls.level(TlsLevel.VERIFIED),
-        WebSettings(port=stage.https_port, timeout=5, peers=PeerPolicy(allow_loopback=True)),
+        WebSettings(port=stage.https_port, timeout=PATIENCE, peers=PeerPolicy(allow_loopback=True)),
     )  # fmt: skip
     alarms = [] if alarms is None else alarms
     desk = TlsDesk(settings, resolver, web.fetch, clock, alarm=alarms.append)
