@@ -208,7 +208,7 @@ def test_all_of_them_at_once(street: Street) -> None:
         lags, grown = watch.lags(), watch.memory() - before
         if max(lags.values()) <= 0.25:
             break
-        kurir.inside("queue", "retry", *ids.values())
+        kurir.inside("queue", "retry", *ids.values(), "--yes")
     print(
         f"honest mail in {honest:.1f} s, loop {max(lags.values()) * 1000:.0f} ms, {grown / 1e6:.0f} MB more"
     )
