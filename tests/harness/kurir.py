@@ -280,9 +280,9 @@ class Kurir:
                 raise AssertionError(f"waited {timeout:g} s for {what}\n--- log\n{self.said()[-4000:]}")
             time.sleep(0.05)
 
-    def wait_empty(self) -> None:
+    def wait_empty(self, timeout: float = PATIENCE) -> None:
         """Wait until nothing is in the queue."""
-        self.wait("an empty queue", lambda: self.ask("queue", "list")["total"] == 0)
+        self.wait("an empty queue", lambda: self.ask("queue", "list")["total"] == 0, timeout)
 
     def audit(self) -> dict[str, Any]:
         """Run the audit; it must balance."""
