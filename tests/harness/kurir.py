@@ -160,8 +160,8 @@ class Kurir:
     def answers(self) -> bool:
         """Whether the SMTP port greets with 220 soon (a process that binds but does not serve yet does not)."""
         try:
-            with socket.create_connection(("127.0.0.1", self.smtp), 2) as s:
-                s.settimeout(2)
+            with socket.create_connection(("127.0.0.1", self.smtp), 5) as s:
+                s.settimeout(5)
                 said = s.recv(100)
                 s.sendall(b"QUIT\r\n")
                 return said.startswith(b"220")

@@ -28,7 +28,7 @@ NOW = 1_800_000_000.0
 def run(request):
     def runner(coroutine):
         async def bounded():
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 return await coroutine
 
         return (uvloop.run if request.param == "uvloop" else asyncio.run)(bounded())
@@ -378,7 +378,7 @@ async def greeted(p, domain):
     """What the first words at a door are: a reply, None for none, "silence" or the bytes before the end."""
     client = await p.client(domain)
     try:
-        async with asyncio.timeout(0.1 if domain.startswith("hang") else 5):
+        async with asyncio.timeout(0.1 if domain.startswith("hang") else PATIENCE):
             said = await client.reply()
         return said if said is not None else client.rest
     except TimeoutError:
