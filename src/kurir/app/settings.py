@@ -94,8 +94,9 @@ def queue(config: Config, *, hands_here: bool = False) -> QueueSettings:
         disk_low=free,
         disk_high=free + min(free // 4, DISK_MARGIN),
         alternatives=any(road.fallback for road in config.roads),
-        # A peer in trouble is tried faster again than its messages are, so that a short schedule stays short.
-        shape=ShapeSettings(step=min(ShapeSettings().step, config.retry[0] / 50)),
+        # A peer in trouble is tried faster again than its messages are, so that a short schedule stays short; but slower than a
+        # hand tries connections again that were refused (a fifth of the first retry), or a wider pace would be believed untried.
+        shape=ShapeSettings(step=min(ShapeSettings().step, config.retry[0] / 8)),
         reconnect_grace=0.0 if hands_here else QueueSettings().reconnect_grace,
     )
 
