@@ -18,6 +18,7 @@ from unittest import mock
 
 from .patience import PATIENCE
 
+LONGEST_POLL = 2.0  # seconds; what takes longer is a pause of the machine
 KURIR = [sys.executable, "-m", "kurir.cli.main"]
 
 
@@ -270,15 +271,17 @@ class Kurir:
         return [f.read_bytes() for f in files]
 
     def wait(self, what: str, until: Any, timeout: float = PATIENCE) -> Any:
-        """Poll `until()` until it returns something true."""
-        end = time.monotonic() + timeout
+        """Poll `until()` until it returns something true.  While the machine stands still, nobody loses patience."""
+        left = timeout
         while True:
+            began = time.monotonic()
             value = until()
             if value:
                 return value
-            if time.monotonic() > end:
+            if left <= 0:
                 raise AssertionError(f"waited {timeout:g} s for {what}\n--- log\n{self.said()[-4000:]}")
             time.sleep(0.05)
+            left -= min(time.monotonic() - began, LONGEST_POLL)
 
     def wait_empty(self, timeout: float = PATIENCE) -> None:
         """Wait until nothing is in the queue."""
