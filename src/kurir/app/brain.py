@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import socket
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -66,6 +67,7 @@ class BrainPart:
 
     async def start(self) -> None:
         """Lock, open, load, listen."""
+        self._loop_thread = threading.get_ident()
         self._loop = asyncio.get_running_loop()
         layout = settings.layout(self._config)
         self._lock = await self._take_lock()
@@ -192,7 +194,10 @@ class BrainPart:
     def _post(self, call: Callable[[], None]) -> None:
         """Run `call` on the loop soon; at the very end of the process there may be no loop any more."""
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(call)
+            if threading.get_ident() == self._loop_thread:
+                self._loop.call_soon(call)  # without the system calls that wake a loop which sleeps
+            else:
+                self._loop.call_soon_threadsafe(call)
 
     # -- clockwork --------------------------------------------------------------
 

@@ -19,6 +19,7 @@ import msgspec
 import structlog
 
 MAX_BACKLOG = 20_000
+LINGER = 0.05  # seconds that lines about mail may wait for others
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 # Values under these names never reach a line, whoever logs them.
@@ -29,25 +30,32 @@ Lines = Callable[[], Iterable[bytes]]
 
 
 class LineWriter:
-    """Writes lines to a file descriptor from a thread.  It is a structlog logger: one method per level."""
+    """Writes lines to a file descriptor from a thread.  It is a structlog logger: one method per level.
+
+    Lines that come in great numbers (`later`) are gathered for up to `LINGER` seconds: the thread needs the interpreter's
+    lock, and woken for each message it would take it just when a client waits for a reply.
+    """
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._queue: deque[tuple[int, bytes | Lines]] = deque()
         self._waiting = 0  # lines in the queue
-        self._wake = threading.Event()
+        self._wake = threading.Event()  # there is something in the queue
+        self._hurry = threading.Event()  # and it is to be written now
         self._dropped = 0
         self._closed = False
         self._thread: threading.Thread | None = None
 
     def msg(self, line: bytes) -> None:
-        """Take one line (without its end)."""
+        """Take one line (without its end), which is written at once."""
         self._take(1, line)
+        if not self._hurry.is_set():
+            self._hurry.set()
 
     debug = info = warning = error = critical = exception = msg
 
     def later(self, count: int, lines: Lines) -> None:
-        """Take `count` lines that are made when they are written."""
+        """Take `count` lines that are made when they are written, soon."""
         self._take(count, lines)
 
     def _take(self, count: int, what: bytes | Lines) -> None:
@@ -66,12 +74,15 @@ class LineWriter:
         """Write what is left, for at most a second."""
         self._closed = True
         self._wake.set()
+        self._hurry.set()
         if self._thread:
             self._thread.join(1.0)
 
     def _run(self) -> None:
         while True:
             self._wake.wait()
+            self._hurry.wait(LINGER)
+            self._hurry.clear()
             self._wake.clear()
             while self._queue:
                 try:
