@@ -148,15 +148,18 @@ class Kurir:
                 [*KURIR, "serve", "-c", str(self.config)],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self.env, start_new_session=True,
             )  # fmt: skip
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            if self.process.poll() is not None:
-                raise RuntimeError(f"kurir serve ended with {self.process.returncode}:\n{self.said()}")
-            if self.answers():
-                return
-            time.sleep(0.05)
-        self.kill_all()
-        raise TimeoutError(f"kurir does not answer:\n{self.said()}")
+        process = self.process
+
+        def up() -> bool:
+            if process.poll() is not None:
+                raise RuntimeError(f"kurir serve ended with {process.returncode}:\n{self.said()}")
+            return self.answers()
+
+        try:
+            self.wait("an answer", up)
+        except AssertionError:
+            self.kill_all()
+            raise
 
     def answers(self) -> bool:
         """Whether the SMTP port greets with 220 soon (a process that binds but does not serve yet does not)."""
@@ -219,7 +222,7 @@ class Kurir:
         """Run a command; `check` is the exit code demanded (None: any)."""
         command = [*KURIR, *arguments, *(["-c", str(self.config)] if config else [])]
         data = stdin.encode() if isinstance(stdin, str) else stdin
-        done = subprocess.run(command, input=data, capture_output=True, env=self.env, timeout=2 * PATIENCE)
+        done = subprocess.run(command, input=data, capture_output=True, env=self.env, timeout=10 * PATIENCE)
         if check is not None and done.returncode != check:
             raise AssertionError(
                 f"kurir {' '.join(arguments)} exited with {done.returncode}\n"
