@@ -29,6 +29,10 @@ COMMAND, SESSION, DATA, RATE, REPLY = 3.0, 12.0, 3.0, 500, 2.0
 _CROWD = """
 [reception]
 sessions = 20000
+[reception.timeouts]
+tls = 600
+command = 3600
+session = 7200
 [limits]
 network_connections_per_minute = 1000000
 connections_per_minute = 1000000
