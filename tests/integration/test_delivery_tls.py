@@ -7,6 +7,7 @@ import ssl
 import time
 from base64 import b64decode, b64encode
 
+import msgspec
 import pytest
 
 from kurir.delivery import DeliverySettings, NextHop, NextHopVerifier, Route, RouteKind, TlsLevel
@@ -285,6 +286,25 @@ async def test_requiretls_goes_to_the_next_host_where_the_first_does_not_promise
         outcome = (await harness.deliver([lease_for(s, 1, ["a@example.org"], require_tls=True)]))[1, 0]
         await harness.drain()
     assert outcome.kind is H and len(second.messages) == 1 and "QUIT" in first.lines
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+@pytest.mark.parametrize(
+    "says", [[], ["STARTTLS"], ["STARTTLS", "REQUIRETLS"]], ids=["plain", "TLS", "REQUIRETLS"]
+)
+async def test_a_report_that_asks_for_requiretls_goes_as_well_protected_as_it_can(trust, good, says, trusted):
+    """RFC 8689 section 5: it is not lost for the want of it; section 2: and says it only where all is proven."""
+    async with peer({"EHLO": ehlo(*says)}, tls=good) as p:
+        s = settings_for(p.port, OPP)
+        harness = Harness(s, RESOLVER, tls=trust if trusted else None)
+        lease = msgspec.structs.replace(
+            lease_for(s, 1, ["a@example.org"], require_tls=True), reverse_path=None
+        )
+        outcome = (await harness.deliver([lease]))[1, 0]
+        await harness.drain()
+    said = [line for line in p.lines if line.startswith("MAIL")]
+    assert outcome.kind is H and len(said) == 1
+    assert ("REQUIRETLS" in said[0]) is (trusted and "REQUIRETLS" in says)
 
 
 async def test_what_one_message_demands_does_not_make_the_host_rest():

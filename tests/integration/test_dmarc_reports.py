@@ -18,11 +18,13 @@ from kurir.app.dmarcreports import DmarcReports
 from kurir.app.logs import make
 from kurir.app.submit import submit
 from kurir.config import load
-from kurir.model import Fate, decode_id
+from kurir.model import Fate, decode_id, parse_address
 from kurir.net import CachingResolver
+from kurir.reports import AggregateReport, PublishedPolicy, Reporter, Row, mail_aggregate
+from kurir.reports.dmarc_aggregate import NAMESPACE
 from kurir.senderauth.dkim import txt_strings
 from kurir.storage import SqliteReports
-from tests.harness import PATIENCE, Kurir, login, text
+from tests.harness import PATIENCE, Kurir, Sink, login, text
 from tests.harness.dns import Names
 
 GOOD, STRANGER = "127.0.0.2", "127.0.0.3"
@@ -173,3 +175,27 @@ def test_a_complaint_is_tied_to_the_message_and_its_account(pair: tuple[Kurir, K
     said = author.cli("trace", found[0]["id"]).stdout.decode()
     assert "far.test reports that a reader called this message spam" in said
     assert "ann@author.test: 1" in author.cli("dmarc", "complaints").stdout.decode()
+
+
+@pytest.mark.parametrize(
+    "way", ['relay_to = "smtp://127.0.0.1:{}?tls=none"', 'deliver_to = "lmtp://127.0.0.1:{}?tls=none"']
+)
+def test_reports_are_read_on_their_way_to_a_mailbox_elsewhere(tmp_path: Path, way: str) -> None:
+    counted = AggregateReport(
+        "far", "d@far.test", "1", int(time.time() - DAY), int(time.time()), PublishedPolicy("behind.test"),
+        (Row("192.0.2.1", 3, "none", "pass", "fail", "behind.test"),), namespace=NAMESPACE,
+    )  # fmt: skip
+    far, to = Reporter("mx.far.test", "postmaster@far.test", "far.test"), "postmaster@behind.test"
+    mail = mail_aggregate(
+        counted, parse_address(to), parse_address("d@far.test"), far, at=time.time()
+    ).message
+    with Sink(lmtp="lmtp" in way) as behind:
+        toml = f'[domains."behind.test"]\n{way.format(behind.port)}\n'
+        with Kurir(tmp_path / "k", toml=toml) as kurir:
+            with smtplib.SMTP("127.0.0.1", kurir.smtp, "mx.far.test", 30) as s:
+                s.sendmail("d@far.test", [to], mail)
+            (found,) = kurir.wait(
+                "the report", lambda: kurir.json("dmarc", "behind.test", check=None)["domains"]
+            )
+            assert (found["messages"], found["reporters"]) == (3, ["far"])
+            kurir.wait("the mail", lambda: behind.messages)

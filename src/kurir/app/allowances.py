@@ -65,13 +65,13 @@ class Allowances:
                 for way in self._receivers()
                 if any(q.key in states for q in way.known.quotas) or _is_learnt(way.known)
             ],
-            "paces": [_pace(p, names) for p in self._brain.paces()],
+            "paces": [_pace(p, names) for p in self._brain.overview.paces()],
         }
 
     def waits(self, number: int) -> list[dict[str, Any]]:
         """Return for each recipient of a message that waits for a limit: which one (None: its receiver is spared), until when."""
         names, found = self._names(), []
-        for waiting in self._brain.show(number):
+        for waiting in self._brain.overview.show(number):
             if waiting.limit is not None:
                 told = names.told(msgspec.structs.replace(waiting.limit, goes_at=waiting.next_at))
                 found.append({"recipient": waiting.index, **msgspec.to_builtins(told)})
@@ -79,13 +79,13 @@ class Allowances:
 
     def foresee(self, number: int) -> list[Forecast]:
         """Return when the recipients of a message go that did not go yet, as far as their roads have limits."""
-        waiting = [w for w in self._brain.show(number) if w.state in _IN_LINE]
+        waiting = [w for w in self._brain.overview.show(number) if w.state in _IN_LINE]
         if not waiting:
             return []
         self._allowed.learnt.refresh()
         sizes = RoadSizes(self._routes, self._allowed)  # with what holds at this moment
         shares = sizes.shares(waiting[0].sender_domain, (w.domain for w in waiting), RECIPIENTS)
-        return self._brain.foresee(number, shares)
+        return self._brain.overview.foresee(number, shares)
 
     def named(self, key: str) -> dict[str, Any] | None:
         """Return the limit that is counted under `key`, with the label of who set it."""
@@ -116,7 +116,7 @@ class Allowances:
 
     def _receivers(self) -> Iterator[_Way]:
         """Yield who takes mail straight from us: those of the atlas, and whom mail went to since the start."""
-        sites = self._brain.sites()
+        sites = self._brain.overview.sites()
         for route in self._routes:
             if route.kind is not RouteKind.MX:
                 continue
@@ -133,12 +133,12 @@ class Allowances:
 
     def _forecast(self, known: Known, recipients: int) -> list[dict[str, Any]]:
         together = min(known.most(Unit.RECIPIENTS, Per.MESSAGE) or RECIPIENTS, RECIPIENTS)
-        steps = self._brain.forecast(known.quotas, recipients, together)
+        steps = self._brain.overview.forecast(known.quotas, recipients, together)
         return [{"at": step.at, "recipients": step.recipients} for step in steps]
 
     def _states(self, ways: list[_Way]) -> dict[str, LimitState]:
         quotas = [quota for way in ways for quota in way.known.quotas]
-        return {state.key: state for state in self._brain.limits(quotas)}
+        return {state.key: state for state in self._brain.overview.limits(quotas)}
 
 
 def _lines(known: Known, states: dict[str, LimitState]) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from .acmepart import AcmePart
 from .clock import SystemClock
 from .control import ControlError
 from .dmarcreports import DmarcReports
+from .keys import awaits_key
 from .keywatch import KeyWatch
 from .logs import Log
 from .mornings import Mornings
@@ -158,7 +159,7 @@ class ControlPart:
         tls = ClientTlsFactory(settings.client_tls(config), now=clock.now).level(TlsLevel.VERIFIED)
         return TlsReports(
             config, resolver, WebClient(resolver, tls, settings.web(config)).fetch, clock, self._log,
-            open_store=lambda: SqliteTls(settings.layout(config), clock), send=self._hand_in,
+            open_store=lambda: SqliteTls(settings.layout(config), clock), send=self._hand_in, unsigned=self._unsigned,
         )  # fmt: skip
 
     def _dmarc_reports(self) -> DmarcReports:
@@ -173,8 +174,18 @@ class ControlPart:
 
         return DmarcReports(
             config, resolver, clock, self._log, open_store=lambda: SqliteReports(layout, clock), send=send,
-            fates=_Fates(TraceReader(layout)), suffixes=suffix_list(config),
+            fates=_Fates(TraceReader(layout)), unsigned=self._unsigned, suffixes=suffix_list(config),
         )  # fmt: skip
+
+    def _unsigned(self) -> bool:
+        """Whether mail of the postmaster's leaves unsigned though it is meant to be signed (blocks)."""
+        config = self._config
+        try:
+            return config.signing.dkim and awaits_key(
+                KeyFolder(settings.layout(config)), settings.postmaster(config).domain
+            )
+        except (OSError, ValueError):
+            return True  # unreadable keys sign nothing; the watch over them says so
 
     def _hand_in(self, to: str, message: bytes) -> None:
         """Send mail in the postmaster's name (blocks).  Raises `SubmitError`."""

@@ -21,7 +21,6 @@ from kurir.delivery import (
     RouteKind,
     Sealing,
 )
-from kurir.delivery.ports import LocalStore
 from kurir.model import Cause
 from kurir.model.told import told
 from kurir.net import CachingResolver, CertificateError, ClientTlsFactory, TlsLevel, WebClient
@@ -36,7 +35,7 @@ from .clock import SystemClock
 from .keys import FolderRing, rewriting
 from .logs import Log
 from .part import StallMeter, StartError
-from .reportsin import ReadingStore, ReportReader, watched
+from .reportsin import MailReader, ReportDesk, watched
 from .suppressing import Suppressing
 from .tlsdesk import DeskPart
 
@@ -87,10 +86,11 @@ class DeliveryPart:
             random=random.Random(),  # noqa: S311 - order of equal MX hosts
             writer=_Writer(config, routes.routes, allowed),
             tokens=AccessTokens(web.fetch, clock, config.server.state / settings.TOKENS),
-            stores={RouteKind.MAILDIR: self._store(maildir)},
+            stores={RouteKind.MAILDIR: MaildirStore(maildir, self._bodies, clock, self._threads)},
             desk=self._tls.desk,
             sealing=self._sealing(),
             watch=self._suppressing,
+            reader=self._reader(),
             allowed=allowed,
         )
         self._suppressing.start()
@@ -108,17 +108,14 @@ class DeliveryPart:
         self._threads.shutdown()
         self._bodies.close()
 
-    def _store(self, maildir: Maildir) -> LocalStore:
-        """Return the Maildirs, with somebody who reads the reports among the mail where that is wanted."""
+    def _reader(self) -> ReportDesk | None:
+        """Return who reads the reports among the mail, where that is wanted."""
         config, clock = self._config, self._clock
-        layout = settings.layout(config)
-        store = MaildirStore(maildir, self._bodies, clock, self._threads)
         if not config.reports.read:
-            return store
-        reader = ReportReader(config, clock, self._log, lambda: SqliteReports(layout, clock))
-        return ReadingStore(
-            store, reader, self._bodies, clock, watched(config), deliver=config.reports.deliver
-        )
+            return None
+        layout = settings.layout(config)
+        reader = MailReader(config, clock, self._log, lambda: SqliteReports(layout, clock))
+        return ReportDesk(reader, self._bodies, clock, watched(config), deliver=config.reports.deliver)
 
     def _sealing(self) -> Sealing:
         signing, folder = self._config.signing, KeyFolder(settings.layout(self._config))

@@ -4,14 +4,14 @@ Careless reporting gets servers onto blocklists, so a domain gets reports only
 - where mail of it has passed DMARC here before, the first time some days ago (`senderauth.dmarc_reports_after`);
 - at addresses of its own organization, or at others that say that they take them;
 - up to a number a day, in all and for one host;
-- and not where a report was refused or came back: that address rests for a month.
+- and not where a report was refused or came back: that address rests for a month;
+- and only while our own mail is signed: a report that proves nothing is a careless one.
 
 A report goes out some time in the first hours of the next day (UTC), each domain at a time of its own, with
 NOTIFY=NEVER: nobody is to write a notice about it, and what became of it stands in the trace.
 """
 
 import asyncio
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,6 @@ from typing import Protocol
 
 from kurir.config import Config
 from kurir.model import Address, Clock, Fate
-from kurir.queue import StoreError
 from kurir.reports import AggregateMail, Reporter, SentReport, aggregates, mail_aggregate
 from kurir.senderauth import SuffixList
 from kurir.senderauth.dmarc import Discovery, DnsFailed, destinations
@@ -29,11 +28,9 @@ from kurir.storage import SqliteReports
 from . import settings
 from .logs import Log
 from .submit import SubmitError
+from .yesterday import GIVE_UP_DAYS, end_of, keep_sending, turn_of
 
-EVERY = 900.0
-SETTLE = 600  # seconds after midnight: by then all processes have given their counts away
-SPREAD = 4 * 3600  # seconds after that by which all reports of the day before have been sent
-GIVE_UP_DAYS = 2
+SETTLE = timedelta(seconds=600)  # after midnight: by then all processes have given their counts away
 MAX_A_DAY = 1_000  # reports in 24 hours
 MAX_A_HOST = 200  # of these to one host: one service may take reports for many domains
 NO_REPLY = "noreply-dmarc"  # the local part in From; the envelope has the postmaster's address, which exists
@@ -52,7 +49,10 @@ class Fates(Protocol):
 
 
 class DmarcReports:
-    """One per server.  `open_store` opens the counts; `send` hands mail in; `fates` says what became of it."""
+    """One per server.  `open_store` opens the counts; `send` hands mail in; `fates` says what became of it.
+
+    `unsigned` says whether what is handed in now leaves without a signature (blocks).
+    """
 
     def __init__(
         self,
@@ -64,6 +64,7 @@ class DmarcReports:
         open_store: Callable[[], SqliteReports],
         send: Send,
         fates: Fates,
+        unsigned: Callable[[], bool] = lambda: False,
         suffixes: SuffixList | None = None,
     ) -> None:
         postmaster = settings.postmaster(config)
@@ -77,30 +78,29 @@ class DmarcReports:
         self._open = open_store
         self._send = send
         self._fates = fates
+        self._unsigned = unsigned
 
     async def run(self) -> None:
         """Send what is due, again and again, until cancelled."""
-        while True:
-            await asyncio.sleep(EVERY)
-            try:
-                await self.round()
-            except StoreError as e:
-                self._log.warning("dmarc_reports_failed", why=str(e))
+        await keep_sending(self.round, lambda e: self._log.warning("dmarc_reports_failed", why=str(e)))
 
     async def round(self) -> None:
         """See what became of the reports that are under way, and send what is due.  Raises `StoreError`."""
         store = await asyncio.to_thread(self._open)
         try:
             await asyncio.to_thread(self._follow, store)
+            unsigned = await asyncio.to_thread(self._unsigned)
             now = datetime.fromtimestamp(self._clock.now(), UTC)
             for day, domain in await asyncio.to_thread(store.due, f"{now:%Y-%m-%d}"):
-                ended = datetime.fromisoformat(f"{day}T00:00:00+00:00") + timedelta(days=1)
-                if now < ended + timedelta(seconds=SETTLE + zlib.crc32(domain.encode()) % SPREAD):
+                ended = end_of(day)
+                if now < ended + SETTLE + turn_of(domain):
                     continue
-                outcome = await self._report(store, day, domain)
+                outcome = None if unsigned else await self._report(store, day, domain)
                 if outcome is None and now < ended + timedelta(days=GIVE_UP_DAYS):
                     continue
-                await asyncio.to_thread(store.dealt, day, domain, outcome or "failed")
+                await asyncio.to_thread(
+                    store.dealt, day, domain, outcome or ("unsigned" if unsigned else "failed")
+                )
         finally:
             await asyncio.to_thread(store.close)
 

@@ -5,6 +5,7 @@ import ipaddress
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -32,11 +33,27 @@ _AUTHORITIES = MappingProxyType(
     }
 )
 
+# Host of an ACME directory -> the same name, before there is a certificate.
+_DIRECTORIES = MappingProxyType(
+    {
+        "acme-v02.api.letsencrypt.org": "letsencrypt.org",
+        "acme-staging-v02.api.letsencrypt.org": "letsencrypt.org",
+        "acme.zerossl.com": "sectigo.com",
+        "acme.sectigo.com": "sectigo.com",
+        "dv.acme-v02.api.pki.goog": "pki.goog",
+        "acme.digicert.com": "digicert.com",
+        "api.buypass.com": "buypass.com",
+        "acme.ssl.com": "ssl.com",
+    }
+)
+
 
 def facts(config: Config, domain: str, addresses: Sequence[str] = ()) -> DomainFacts:
     """Gather the facts of one of our domains.  Raises OSError or ValueError where keys cannot be read."""
     spki, authority = _certificate(settings.server_tls(config).certificates[0].certificate)
     kept = CertificateFolder(settings.layout(config))
+    if config.tls.acme is not None:
+        authority = authority or _DIRECTORIES.get(urlsplit(config.tls.acme.directory).hostname or "", "")
     following = kept.next_key() if config.tls.acme is not None else None
     return DomainFacts(
         domain=domain,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kurir.delivery import DomainKeys
+from kurir.delivery.sealing import nearest
 from kurir.model import AddressError, Clock, normalise_domain
 from kurir.model.told import told
 from kurir.senderauth.arc import Sealer
@@ -253,6 +254,13 @@ class FolderRing:
             return None
         sealer = Sealer(keys[0]) if self._arc and keys[0].algorithm is Algorithm.RSA else None
         return DomainKeys(Signer(keys) if self._dkim else None, sealer)
+
+
+def awaits_key(folder: KeyFolder, domain: str) -> bool:
+    """Whether mail of `domain` goes unsigned for now: keys are made, but none has been seen in the DNS yet."""
+    table = folder.selectors()
+    found = table.get(nearest(domain, table), ())
+    return bool(found) and not any(s.state is SelectorState.ACTIVE for s in found)
 
 
 def rewriting(folder: KeyFolder, *, wanted: bool) -> Srs | None:

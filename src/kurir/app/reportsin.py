@@ -1,6 +1,7 @@
-"""Reports of others, read where they arrive: beside the Maildir of the postmaster and of the addresses named for it.
+"""Reports of others, read where they arrive, whether the mail ends in a Maildir here or is passed on.
 
-DMARC (RFC 9990), TLS (RFC 8460) and feedback about single messages (RFC 5965, RFC 6591), and bounces of our own reports.
+That is at the postmaster's of each of our domains, and at the addresses named for it.  DMARC (RFC 9990), TLS (RFC 8460) and feedback about single messages (RFC 5965, RFC 6591), and bounces of
+our own reports.
 
 A mail is read before it is delivered, so that one that is to stay out of the mailbox is settled only when what it
 said is safe.  Delivering twice is no harm: a report that is there already is not kept again.
@@ -11,10 +12,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from kurir.config import Config
-from kurir.delivery.ports import Bodies, BodyDamaged, LocalStore
+from kurir.delivery.ports import Bodies, BodyDamaged
 from kurir.message import scan
 from kurir.model import Cause, Clock, Outcome, OutcomeKind, Stage, parse_address
 from kurir.queue import Lease, StoreError
+from kurir.queue.asks import Work
 from kurir.reports import (
     AggregateReport,
     Complaint,
@@ -34,17 +36,16 @@ from . import settings
 from .logs import Log
 
 MAX_OCTETS = 32 * 1024 * 1024  # of a mail that is read
-_ALWAYS = ("postmaster", "abuse")  # of each local domain (RFC 2142): where complaints go
+_ALWAYS = ("postmaster", "abuse")  # of each domain (RFC 2142): where complaints go
 
 Delivered = tuple[tuple[int, Outcome], ...]
 
 
 def watched(config: Config) -> frozenset[str]:
-    """Return the addresses at which reports are read, as keys."""
-    local = (domain for domain, section in config.domains.items() if not section.relay_to)
-    usual = {f"{name}@{domain}" for domain in local for name in _ALWAYS}
-    named = {parse_address(address).key for address in config.reports.addresses}
-    return frozenset(usual | named | {settings.postmaster(config).key})
+    """Return the addresses at which reports are read, as keys: all of our own domains, local and relayed."""
+    usual = {f"{name}@{domain}" for domain in config.domains for name in _ALWAYS}
+    named = [*map(parse_address, config.reports.addresses), settings.postmaster(config)]
+    return frozenset(usual | {address.key for address in named if address.domain in config.domains})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Origin:
     proven: bool
 
 
-class ReportReader:
+class MailReader:
     """Reads one mail and keeps what it reports.  `read` blocks."""
 
     def __init__(
@@ -155,61 +156,59 @@ def proves(results: Collection[MethodResult], author: str) -> bool:
     return any(d and (d == author or d.endswith("." + author) or author.endswith("." + d)) for d in domains)
 
 
-class ReadingStore:
-    """A `LocalStore` that looks at mail for `addresses` before it passes it on; all other mail is passed on at once."""
+class ReportDesk:
+    """Implements `kurir.delivery.ports.ReportReader`: mail for `addresses` is read; all other mail goes on at once.
+
+    `deliver` False: what was read is not delivered.
+    """
 
     def __init__(
-        self,
-        inner: LocalStore,
-        reader: ReportReader,
-        bodies: Bodies,
-        clock: Clock,
-        addresses: frozenset[str],
-        *,
-        deliver: bool,
+        self, reader: MailReader, bodies: Bodies, clock: Clock, addresses: frozenset[str], *, deliver: bool
     ) -> None:
-        self._inner = inner
         self._reader = reader
         self._bodies = bodies
         self._clock = clock
         self._addresses = addresses
+        self._domains = frozenset(address.rpartition("@")[2] for address in addresses)
         self._deliver = deliver
 
-    async def deliver(self, leases: Sequence[Lease]) -> Sequence[Delivered]:
-        """Store a batch, without the reports that are to stay out of mailboxes."""
-        kept: dict[int, Delivered] = {}
-        for place, lease in enumerate(leases):
-            if self._is_watched(lease) and await self._read(lease) and not self._deliver:
-                kept[place] = self._settled(lease)
-        rest = [lease for place, lease in enumerate(leases) if place not in kept]
-        stored = iter(await self._inner.deliver(rest)) if rest else iter(())
-        return [kept[place] if place in kept else next(stored) for place in range(len(leases))]
+    def wants(self, lease: Lease) -> bool:
+        """Whether one of the recipients is an address that reports come to, or was before an alias turned it into another."""
+        for work in lease.work:
+            recipient = work.recipient
+            asked = recipient.wanted or recipient.address
+            if asked.domain in self._domains and self._is_read(work):
+                return True
+        return False
 
-    def _is_watched(self, lease: Lease) -> bool:
-        return any(
-            work.recipient.address.key in self._addresses
-            or (work.recipient.wanted is not None and work.recipient.wanted.key in self._addresses)
-            for work in lease.work
-        )
-
-    async def _read(self, lease: Lease) -> bool:
+    async def read(self, lease: Lease) -> Delivered:
+        """Keep what the message reports; return the recipients that get nothing more than that."""
         if lease.size > MAX_OCTETS:
-            return False
+            return ()
         try:
-            if lease.body is not None:
-                message = lease.body
-            elif lease.body_file is None:
-                message = await self._bodies.whole(lease)
-            else:
-                message = b"".join([chunk async for chunk in self._bodies.chunks(lease)])
+            message = await self._message(lease)
         except BodyDamaged:
-            return False  # delivering it finds the same, and says so
-        return await asyncio.to_thread(
+            return ()  # delivering it finds the same, and says so
+        kept = await asyncio.to_thread(
             self._reader.read, lease.trace_block, message, bounce=lease.reverse_path is None
         )
+        if not kept or self._deliver:
+            return ()
+        return tuple((work.index, self._ended(lease)) for work in lease.work if self._is_read(work))
 
-    def _settled(self, lease: Lease) -> Delivered:
-        outcome = Outcome(
+    def _is_read(self, work: Work) -> bool:
+        asked, found = work.recipient.wanted, work.recipient.address
+        return found.key in self._addresses or (asked is not None and asked.key in self._addresses)
+
+    async def _message(self, lease: Lease) -> bytes:
+        if lease.body is not None:
+            return lease.body
+        if lease.body_file is None:
+            return await self._bodies.whole(lease)
+        return b"".join([chunk async for chunk in self._bodies.chunks(lease)])
+
+    def _ended(self, lease: Lease) -> Outcome:
+        return Outcome(
             kind=OutcomeKind.DELIVERED,
             cause=Cause.OK,
             at=self._clock.now(),
@@ -217,4 +216,3 @@ class ReadingStore:
             road=lease.road.name,
             detail="it is a report: it was read and kept, and not put into the mailbox",
         )
-        return tuple((work.index, outcome) for work in lease.work)

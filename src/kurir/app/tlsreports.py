@@ -1,11 +1,11 @@
 """Sends yesterday's TLS reports to the domains that ask for them (RFC 8460), by mail through our own queue or HTTPS.
 
 A report goes out some time in the first hours of the next day (UTC), each domain at a time of its own.  What
-cannot be sent is tried again for two days; what nobody wants is noted and forgotten.
+cannot be sent is tried again for two days; what nobody wants is noted and forgotten.  One that goes by mail has to be
+signed (section 3): it waits until our key has been seen in the DNS.
 """
 
 import asyncio
-import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
@@ -13,17 +13,14 @@ from urllib.parse import unquote
 from kurir.config import Config
 from kurir.model import Clock
 from kurir.net import DnsStatus, Fetch, Resolver, WebError, WebRequest
-from kurir.queue import StoreError
 from kurir.reports import Reporter, mail_tls_report, pack_tls_report, read_rua, write_tls_report
 from kurir.storage import SqliteTls
 
 from . import settings
 from .logs import Log
 from .submit import SubmitError
+from .yesterday import GIVE_UP_DAYS, end_of, keep_sending, turn_of
 
-EVERY = 900.0
-SPREAD = 4 * 3600  # seconds after midnight by which all reports of the day before have been sent
-GIVE_UP_DAYS = 2
 KEEP_DAYS = 30
 
 Send = Callable[[str, bytes], None]
@@ -31,7 +28,10 @@ Send = Callable[[str, bytes], None]
 
 
 class TlsReports:
-    """One per server.  `open_store` opens the counts; `send` hands mail in."""
+    """One per server.  `open_store` opens the counts; `send` hands mail in.
+
+    `unsigned` says whether what is handed in now leaves without a signature (blocks).
+    """
 
     def __init__(
         self,
@@ -43,6 +43,7 @@ class TlsReports:
         *,
         open_store: Callable[[], SqliteTls],
         send: Send,
+        unsigned: Callable[[], bool] = lambda: False,
     ) -> None:
         postmaster = settings.postmaster(config)
         self._reporter = Reporter(config.server.hostname, str(postmaster), postmaster.domain)
@@ -52,15 +53,11 @@ class TlsReports:
         self._log = log
         self._open = open_store
         self._send = send
+        self._unsigned = unsigned
 
     async def run(self) -> None:
         """Send what is due, again and again, until cancelled."""
-        while True:
-            await asyncio.sleep(EVERY)
-            try:
-                await self.round()
-            except StoreError as e:
-                self._log.warning("tls_reports_failed", why=str(e))
+        await keep_sending(self.round, lambda e: self._log.warning("tls_reports_failed", why=str(e)))
 
     async def round(self) -> None:
         """Send what is due now.  Raises `StoreError`."""
@@ -68,8 +65,8 @@ class TlsReports:
         store = await asyncio.to_thread(self._open)
         try:
             for day, domain in await asyncio.to_thread(store.unreported, f"{now:%Y-%m-%d}"):
-                ended = datetime.fromisoformat(f"{day}T00:00:00+00:00") + timedelta(days=1)
-                if now < ended + timedelta(seconds=zlib.crc32(domain.encode()) % SPREAD):
+                ended = end_of(day)
+                if now < ended + turn_of(domain):
                     continue
                 outcome = await self._report(store, day, domain)
                 if outcome is None and now < ended + timedelta(days=GIVE_UP_DAYS):
@@ -99,6 +96,8 @@ class TlsReports:
         now = self._clock.now()
         try:
             if uri.startswith("mailto:"):
+                if await asyncio.to_thread(self._unsigned):
+                    return False
                 to = unquote(uri.removeprefix("mailto:").partition("?")[0])
                 message = mail_tls_report(day, domain, to, report, self._reporter, at=now)
                 await asyncio.to_thread(self._send, to, message)

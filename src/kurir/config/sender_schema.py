@@ -63,14 +63,14 @@ class SenderAuthSection(Section):
 
 
 class ReportsSection(Section):
-    """What others report about our domains: read where it arrives in a Maildir here, shown by `kurir dmarc` and `kurir tls reports`."""
+    """What others report about our domains: read where it arrives, shown by `kurir dmarc` and `kurir tls reports`."""
 
     read: bool = Field(True, description="Read DMARC and TLS reports and complaints that come in by mail.")
     addresses: list[AddressText] = Field(
-        [], description="Addresses they come to, beside the postmaster of each local domain."
+        [], description="Addresses they come to, beside postmaster and abuse of each of our domains."
     )
     deliver: bool = Field(
-        True, description="Deliver the mails too; false keeps what was read out of the mailbox."
+        True, description="Deliver the mails too, or pass them on; false ends the way of what was read here."
     )
 
 

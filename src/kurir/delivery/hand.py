@@ -24,7 +24,7 @@ from .oauth import TokenSource
 from .opening import Opener
 from .plan import Destination, Planner
 from .pool import SitePool
-from .ports import Bodies, BrainSide, Dialer, LocalStore, NoticeWriter, Watch
+from .ports import Bodies, BrainSide, Dialer, LocalStore, NoticeWriter, ReportReader, Watch
 from .sealing import Sealing
 from .settings import DeliverySettings, RouteKind
 from .storing import StoreLane
@@ -39,7 +39,8 @@ class DeliveryHand:
 
     `stores` take the leases of routes of their kind (maildir, sandbox); `writer` makes the report that an
     obligation asks for.  `desk` knows the TLS policies; without one only the routes' own rules hold.  `sealing` signs
-    what leaves (None: nothing is signed).  `watch` knows the addresses that mail is not sent to.  `allowed` knows the limits of others
+    what leaves (None: nothing is signed).  `watch` knows the addresses that mail is not sent to, `reader` those that
+    reports come to.  `allowed` knows the limits of others
     (None: only the shipped ones).  `tokens` are for smarthosts that take access tokens instead of passwords.
     """
 
@@ -59,9 +60,11 @@ class DeliveryHand:
         sealing: Sealing | None = None,
         tokens: TokenSource | None = None,
         watch: Watch | None = None,
+        reader: ReportReader | None = None,
         allowed: Allowed | None = None,
     ) -> None:
         self._watch = watch
+        self._reader = reader
         self._settings = settings
         self._brain = brain
         self._clock = clock
@@ -114,12 +117,12 @@ class DeliveryHand:
             if self._draining:
                 self._settled(lease, [])
                 continue
-            if self._watch is not None:
-                if lease.reverse_path is None:
-                    self._spawn(self._read_first(self._watch, lease))
-                    continue
-                if self._barred(self._watch, lease):
-                    continue
+            returned = self._watch is not None and lease.reverse_path is None
+            if returned or (self._reader is not None and self._reader.wants(lease)):
+                self._spawn(self._read_first(lease))
+                continue
+            if self._watch is not None and self._barred(self._watch, lease):
+                continue
             destination = self.planner.known(lease.road)
             if destination is None:
                 self._spawn(self._look_up(lease))
@@ -172,12 +175,19 @@ class DeliveryHand:
             self._settled(lease, barred)
         return bool(barred)
 
-    async def _read_first(self, watch: Watch, lease: Lease) -> None:
-        """Look into a message from <> before it goes on: it may tell of mail that this server sent."""
-        await watch.returned(lease)
-        if self._draining:
+    async def _read_first(self, lease: Lease) -> None:
+        """Look into a message before it goes on: it may tell of mail that this server sent, or report about our domains."""
+        watch, reader = self._watch, self._reader
+        try:
+            if watch is not None and lease.reverse_path is None:
+                await watch.returned(lease)
+            ended = await reader.read(lease) if reader is not None and reader.wants(lease) else ()
+        except asyncio.CancelledError:
             self._settled(lease, [])
-        elif not self._barred(watch, lease):
+            raise
+        if ended or self._draining:
+            self._settled(lease, list(ended))  # the other recipients come again, alone
+        elif watch is None or not self._barred(watch, lease):
             await self._look_up(lease)
 
     async def _look_up(self, lease: Lease) -> None:

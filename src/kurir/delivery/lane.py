@@ -199,6 +199,8 @@ class Lane:
         The others go back to the queue: domains of one provider can have policies of their own.
         """
         opener, route, wish = self._tools.opener, self._pool.destination.route, _wish(lease)
+        if _is_sealed_bounce(lease) and not await opener.carries(session, route, wish):
+            lease, wish = _unsealed(lease), replace(wish, require_tls=False)
         fit = {wish.domain} if wish.demanding else session.cleared | {wish.domain}
         for domain in dict.fromkeys(work.recipient.address.domain for work in lease.work):
             if domain not in fit and await opener.carries(session, route, replace(wish, domain=domain)):
@@ -212,8 +214,10 @@ class Lane:
         destination = self._pool.destination
         opened = await tools.opener.open(destination, wish)
         demanded = isinstance(opened, Trouble) and (opened.policy or opened.stage is Stage.TLS)
-        if demanded and not wish.demanding and await self._optional(lease):
-            # RFC 8689 section 5: the sender would rather have it delivered than protected.
+        if demanded and _is_sealed_bounce(lease):
+            opened = await tools.opener.open(destination, replace(wish, require_tls=False))
+        elif demanded and not wish.demanding and await self._optional(lease):
+            # RFC 8689 section 4.2.2: the sender would rather have it delivered than protected.
             opened = await tools.opener.open(destination, replace(wish, tls_optional=True))
         if isinstance(opened, Session):
             self._session = opened
@@ -269,6 +273,17 @@ def _cleared(session: Session, lease: Lease) -> bool:
     if len(works) == 1:
         return works[0].recipient.address.domain in cleared
     return all(work.recipient.address.domain in cleared for work in works)
+
+
+def _is_sealed_bounce(lease: Lease) -> bool:
+    """Whether it is a report that asks for REQUIRETLS: it goes so where it can, and else without (RFC 8689 section 5)."""
+    return lease.reverse_path is None and lease.params.require_tls and not lease.params.sealed
+
+
+def _unsealed(lease: Lease) -> Lease:
+    """Return the lease without REQUIRETLS, which may be said only where all that it demands is there (section 2)."""
+    params = msgspec.structs.replace(lease.params, require_tls=False)
+    return msgspec.structs.replace(lease, params=params)
 
 
 def _wish(lease: Lease) -> Wish:

@@ -45,6 +45,18 @@ class Watch(Protocol):
         ...
 
 
+class ReportReader(Protocol):
+    """Reads what others report about our domains, whatever road their mail takes from here."""
+
+    def wants(self, lease: Lease) -> bool:
+        """Whether mail to one of these recipients may be a report; asked of each lease, and quick."""
+        ...
+
+    async def read(self, lease: Lease) -> Sequence[tuple[int, Outcome]]:
+        """Read a message before it goes on; return the recipients whose mail ends with that.  Never raises."""
+        ...
+
+
 class BodyDamaged(Exception):
     """The stored body does not have the checksum it was accepted with, or is gone."""
 

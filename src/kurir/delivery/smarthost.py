@@ -5,7 +5,7 @@ travels, opportunistic otherwise, none on a unix socket.
 """
 
 from dataclasses import replace
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from kurir.model.told import told
 
@@ -30,8 +30,7 @@ def parse_next_hop(url: str, *, login: tuple[str, str] | None = None) -> NextHop
     Raises `SmarthostUrlError`; the password is never in its text.
     """
     parts = urlsplit(url)
-    scheme = parts.scheme.lower()
-    if scheme not in _SCHEMES:
+    if parts.scheme not in _SCHEMES:
         known = ", ".join(f"{name}://" for name in _SCHEMES)
         raise SmarthostUrlError(
             told(
@@ -40,37 +39,17 @@ def parse_next_hop(url: str, *, login: tuple[str, str] | None = None) -> NextHop
                 value=parts.scheme or "nothing",
             )
         )
-    lmtp, implicit, plain_port, login_port = _SCHEMES[scheme]
     query = _query(parts.query)
     if parts.fragment:
         raise SmarthostUrlError(told("a # in the user name or password is written as %23"))
-    if scheme == "lmtp+unix":
-        if parts.netloc or not parts.path.startswith("/") or parts.path == "/":
-            raise SmarthostUrlError(told("a unix socket is written as lmtp+unix:///path/to/socket"))
-        level = query.get("tls", TlsLevel.NONE)
-        if level is not TlsLevel.NONE:
-            raise SmarthostUrlError(told("a unix socket has no TLS: leave out tls="))
-        return NextHop(path=unquote(parts.path), lmtp=True, tls=TlsLevel.NONE, tls_chosen=True)
-    if parts.path not in ("", "/"):
-        raise SmarthostUrlError(
-            told("nothing belongs behind the host and port, but there is {path!r}", path=parts.path)
-        )
-    if not parts.hostname:
-        raise SmarthostUrlError(told("there is no host name behind {scheme}://", scheme=scheme))
-    try:
-        port = parts.port
-    except ValueError:
-        raise SmarthostUrlError(told("the port is a number from 1 to 65535")) from None
-    if port == 0:
-        raise SmarthostUrlError(told("the port is a number from 1 to 65535"))
-    username, password = unquote(parts.username or ""), unquote(parts.password or "")
-    if bool(username) != bool(password):
-        raise SmarthostUrlError(
-            told("a login has both, a user name and a password: smtp://user:password@host")
-        )
-    username, password = login or (username, password)
+    if parts.scheme == "lmtp+unix":
+        return _socket(parts, query)
+    lmtp, implicit, plain_port, login_port = _SCHEMES[parts.scheme]
+    host, port = _place(parts)
+    said = _login(parts)
+    username, password = login or said
     hop = NextHop(
-        host=parts.hostname.rstrip("."),
+        host=host,
         port=port or (login_port if username else plain_port),
         implicit_tls=implicit,
         lmtp=lmtp,
@@ -85,6 +64,41 @@ def parse_next_hop(url: str, *, login: tuple[str, str] | None = None) -> NextHop
             told("smtps:// is TLS from the first byte: tls=none contradicts it, use smtp://")
         )
     return hop
+
+
+def _socket(parts: SplitResult, query: dict[str, TlsLevel]) -> NextHop:
+    if parts.netloc or not parts.path.startswith("/") or parts.path == "/":
+        raise SmarthostUrlError(told("a unix socket is written as lmtp+unix:///path/to/socket"))
+    if query.get("tls", TlsLevel.NONE) is not TlsLevel.NONE:
+        raise SmarthostUrlError(told("a unix socket has no TLS: leave out tls="))
+    return NextHop(path=unquote(parts.path), lmtp=True, tls=TlsLevel.NONE, tls_chosen=True)
+
+
+def _place(parts: SplitResult) -> tuple[str, int | None]:
+    """Return host and port; no port where none is named."""
+    if parts.path not in ("", "/"):
+        raise SmarthostUrlError(
+            told("nothing belongs behind the host and port, but there is {path!r}", path=parts.path)
+        )
+    if not parts.hostname:
+        raise SmarthostUrlError(told("there is no host name behind {scheme}://", scheme=parts.scheme))
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise SmarthostUrlError(told("the port is a number from 1 to 65535"))
+    return parts.hostname.rstrip("."), port
+
+
+def _login(parts: SplitResult) -> tuple[str, str]:
+    """Return user name and password, both or neither."""
+    username, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if bool(username) != bool(password):
+        raise SmarthostUrlError(
+            told("a login has both, a user name and a password: smtp://user:password@host")
+        )
+    return username, password
 
 
 def _query(text: str) -> dict[str, TlsLevel]:

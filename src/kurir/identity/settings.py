@@ -26,7 +26,6 @@ class PasswordSettings:
     waiting: int = 200
     remember: float = 300.0
     remembered: int = 4096
-    scram_iterations: int = 15_000
 
 
 @dataclass(frozen=True, slots=True)

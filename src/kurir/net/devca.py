@@ -2,7 +2,8 @@
 
 EC P-256 (NIST FIPS 186-5), profile of RFC 5280.  The authority is made once per folder and limited to
 signing end certificates; leaves are renewed when fewer than `RENEW_DAYS` days are left or when a wanted
-name is missing.  Keys are readable by their owner only, and every file appears whole or not at all.
+name is missing, and keep their key, which TLSA records may name.  Keys are readable by their owner only, and
+every file appears whole or not at all.
 """
 
 import datetime as dt
@@ -13,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -30,6 +32,7 @@ CA_DAYS = 3650
 LEAF_DAYS = 365
 RENEW_DAYS = 30
 ALWAYS = ("localhost", "127.0.0.1", "::1")  # names every leaf has besides those asked for
+LeafKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey  # RSA: one that somebody brought
 _BACKDATED = dt.timedelta(hours=1)  # for clients whose clock is a little behind
 
 
@@ -73,7 +76,7 @@ def ensure_ca(folder: Path, *, now: float) -> DevCa:
 def ensure_leaf(
     ca: DevCa, folder: Path, names: Sequence[str], *, now: float, stem: str = "server"
 ) -> CertificateFiles:
-    """Return a certificate for `names` (host names, IP addresses) plus `ALWAYS`; renewed when needed.
+    """Return a certificate for `names` (host names, IP addresses) plus `ALWAYS`; renewed when needed, with the same key.
 
     Files are ``<stem>.pem`` (leaf and authority) and ``<stem>.key`` in `folder`.  Raises OSError, ValueError.
     """
@@ -82,7 +85,7 @@ def ensure_leaf(
     wanted = tuple(dict.fromkeys(name.lower() for name in (*names, *ALWAYS)))
     if not _needs_leaf(files, ca, wanted, at):
         return files
-    leaf, key = issue(ca, wanted, not_before=now, days=LEAF_DAYS)
+    leaf, key = issue(ca, wanted, not_before=now, days=LEAF_DAYS, key=_kept_key(files.key))
     folder.mkdir(parents=True, exist_ok=True)
     _write(files.key, _key_bytes(key), 0o600)
     chain = leaf.public_bytes(Encoding.PEM) + ca.certificate.read_bytes()
@@ -91,16 +94,16 @@ def ensure_leaf(
 
 
 def issue(
-    ca: DevCa, names: Sequence[str], *, not_before: float, days: float
-) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    """Issue a certificate without writing it anywhere."""
+    ca: DevCa, names: Sequence[str], *, not_before: float, days: float, key: LeafKey | None = None
+) -> tuple[x509.Certificate, LeafKey]:
+    """Issue a certificate without writing it anywhere; for a new key where none is given."""
     ca_certificate = x509.load_pem_x509_certificate(ca.certificate.read_bytes())
     ca_key = load_pem_private_key(ca.key.read_bytes(), None)
     if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
         raise ValueError(  # noqa: TRY004  a wrong file, not a wrong type in the program
             f"{ca.key} is not the key of a development authority"
         )
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
     at = dt.datetime.fromtimestamp(not_before, dt.UTC)
     certificate = (
@@ -118,7 +121,11 @@ def issue(
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, at: dt.datetime, days: float
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
+    at: dt.datetime,
+    days: float,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -169,7 +176,16 @@ def _days_left(path: Path, at: dt.datetime) -> float:
     return (certificate.not_valid_after_utc - at).total_seconds() / 86_400
 
 
-def _key_bytes(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _kept_key(path: Path) -> LeafKey | None:
+    """Return the key that is there already; None for a file that no server could use either."""
+    try:
+        key = load_pem_private_key(path.read_bytes(), None)
+    except (FileNotFoundError, ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+    return key if isinstance(key, LeafKey) else None
+
+
+def _key_bytes(key: LeafKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 

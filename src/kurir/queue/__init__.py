@@ -5,6 +5,17 @@ number.  Each recipient is an *errand*: it gets a plan (which roads lead there),
 site, is leased to a hand, and comes back with an outcome; the outcome is its fate, or a date for the next
 try.  Every change of state is one `Change` with its events and its duties to report.  The room knows
 envelopes, times and outcomes, not how mail travels; it owns no socket, no clock and no dice.
+
+====================  =================================================================================================
+doors                 `asks` what is said, `ports` who keeps facts and who does the work, `brain` who is called
+taking mail           `intake`, `commit` (one sync for all that is pending), `restore` after a start
+what waits            `book` and its calendars (`wheel`, `milestones`), `state`, `steady` (time that does not jump)
+who is next           `plans`, `schedule`, `site`; `leasing` gives work to hands, `lease` is what is out
+how it ended          `settle`, `retry` (pure), `duties` (who is told) and `notices`
+limits of others      `paced`, `debits`, `acquaintances`; `shaping` after trouble; `outlook` foretells
+several roads         `trouble` (what an outcome says of a road), `breaker`, `roadbook`, `choice`, `alternatives`, `turning`
+people                `operate` what they do, `overview` and `roadview` what they see, `figures` for metrics
+====================  =================================================================================================
 """
 
 from .asks import (
@@ -25,8 +36,9 @@ from .asks import (
 from .brain import Brain
 from .breaker import Health
 from .figures import Figures
-from .operate import LimitState, Operated, SiteState, Waiting
+from .operate import Operated
 from .outlook import Forecast, Share
+from .overview import LimitState, SiteState, Waiting
 from .ports import Hand, Store, StoreError, StoreFull
 from .roadbook import Turn
 from .roadview import RoadChoice, RoadState

@@ -4,12 +4,12 @@ It only wires the parts together and decides in which order they are asked:
 calendars -> plans -> sites -> hands, and after each commit and settlement once more.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
-from kurir.limits import Budgets, Quota, Step
-from kurir.model import Cause, Clock, Fate, Outcome, OutcomeKind, Reply, Stage
+from kurir.limits import Budgets
+from kurir.model import Cause, Clock, Outcome, OutcomeKind, Reply, Stage
 
 from .asks import Incoming, Plan, Settlement
 from .book import Book
@@ -20,8 +20,8 @@ from .intake import BROKEN, DRAINING, Done, Intake
 from .leasing import Leasing
 from .milestones import Milestones
 from .notices import Notices
-from .operate import LimitState, Operated, Operator, SiteState, Waiting
-from .outlook import Forecast, Share
+from .operate import Operator
+from .overview import Overview
 from .ports import Change, Hand, Store
 from .restore import restore
 from .roadbook import Turn
@@ -29,7 +29,6 @@ from .roadview import RoadView
 from .schedule import Schedule
 from .settings import QueueSettings
 from .settle import Settler
-from .shaping import PaceState
 from .state import Counters, Errand, Mail, State
 from .steady import Steady
 from .turning import Turning
@@ -42,8 +41,10 @@ class Brain:
 
     `post` runs a callable soon on that thread (``loop.call_soon_threadsafe``); `roll` returns a random number
     in 0 <= x < 1; `free_space` the free octets of the state folder; `wake(delay)` is called when `tick` is
-    needed earlier than it last said; `on_turn(turn)` when a road breaks or is back; `on_failure(error)` once, when the store has failed and the process has
-    to be started anew.
+    needed earlier than it last said; `on_turn(turn)` when a road breaks or is back; `on_failure(error)` once,
+    when the store has failed and the process has to be started anew.
+
+    A person looks at `overview` and `roads`, and acts by `operator`.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Brain:
             post,
             threaded=threaded,
             before_batch=self._note_jump,
-            after_batch=self._after_batch,
+            after_batch=self._go_on,
             on_failure=self._failed,
         )
         self._settler = Settler(settings, book.steady, roll, book.counters)
@@ -85,7 +86,8 @@ class Brain:
         self._milestones = Milestones(book, self._schedule, self._settler, self._committer, self._commit)
         self._turning = Turning(self._schedule, self._settler, self._commit, on_turn)
         self.roads = RoadView(book, self._schedule.roads)
-        self._operator = Operator(book, self._schedule, self._settler, self._committer)
+        self.overview = Overview(book, self._schedule)
+        self.operator = Operator(book, self._schedule, self._settler, self._committer, self._go_on)
         self._armed: float | None = None  # when tick is going to be called
         self._open_at: float | None = 0.0  # from when on calendars are looked at; None: no hand yet
         self._grace = False
@@ -120,7 +122,7 @@ class Brain:
         self._intake.closed = self._intake.closed or DRAINING
         self._leasing.stopped = True
         self._drained.append(done)
-        self._finish_round(self._book.steady.now())
+        self._go_on()
 
     def close(self) -> None:
         """Stop the commit thread after what it is doing."""
@@ -138,7 +140,7 @@ class Brain:
             self._intake.take(incoming, done)
         else:
             self._notices.accept(incoming, done)
-            self._finish_round(self._book.steady.now())  # a refused one is asked for again sooner than others
+            self._go_on()  # a refused one is asked for again sooner than others
 
     def _arrived(self, mail: Mail) -> None:
         now = self._book.steady.now()
@@ -161,7 +163,7 @@ class Brain:
         if worker is not None:
             self._notices.worker_gone(worker)
             self._schedule.plans.ask_again(self._book.steady.now(), everything=True)
-        self._finish_round(self._book.steady.now())
+        self._go_on()
 
     def planned(self, plans: Sequence[Plan]) -> None:
         """Take roads; where there is none, that is an attempt of every recipient that waits for them."""
@@ -174,6 +176,11 @@ class Brain:
                 assert plan.failure is not None
                 self._fail(errands, plan.failure)
         self._finish_round(now)
+
+    def replan(self) -> None:
+        """The limits of others may be other ones now: ask for all roads anew."""
+        self._schedule.replan()
+        self._go_on()
 
     def settle(self, settlements: Sequence[Settlement], durable: Callable[[], None] | None = None) -> None:
         """Take outcomes; indexes that are missing in a settlement were not tried.
@@ -210,95 +217,7 @@ class Brain:
             mail = pairs[0][0].mail
             self._leasing.apply(mail, mail.fresh, pairs)
 
-    # the person at the desk
-
-    def hold(
-        self,
-        number: int,
-        index: int | None = None,
-        *,
-        by: str,
-        reason: str = "",
-        done: Callable[[], None] | None = None,
-    ) -> Operated:
-        """Let recipients wait for a person; `done` after the commit (only where something changed)."""
-        return self._operator.hold(number, index, by, reason, done)
-
-    def release(
-        self,
-        number: int,
-        index: int | None = None,
-        *,
-        by: str,
-        reason: str = "",
-        done: Callable[[], None] | None = None,
-    ) -> Operated:
-        """Let held recipients go on at once."""
-        result = self._operator.release(number, index, by, reason, done)
-        self._finish_round(self._book.steady.now())
-        return result
-
-    def retry_now(
-        self,
-        number: int,
-        index: int | None = None,
-        *,
-        by: str,
-        reason: str = "",
-        done: Callable[[], None] | None = None,
-    ) -> Operated:
-        """Try waiting recipients at once."""
-        result = self._operator.retry_now(number, index, by, reason, done)
-        self._finish_round(self._book.steady.now())
-        return result
-
-    def drop(
-        self,
-        number: int,
-        index: int | None = None,
-        *,
-        by: str,
-        reason: str = "",
-        done: Callable[[], None] | None = None,
-        fate: Fate = Fate.DELETED,
-    ) -> Operated:
-        """Remove recipients without a notice (`Fate.DISCARDED` for a named rule)."""
-        return self._operator.drop(number, index, by, reason, done, fate)
-
-    def snapshot(self, *, after: int = 0, limit: int | None = None) -> Iterator[Waiting]:
-        """Yield what waits, oldest first, by pages of `limit` messages above number `after`."""
-        return self._operator.snapshot(after=after, limit=limit)
-
-    def show(self, number: int) -> list[Waiting]:
-        """Return the waiting recipients of one message."""
-        return self._operator.show(number)
-
-    def sites(self) -> list[SiteState]:
-        """Return every known site, busiest first."""
-        return self._operator.sites()
-
-    def replan(self) -> None:
-        """The limits of others may be other ones now: ask for all roads anew."""
-        self._schedule.replan()
-        self._finish_round(self._book.steady.now())
-
-    def paces(self) -> list[PaceState]:
-        """Return which sites and providers are spared at present, and why."""
-        return self._operator.paces()
-
-    def limits(self, quotas: Sequence[Quota] = ()) -> list[LimitState]:
-        """Return what is used of the limits of others (`quotas`: also of these), and what waits for them."""
-        for quota in quotas:
-            self._budgets.of(quota)
-        return self._operator.limits()
-
-    def forecast(self, quotas: Sequence[Quota], recipients: int, together: int) -> list[Step]:
-        """Return when how many recipients of one message could go under `quotas`, if nobody else sends."""
-        return self._operator.forecast(quotas, recipients, together)
-
-    def foresee(self, number: int, shares: Sequence[Share]) -> list[Forecast]:
-        """Return when the recipients of a waiting message go by roads that have limits."""
-        return self._operator.foresee(number, shares)
+    # what was counted
 
     @property
     def counters(self) -> Counters:
@@ -397,7 +316,7 @@ class Brain:
             known.append(self._stalled_at + self._settings.full_retry)
         return min(known, default=None)
 
-    def _after_batch(self) -> None:
+    def _go_on(self) -> None:
         self._finish_round(self._book.steady.now())
 
     def _finish_round(self, now: float) -> None:

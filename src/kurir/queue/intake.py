@@ -159,29 +159,15 @@ class _Arrival:
             events.append(
                 Event(number=number, kind=EventKind.HELD, at=now, cause=incoming.hold_cause, reason=hold)
             )
-        met: tuple[str, ...] = ()
         if claim is not None:
-            notice = claim.notice
-            met = (notice.id,)
-            # One for each recipient that it tells of: the others of that message have nothing to do with it.
-            events += [
-                Event(
-                    number=notice.number,
-                    recipient=reason.index,
-                    kind=EventKind.NOTICE_SENT,
-                    at=now,
-                    by=notice.told,
-                    other=number,
-                )
-                for reason in notice.reasons
-            ]
+            events += _told(claim.notice, number, now)
         return Change(
             events=tuple(events),
             message=self._message,
             recipients=tuple(
                 RecipientState(number, i, None, now, 0, hold) for i in range(len(envelope.recipients))
             ),
-            notices_met=met,
+            notices_met=(claim.notice.id,) if claim is not None else (),
         )
 
     def committed(self, number: int) -> None:
@@ -216,6 +202,21 @@ class _Arrival:
         if self._notice is not None:
             self._notice.failed(reply)
         self._done(Refused(reply, denial is Denial.IN_DOUBT))
+
+
+def _told(notice: Notice, number: int, now: float) -> list[Event]:
+    """The message is a notice: one event for each recipient that it tells of; the others have nothing to do with it."""
+    return [
+        Event(
+            number=notice.number,
+            recipient=reason.index,
+            kind=EventKind.NOTICE_SENT,
+            at=now,
+            by=notice.told,
+            other=number,
+        )
+        for reason in notice.reasons
+    ]
 
 
 def mail_of(message: NewMessage, born: float) -> Mail:

@@ -46,7 +46,7 @@ class Outlook:
     """A look ahead at one moment; each site is played forward once at most.  All times are queue time."""
 
     def __init__(self, now: float) -> None:
-        self._now = now
+        self.now = now
         self._sites: dict[Site, tuple[dict[Errand, float], float | None]] = {}
 
     def of(self, errand: Errand) -> Wait | None:
@@ -54,10 +54,10 @@ class Outlook:
         site = errand.site
         if errand.state is not State.READY or site is None or site.failures:
             return None
-        budget = site.paced.binding(self._now) if site.paced is not None else None
+        budget = site.paced.binding(self.now) if site.paced is not None else None
         if budget is not None:
             return self._limit(errand, site, budget)
-        if held := Shaper.holding(site, self._now):
+        if held := Shaper.holding(site, self.now):
             who, at = held
             return Wait(None, 0, 0, None if at == NEVER else at, site.road.name, at != NEVER, who)
         return None
@@ -66,11 +66,11 @@ class Outlook:
         urgent = errand.mail.urgent
         times, last = self._played(site)
         at = times.get(errand, last)
-        if at is None and (ready := budget.ready_at(self._now, urgent=urgent)) != NEVER:
+        if at is None and (ready := budget.ready_at(self.now, urgent=urgent)) != NEVER:
             at = ready
         quota = budget.quota
         stop = quota.stop if urgent else quota.stop - quota.reserve
-        used = budget.used(self._now)
+        used = budget.used(self.now)
         return Wait(quota, used, stop, at, site.road.name, at is not None and errand not in times)
 
     def _played(self, site: Site) -> tuple[dict[Errand, float], float | None]:
@@ -82,7 +82,7 @@ class Outlook:
             parcels = [(len(b), b[0].mail.urgent) for b in bundles]
             times: dict[Errand, float] = {}
             for bundle, steps in zip(
-                bundles, departures(site.paced.budgets, parcels, self._now), strict=False
+                bundles, departures(site.paced.budgets, parcels, self.now), strict=False
             ):
                 moments = (step.at for step in steps for _ in range(step.recipients))
                 times |= zip(bundle, moments, strict=True)

@@ -16,29 +16,62 @@ Rules
 from collections.abc import Sequence
 from contextlib import suppress
 
+from kurir.model import Recipient
+
 from .book import Book
 from .choice import kept_for_good
 from .intake import errand_of, sender_domain
-from .ports import Store, StoreFull
+from .ports import RecipientState, Store, StoredMessage, StoreFull
 from .settings import QueueSettings
-from .state import Mail, State, shared
+from .state import Errand, Mail, State, shared
+
+Gaps = Sequence[tuple[int, float, float]]
+"""As `Store.gaps` returns them."""
 
 
 def restore(store: Store, book: Book, settings: QueueSettings) -> int:
     """Fill `book` from the store, note the gap since it was written; return how many recipients wait."""
-    wall, now = book.steady.wall(), book.steady.now()
-    gaps = store.gaps()
-    longest = max(settings.retry) * (1 + settings.jitter)
-    below, _, latest = gaps[-1] if gaps else (0, 0.0, 0.0)
-    since = 0.0  # the latest date of what came after that
-    count = 0
-    mails: list[Mail] = []
-    accepted = 0.0
+    reading = _Reading(book, settings, store.gaps())
     for stored in store.waiting():
-        accepted = max(accepted, stored.accepted_at)
+        reading.take(stored)
+    mails = reading.mails
+    if settings.alternatives:
+        for number, index, road in store.lost_replies():
+            found = book.mails[number].errand(index) if number in book.mails else None
+            if found is not None:
+                found.way = kept_for_good(found.way, road)
+    gap = reading.gap()
+    if gap and mails:
+        _note(store, gap, book.steady.wall())
+    now = book.steady.now()
+    for mail in mails:
+        mail.born = min(now, mail.born + gap)
+        _wait(book, mail, now)
+    count = sum(mail.open for mail in mails)
+    book.counters.loaded_recipients += count
+    return count
+
+
+class _Reading:
+    """What was read so far: the mails that have recipients waiting, and the dates that tell when we ran last."""
+
+    def __init__(self, book: Book, settings: QueueSettings, gaps: Gaps) -> None:
+        self._book = book
+        self._gaps = gaps
+        self._wall, self._now = book.steady.wall(), book.steady.now()
+        self._longest = max(settings.retry) * (1 + settings.jitter)
+        self._below, _, self._latest = gaps[-1] if gaps else (0, 0.0, 0.0)
+        self._since = 0.0  # the latest date of what came after that
+        self._accepted = 0.0
+        self.mails: list[Mail] = []
+
+    def take(self, stored: StoredMessage) -> None:
+        """Put a message into the book, and remember its dates."""
+        self._accepted = max(self._accepted, stored.accepted_at)
+        lived = self._wall - self._accepted - _not_lived(stored.number, self._gaps)
         mail = Mail(
             stored.number,
-            now - max(0.0, wall - accepted - _not_lived(stored.number, gaps)),
+            self._now - max(0.0, lived),
             sender_domain(stored.reverse_path),
             null=stored.reverse_path is None,
             proven=stored.proven_sender,
@@ -47,52 +80,46 @@ def restore(store: Store, book: Book, settings: QueueSettings) -> int:
             urgency=stored.urgency,
             size=stored.size,
         )
-        errands = []
-        dates = [stored.accepted_at]
-        for recipient, state in stored.recipients:
-            errand = errand_of(mail, state.index, recipient)
-            errand.attempts = state.attempts
-            errand.told = state.told
-            errands.append(errand)
-            if state.held is not None:
-                errand.state = State.HELD
-                errand.held = state.held
-                continue
-            dates.append(state.next_at)
-            errand.due = now + min(max(state.next_at - wall, 0.0), longest)
-        latest = max(latest, *dates)
-        if stored.number >= below:
-            since = max(since, *dates)
-        mail.errands = tuple(errands)
-        mail.open = len(errands)
-        if not errands:
-            continue  # only its notices are open
-        count += mail.open
-        book.mails[mail.number] = mail
-        mails.append(mail)
-    if settings.alternatives:
-        for number, index, road in store.lost_replies():
-            found = book.mails[number].errand(index) if number in book.mails else None
-            if found is not None:
-                found.way = kept_for_good(found.way, road)
-    gap = wall - (since or latest)
-    if gap <= longest:
-        gap = 0.0
-    elif mails:
-        _note(store, gap, wall)
-    add = book.wheel.add
-    for mail in mails:
-        mail.born = min(now, mail.born + gap)
-        for errand in mail.errands:
-            if errand.state is State.WAITING:
-                add(errand.due, errand)
-        if any(e.state is State.WAITING for e in mail.errands):
-            book.watch(mail, now)
-    book.counters.loaded_recipients += count
-    return count
+        mail.errands = tuple(self._errand(mail, *pair) for pair in stored.recipients)
+        mail.open = len(mail.errands)
+        self._date(stored)
+        if mail.errands:  # else only its notices are open
+            self._book.mails[mail.number] = mail
+            self.mails.append(mail)
+
+    def _errand(self, mail: Mail, recipient: Recipient, state: RecipientState) -> Errand:
+        errand = errand_of(mail, state.index, recipient)
+        errand.attempts = state.attempts
+        errand.told = state.told
+        if state.held is not None:
+            errand.state = State.HELD
+            errand.held = state.held
+        else:
+            errand.due = self._now + min(max(state.next_at - self._wall, 0.0), self._longest)
+        return errand
+
+    def _date(self, stored: StoredMessage) -> None:
+        dates = (state.next_at for _, state in stored.recipients if state.held is None)
+        latest = max((stored.accepted_at, *dates))
+        self._latest = max(self._latest, latest)
+        if stored.number >= self._below:
+            self._since = max(self._since, latest)
+
+    def gap(self) -> float:
+        """Return for how long nobody could try; 0 where that is within a step of the schedule."""
+        gap = self._wall - (self._since or self._latest)
+        return gap if gap > self._longest else 0.0
 
 
-def _not_lived(number: int, gaps: Sequence[tuple[int, float, float]]) -> float:
+def _wait(book: Book, mail: Mail, now: float) -> None:
+    waiting = [errand for errand in mail.errands if errand.state is State.WAITING]
+    for errand in waiting:
+        book.wheel.add(errand.due, errand)
+    if waiting:
+        book.watch(mail, now)
+
+
+def _not_lived(number: int, gaps: Gaps) -> float:
     return sum(seconds for below, seconds, _ in gaps if number < below)
 
 

@@ -1,6 +1,7 @@
 """Mail comes in: connections from `kurir.net`, decisions here, messages to the brain.
 
-`Reception.serve` takes connections; each is a `Session` that drives `kurir.smtp.Server`:
+`Reception.serve` takes connections; each is a `Session` that drives `kurir.smtp.Server`, and asks the `dialogue`
+what to answer to whom (`visitor`):
 
     greet (BrainDoor.admit) -> STARTTLS -> AUTH (`authentication`) -> MAIL (ready, own sender)
       -> RCPT (`transaction`: the `relay` rule, the directory, the next hop's word)

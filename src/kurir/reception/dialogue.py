@@ -8,11 +8,10 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 
-from kurir.identity import Account, is_within, plain_address
+from kurir.identity import is_within, plain_address
 from kurir.identity.sasl import Challenge
-from kurir.model import Cause, ObservationKind, Origin, Recipient, Reply
+from kurir.model import Cause, ObservationKind, Recipient, Reply
 from kurir.net.ports import NetError
-from kurir.senderauth.screening import Screener
 from kurir.smtp import events as e
 from kurir.smtp.server import Server
 
@@ -22,37 +21,31 @@ from .desk import Desk
 from .intake import Intake, Sender
 from .observations import Notebook, verb
 from .ports import ServerStream
-from .relay import Client, standing
 from .settings import ListenerSettings, Role
 from .submission import owns_reverse_path
 from .transaction import Transaction, from_next_hop
+from .visitor import Visitor
+from .xclient import introduction
 
 Waiting = Coroutine[Any, Any, None]
-_NOBODY = e.Hello("", extended=False)
 
 
 class Dialogue:
-    """The state of one conversation: who the client is, and the message under way.
+    """The state of one conversation: the client (`visitor`), and the message under way.
 
     `intake` is the body in flight; `over` is set with the last event.
     """
 
     __slots__ = (
-        "_account",
         "_admitted",
-        "_client",
         "_desk",
         "_door",
         "_exchange",
-        "_helo",
-        "_host",
         "_notebook",
-        "_origin",
-        "_port",
-        "_screener",
         "_server",
         "_stream",
         "_transaction",
+        "_visitor",
         "intake",
         "listener",
         "over",
@@ -72,19 +65,13 @@ class Dialogue:
         self._stream = stream
         self._server = server
         self._notebook = notebook
-        self._host = host
-        self._port = stream.peer.port
-        self._account: Account | None = None
-        self._helo = _NOBODY
-        self._origin: Origin | None = None
+        self._visitor = Visitor(desk, listener, stream, host)
         self._exchange: Exchange | None = None
         self._transaction: Transaction | None = None
         self._admitted: str | None = None
         self.listener = listener
         self.intake: Intake | None = None
         self.over = False
-        self._client = self._ask_client()
-        self._screener = self._ask_screener()
 
     def answer(self, event: e.ServerEvent) -> Waiting | None:
         """Decide an event; what is returned must be awaited."""
@@ -92,9 +79,10 @@ class Dialogue:
 
     async def admit(self) -> Reply | None:
         """Ask the brain whether the client is welcome; return the refusal."""
-        refusal = (await self._door.admit(self._host, self.listener.name)).refusal
+        host = self._visitor.host
+        refusal = (await self._door.admit(host, self.listener.name)).refusal
         if refusal is None:
-            self._admitted = self._host
+            self._admitted = host
         else:
             self._notebook.note(
                 ObservationKind.REFUSED_CONNECTION, reply=refusal, cause=replies.cause_of_brake(refusal)
@@ -110,52 +98,15 @@ class Dialogue:
             self._door.departed(self._admitted, self.listener.name)
             self._admitted = None
 
-    # -- small things every command needs ------------------------------------------------------------------
-
     def _answer(self, reply: Reply) -> None:
         self._desk.counts.replies[reply.code // 100] += 1
         self._server.reply(reply)
 
-    def _ask_client(self) -> Client:
-        trusted = is_within(self._host, self._desk.settings.trusted)
-        return Client(self.listener.role, self._account.name if self._account else None, trusted)
-
-    def _ask_screener(self) -> Screener | None:
-        """Who checks what this client sends: nobody where it is one of ours, or exempt."""
-        stranger = self.listener.role is Role.MX and not standing(self._client).insider
-        exempt = self._desk.screener is None or is_within(self._host, self._desk.settings.unscreened)
-        return self._desk.screener if stranger and not exempt else None
-
-    def _who_changed(self) -> None:
-        self._client = self._ask_client()
-        self._screener = self._ask_screener()
-        self._origin = None
-
-    def _current_origin(self) -> Origin:
-        if self._origin is None:
-            self._origin = Origin(
-                protocol=protocol_word(
-                    lmtp=self.listener.role is Role.LMTP,
-                    extended=self._helo.extended,
-                    tls=self._stream.tls is not None,
-                    auth=self._account is not None,
-                ),
-                listener=self.listener.name,
-                client=self._host,
-                port=self._port,
-                helo=self._helo.name,
-                account=self._account.name if self._account else None,
-                tls=self._stream.tls,
-                ours=standing(self._client).insider,
-            )
-        return self._origin
-
-    # -- commands ------------------------------------------------------------------------------------------
+    # -- who it is -----------------------------------------------------------------------------------------
 
     def _hello(self, event: e.Hello) -> None:
-        self._helo = event
+        self._visitor.greeted(event)
         self._notebook.helo = event.name
-        self._origin = None
         self._desk.counts.replies[2] += 1
         self._server.accept_hello()
 
@@ -176,28 +127,28 @@ class Dialogue:
             raise
         shown = self.listener.client_certificates and stream.client_certificate is not None
         self._server.tls_started(
-            self._desk.offer(self.listener, self._host, external=True) if shown else None
+            self._desk.offer(self.listener, self._visitor.host, external=True) if shown else None
         )
         self._notebook.tls = stream.tls
-        self._helo = _NOBODY
         self._exchange = None
-        self._who_changed()
+        self._visitor.secured()
 
     async def _auth(self, event: e.AuthStarted | e.AuthAnswered) -> None:
         if self._exchange is None:
             plus = "SCRAM-SHA-256-PLUS" in self.listener.mechanisms
             binding = self._stream.channel_binding("tls-server-end-point") if plus else None
             shown = self._stream.client_certificate if self.listener.client_certificates else None
-            self._exchange = Exchange(self._desk, self._host, binding, shown)
+            self._exchange = Exchange(self._desk, self._visitor.host, binding, shown)
         step = await self._exchange.step(event)
         if isinstance(step, Challenge):
             self._server.challenge(step.data)
         elif isinstance(step, LoggedIn):
-            self._account = step.account
-            self._who_changed()
+            self._visitor.logged_in(step.account)
             self._notebook.note(ObservationKind.LOGIN, account=step.account.name, detail=step.how)
             self._desk.counts.replies[2] += 1
-            more = self._desk.offer(self.listener, self._host, urgent=True) if step.account.urgent else None
+            more = None
+            if step.account.urgent:
+                more = self._desk.offer(self.listener, self._visitor.host, urgent=True)
             self._server.auth_succeeded(replies.LOGGED_IN, more)
         else:
             self._notebook.note(
@@ -205,8 +156,33 @@ class Dialogue:
             )
             self._answer(step.reply)
 
+    async def _xclient(self, event: e.Xclient) -> None:
+        """A trusted front server says who the client is."""
+        if not is_within(self._stream.peer.host, self.listener.xclient):
+            self._answer(replies.NO_XCLIENT)
+            return
+        said = introduction(event.attributes)
+        if said is None:
+            self._answer(replies.BAD_XCLIENT)
+            return
+        moved = said.host is not None and said.host != self._visitor.host
+        if moved:
+            self.end()
+        self._visitor.introduced(said)
+        if moved:
+            self._notebook.client = self._visitor.host
+            refusal = await self.admit()
+            if refusal is not None:
+                self._server.close(refusal)
+                return
+        self._transaction = None
+        self._exchange = None
+        self._answer(Reply.of(220, None, f"{self._desk.settings.hostname} ESMTP Kurir"))
+
+    # -- the envelope --------------------------------------------------------------------------------------
+
     def _mail(self, event: e.MailFrom) -> Waiting | None:
-        said = self._refuse_sender(event) or self._door.ready(event.params.size, self._stranger())
+        said = self._refuse_sender(event) or self._door.ready(event.params.size, self._visitor.stranger)
         if said is None or isinstance(said, Reply):
             self._mail_ruled(event, said)
             return None
@@ -221,15 +197,15 @@ class Dialogue:
                 ObservationKind.REFUSED_SENDER,
                 reply=refusal,
                 cause=replies.cause_of_brake(refusal),
-                sender=_text(event),
-                account=self._name(),
+                sender=str(event.reverse_path or ""),
+                account=self._visitor.name,
             )
             self._answer(refusal)
             return
         desk = self._desk
         self._transaction = Transaction(
             event,
-            self._client,
+            self._visitor.client,
             desk.directory,
             desk.settings,
             roads=desk.roads,
@@ -240,21 +216,15 @@ class Dialogue:
         )
         self._answer(replies.SENDER_OK)
 
-    def _stranger(self) -> str:
-        """Return whose messages are counted: the client's address, where it came from the world and did not log in."""
-        return self._host if self._account is None and self.listener.role is Role.MX else ""
-
     def _refuse_sender(self, event: e.MailFrom) -> Reply | None:
         if self.listener.require_tls and self._stream.tls is None:
             return replies.TLS_FIRST
-        if self._account is None:
+        account = self._visitor.account
+        if account is None:
             return replies.LOGIN_FIRST if self.listener.role is Role.SUBMISSION else None
         separator = self._desk.directory.settings.separator
-        owned = owns_reverse_path(self._account, event.reverse_path, separator)
+        owned = owns_reverse_path(account, event.reverse_path, separator)
         return None if owned else replies.NOT_YOUR_SENDER
-
-    def _name(self) -> str:
-        return self._account.name if self._account is not None else ""
 
     def _rcpt(self, event: e.RcptTo) -> Waiting | None:
         assert self._transaction is not None
@@ -289,7 +259,7 @@ class Dialogue:
             reply=reply,
             sender=str(self._transaction.reverse_path or ""),
             recipient=str(event.recipient.address),
-            account=self._name(),
+            account=self._visitor.name,
         )
         self._answer(reply)
 
@@ -297,13 +267,13 @@ class Dialogue:
 
     def _body_started(self, event: e.BodyStarted) -> None:
         assert self._transaction is not None
-        insider = standing(self._client).insider
+        visitor = self._visitor
         sender = Sender(
-            self._current_origin(),
+            visitor.origin,
             self.listener.role,
-            self._account,
-            insider,
-            self._screener,
+            visitor.account,
+            visitor.insider,
+            visitor.screener,
             self.listener.urgent,
         )
         self.intake = Intake(self._desk, self._transaction, sender)
@@ -335,7 +305,7 @@ class Dialogue:
                 cause=replies.cause_of(reply) or intake.cause or Cause.UNKNOWN,
                 sender=str(transaction.reverse_path or ""),
                 recipient=str(transaction.typed[0]) if transaction.typed else "",
-                account=self._name(),
+                account=self._visitor.name,
                 detail=intake.detail or (f"{intake.octets} octets" if intake.octets else ""),
             )
         # The server gives an LMTP client one such reply for each recipient (RFC 2033 section 4.2).
@@ -350,36 +320,6 @@ class Dialogue:
 
     def _verify(self, event: e.Verify) -> None:
         self._answer(replies.EXPN if event.command.upper() == "EXPN" else replies.VRFY)
-
-    async def _xclient(self, event: e.Xclient) -> None:
-        """A trusted front server says who the client is (https://www.postfix.org/XCLIENT_README.html)."""
-        if not is_within(self._stream.peer.host, self.listener.xclient):
-            self._answer(replies.NO_XCLIENT)
-            return
-        said = {k: v for k, v in event.attributes.items() if v and v.upper() not in _UNKNOWN}
-        address = (
-            plain_address(said["ADDR"].removeprefix("IPV6:").removeprefix("IPv6:"))
-            if "ADDR" in said
-            else None
-        )
-        if ("ADDR" in said and address is None) or not said.get("PORT", "0").isdecimal():
-            self._answer(replies.BAD_XCLIENT)
-            return
-        if address is not None and str(address) != self._host:
-            self.end()
-            self._host = self._notebook.client = str(address)
-            refusal = await self.admit()
-            if refusal is not None:
-                self._server.close(refusal)
-                return
-        self._port = int(said.get("PORT", "0")[:5]) or self._port
-        if "LOGIN" in event.attributes:
-            self._account = self._desk.directory.account(said.get("LOGIN", ""))
-        self._helo = e.Hello(said.get("HELO", ""), extended=True)
-        self._transaction = None
-        self._exchange = None
-        self._who_changed()
-        self._answer(Reply.of(220, None, f"{self._desk.settings.hostname} ESMTP Kurir"))
 
     def _rejected(self, event: e.Rejected) -> None:
         self._desk.counts.replies[event.reply.klass] += 1
@@ -416,23 +356,9 @@ class Dialogue:
     }
 
 
-_UNKNOWN = frozenset({"[UNAVAILABLE]", "[TEMPUNAVAIL]"})
-
-
-def protocol_word(*, lmtp: bool, extended: bool, tls: bool, auth: bool) -> str:
-    """Return the keyword for ``with`` in the Received field (RFC 3848): ``SMTP``, ``ESMTPSA``, ``LMTPS``..."""
-    if not lmtp and not extended:
-        return "SMTP"
-    return ("LMTP" if lmtp else "ESMTP") + ("S" if tls else "") + ("A" if auth else "")
-
-
 def literal_of(host: str) -> str:
     """Return an IP address as the domain of a mailbox (RFC 5321 section 4.1.3); "" for a unix socket."""
     address = plain_address(host)
     if address is None:
         return ""
     return f"[{address}]" if address.version == 4 else f"[IPv6:{address.compressed}]"
-
-
-def _text(event: e.MailFrom) -> str:
-    return str(event.reverse_path or "")

@@ -259,6 +259,8 @@ class Intake:
         foresight, transaction = self._desk.foresight, self._transaction
         if foresight is None:
             return
+        if transaction.reverse_path is None and not transaction.params.sealed:
+            return  # a report goes as well protected as it can, but it goes (RFC 8689 section 5)
         sender = transaction.reverse_path.domain if transaction.reverse_path is not None else ""
         domains = dict.fromkeys(recipient.address.domain for recipient in transaction.recipients)
         strict = transaction.params.require_tls

@@ -92,22 +92,14 @@ def render(
         raise ValueError(f"the obligation {work.id} has nothing to report")
     names = names or LimitNames()
     utf8 = status_fields.is_global(work)
-    subject = notice_text.subject(work, settings)
-    if work.subject:
-        subject += f": {disarm(work.subject)[:_MAX_SUBJECT]}"
+    subject = _subject(work, settings)
     daemon = Address("MAILER-DAEMON", settings.domain)
     message_id = f"<{token}@{settings.domain}>"
-    kind = "global-delivery-status" if utf8 else "delivery-status"
-    fields_of_status = status_fields.render(work, settings, names, utf8=utf8)
-    status = compose.Part(
-        compose.raw_field("Content-Type", f"message/{kind}") + _transfer(fields_of_status),
-        fields_of_status,
-    )
     content = compose.multipart(
         "report",
         [
             compose.text_part(notice_text.body(work, settings, explain, names)),
-            status,
+            _status(work, settings, names, utf8=utf8),
             _original(work, original, settings, utf8=utf8),
         ],
         token,
@@ -124,7 +116,10 @@ def render(
     ]
     octets = compose.message(fields, content)
     eight = not octets.isascii()
-    params = MailParams(body=Body.EIGHT if eight else Body.SEVEN, smtputf8=utf8, size=len(octets))
+    params = MailParams(
+        body=Body.EIGHT if eight else Body.SEVEN, smtputf8=utf8, size=len(octets),
+        require_tls=work.original.params.require_tls,  # RFC 8689 section 5
+    )  # fmt: skip
     return Report(
         notice_of=work.id,
         envelope=Envelope(None, (Recipient(work.to, Notify.NEVER),), params),
@@ -134,6 +129,11 @@ def render(
         subject=subject[:255],
         header_from=f"Mail Delivery System <{daemon}>",
     )
+
+
+def _subject(work: NoticeWork, settings: ReportSettings) -> str:
+    subject = notice_text.subject(work, settings)
+    return f"{subject}: {disarm(work.subject)[:_MAX_SUBJECT]}" if work.subject else subject
 
 
 def _references(message_id: str) -> list[bytes]:
@@ -148,6 +148,12 @@ def _references(message_id: str) -> list[bytes]:
 
 def _transfer(octets: bytes) -> bytes:
     return b"" if octets.isascii() else compose.raw_field("Content-Transfer-Encoding", "8bit")
+
+
+def _status(work: NoticeWork, settings: ReportSettings, names: LimitNames, *, utf8: bool) -> compose.Part:
+    kind = "global-delivery-status" if utf8 else "delivery-status"
+    fields = status_fields.render(work, settings, names, utf8=utf8)
+    return compose.Part(compose.raw_field("Content-Type", f"message/{kind}") + _transfer(fields), fields)
 
 
 def _original(work: NoticeWork, original: bytes, settings: ReportSettings, *, utf8: bool) -> compose.Part:

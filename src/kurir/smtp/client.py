@@ -1,14 +1,13 @@
 """The client role: wishes of the driver in, commands out; replies in, events out.
 
 The driver says what it wants (`hello`, `start_tls_command`, `auth`, `transaction`, `quit`); the client
-queues commands, pipelines them where the peer allows, and turns replies into events.  Any reply code is
-legal and acts by its first digit (`states.CLIENT`); the text is kept word for word.
+queues commands, pipelines them where the peer allows, and turns replies into events.  `client_session` is
+the state, `commands` the words, `transfer` the message under way.
 """
 
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from collections import deque
-from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from kurir.model import Envelope, Reply
@@ -26,11 +25,11 @@ from .answers import (
     TransactionDone,
     parse_extensions,
 )
+from .client_session import ClientSession, Handler
 from .commands import envelope_lines, travels_by_bdat
 from .data import DotStuffer
-from .reply_reader import Garbage, ReplyReader
-from .states import CLIENT, Awaits, Sense
-from .transfer import STAGE, Result, Transfer
+from .states import Awaits, Sense
+from .transfer import Transfer
 
 __all__ = [
     "AuthChallenged", "AuthDone", "BodyWanted", "Client", "ClientEvent", "Greeted", "HelloAnswered", "PeerBroke",
@@ -38,106 +37,10 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Client:
+class Client(ClientSession):
     """One session as the sending side of SMTP or LMTP."""
 
-    __slots__ = (
-        "_broken",
-        "_events",
-        "_expected",
-        "_lmtp",
-        "_lost",
-        "_name",
-        "_out",
-        "_pipelining",
-        "_planned",
-        "_quitting",
-        "_replies",
-        "_suspect",
-        "_transaction",
-        "extensions",
-    )
-
-    extensions: PeerExtensions | None
-
-    def __init__(self, hello_name: str, *, lmtp: bool = False) -> None:
-        self.extensions = None
-        self._name = hello_name
-        self._lmtp = lmtp
-        self._replies = ReplyReader()
-        self._out: list[bytes] = []
-        self._events: deque[ClientEvent] = deque()
-        self._expected: deque[tuple[Awaits, int]] = deque(((Awaits.BANNER, 0),))
-        self._planned: deque[tuple[Awaits, int, bytes]] = deque()  # unsent: the peer cannot pipeline
-        self._transaction: Transfer | None = None
-        self._suspect: int | None = None
-        self._pipelining = self._quitting = self._lost = self._broken = False
-
-    # -- bytes ---------------------------------------------------------------------------------------------
-
-    def receive(self, data: bytes) -> None:
-        """Store bytes from the peer; ``b""`` is end of file."""
-        if data:
-            self._replies.add(data)
-        else:
-            self._lost = True
-
-    def next_event(self) -> ClientEvent | None:
-        """Return the next event, or None when more bytes are needed."""
-        while not self._events:
-            if self._broken:
-                return None
-            try:
-                reply = self._replies.next()
-            except Garbage as problem:
-                self._break(None, str(problem))
-                continue
-            if reply is not None:
-                self._got(reply)
-            elif not self._lost:
-                return None
-            elif self._quitting:
-                self._broken = True
-            else:
-                self._break(None, self._how_lost())
-        return self._events.popleft()
-
-    def take_output(self) -> Sequence[bytes]:
-        """Return and forget what is to be written now, as pieces to be joined or written with writev."""
-        out, self._out = self._out, []
-        return out
-
-    # -- what the driver may ask ---------------------------------------------------------------------------
-
-    @property
-    def idle(self) -> bool:
-        """Whether the session can take another transaction."""
-        return self._transaction is None and not (self._broken or self._lost or self._quitting)
-
-    @property
-    def dot_sent(self) -> bool:
-        """Whether the end of the body of the running or broken transaction was queued.
-
-        After `PeerBroke` this decides between "try again" and "possibly delivered" (RFC 1047).
-        """
-        return self._transaction is not None and self._transaction.dot_sent
-
-    @property
-    def results(self) -> tuple[Result | None, ...]:
-        """What is decided so far for each recipient of the running or broken transaction; None where nothing is."""
-        return tuple(self._transaction.results) if self._transaction else ()
-
-    @property
-    def stage(self) -> str:
-        """Which command of the transaction the peer has not answered: ``mail``, ``rcpt``, ``data``, ``body``; else ""."""
-        return STAGE.get(self._expected[0][0], "") if self._expected else ""
-
-    @property
-    def suspect(self) -> int | None:
-        """The recipient at whose RCPT the session stands still or ended: the first one without an answer, or with 421."""
-        if self._expected and self._expected[0][0] is Awaits.RCPT:
-            return self._expected[0][1]
-        return self._suspect
+    __slots__ = ()
 
     # -- what the driver may wish --------------------------------------------------------------------------
 
@@ -236,68 +139,7 @@ class Client:
         self._say(Awaits.SKIP, b"QUIT\r\n")
         self._quitting = True
 
-    def _say(self, awaits: Awaits, line: bytes, index: int = 0) -> None:
-        """Send `line` now, or once the peer that cannot pipeline has answered what is before it."""
-        if self._broken:
-            return
-        if not self._expected and self._replies.pending:
-            self._heard_unasked()
-        elif self._pipelining or (not self._planned and not (self._expected and line)):
-            self._out.append(line)
-            self._expected.append((awaits, index))
-        else:
-            self._planned.append((awaits, index, line))
-
-    def _say_planned(self) -> None:
-        planned = self._planned
-        while planned and not (self._expected and planned[0][2]):
-            awaits, index, line = planned.popleft()
-            self._out.append(line)
-            self._expected.append((awaits, index))
-
     # -- what the peer says --------------------------------------------------------------------------------
-
-    def _got(self, reply: Reply) -> None:
-        if not self._expected:
-            self._got_unasked(reply)
-            return
-        awaits, index = self._expected.popleft()
-        sense = CLIENT[awaits][reply.code // 100 - 2]
-        if sense is Sense.BROKEN:
-            self._expected.appendleft((awaits, index))  # unanswered, as far as anybody can tell
-            self._break(reply, f"answered {awaits.name} with {reply.code}")
-            return
-        self._HANDLERS[awaits](self, index, reply, sense)
-        if reply.code == 421:
-            self._suspect = index if awaits is Awaits.RCPT else None
-            self._expected.clear()
-            if self._transaction is not None:
-                self._transaction.decide(STAGE.get(awaits, "mail"), reply)
-                self._finish()
-            self._break(reply, "closed the session")
-        elif self._planned:
-            self._say_planned()
-
-    def _got_unasked(self, reply: Reply) -> None:
-        """An answer before its question: only a refusal in the midst of the body means something."""
-        t = self._transaction
-        if t is not None and t.sending and reply.code >= 400:
-            t.decide("body", reply)
-            self._finish()
-            self._break(reply, "refused the message before its end")
-        else:
-            self._break(reply, "closed the session" if reply.code == 421 else "talked out of turn")
-
-    def _heard_unasked(self) -> None:
-        """Something came before we said what we are about to say: it must not count as the answer to that."""
-        try:
-            reply = self._replies.next()
-        except Garbage:
-            reply = None
-        if reply is None:
-            self._break(None, "talked out of turn")
-        else:
-            self._got_unasked(reply)
 
     def _banner(self, _: int, reply: Reply, __: Sense) -> None:
         self._events.append(Greeted(reply))
@@ -403,8 +245,6 @@ class Client:
     def _skip(self, _: int, __: Reply, ___: Sense) -> None:
         pass
 
-    # -- ends ----------------------------------------------------------------------------------------------
-
     def _give_up(self) -> None:
         """The transaction is decided without a body: clear what the peer may still hold of it."""
         assert self._transaction is not None
@@ -412,24 +252,7 @@ class Client:
             self._say(Awaits.SKIP, b"RSET\r\n")
         self._finish()
 
-    def _finish(self) -> None:
-        t, self._transaction = self._transaction, None
-        assert t is not None
-        self._events.append(t.done())
-
-    def _break(self, reply: Reply | None, problem: str) -> None:
-        self._broken = True
-        self._planned.clear()
-        self._events.append(PeerBroke(reply, problem))
-
-    def _how_lost(self) -> str:
-        begun = self._replies.begun.decode("utf-8", "backslashreplace")
-        waiting = self._expected[0][0].name if self._expected else "nothing"
-        return f"closed the connection while we waited for {waiting}" + (
-            f", after {begun!r}" if begun else ""
-        )
-
-    _HANDLERS: ClassVar[tuple[Callable[["Client", int, Reply, Sense], None], ...]] = (  # by Awaits
+    _HANDLERS: ClassVar[tuple[Handler, ...]] = (  # by Awaits
         _banner,
         _hello,
         _helo,

@@ -1,9 +1,10 @@
-"""What EHLO and LHLO list, as data (RFC 5321 section 4.1.1.1)."""
+"""What EHLO and LHLO list, as data (RFC 5321 section 4.1.1.1), and what HELP does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from .settings import ServerSettings
+from .states import MAIL_COMMANDS, Row, State
 
 
 class _Extension(NamedTuple):
@@ -53,3 +54,20 @@ def hello_lines(settings: ServerSettings, tls: bool) -> tuple[str, ...]:
         settings.hostname,
         *(f"{x.keyword} {x.argument(settings)}".rstrip() for x in OFFERED if x.offered(settings, tls)),
     )
+
+
+def useful_commands(
+    commands: Mapping[bytes, Row], settings: ServerSettings, tls: bool, authenticated: bool
+) -> list[str]:
+    """Return the commands that lead anywhere in a session as it is now: with its door, TLS and login."""
+    useless = {
+        b"STARTTLS": not settings.offer_starttls or tls,
+        b"AUTH": not auth_offered(settings, tls) or authenticated,
+        b"XCLIENT": not settings.offer_xclient,
+        **dict.fromkeys(MAIL_COMMANDS, settings.auth_required and not authenticated),
+    }
+    return [
+        verb.decode()
+        for verb, row in commands.items()
+        if not useless.get(verb, False) and any(isinstance(cell, State) for cell in row)
+    ]

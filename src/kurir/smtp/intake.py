@@ -9,11 +9,11 @@ from . import events as e
 from . import grammar, limits, replies
 from .bdat import ChunkReader, parse_chunk
 from .data import DataReader, TextRules
-from .session import Session
+from .server_session import ServerSession
 from .states import Mode, State
 
 
-class Intake(Session):
+class Intake(ServerSession):
     """The part of a session that deals with bodies."""
 
     __slots__ = ()

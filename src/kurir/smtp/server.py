@@ -1,6 +1,6 @@
 """The server role: command lines and bodies in, events out, replies to the wire.
 
-`states` says which command is welcome where, `grammar` reads arguments, `intake` takes bodies in, `session` is
+`states` says which command is welcome where, `grammar` reads arguments, `intake` takes bodies in, `server_session` is
 what they share.  Left here: the greeting, the commands, and what the driver's answers to them mean.
 """
 
@@ -12,19 +12,17 @@ from kurir.model import Reply
 
 from . import events as e
 from . import grammar, limits, replies
-from .extensions import auth_offered, hello_lines
+from .extensions import auth_offered, hello_lines, useful_commands
 from .intake import Intake
 from .reader import Trouble
 from .settings import ServerSettings
 from .states import (
     IDLE_COMMANDS,
     LAST_IN_GROUP,
-    MAIL_COMMANDS,
     OTHER_PROTOCOLS,
     PARAMETER_COMMANDS,
     TLS_HANDSHAKE,
     Mode,
-    Row,
     State,
 )
 
@@ -311,21 +309,8 @@ class Server(Intake):
         self._say(replies.OK)
 
     def _help(self, _: bytes, __: bytes) -> None:
-        verbs = [verb.decode() for verb, row in self._commands.items() if self._takes(verb, row)]
+        verbs = useful_commands(self._commands, self._settings, self._tls, self._authenticated)
         self._say(Reply(214, "2.0.0", ("Commands: " + " ".join(verbs), "See RFC 5321")))
-
-    def _takes(self, verb: bytes, row: Row) -> bool:
-        """Whether the command leads anywhere in this session as it is now: with its door, TLS and login."""
-        settings = self._settings
-        if verb == b"STARTTLS":
-            return settings.offer_starttls and not self._tls
-        if verb == b"AUTH":
-            return auth_offered(settings, self._tls) and not self._authenticated
-        if verb == b"XCLIENT":
-            return settings.offer_xclient
-        if verb in MAIL_COMMANDS and settings.auth_required and not self._authenticated:
-            return False
-        return any(isinstance(cell, State) for cell in row)
 
     def _vrfy(self, argument: bytes, verb: bytes) -> None:
         text = argument.decode("utf-8", "backslashreplace").strip()

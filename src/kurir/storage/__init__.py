@@ -4,9 +4,17 @@ The brain's `SqliteFacts` makes a batch of changes durable with one sync.  Large
 `FileBodies` before the row that names them; `StoredBodies` reads bodies back for delivery and checks them.
 When the last recipient of a message has ended and nothing is owed any more, `DayMover` moves it into the file
 of that day, closes days with sealed books, and drops the oldest.  `audit` proves from all of that that nothing
-disappeared.  `TraceReader` answers questions, `erase` forgets a person.  Observations, accounts, the suppression list and what is known
-about TLS have files of their own, so that neither a flood nor a login touches the queue.  Memory twins of the ports are in
-`kurir.storage.memory`.
+disappeared.  `TraceReader` answers questions, `erase` forgets a person.  Observations, accounts, the suppression list
+and what is known about TLS have files of their own, so that neither a flood nor a login touches the queue.
+
+====================  =================================================================================================
+how                   `database` (WAL, synced), `layout` (names of files), `lock` (one writer), `rows` (and values)
+mail                  `facts`, `bodies`, `reading` (bodies), `days`, `totals` (their books), `memory` (twins for tests)
+looking               `reader` (trace), `waiting` (queue), `observations`
+proof                 `audit`, `checks`, `problems`
+other files           `accounts`, `keys`, `certificates`, `suppressions`, `tls`, `learnt`, `reports`, `mornings`
+forgetting            `erase`
+====================  =================================================================================================
 """
 
 from .accounts import SqliteAccounts

@@ -27,7 +27,6 @@ from .database import Row, Schema, one, open_reader, open_writer, rows, transact
 from .layout import Layout
 
 TLS: Final = Schema.of("tls")
-KEEP_RESULTS_DAYS = 30
 MAX_RESULTS = 200_000  # rows; a flood of hosts must not fill the disk
 
 _MEMORY = "host, best, since, seen, lost, lost_since, alarmed"

@@ -4,6 +4,15 @@ The flow: `timeline` turns facts and events into a value without words; `render_
 `summary` tell it with the texts of the one `Catalogue`.  What a peer's reply means is decided in one
 place, `classify_reply`, for delivery, the reports and `explain` (the command ``why``) alike; what never
 became a message is told by `observation_text` and `observation_json`.
+
+====================  =================================================================================================
+a message             `facts`, `timeline`, `limited` (what it waits for), `telling`, `page`, `story_json`
+a day                 `day`
+never a message       `observations`
+a reply               `replies`, with its tables `reply_rules`, `reply_providers`, `reply_texts`; `consequences`
+a returned message    `mailparts`, `bounce`, `returned`, `why`
+words                 `explain`: the catalogue in both languages
+====================  =================================================================================================
 """
 
 from .bounce import Kind as WhyKind

@@ -12,6 +12,7 @@ from .limited import cause_words, wait_words
 from .timeline import Protection, RecipientStory, State, Step, Timeline
 
 _SANDBOX = re.compile(r"^unix:.*/run/sandbox\.[a-z0-9]+$")  # where a playground keeps its captured mail
+_CAPTURED = re.compile(r"^Captured as (\w+)")  # what the sandbox says to it
 # Kinds of attempt whose text does not depend on anything but the result.
 _RESULTS = {
     OutcomeKind.DELIVERED: "step.delivered",
@@ -154,6 +155,7 @@ class Teller:
             host=self.host(attempt.host) if attempt else "",
             detail=_bare(self.noted(step.detail)) if step else "",
             by=step.by if step else "",
+            captured=_captured(step),
             reason=_bare(self.noted(story.facts.held or (step.reason if step else ""))),
         )
         if story.facts.fate is Fate.EXPIRED and story.cause is not Cause.EXPIRED:
@@ -216,6 +218,12 @@ def summary(timeline: Timeline, lang: Lang, zone: tzinfo = UTC) -> tuple[str, ..
 def _told(step: Step, timeline: Timeline) -> str:
     """Who a notice goes to: the event names it, else it is the sender."""
     return step.by or (str(timeline.message.reverse_path) if timeline.message.reverse_path else "")
+
+
+def _captured(step: Step | None) -> str:
+    """The number of the mail in the sandbox, "" where it is not there."""
+    found = _CAPTURED.match(step.reply.text) if step is not None and step.reply is not None else None
+    return found[1] if found else ""
 
 
 def named(host: str) -> str:

@@ -1,8 +1,9 @@
-"""testssl.sh against both doors of submission, client certificates on: no finding of MEDIUM or worse."""
+"""testssl.sh against every door with TLS, client certificates on: no finding of MEDIUM or worse."""
 
 import datetime as dt
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,13 @@ from .programs import run
 
 pytestmark = [pytest.mark.interop, pytest.mark.full]
 
+DOORS = {
+    "smtp": ["--starttls", "smtp"],
+    "submission": ["--starttls", "smtp"],
+    "submissions": [],
+    "lmtp": ["--starttls", "lmtp"],
+    "https": [],
+}
 FINE = {"OK", "INFO", "LOW", "DEBUG", "WARN"}
 
 
@@ -59,10 +67,12 @@ def certificate(folder: Path) -> tuple[Path, Path, Path]:
     return ca.certificate, pem, key_pem
 
 
-def test_no_finding_of_medium_or_worse(tmp_path: Path) -> None:
-    testssl = program("testssl")
-    authority, pem, key = certificate(tmp_path)
-    clients = make(tmp_path, "clients", ca=True)
+@pytest.fixture(scope="module")
+def kurir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kurir]:
+    """A server with all its doors open; its many connections meet no brake."""
+    folder = tmp_path_factory.mktemp("testssl")
+    _, pem, key = certificate(folder)
+    clients = make(folder, "clients", ca=True)
     toml = f"""
 [tls]
 certificate = "{pem}"
@@ -72,16 +82,20 @@ key = "{key}"
 client_certificates = true
 client_ca = "{clients.pem}"
 """
-    with Kurir(tmp_path / "k", toml=toml) as kurir:
-        for port, starttls in ((kurir.submissions, []), (kurir.submission, ["--starttls", "smtp"])):
-            report = tmp_path / f"{port}.json"
-            command = [
-                testssl, "--quiet", "--color", "0", "--warnings", "off", "--add-ca", authority,
-                "--jsonfile", report, *starttls, f"localhost:{port}",
-            ]  # fmt: skip
-            run(command, home=tmp_path, check=None, seconds=900)
-            findings = {f["id"]: f for f in json.loads(report.read_text())}
-            assert findings["cert_chain_of_trust"]["severity"] == "OK"
-            assert findings["TLS1_3"]["severity"] in FINE
-            bad = {k: f["finding"] for k, f in findings.items() if f["severity"] not in FINE}
-            assert bad == {}
+    with Kurir(folder / "k", toml=toml, trust=("127.0.0.0/8", "::1/128")) as server:
+        yield server
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_no_finding_of_medium_or_worse(kurir: Kurir, door: str, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    command = [
+        program("testssl"), "--quiet", "--color", "0", "--warnings", "off", "--add-ca", kurir.folder.parent / "ca.pem",
+        "--jsonfile", report, *DOORS[door], f"localhost:{getattr(kurir, door)}",
+    ]  # fmt: skip
+    run(command, home=tmp_path, check=None, seconds=900)
+    findings = {f["id"]: f for f in json.loads(report.read_text())}
+    assert findings["cert_chain_of_trust"]["severity"] == "OK"
+    assert findings["TLS1_3"]["severity"] in FINE
+    bad = {k: f["finding"] for k, f in findings.items() if f["severity"] not in FINE}
+    assert bad == {}

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from kurir.app import dmarcreports
+from kurir.app import dmarcreports, yesterday
 from kurir.app.dmarcreports import DmarcReports
 from kurir.app.submit import SubmitError
 from kurir.config import Config
@@ -42,6 +42,7 @@ class Office:
         self.sent = []
         self.error = None
         self.fates = {}
+        self.unsigned = False
         section = {"dmarc_reports_after": 0, **senderauth}
         self.config = Config.model_validate(
             {
@@ -73,8 +74,9 @@ class Office:
 
     async def round(self):
         reports = DmarcReports(
-            self.config, Zones(self.zone), self.clock, Log(), open_store=self.open, send=self.send, fates=self
-        )
+            self.config, Zones(self.zone), self.clock, Log(), open_store=self.open, send=self.send, fates=self,
+            unsigned=lambda: self.unsigned,
+        )  # fmt: skip
         await reports.round()
 
     def to(self):
@@ -99,13 +101,25 @@ async def test_yesterday_is_reported_once(office):
     assert email.message_from_bytes(message)["From"].endswith("<noreply-dmarc@our.test>")
 
 
+async def test_reports_wait_until_our_own_mail_is_signed(office):
+    office.count(seen("a.test"), seen("b.test", "2026-11-20"))
+    office.asks("a.test")
+    office.asks("b.test")
+    office.unsigned = True
+    await office.round()
+    assert office.sent == [] and office.open().due("2026-11-23") == [("2026-11-22", "a.test")]
+    office.unsigned = False
+    await office.round()
+    assert office.to() == ["dmarc@a.test"]
+
+
 async def test_each_domain_has_its_own_minute_in_the_first_hours(office):
     office.count(seen("a.test"))
     office.asks("a.test")
     office.clock.at = TODAY + 60
     await office.round()
     assert office.sent == []
-    office.clock.at = TODAY + dmarcreports.SETTLE + dmarcreports.SPREAD
+    office.clock.at = TODAY + dmarcreports.SETTLE.total_seconds() + yesterday.SPREAD
     await office.round()
     assert len(office.sent) == 1
 

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from kurir.app.keys import FolderRing, KeyDesk, KeyDeskError, KeySettings, published, rewriting
+from kurir.app.keys import FolderRing, KeyDesk, KeyDeskError, KeySettings, awaits_key, published, rewriting
 from kurir.app.keywatch import KeyWatch
 from kurir.app.wire import Result
 from kurir.net.ports import DnsAnswer, DnsStatus
@@ -99,12 +99,14 @@ async def test_in_use_when_it_is_seen_and_a_rotation_breaks_nothing(world):
     ring = FolderRing(folder, dkim=True, arc=True)
     ring.look()
     assert [step for *_, step in await watch.look()] == ["publish", "publish"]
-    assert ring.keys(D) is None
+    assert ring.keys(D) is None and awaits_key(folder, D) and awaits_key(folder, f"mail.{D}")
+    assert not awaits_key(folder, "foreign.test")
 
     dns.publish(folder)
     clock.at += 61
     assert {step for *_, step in await watch.look()} == {"use"}
     assert ring.look() and ring.keys(D).signer is not None and ring.keys(D).sealer is not None
+    assert not awaits_key(folder, D)
     version = ring.version
     assert not ring.look() and ring.version == version
 

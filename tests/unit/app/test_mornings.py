@@ -130,7 +130,7 @@ def test_a_mail_that_could_not_be_handed_in_comes_later(house: House) -> None:
 def test_held_mail_is_told_to_the_postmaster_and_to_its_owner(house: House) -> None:
     house.hold("info@here.example", "Hello\r\nBcc: everybody@x.example")
     released = house.hold("budi@here.example")
-    house.world.brain.release(released, by="operator")
+    house.world.brain.operator.release(released, by="operator")
     house.world.run()
     assert house.morning() == ["postmaster@here.example", BUDI.name]
     operator, owner = (text_of(m) for _, m in house.post.mails)
@@ -144,7 +144,7 @@ def test_held_mail_is_told_to_the_postmaster_and_to_its_owner(house: House) -> N
 
 def test_what_a_person_held_he_knows_of(house: House) -> None:
     house.send("a@far.example")
-    house.world.brain.hold(1, by="operator", reason="let me look")
+    house.world.brain.operator.hold(1, by="operator", reason="let me look")
     house.world.run()
     assert house.morning() == [SITI.name]
 

@@ -1,15 +1,15 @@
-"""Reports of others at our postmaster's: read beside the Maildir, kept once, tied to our messages; all other mail untouched."""
+"""Reports of others at our postmaster's: read on their way, kept once, tied to our messages; all other mail untouched."""
 
 import gzip
 from dataclasses import replace
 
-import msgspec
 import pytest
+from msgspec import structs
 
-from kurir.app.reportsin import ReadingStore, ReportReader, proves, watched
+from kurir.app.reportsin import MailReader, ReportDesk, proves, watched
 from kurir.config import Config
 from kurir.delivery.settings import Route, RouteKind
-from kurir.model import Cause, Outcome, OutcomeKind, Recipient, Stage, parse_address
+from kurir.model import OutcomeKind, Recipient, parse_address
 from kurir.reports import AggregateReport, PublishedPolicy, Reporter, Row, SentReport, mail_aggregate
 from kurir.reports.dmarc_aggregate import NAMESPACE
 from kurir.senderauth import parse_results
@@ -33,18 +33,6 @@ class Log:
     def info(self, *_, **__): ...
 
     warning = info
-
-
-class Inner:
-    """A Maildir that takes everything."""
-
-    def __init__(self):
-        self.taken = []
-
-    async def deliver(self, leases):
-        self.taken += leases
-        ok = Outcome(kind=OutcomeKind.DELIVERED, cause=Cause.OK, at=NOW, stage=Stage.STORE)
-        return [tuple((work.index, ok) for work in lease.work) for lease in leases]
 
 
 class Bodies:
@@ -73,11 +61,20 @@ class Desk:
             }
         )
         self.clock = FakeClock(NOW)
-        self.inner = Inner()
+        self.taken = []
         self.bodies = Bodies(mail())
-        reader = ReportReader(self.config, self.clock, Log(), self.open)
+        reader = MailReader(self.config, self.clock, Log(), self.open)
         addresses = watched(self.config)
-        self.store = ReadingStore(self.inner, reader, self.bodies, self.clock, addresses, deliver=deliver)
+        self.reports = ReportDesk(reader, self.bodies, self.clock, addresses, deliver=deliver)
+
+    async def arrive(self, *leases):
+        """Give them as the hand does; return what ended with being read. `taken` goes on."""
+        results = []
+        for lease in leases:
+            results.append(await self.reports.read(lease) if self.reports.wants(lease) else ())
+            if not results[-1]:
+                self.taken.append(lease)
+        return results
 
     def open(self):
         return SqliteReports(Layout(self.config.server.state), self.clock)
@@ -87,7 +84,7 @@ class Desk:
     ):
         lease = lease_for(Local, number, [to], body=message)
         field = f"Authentication-Results: mail.our.test; {found}\r\n".encode() if found else b""
-        return msgspec.structs.replace(lease, trace_block=field + lease.trace_block, **changes)
+        return structs.replace(lease, trace_block=field + lease.trace_block, **changes)
 
     def kept(self):
         store = self.open()
@@ -105,11 +102,10 @@ def desk(tmp_path):
 async def test_a_report_is_read_once_and_delivered_each_time(desk):
     lease = desk.lease(mail())
     for _ in range(2):
-        (result,) = await desk.store.deliver([lease])
-        assert result[0][1].kind is OutcomeKind.DELIVERED
+        assert await desk.arrive(lease) == [()]
     (kept,) = desk.kept()
     assert (kept.report, kept.sender, kept.proven, kept.at) == (REPORT, "far.test", True, NOW)
-    assert desk.inner.taken == [lease, lease]
+    assert desk.taken == [lease, lease]
 
 
 @pytest.mark.parametrize(
@@ -119,25 +115,30 @@ async def test_a_report_is_read_once_and_delivered_each_time(desk):
         ("dmarc@our.test", True),
         ("abuse@our.test", True),
         ("ann@our.test", False),
+        ("postmaster@passed.test", True),  # relayed: its reports pass by here
+        ("ann@passed.test", False),
+        ("postmaster@foreign.test", False),
+        ("owner@foreign.test", False),
     ],
 )
 async def test_only_mail_for_the_named_addresses_is_looked_at(desk, to, read):
-    await desk.store.deliver([desk.lease(mail(), to)])
+    await desk.arrive(desk.lease(mail(), to))
     assert bool(desk.kept()) is read
-    assert len(desk.inner.taken) == 1
+    assert len(desk.taken) == 1
 
 
-async def test_an_alias_counts_as_the_address_that_was_written(desk):
+@pytest.mark.parametrize("found", ["ann@our.test", "ann@foreign.test"])
+async def test_an_alias_counts_as_the_address_that_was_written(desk, found):
     work = desk.lease(mail()).work[0]
-    wanted = Recipient(parse_address("ann@our.test"), wanted=parse_address("postmaster@our.test"))
-    await desk.store.deliver([desk.lease(mail(), work=(msgspec.structs.replace(work, recipient=wanted),))])
+    wanted = Recipient(parse_address(found), wanted=parse_address("postmaster@our.test"))
+    await desk.arrive(desk.lease(mail(), work=(structs.replace(work, recipient=wanted),)))
     assert desk.kept()
 
 
 @pytest.mark.parametrize("where", ["body", "row", "file"])
 async def test_wherever_the_body_lies(desk, where):
     changes = {} if where == "body" else {"body": None, "body_file": "f" if where == "file" else None}
-    await desk.store.deliver([desk.lease(mail(), **changes)])
+    await desk.arrive(desk.lease(mail(), **changes))
     assert desk.kept()
 
 
@@ -145,16 +146,26 @@ async def test_what_was_read_may_stay_out_of_the_mailbox(tmp_path):
     desk = Desk(tmp_path, deliver=False)
     letter = desk.lease(b"From: a@far.test\r\nSubject: hi\r\n\r\nhello\r\n", number=2)
     broken = desk.lease(mail().replace(b"H4sI", b"AAAA"), number=3)
-    results = await desk.store.deliver([letter, desk.lease(mail()), broken])
-    assert desk.inner.taken == [letter, broken]
-    assert [r[0][1].detail[:18] for r in results] == ["", "it is a report: it", ""]
+    nothing, ended, unread = await desk.arrive(letter, desk.lease(mail()), broken)
+    assert desk.taken == [letter, broken] and (nothing, unread) == ((), ())
+    assert [(i, o.kind, o.detail[:18]) for i, o in ended] == [
+        (0, OutcomeKind.DELIVERED, "it is a report: it")
+    ]
     assert len(desk.kept()) == 1
+
+
+async def test_others_get_their_copy_of_what_was_read(tmp_path):
+    desk = Desk(tmp_path, deliver=False)
+    lease = desk.lease(mail())
+    ann = structs.replace(lease.work[0], index=1, recipient=Recipient(parse_address("ann@our.test")))
+    (ended,) = await desk.arrive(structs.replace(lease, work=(*lease.work, ann)))
+    assert [index for index, _ in ended] == [0]
 
 
 async def test_reports_about_domains_that_are_not_ours_are_only_mail(desk):
     other = replace(REPORT, policy=PublishedPolicy("foreign.test"))
     below = replace(REPORT, report_id="2", policy=PublishedPolicy("www.our.test"))
-    await desk.store.deliver([desk.lease(mail(other)), desk.lease(mail(below), number=2)])
+    await desk.arrive(desk.lease(mail(other)), desk.lease(mail(below), number=2))
     assert [k.report.policy.domain for k in desk.kept()] == ["www.our.test"]
 
 
@@ -171,7 +182,7 @@ async def test_reports_about_domains_that_are_not_ours_are_only_mail(desk):
     ],
 )
 async def test_whether_the_reporter_is_genuine(desk, found, proven):
-    await desk.store.deliver([desk.lease(mail(), found=found)])
+    await desk.arrive(desk.lease(mail(), found=found))
     assert desk.kept()[0].proven is proven
 
 
@@ -191,10 +202,10 @@ async def test_a_report_of_ours_that_comes_back_rests_its_address(desk):
         b"--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x\r\n\r\nAction: failed\r\n"
         b"--b\r\nContent-Type: text/rfc822-headers\r\n\r\n" + head + b"\r\n\r\n--b--\r\n"
     )
-    await desk.store.deliver([desk.lease(bounce, reverse_path=None)])
+    await desk.arrive(desk.lease(bounce, reverse_path=None))
     assert list(store.resting()) == ["d@a.test"]
     store.close()
-    assert len(desk.inner.taken) == 1
+    assert len(desk.taken) == 1
 
 
 async def test_complaints_and_bombs(desk):
@@ -205,8 +216,8 @@ async def test_complaints_and_bombs(desk):
     )
     bomb = b"Subject: Report domain: our.test\r\nContent-Type: application/gzip\r\n\r\n"
     bomb += gzip.compress(b"<feedback>" + b" " * 50_000_000)
-    results = await desk.store.deliver([desk.lease(feedback, "abuse@our.test"), desk.lease(bomb, number=2)])
-    assert all(r[0][1].kind is OutcomeKind.DELIVERED for r in results)
+    results = await desk.arrive(desk.lease(feedback, "abuse@our.test"), desk.lease(bomb, number=2))
+    assert results == [(), ()]
     store = desk.open()
     (complaint,) = store.complaints()
     store.close()

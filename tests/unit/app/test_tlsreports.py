@@ -116,6 +116,28 @@ async def test_reports_go_out_once_to_who_asks(store, tmp_path):
     after.close()
 
 
+async def test_a_report_by_mail_waits_until_it_is_signed(store, tmp_path):
+    """RFC 8460 section 3; by HTTPS it is not signed anyway."""
+    clock, open_store = store
+    clock.at = DAY + 4 * 3600
+    config = Config.model_validate(
+        {"server": {"hostname": "mail.our.test", "state": tmp_path}, "domains": {"our.test": {}}}
+    )
+    web, sent, unsigned = Web(), [], [True]
+    resolver = Txt(
+        {"a.test": b"v=TLSRPTv1; rua=mailto:t@a.test", "b.test": b"v=TLSRPTv1; rua=https://r.b.test/"}
+    )
+    reports = TlsReports(
+        config, resolver, web.fetch, clock, Log(), open_store=open_store,
+        send=lambda to, _: sent.append(to), unsigned=lambda: unsigned[0],
+    )  # fmt: skip
+    await reports.round()
+    assert sent == [] and len(web.posted) == 1
+    unsigned[0] = False
+    await reports.round()
+    assert sent == ["t@a.test"] and len(web.posted) == 1
+
+
 def test_what_is_known_survives_and_travels(tmp_path):
     clock = FakeClock(DAY)
     one, other = SqliteTls(Layout(tmp_path), clock), SqliteTls(Layout(tmp_path), clock)

@@ -87,6 +87,12 @@ TABLE = [
     ({"sts": WRONG} | optional, N.OPPORTUNISTIC, R.TLS_OPTIONAL, True, False),
     ({"sts": TESTING}, N.OPPORTUNISTIC, R.OPPORTUNISTIC, True, False),
     (sealed, N.NAME, R.MX_UNPROVEN, False, True),
+    (sealed | dane, N.NAME, R.MX_UNPROVEN, False, True),
+    (sealed | dane | sts, N.DANE, R.DANE, False, False),
+    (sealed | dane | {"sts": WRONG}, N.NAME, R.STS_MX, False, True),
+    (sealed | dane | {"sts": TESTING}, N.NAME, R.MX_UNPROVEN, False, True),
+    (sealed | dane | secure, N.DANE, R.DANE, False, False),
+    (sealed | {"sts": WRONG} | secure, N.NAME, R.STS_MX, False, True),
     (sealed | secure, N.NAME, R.REQUIRETLS, False, False),
     (sealed | secure | required, N.NAME, R.REQUIRETLS, False, False),
     (sealed | none, N.NAME, R.RULE, False, True),
@@ -171,6 +177,12 @@ def test_what_is_demanded_never_goes_in_the_clear(f):
         assert not met(d, Strength.CLEAR)
     if f.demanded and not d.refuse:
         assert not met(d, Strength.ENCRYPTED)
+
+
+@given(FACTS)
+def test_requiretls_goes_to_a_host_that_was_found_securely_or_nowhere(f):
+    d = decide(replace(f, require_tls=True))
+    assert d.refuse or f.mx_proven or f.sts is ENFORCE
 
 
 @given(FACTS, st.sampled_from(Strength))
@@ -546,6 +558,30 @@ async def test_cached_facts_ask_nobody():
     for _ in range(10):
         await desk.facts(QUESTION)
     assert resolver.asked == [] and len(web.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "dane", "proven"),
+    [
+        (ok("10 mx.example"), True, False),
+        (secure_answer("10 mx.example"), True, True),
+        (secure_answer("10 mx.example"), False, False),  # the resolver is not vouched for
+        (status("nodata"), False, True),  # the domain takes its mail itself
+        (status("servfail"), True, False),
+    ],
+)
+async def test_a_host_is_proven_by_signed_records_or_as_the_domain_itself(answer, dane, proven):
+    """RFC 8689 section 4.2.1 step 2."""
+    good, bogus, _ = RESOLVERS["validates"]
+    resolver = FakeResolver(
+        mx={"example": answer},
+        a={"good.test": good, "bogus.test": bogus},
+        aaaa={"good.test": good, "bogus.test": bogus},
+    )
+    settings = TlsSettings(dane=DaneSettings(good="good.test", bogus="bogus.test"), trusted_resolver=dane)
+    desk = TlsDesk(settings, resolver, None, FakeClock(NOW))
+    found = await desk.facts(replace(QUESTION, require_tls=True))
+    assert found.mx_proven is proven
 
 
 def test_rules_by_domain():

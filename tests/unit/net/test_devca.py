@@ -1,8 +1,12 @@
 """The development authority: what it issues, when it renews, who may read it."""
 
+import ssl
 import stat
 
+import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from kurir.net.devca import RENEW_DAYS, ensure_ca, ensure_leaf
 from kurir.net.trust import names_of
@@ -37,6 +41,7 @@ def test_kept_until_it_must_be_renewed(tmp_path):
     assert renewed.serial_number != serial
     added = leaf_of(ensure_leaf(ca, tmp_path, ["a.example", "b.example"], now=late))
     assert added.serial_number != renewed.serial_number
+    assert added.public_key() == renewed.public_key()  # a TLSA record of it stays right
     assert ca.certificate.read_bytes() == authority
 
 
@@ -46,4 +51,16 @@ def test_a_new_authority_replaces_its_leaves(tmp_path):
     ca.key.unlink()
     ca = ensure_ca(tmp_path, now=NOW + 10 * DAY)
     new = leaf_of(ensure_leaf(ca, tmp_path, [], now=NOW + 10 * DAY))
-    assert new.serial_number != old.serial_number
+    assert new.serial_number != old.serial_number and new.public_key() == old.public_key()
+
+
+@pytest.mark.parametrize("brought", [rsa.generate_private_key(65537, 2048), None])
+def test_a_key_that_is_there_is_kept_and_one_that_is_broken_is_not(tmp_path, brought):
+    ca, file = ensure_ca(tmp_path, now=NOW), tmp_path / "server.key"
+    file.write_bytes(
+        brought.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) if brought else b"broken"
+    )
+    files = ensure_leaf(ca, tmp_path, [], now=NOW)
+    if brought is not None:
+        assert leaf_of(files).public_key() == brought.public_key()
+    ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(files.certificate, files.key)

@@ -20,7 +20,7 @@ def plan(world: World, hand: FakeHand) -> None:
 
 
 def used(world: World) -> int:
-    (state,) = [x for x in world.brain.limits((NEW,)) if x.key == KEY]
+    (state,) = [x for x in world.brain.overview.limits((NEW,)) if x.key == KEY]
     return state.used
 
 

@@ -372,7 +372,7 @@ def test_a_message_held_at_the_door_waits_for_a_person() -> None:
     assert not hand.plans
     assert world.store.last(number).held == "unusual sending"
     assert world.store.kinds(number) == [EventKind.ACCEPTED, EventKind.HELD]
-    world.brain.release(number, by="rina", reason="looked at it")
+    world.brain.operator.release(number, by="rina", reason="looked at it")
     world.run()
     world.pass_time(1)
     world.plan(hand)
@@ -505,7 +505,7 @@ def test_a_clock_that_was_ahead_once_hides_no_later_jump(days: tuple[int, ...]) 
     right = world.clock.wall
     for ahead in (400, 0):
         world.clock.wall = right + ahead * 86400
-        world.brain.drop(world.accept(), by="test")
+        world.brain.operator.drop(world.accept(), by="test")
     hand = world.hand()
     for jump in days:
         number = world.accept()
@@ -516,7 +516,7 @@ def test_a_clock_that_was_ahead_once_hides_no_later_jump(days: tuple[int, ...]) 
         hand = world.hand()
         world.pass_time(8 * 3600)
         assert world.store.last(number).fate is None
-        world.brain.drop(number, by="test")
+        world.brain.operator.drop(number, by="test")
 
 
 def test_a_jump_that_cannot_be_noted_holds_the_batch_back() -> None:

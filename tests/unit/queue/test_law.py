@@ -181,7 +181,7 @@ class Law(RuleBasedStateMachine):
         numbers = sorted(self.store.messages) or [1]
         number = data.draw(st.sampled_from(numbers))
         index = data.draw(st.sampled_from([None, 0, 1]))
-        operated = getattr(self.world.brain, verb)(number, index, by="rina", reason="because")
+        operated = getattr(self.world.brain.operator, verb)(number, index, by="rina", reason="because")
         owned = {
             (x.number, w.index)
             for _, x in self.out.values()
@@ -244,7 +244,7 @@ class Law(RuleBasedStateMachine):
         if not self.hands:
             self.connect(5)
         for number in list(self.store.messages):
-            self.world.brain.release(number, by="rina")
+            self.world.brain.operator.release(number, by="rina")
         for _ in range(400):
             self.world.run()
             self.gather()
@@ -262,13 +262,13 @@ class Law(RuleBasedStateMachine):
             open_notices = len(self.store.notices) - len(self.store.met)
             held = [k for k, s in self.store.states.items() if s.fate is None and s.held]
             for number, index in held:
-                self.world.brain.release(number, index, by="rina")
+                self.world.brain.operator.release(number, index, by="rina")
             self.world.run()
             if not open_notices and all(s.fate for s in self.store.states.values()) and not held:
                 break
             self.world.pass_time(7)
         else:
-            raise AssertionError(f"still waiting: {list(self.world.brain.snapshot())[:3]}")
+            raise AssertionError(f"still waiting: {list(self.world.brain.overview.snapshot())[:3]}")
         self.world.check()
 
 

@@ -232,7 +232,7 @@ def test_after_a_crash_exactly_what_was_in_the_air_counts_on_top() -> None:
     again.pass_time(60)
     plan(again, hand, per_day(100))
     assert used(store) == 6 + len(hand.take())
-    limit = again.brain.limits()[0]
+    limit = again.brain.overview.limits()[0]
     assert limit.used == used(store)
 
 

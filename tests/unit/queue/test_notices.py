@@ -224,7 +224,7 @@ def test_an_unproven_sender_gets_nothing_and_the_postmaster_is_told() -> None:
         EventKind.HELD,
         EventKind.NOTICE_DUE,
     ]
-    world.brain.drop(number, by="rina", reason="spam")
+    world.brain.operator.drop(number, by="rina", reason="spam")
     world.run()
     assert world.store.last(number).fate is Fate.DELETED
     world.check()

@@ -25,7 +25,7 @@ def test_each_waiting_mail_knows_its_limit_and_its_day() -> None:
     plan(world, hand, per_day(2))
     for lease in hand.take():
         world.settle(lease, SENT)
-    waits = [world.brain.show(n)[0] for n in numbers[2:]]
+    waits = [world.brain.overview.show(n)[0] for n in numbers[2:]]
     assert [w.limit.used if w.limit else None for w in waits] == [2, 2, 2]
     assert [near(w.next_at, days) for w, days in zip(waits, (1, 1, 2), strict=True)] == [True] * 3
     world.pass_time(DAY + 5 * MINUTE)
@@ -90,7 +90,7 @@ def test_urgent_and_fair_turns_are_foreseen() -> None:
     neighbour = world.accept("c@far.example", account="budi@here.example")
     reset = world.accept("d@far.example", account="reset@here.example", urgency=Urgency.URGENT)
     last = world.accept("e@far.example", account="anna@here.example", urgency=Urgency.BULK)
-    at = {n: world.brain.show(n)[0].next_at for n in (neighbour, reset, last)}
+    at = {n: world.brain.overview.show(n)[0].next_at for n in (neighbour, reset, last)}
     assert near(at[reset], 1)
     assert near(at[neighbour], 2)
     assert near(at[last], 4)
@@ -106,10 +106,10 @@ def test_a_submission_is_foreseen_before_its_plan_is_known(unit: Unit) -> None:
     world.settle(hand.take()[0], SENT)
     number = world.accept(*[f"b{i}@{i}.example" for i in range(9)])
     together = 1 if unit is Unit.MESSAGES else 100
-    found = world.brain.foresee(number, [Share("smart", 9, (quota,), together)])
+    found = world.brain.overview.foresee(number, [Share("smart", 9, (quota,), together)])
     assert [(f.label, f.recipients, f.limit) for f in found] == [("smart", 4, ""), ("smart", 5, "to-x/d")]
     assert near(found[1].at, 1)
-    assert world.brain.foresee(number + 1, [Share("smart", 9, (quota,), 1)]) == []
+    assert world.brain.overview.foresee(number + 1, [Share("smart", 9, (quota,), 1)]) == []
 
 
 def test_what_no_time_can_tell_has_no_time() -> None:
@@ -120,7 +120,7 @@ def test_what_no_time_can_tell_has_no_time() -> None:
     plan(world, hand, quota)
     assert len(hand.take()) == 1  # in the air: only its landing starts the day
     number = world.accept("b@far.example")
-    [found] = world.brain.foresee(number, [Share("smart", 1, (quota,), 1)])
+    [found] = world.brain.overview.foresee(number, [Share("smart", 1, (quota,), 1)])
     assert found == Forecast("smart", 1, found.at, quota.key)
     assert near(found.at, 1)  # as if it landed now
 
@@ -137,7 +137,7 @@ def test_who_waits_because_the_other_side_is_spared_is_told_so() -> None:
     first, second = hand.take()
     world.settle(first, SENT)  # it takes mail, and the third is out
     world.settle(second, TOO_MANY)  # one may be out, and one is
-    assert world.brain.show(numbers[3])[0].limit == Wait(None, 0, 0, None, "mx", spared="at-far")
+    assert world.brain.overview.show(numbers[3])[0].limit == Wait(None, 0, 0, None, "mx", spared="at-far")
     world.pass_time(HOUR + MINUTE)
     assert {work.number for work in hand.notices} == {numbers[1], numbers[3]}
     for work in hand.notices:
@@ -152,5 +152,5 @@ def test_new_recipients_are_foreseen_as_such() -> None:
     world = World(lifetime=10 * DAY)
     world.hand()
     number = world.accept("a@far.example", "b@far.example", "c@far.example")
-    first, second = world.brain.foresee(number, [Share("X", 3, (new,), 100)])
+    first, second = world.brain.overview.foresee(number, [Share("X", 3, (new,), 100)])
     assert (first.recipients, first.limit, second.recipients, second.limit) == (2, "", 1, new.key)

@@ -65,7 +65,7 @@ def test_a_dead_site_rests_probes_once_and_opens_again() -> None:
     world.plan(hand, concurrency=4, ttl=1e9)
     for lease in hand.take():
         world.settle(lease, DOWN)  # four at once are one failure
-    (site,) = world.brain.sites()
+    (site,) = world.brain.overview.sites()
     assert site.failures == 1
     assert site.why is DOWN
     assert not hand.leases
@@ -88,7 +88,7 @@ def test_a_dead_site_rests_probes_once_and_opens_again() -> None:
     for lease in hand.take():
         world.settle(lease, SENT)
     assert len(hand.take()) == 4
-    assert world.brain.sites()[0].failures == 0
+    assert world.brain.overview.sites()[0].failures == 0
     world.check()
 
 
@@ -102,7 +102,7 @@ def test_one_flaw_among_successes_is_no_dead_site() -> None:
     world.clock.forward(1)
     world.settle(first, SENT)
     world.settle(second, DOWN)
-    assert world.brain.sites()[0].failures == 0
+    assert world.brain.overview.sites()[0].failures == 0
     assert len(hand.take()) == 2
 
 
@@ -112,7 +112,7 @@ def test_retry_now_gives_a_resting_site_a_probe() -> None:
     number = world.accept("x@far.example")
     world.plan(hand, ttl=1e9)
     world.settle(hand.take()[0], DOWN)
-    operated = world.brain.retry_now(number, by="rina", reason="they say it is up")
+    operated = world.brain.operator.retry_now(number, by="rina", reason="they say it is up")
     assert operated.changed == (0,)
     world.pass_time(0.5)
     assert len(hand.take()) == 1
@@ -220,7 +220,7 @@ def test_domains_are_shared_strings() -> None:
     world = World()
     first = world.accept(str(Address("a", "".join(["far", ".example"]))))
     second = world.accept(str(Address("b", "".join(["far.", "example"]))))
-    one, two = (next(iter(world.brain.show(n))).domain for n in (first, second))
+    one, two = (next(iter(world.brain.overview.show(n))).domain for n in (first, second))
     assert one is two
 
 

@@ -70,10 +70,10 @@ def test_a_refused_connection_cuts_what_goes_out_and_is_no_attempt() -> None:
     for lease in leases[4:]:
         world.settle(lease, TOO_MANY)
     assert hand.take() == []  # four are out, and four may be
-    (pace,) = world.brain.paces()
+    (pace,) = world.brain.overview.paces()
     assert (pace.connections, pace.most, pace.open) == (4, 8, 4)
     assert pace.why == "421 4.7.0 too many connections"
-    assert all(w.attempts == 0 for w in world.brain.snapshot())
+    assert all(w.attempts == 0 for w in world.brain.overview.snapshot())
     slowed = [e for e in world.store.events if e.kind is EventKind.SLOWED]
     assert len(slowed) == 1
     assert slowed[0].number == leases[4].number
@@ -90,7 +90,7 @@ def test_where_nothing_works_the_refusal_is_an_attempt() -> None:
     world = World()
     hand = ready(world, 1)
     world.settle(hand.take()[0], TOO_MANY)
-    (waiting,) = world.brain.snapshot()
+    (waiting,) = world.brain.overview.snapshot()
     assert (waiting.attempts, waiting.state) == (1, "waiting")
 
 
@@ -100,7 +100,7 @@ def test_a_connection_that_another_one_took_over_is_heard_of_too() -> None:
     (first, *_) = hand.take()
     world.brain.settle([Settlement(first.epoch, first.id, first.number, ((0, SENT),), (TOO_MANY, 3))])
     world.run()
-    (pace,) = world.brain.paces()
+    (pace,) = world.brain.overview.paces()
     assert pace.connections == 3
     assert world.brain.figures().slowed == 1
     world.check()
@@ -120,9 +120,9 @@ def test_it_opens_again_and_is_forgotten() -> None:
         most = max(most, len(leases))
         for lease in leases:
             world.settle(lease, SENT)
-        if not world.brain.paces():
+        if not world.brain.overview.paces():
             break
-    assert world.brain.paces() == []
+    assert world.brain.overview.paces() == []
     assert 4 <= most < 8
     assert len(hand.take()) == 8
     world.check()
@@ -134,7 +134,7 @@ def test_a_rate_is_kept_and_comes_back() -> None:
     leases = hand.take()
     world.clock.forward(1.0)  # 8 a second
     world.settle(leases[0], SLOW_DOWN)
-    (pace,) = world.brain.paces()
+    (pace,) = world.brain.overview.paces()
     assert 3.5 <= pace.rate <= 4.5
     for lease in leases[1:]:
         world.settle(lease, SENT)
@@ -146,7 +146,7 @@ def test_a_rate_is_kept_and_comes_back() -> None:
         for lease in leases:
             world.settle(lease, SENT)
     assert 15 <= sent <= 25  # in five seconds
-    (waiting, *_) = [w for w in world.brain.snapshot() if w.state == "ready"]
+    (waiting, *_) = [w for w in world.brain.overview.snapshot() if w.state == "ready"]
     assert waiting.limit is not None
     assert (waiting.limit.quota, waiting.limit.spared, waiting.limit.road) == (None, "far.example", "mx")
     assert waiting.next_at is not None
@@ -166,7 +166,7 @@ def test_what_a_provider_says_holds_for_all_its_sites_and_for_nobody_else() -> N
     leases = hand.take()
     assert len(leases) == 12
     world.settle(next(x for x in leases if x.road.site == "a.example"), TOO_MANY)
-    (pace,) = world.brain.paces()
+    (pace,) = world.brain.overview.paces()
     assert (pace.key, pace.connections, pace.open) == ("pace/mx/at-big", 4, 7)
     for lease in leases:
         if lease.road.site == "other.example":
@@ -181,7 +181,7 @@ def test_a_failed_connection_is_about_one_site() -> None:
     world.accept("x@a.example")
     plan(world, hand, 4, provider="at-big")
     world.settle(hand.take()[0], DOWN)
-    assert [p.key for p in world.brain.paces()] in ([], ["pace/mx/a.example"])
+    assert [p.key for p in world.brain.overview.paces()] in ([], ["pace/mx/a.example"])
 
 
 def test_answers_that_take_far_longer_than_usual_are_trouble() -> None:
@@ -194,9 +194,9 @@ def test_answers_that_take_far_longer_than_usual_are_trouble() -> None:
     leases = hand.take()
     for lease in leases[:2]:
         world.settle(lease, slow)
-    assert world.brain.paces() == []
+    assert world.brain.overview.paces() == []
     world.settle(leases[2], slow)
-    (pace,) = world.brain.paces()
+    (pace,) = world.brain.overview.paces()
     assert (pace.signal, pace.connections) == ("latency", 4)
     world.check()
 
@@ -206,5 +206,5 @@ def test_an_untroubled_site_has_no_pace() -> None:
     hand = ready(world, 20)
     for lease in hand.take():
         world.settle(lease, SENT)
-    assert world.brain.paces() == []
+    assert world.brain.overview.paces() == []
     assert world.brain.figures().paced == 0

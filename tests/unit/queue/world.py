@@ -242,11 +242,11 @@ class World:
         states = self.store.states
         assert len(states) == sum(len(m.recipients) for m in self.store.messages.values())
         waits = {key for key, s in states.items() if s.fate is None}
-        seen = {(w.number, w.index) for w in self.brain.snapshot()}
+        seen = {(w.number, w.index) for w in self.brain.overview.snapshot()}
         assert seen == waits
         figures = self.brain.figures()
         assert figures.waiting == len(waits)
         held = {key for key in waits if states[key].held is not None}
-        assert held == {(w.number, w.index) for w in self.brain.snapshot() if w.held is not None}
-        assert sum(1 for w in self.brain.snapshot() if w.state == "ready") == figures.ready
-        assert sum(site.waiting for site in self.brain.sites()) == figures.ready
+        assert held == {(w.number, w.index) for w in self.brain.overview.snapshot() if w.held is not None}
+        assert sum(1 for w in self.brain.overview.snapshot() if w.state == "ready") == figures.ready
+        assert sum(site.waiting for site in self.brain.overview.sites()) == figures.ready

@@ -11,9 +11,10 @@ from reception_fakes import Files
 from kurir.model import Reply
 from kurir.reception import replies
 from kurir.reception.body import BodyCollector
-from kurir.reception.dialogue import protocol_word
 from kurir.reception.observations import verb
 from kurir.reception.transaction import from_next_hop
+from kurir.reception.visitor import protocol_word
+from kurir.reception.xclient import Introduction, introduction
 
 
 @pytest.mark.parametrize(
@@ -90,3 +91,21 @@ def test_the_collector_keeps_every_octet(chunks: list[bytes], in_memory: int, ho
     assert len(looked) == 1
     assert whole.startswith(looked[0])
     assert len(looked[0]) >= min(len(whole), max(in_memory, hold))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({"ADDR": "192.0.2.9", "PORT": "4711"}, Introduction("192.0.2.9", 4711, "", None)),
+        (
+            {"ADDR": "IPV6:2001:db8::9", "HELO": "far.example"},
+            Introduction("2001:db8::9", 0, "far.example", None),
+        ),
+        ({"ADDR": None, "PORT": None, "LOGIN": None}, Introduction(None, 0, "", "")),
+        ({"LOGIN": "rina@a.example"}, Introduction(None, 0, "", "rina@a.example")),
+        ({"ADDR": "no address"}, None),
+        ({"PORT": "smtp"}, None),
+    ],
+)
+def test_what_a_front_server_says(attributes: dict[str, str | None], said: Introduction | None) -> None:
+    assert introduction(attributes) == said

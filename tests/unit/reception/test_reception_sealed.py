@@ -86,6 +86,17 @@ async def test_a_stranger_demands_nothing_with_it(listener):
         assert not house.brain.incoming[0].envelope.params.demands_tls
 
 
+async def test_a_report_is_not_refused_for_the_want_of_requiretls():
+    """RFC 8689 section 5."""
+    async with client(LOCAL) as (house, raw):
+        assert (await raw.say("MAIL FROM:<>")).startswith("250")
+        assert (await raw.say("RCPT TO:<y@bad.example>")).startswith("250")
+        assert (await raw.say("DATA")).startswith("354")
+        raw.send(b"Kurir-Sealed: strict\r\n" + MESSAGE + b".\r\n")
+        assert (await raw.reply()).startswith("250") and house.desk.foresight.asked == []
+        assert house.brain.incoming[0].envelope.params.require_tls
+
+
 async def test_one_domain_that_cannot_be_reached_sealed_is_enough():
     async with client(LOCAL) as (house, raw):
         reply = await hand_in(

@@ -212,6 +212,13 @@ def test_ret_is_obeyed(job, full):
     assert (b"body of mine" in report.octets) is full
 
 
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_report_about_strict_mail_is_strict_itself(strict):
+    """RFC 8689 section 5."""
+    report, _ = written(work(params=MailParams(require_tls=strict, sealed=True, ret=Ret.FULL)))
+    assert report.envelope.params.require_tls is strict and not report.envelope.params.sealed
+
+
 def test_eight_bit_originals_make_an_eight_bit_report_that_can_be_converted():
     original = (
         b"Subject: x\r\nContent-Type: text/plain; charset=utf-8\r\nMIME-Version: 1.0\r\n\r\n\xc3\xa4\r\n"

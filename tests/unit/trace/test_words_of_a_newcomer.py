@@ -4,17 +4,33 @@ import re
 
 import pytest
 
-from kurir.model import Cause, Observation, ObservationKind, Reply
+from kurir.model import Cause, Fate, Observation, ObservationKind, OutcomeKind, Reply, Stage
 from kurir.reception.replies import CAUSES
 from kurir.smtp import replies
-from kurir.trace import Catalogue, observation_text
+from kurir.trace import Catalogue, RecipientFacts, observation_text, timeline
 from kurir.trace.telling import Teller
+
+from .stories import ACCEPTED, BUDI, T0, attempt, attempted, message
 
 
 @pytest.mark.parametrize(("lang", "word"), [("en", "the sandbox"), ("id", "kotak pasir")])
 @pytest.mark.parametrize("socket", ["unix:/srv/kurir/run/sandbox.sock", "unix:/x/run/sandbox.03"])
 def test_the_sandbox_is_called_by_what_it_is(lang, word, socket) -> None:
     assert Teller(Catalogue.load(), lang).host(socket) == word
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [("Captured as 000021", "kurir sandbox show 000021”"), ("taken", "kurir sandbox show ID”")],
+)
+@pytest.mark.parametrize("lang", ["en", "id"])
+def test_the_hint_says_which_mail_in_the_sandbox_it_is(lang, words, hint) -> None:
+    taken = attempt(T0, OutcomeKind.CAPTURED, Cause.SANDBOX, Stage.BODY, Reply.of(250, "2.0.0", words))
+    facts = message(RecipientFacts(index=0, address=BUDI, fate=Fate.CAPTURED, attempts=1))
+    story = timeline(facts, [ACCEPTED, attempted(taken, fate=Fate.CAPTURED)]).recipients[0]
+    sentence = Teller(Catalogue.load(), lang).sentence(story)
+    assert sentence is not None
+    assert hint in sentence.todo
 
 
 def test_other_sockets_and_hosts_keep_their_names() -> None:

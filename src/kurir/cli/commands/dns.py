@@ -71,6 +71,8 @@ def show(domain: str, form: bool, addresses: tuple[str, ...], config_file: str |
         click.echo("".join(f";   {line}\n" for line in policy.splitlines()), nl=False)
         if known.sts_mode == "testing":
             click.echo("; " + say("dns.policy_testing"))
+    elif not known.public_certificate:
+        click.echo("\n; " + say("dns.no_certificate"))
     return 0
 
 

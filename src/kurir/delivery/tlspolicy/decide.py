@@ -80,18 +80,22 @@ def _sts(f: PolicyFacts) -> Demand | None:
     return Demand(Need.NAME, Reason.STS)
 
 
-def _require_tls(f: PolicyFacts) -> Demand | None:
-    """RFC 8689 section 4.2.1: the host itself must have been found securely, or its name proves nothing."""
-    if not f.require_tls:
+def _host_unproven(f: PolicyFacts) -> Demand | None:
+    """RFC 8689 section 4.2.1 step 2: the host must have been found securely, or its name proves nothing, nor does DANE."""
+    if not f.require_tls or f.mx_proven:
         return None
-    if not f.mx_proven:
-        return Demand(
-            Need.NAME,
-            Reason.MX_UNPROVEN,
-            refuse=f"the sender demands proven TLS, but nothing proves that {f.host} is the mail host of {f.domain}: "
-            "its MX record is not signed (DNSSEC) and no MTA-STS policy names it (5.7.30)",
-        )
-    return Demand(Need.NAME, Reason.REQUIRETLS)
+    if f.sts.mode is StsMode.ENFORCE:
+        return None if names_host(f.sts.mx, f.host) else _sts(f)
+    return Demand(
+        Need.NAME,
+        Reason.MX_UNPROVEN,
+        refuse=f"the sender demands proven TLS, but nothing proves that {f.host} is the mail host of {f.domain}: "
+        "its MX record is not signed (DNSSEC) and no MTA-STS policy names it (5.7.30)",
+    )
+
+
+def _require_tls(f: PolicyFacts) -> Demand | None:
+    return Demand(Need.NAME, Reason.REQUIRETLS) if f.require_tls else None
 
 
 def _sealed(f: PolicyFacts) -> Demand | None:
@@ -127,6 +131,7 @@ def _memory(f: PolicyFacts) -> Demand | None:
 
 _ORDER: tuple[_Step, ...] = (
     _switched_off,
+    _host_unproven,
     _dane,
     _sts,
     _require_tls,

@@ -108,7 +108,8 @@ class TlsDesk:
                 dane = await self.dane.facts(q.host, q.port)
             if q.published:
                 sts = await self.sts.facts(q.domain)
-                mx_proven = dane.state is not DaneState.OFF and await self._mx_proven(q.domain)
+                signed = dane.state is not DaneState.OFF
+                mx_proven = (signed or q.require_tls) and await self._mx_proven(q.domain, signed=signed)
         return PolicyFacts(
             host=q.host,
             domain=q.domain,
@@ -126,10 +127,16 @@ class TlsDesk:
             after_loss=self._settings.after_loss,
         )
 
-    async def _mx_proven(self, domain: str) -> bool:
-        """Whether DNSSEC proves which hosts take the domain's mail (an answer that the resolver still has)."""
+    async def _mx_proven(self, domain: str, *, signed: bool) -> bool:
+        """Whether it is certain which hosts take the domain's mail (an answer that the resolver still has).
+
+        `signed`: signatures of DNS count.  A domain without MX records takes its mail itself, and its certificate has to
+        prove just that name (RFC 8689 section 4.2.1 steps 2 and 4).
+        """
         answer = await self._resolver.mx(domain)
-        return answer.authentic and answer.status in (DnsStatus.OK, DnsStatus.NODATA)
+        if answer.status is DnsStatus.OK:
+            return signed and answer.authentic
+        return answer.status is DnsStatus.NODATA
 
     def _is_accepted(self, q: Question) -> bool:
         if not self._acceptances:
@@ -244,10 +251,6 @@ class TlsDesk:
             self.sts.put(policy)
         self._acceptances.update({a.name: a for a in shelf.acceptances})
         self._mark = shelf.mark
-
-    def memory_of(self, host: str) -> Remembered | None:
-        """Return what is remembered about a host."""
-        return self._memories.get(host)
 
     def decide(self, facts: PolicyFacts) -> Demand:
         """Return the decision for facts of this desk."""

@@ -98,8 +98,8 @@ class PolicyFacts:
 
     `require_tls` is REQUIRETLS of the message, `tls_optional` its header field ``TLS-Required: No`` (RFC 8689), `sealed`
     our own people's wish for proven TLS to the next server.
-    `mx_proven` says that the host was found securely: by signed MX records, or named by the operator.  `accepted`
-    says that the operator has accepted what changed.  `loss_delay` is in seconds.
+    `mx_proven` says that the host was found securely: by signed MX records, as the domain itself, or named by the
+    operator.  `accepted` says that the operator has accepted what changed.  `loss_delay` is in seconds.
     """
 
     host: str

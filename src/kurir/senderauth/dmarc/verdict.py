@@ -96,11 +96,6 @@ class DmarcVerdict:
         return f"dmarc.{self.reason.value}"
 
     @property
-    def disposition_key(self) -> str:
-        """The key of the sentence that says what is done with the message."""
-        return f"dmarc.disposition.{self.disposition.value}"
-
-    @property
     def values(self) -> dict[str, str]:
         """What fills the placeholders of the sentences."""
         return {"domain": self.author, "detail": self.detail, "policy": self.policy.value}

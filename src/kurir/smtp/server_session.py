@@ -13,7 +13,7 @@ from .settings import ServerSettings
 from .states import LMTP_COMMANDS, SMTP_COMMANDS, Mode, Row, State
 
 
-class Session:
+class ServerSession:
     """The state of one session, and the few ways in which it changes."""
 
     __slots__ = (
