@@ -2,8 +2,9 @@
 
 Rules
 1. Only "there is no such user" and "this user is closed" count, and only said for good.
-2. "No such user" counts where it was said of the address itself: in answer to RCPT, or with an enhanced code of the
-   class X.1.X (RFC 3463 section 3.2).  Said after the content it is what carriers answer for mail that a filter stopped.
+2. "No such user" counts where it was said of the address itself: in answer to RCPT, with an enhanced code of the class
+   X.1.X (RFC 3463 section 3.2), or as `Why.hard` knows from the words.  Said after the content, or nobody knows when, it
+   is what carriers answer for mail that a filter stopped.
 3. A bounce counts only for a recipient whom we handed that very message to, lately.  Whoever forges one does not know
    its Message-ID, unless the message went to him too: so where there were others, it is one strike, not proof.
 4. Refusals of our own deliveries are strikes: proof are those of several days.

@@ -60,20 +60,19 @@ _HOST = re.compile(
     r"(?:host|from|by|server|relay=|talking to|mx) ?\"?([A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8})\.?",
     re.IGNORECASE,
 )
+# How Postfix, Exim, sendmail, DragonFly and their like name the command that was refused.
+_SAID_TO = r"(?:reply to|after|did not like our|during|while sending|\bto(?= rcpt| data)|>>>) ?(?:the )?(?:pipelined )?(?:smtp )?"
 _STAGES: tuple[tuple[re.Pattern[str], Stage], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), stage)
     for pattern, stage in (
         (
-            r"end of data|after (?:end of data|pipelined data|text|i sent the message)|text command",
+            r"end of data|after (?:end of data|pipelined data|text|i sent the message)|text command|\(state 1[78]\)",
             Stage.BODY,
         ),
-        (r"(?:in reply to|after|to|>>>) ?(?:the )?(?:smtp )?data\b|failed on data command", Stage.DATA),
+        (rf"{_SAID_TO}data\b|failed on data command", Stage.DATA),
+        (rf"{_SAID_TO}rcpt|not like recipient|\[rcpt_to\]|\(state 14\)|addressfailedexception", Stage.RCPT),
         (
-            r"(?:reply to|after|to) (?:the )?(?:smtp )?rcpt|>>> ?rcpt|does not like recipient|\[rcpt_to\]|\(state 14\)",
-            Stage.RCPT,
-        ),
-        (
-            r"(?:reply to|after) (?:the )?(?:smtp )?mail\b|sender was rejected|>>> ?mail|\[mail_from\]|\(state 13\)",
+            rf"{_SAID_TO}mail\b(?! server)|sender was rejected|\[mail_from\]|\(state 13\)|senderfailedexception",
             Stage.MAIL,
         ),
         (r">>> ?starttls|starttls command", Stage.TLS),
@@ -83,10 +82,10 @@ _STAGES: tuple[tuple[re.Pattern[str], Stage], ...] = tuple(
 )
 
 _NOTIFIER = re.compile(
-    r"mailer-?daemon|post_?master|mail delivery|mail administrator|mailgate|bounce", re.IGNORECASE
+    r"mailer-?daemon|\bmdaemon|post_?master|mail delivery|mail administrator|mailgate|bounce", re.IGNORECASE
 )
 _SUBJECT = re.compile(
-    r"undeliver|delivery (?:status|fail|report|error|problem|has failed)|returned (?:mail|message)|fail(?:ure|ed)|non ?remis|not be delivered|"
+    r"undeliver|user unknown|delivery (?:status|fail|report|error|problem|has failed)|returned (?:mail|message)|fail(?:ure|ed)|non ?remis|not be delivered|"
     r"could not (?:be )?(?:send|deliver|sent)|mail (?:system )?error|bounce|rejected|warning: could not|nondeliver|delayed|loop alert|unzustellbar|"
     r"message (?:not|could|status)|delivery notification|notification d|メールエラー|配信",
     re.IGNORECASE,
@@ -165,7 +164,9 @@ def kind_of(mail: Mail) -> Kind:
         and not re.search(r"could not be delivered|delivery error|undeliver|not deliver", body, re.IGNORECASE)
     ):
         return Kind.NOTHING
-    delayed = re.search(r"delay|warning", subject, re.IGNORECASE) or _DELAY.search(body)
+    delayed = re.search(r"delay|warning(?!.{0,80}user unknown)", subject, re.IGNORECASE) or _DELAY.search(
+        body
+    )
     return Kind.DELAYED if delayed else Kind.BOUNCE
 
 

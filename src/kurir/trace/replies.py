@@ -1,8 +1,8 @@
 """What a peer's reply means: one pure, table-driven decision shared by delivery, `why` and the reports.
 
 The class of a reply (its first digit) alone loses mail: spent quotas come as 550 and lasting blocks as
-421.  So the tables of `reply_providers`, `reply_rules` and `reply_texts` are asked in order of trust: provider, firm
-enhanced code, text, weak enhanced code, basic code; the class decides only what is left.
+421.  So the tables of `reply_labels`, `reply_providers`, `reply_rules` and `reply_texts` are asked in order of trust: a
+provider's own label, its words, firm enhanced code, text, weak enhanced code, basic code; the class decides what is left.
 """
 
 import re
@@ -13,6 +13,7 @@ import msgspec
 from kurir.model import Cause, Stage
 
 from .consequences import Action, Reach, action_for, other_road_helps, reach_of
+from .reply_labels import labelled
 from .reply_providers import PROVIDERS
 from .reply_rules import BASIC, FIRM, FIRM_OVERRULED_BY, WEAK
 from .reply_texts import TEXTS, TextRule
@@ -127,6 +128,9 @@ def never_final(cause: Cause) -> bool:
 def _decide(
     code: int, detail: str, words: str, stage: Stage | None, host: str
 ) -> tuple[Cause, str, bool, bool | None, float | None]:
+    label = labelled(words)
+    if label:
+        return label, "provider", True, None, None
     for rule in PROVIDERS:
         if (
             (not rule.codes or code in rule.codes)

@@ -53,9 +53,7 @@ def _rule(
 
 _GOOGLE = r"google|gsmtp|gmail"
 _YAHOO = r"yahoo|verizonmedia|\baol\.com|yahoodns"
-_FRANCE = r"orange\.fr|wanadoo\.fr|laposte\.net|\bofr[_0-9]|\blpn[_0-9]"
 _TENCENT = r"\bqq\.com"
-_NETEASE = r"\b(?:163|126|yeah)\b|netease"
 _DOCOMO = r"\bdocomo\b"
 
 # Knowledge: what the big receivers and providers mean by their own codes.  Google reuses the registry's
@@ -86,6 +84,10 @@ PROVIDERS: tuple[Rule, ...] = (
     _rule(
         Cause.PROTOCOL_ERROR, r"syntax|utf-8|argument|parameter|command", codes=(501,), enhanced=r"5\.[124]$"
     ),
+    # Postfix when all recipients were refused before
+    _rule(Cause.PROTOCOL_ERROR, r"no valid recipients", enhanced=r"5\.1$"),
+    # x.2.x speaks of one mailbox: a filter of its owner
+    _rule(Cause.POLICY_RECEIVER, r"message filtered", enhanced=r"2\."),
     # A well-known patch of qmail: either address is on the site's own list
     _rule(Cause.SENDER_REJECTED, r"you are sending to/from an address that has been blacklisted"),
     # cPanel's text for mail that its router could not place anywhere
@@ -100,6 +102,8 @@ PROVIDERS: tuple[Rule, ...] = (
     _rule(Cause.BAD_REPUTATION, r"", enhanced=r"7\.(?:65\d)$"),
     _rule(Cause.BAD_REPUTATION, r"\bs3113\b|\((?:sc|ou)-00[124]\)|\bsc-00[1-4]\b|\bou-002\b|\bdy-00[12]\b"),
     _rule(Cause.BLOCKLISTED, r"\bou-001\b|\bs31(?:40|50)\b"),
+    _rule(Cause.NO_PTR, r"bad helo", enhanced=r"7\.506$"),
+    _rule(Cause.BLOCKLISTED, r"rejected by recipient", enhanced=r"7\.507$"),
     _rule(Cause.BLOCKLISTED, r"", enhanced=r"7\.(?:60[6-9]|6[1-4]\d|511)$"),
     _rule(Cause.DMARC_FAIL, r"", enhanced=r"7\.(?:509|515)$"),
     _rule(Cause.QUOTA_SPENT, r"", enhanced=r"7\.(?:705|233)$", final=False, retry_after=21600),
@@ -115,9 +119,10 @@ PROVIDERS: tuple[Rule, ...] = (
     _rule(Cause.UNKNOWN_USER, r"", enhanced=r"1\.35[01]$"),
     _rule(Cause.SENDER_REJECTED, r"", enhanced=r"7\.750$"),
     _rule(Cause.TLS_FAILED, r"", enhanced=r"7\.32[1-5]$"),
-    _rule(Cause.TLS_FAILED, r"certificate|\btls\b", enhanced=r"4\.317$"),
+    _rule(Cause.TLS_FAILED, r"certificate|tls\b", enhanced=r"4\.317$"),
     _rule(Cause.DNS_FAILURE, r"", enhanced=r"4\.31[0-2]$"),
     _rule(Cause.EXPIRED, r"", enhanced=r"4\.3(?:00|1[4-8])$"),
+    _rule(Cause.TOO_LARGE, r"resolver\.rst\.(?:recip|send)sizelimit|routing\.sizelimit"),
     _rule(Cause.UNKNOWN_USER, r"resolver\.adr\.(?:recip|ex|invalid)|recipientnotfound"),
     _rule(Cause.POLICY_RECEIVER, r"resolver\.rst\.|resolver\.grp\."),
     _rule(Cause.MAILBOX_FULL, r"storedrv.{0,80}(?:quota|mailbox full)|mapiexceptionshutoffquota"),
@@ -153,43 +158,40 @@ PROVIDERS: tuple[Rule, ...] = (
     ),
     # QQ: throttles dressed as 5xx
     _rule(Cause.RATE_LIMITED, r"frequency limited", final=False, retry_after=3600),
-    _rule(Cause.CONTENT_SPAM, r"suspected (?:spam|bounce attack)|mail content denied", host=_TENCENT),
-    # 163, 126 and yeah.net: a pair of letters and digits before the colon, three behind it
     _rule(
-        Cause.RATE_LIMITED,
-        r"\b(?:hl:(?:icc|ifc|itc|mep|rep)|mi:(?:ccl|cel|dmc|sfq)|rp:(?:cel|drc|orq|qrc|rcl|trc))\b",
-        final=False,
-        retry_after=3600,
+        Cause.CONTENT_SPAM,
+        r"suspected (?:spam(?! ip)|bounce attack)|mail content denied|spam is embedded",
+        host=_TENCENT,
     ),
-    _rule(Cause.CONTENT_SPAM, r"\bdt:spm\b"),
-    _rule(Cause.BLOCKLISTED, r"\bhl:(?:ipb|isp)\b", host=_NETEASE),
-    _rule(Cause.SPF_FAIL, r"\bmi:spf\b", host=_NETEASE),
-    _rule(Cause.SENDER_REJECTED, r"\b(?:mi:(?:mbl|spb)|dt:sum)\b", host=_NETEASE),
     # docomo says it of mail that the recipient's own filter stops, too; only at RCPT it is meant so
     _rule(Cause.POLICY_RECEIVER, r"unknown user", host=_DOCOMO, enhanced=r"(?!1\.)", unless=(Stage.RCPT,)),
+    # au (KDDI) names the address where it does not know it, and does not where the recipient's filter refused
+    _rule(Cause.UNKNOWN_USER, r"<\S{1,320}@(?:ezweb\.ne\.jp|au\.com)>: user unknown"),
+    # Gateways that know the recipients of those they work for
+    _rule(
+        Cause.UNKNOWN_USER,
+        r"no such user|(?:invalid|unknown) recipient|mailbox is not allowed",
+        host=r"messagelabs|mimecast|pphosted|ppe-hosted",
+    ),
+    # Trend Micro and Zoho, by the names that their help pages give to rules
+    _rule(Cause.SENDER_REJECTED, r"rejected: block-send-er"),
+    _rule(Cause.POLICY_RECEIVER, r"rejected: block-rcpt"),
+    _rule(Cause.RELAY_DENIED, r"rejected: no-domain"),
+    _rule(Cause.POLICY_RECEIVER, r"policy ?(?:violation|error)|restricted by policy", host=r"zoho"),
+    # Cox
+    _rule(Cause.BAD_REPUTATION, r"cox too many bad commands"),
+    _rule(Cause.NO_PTR, r"dns check failure", host=r"\bcox\b"),
     # T-Online: the same words for every address that it does not take mail from
     _rule(Cause.BLOCKLISTED, r"ask your postmaster for help or to contact tosa"),
     # iCloud
     _rule(Cause.RATE_LIMITED, r"\[h[cm]{2}1\]|\[bs02\]", final=False, retry_after=900),
-    # Cox, Spectrum, Cloudmark-run providers
-    _rule(Cause.BLOCKLISTED, r"aup#(?:cdrbl|cxrbl|cxsnd|ou-?002|bl)"),
-    _rule(Cause.RATE_LIMITED, r"aup#(?:in-\d|cxmj|cxcnct|i-?\d{4})|aup#in-13[0-9]0"),
-    # Orange, SFR, La Poste: a number in the last word
-    _rule(Cause.UNKNOWN_USER, r"(?:ofr|lpn|sfr)\d*_416", host=_FRANCE),
-    _rule(Cause.MAILBOX_FULL, r"(?:ofr|lpn|sfr)\d*_417", host=_FRANCE),
-    _rule(Cause.DISABLED_USER, r"(?:ofr|lpn|sfr)\d*_(?:418|420)", host=_FRANCE),
-    _rule(Cause.CONTENT_SPAM, r"(?:ofr|lpn|sfr)\d*_50[16]", host=_FRANCE),
-    _rule(Cause.REMOTE_FAULT, r"(?:ofr|lpn|sfr)\d*_505", host=_FRANCE),
-    _rule(Cause.BAD_REPUTATION, r"(?:ofr|lpn|sfr)\d*_(?:10\d|999)", host=_FRANCE),
-    # Facebook
-    _rule(Cause.UNKNOWN_USER, r"\brcp-p1\b"),
-    _rule(Cause.POLICY_RECEIVER, r"\brcp-p\d\b|due to recipient preferences"),
-    _rule(Cause.RATE_LIMITED, r"\b(?:con|rate|conn?)-[tp]\d\b"),
+    _rule(Cause.POLICY_RECEIVER, r"due to recipient preferences"),
     # Gateways: Barracuda, IronPort, amavis
     _rule(Cause.POLICY_RECEIVER, r"permanent failure for one or more recipients \(\S{1,320}:blocked\)"),
     _rule(Cause.RATE_LIMITED, r"recipients received this hour", final=False, retry_after=3600),
     _rule(Cause.CONTENT_FORBIDDEN, r"(?:reject|bounce)\w*, id=\S{1,40} - (?:banned|infected)"),
     _rule(Cause.MALFORMED, r"(?:reject|bounce)\w*, id=\S{1,40} - bad.?header"),
+    _rule(Cause.CONTENT_SPAM, r"\breject, id=\S{1,40}\W{0,2}$"),
     _rule(Cause.CONTENT_FORBIDDEN, r"mcspamsignature|mcviruscontent|anti-?virus signature"),
     _rule(Cause.AUTH_REQUIRED, r"turn on smtp auth"),
 )

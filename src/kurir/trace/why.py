@@ -5,6 +5,7 @@ its text, then for plain words; the returned original is never taken for the exp
 bounded (`mailparts.MAX_TEXT`), every step is linear, and no text makes it raise.
 """
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 
@@ -139,7 +140,7 @@ def _why(item: Evidence, verdict: Verdict, kind: Kind, recipient: str, lang: Lan
         kind=kind,
         cause=verdict.cause,
         final=final,
-        hard=final and _dead(verdict.cause, item, status),
+        hard=final and _dead(verdict, item, status),
         action=verdict.action if final == verdict.final else action_for(verdict.cause, final=final),
         side=side_of(verdict.cause),
         reach=verdict.reach,
@@ -163,23 +164,35 @@ def _finality(verdict: Verdict, item: Evidence, kind: Kind, status: str | None) 
     return status[0] == "5" if status else True
 
 
-def _dead(cause: Cause, item: Evidence, status: str | None) -> bool:
+# A directory that was asked by the reporting server itself: it looked at a name, never at the mail.
+_LOOKED_UP = re.compile(
+    r"address book|directory|not (?:recogni[sz]ed|listed)|delivery userid|could(?: not|n't) be found"
+)
+
+# RFC 5321 section 4.2.2 has these words for a refused command only.
+_OF_A_COMMAND = re.compile(r"requested (?:mail )?action not taken")
+
+
+def _dead(verdict: Verdict, item: Evidence, status: str | None) -> bool:
     """Whether the address is proven dead, so that a suppression list may keep it.
 
-    "User unknown" is proof with an enhanced code about the address, or in answer to RCPT.  Said after the
-    content, or with a code about something else, it is what several carriers answer for mail that a
-    recipient's filter stopped.
+    "User unknown" is proof with an enhanced code about the address, in answer to RCPT, by a provider's own words for
+    it, or where the reporting server looked the name up itself.  Said after the content, with a code about something
+    else, or nobody knows when, it is also what carriers and gateways answer for mail that a recipient's filter stopped.
     """
     if status and status[0] == "4" and not item.code:
         return False
-    if cause is not Cause.UNKNOWN_USER:
-        return cause in _DEAD
+    if verdict.cause is not Cause.UNKNOWN_USER:
+        return verdict.cause in _DEAD
     code = item.enhanced or status or ""
-    if code[1:4] == ".1.":
+    if code[1:4] in (".1.", ".5."):
         return True
     if item.stage is not None:
         return item.stage is Stage.RCPT
-    return code[1:4] not in (".2.", ".7.")
+    words = item.text.lower()
+    if verdict.by == "provider" or _OF_A_COMMAND.search(words):
+        return True
+    return not item.code and _LOOKED_UP.search(words) is not None
 
 
 def _reply(text: str, lang: Lang) -> Why:

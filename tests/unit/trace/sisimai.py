@@ -1,4 +1,7 @@
-"""One table from sisimai's 35 reasons to ours: which causes mean the same thing."""
+"""One table from sisimai's 35 reasons to ours: which causes mean the same thing.
+
+What a reason of sisimai covers is what its own list of phrases and its documentation say, wider in places than its name.
+"""
 
 from kurir.model import Cause as C
 
@@ -25,27 +28,38 @@ SAME: dict[str, frozenset[C]] = {
             C.LOOP,
         },
         "expired": {C.EXPIRED, C.UNREACHABLE, C.CONNECTION_LOST, C.TIMEOUT},
-        "failedstarttls": {C.TLS_FAILED, C.TLS_REQUIRED},
-        "systemerror": {C.REMOTE_FAULT, C.BUSY, C.CONFIGURATION},
+        "failedstarttls": {C.TLS_FAILED, C.TLS_REQUIRED, C.TLS_UNTRUSTED},
+        # ... "loops back to myself", "would create a mail loop"
+        "systemerror": {C.REMOTE_FAULT, C.BUSY, C.CONFIGURATION, C.LOOP},
         "systemfull": {C.BUSY, C.REMOTE_FAULT},
         "mailererror": {C.REMOTE_FAULT},
         "syntaxerror": {C.PROTOCOL_ERROR, C.MALFORMED},
         # what the other side allows
-        "toomanyconn": {C.RATE_LIMITED, C.BUSY},
-        "speeding": {C.RATE_LIMITED},
+        # ... "too many recipients", "exceeded the max emails per hour", "daily message quota exceeded"
+        "toomanyconn": {C.RATE_LIMITED, C.BUSY, C.TOO_MANY_RECIPIENTS, C.QUOTA_SPENT},
+        "speeding": {C.RATE_LIMITED, C.QUOTA_SPENT},
         "ratelimited": {C.RATE_LIMITED, C.BUSY},
         "exceedlimit": {C.TOO_LARGE},
         "mesgtoobig": {C.TOO_LARGE},
         # trust
-        # by the address or the name of the sending host
-        "blocked": {C.BLOCKLISTED, C.BAD_REPUTATION, C.NO_PTR},
+        # by the address or the name of the sending host; a server that does not talk to us at all ("connection refused by",
+        # "connection reset by peer", "service not available, closing transmission channel") and greylisting count here, too
+        "blocked": {
+            C.BLOCKLISTED,
+            C.BAD_REPUTATION,
+            C.NO_PTR,
+            C.UNREACHABLE,
+            C.CONNECTION_LOST,
+            C.BUSY,
+            C.GREYLISTED,
+        },
         # some ask to slow down because of it
         "badreputation": {C.BAD_REPUTATION, C.RATE_LIMITED},
         "authfailure": {C.SPF_FAIL, C.DKIM_FAIL, C.DMARC_FAIL},
         "requireptr": {C.NO_PTR},
         "norelaying": {C.RELAY_DENIED},
-        # "rejected" is the sender's address or domain refused, by whatever rule
-        "rejected": {C.SENDER_REJECTED, C.POLICY_RECEIVER},
+        # "rejected" is the sender's address or domain refused, by whatever rule ("not owned by user")
+        "rejected": {C.SENDER_REJECTED, C.SENDER_NOT_YOURS, C.POLICY_RECEIVER},
         "securityerror": {C.AUTH_REQUIRED, C.AUTH_FAILED, C.TLS_REQUIRED, C.POLICY_RECEIVER},
         # content
         "spamdetected": {C.CONTENT_SPAM},

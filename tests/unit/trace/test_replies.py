@@ -14,6 +14,7 @@ from kurir.model import Cause, Stage
 from kurir.trace import Action, action_for, classify_reply
 from kurir.trace.explain import Catalogue
 from kurir.trace.explain.catalogue import LANGUAGES
+from kurir.trace.reply_labels import LABELS
 from tests.shared import need
 
 from .sisimai import SAME
@@ -150,6 +151,43 @@ def test_vendor_replies() -> None:
     assert not wrong
 
 
+# What providers print, whatever the words around it say.
+LABELLED: list[tuple[str, Cause]] = [
+    ("5.7.1 Denied. AUP#I-1000", Cause.BLOCKLISTED),
+    ("AUP#O-1530 no", Cause.TOO_LARGE),
+    ("AUP#In-1310", Cause.RATE_LIMITED),
+    ("192.0.2.1 blocked. Error: AUP#CXDNS", Cause.NO_PTR),
+    ("AUP#IPBL0001", Cause.BLOCKLISTED),
+    ("Message refused. IB705", Cause.CONTENT_FORBIDDEN),
+    ("Service refuse. OFR006_103 192.0.2.1 [103]", Cause.BAD_REPUTATION),
+    ("Trop de connexions. Too many connections, slow down. LPN105_104", Cause.RATE_LIMITED),
+    ("Mail from not owned by user. LPN105_421", Cause.SENDER_NOT_YOURS),
+    ("POL-P5 see the help page", Cause.CONTENT_FORBIDDEN),
+    ("RCP-T4 later", Cause.DISABLED_USER),
+    ("(RTR:RD) see the help page", Cause.NO_PTR),
+    ("look at https://mail.i.ua/err/4/", Cause.MAILBOX_FULL),
+    ("HL:IPB mx1,abc,1234", Cause.BLOCKLISTED),
+]
+
+
+@pytest.mark.parametrize(("text", "cause"), LABELLED)
+def test_a_provider_s_own_label_decides(text: str, cause: Cause) -> None:
+    verdict = classify_reply(550, "5.5.3", text)
+    assert (verdict.cause, verdict.by) == (cause, "provider")
+
+
+@pytest.mark.parametrize("text", ["AUP#I-9990 user unknown", "IB999 user unknown", "pol-p99 user unknown"])
+def test_a_label_that_nobody_explained_says_nothing(text: str) -> None:
+    assert classify_reply(550, None, text).cause is Cause.UNKNOWN_USER
+
+
+def test_every_label_is_lower_case_and_found_where_its_mark_stands() -> None:
+    for row in LABELS:
+        assert row.mark == row.mark.lower()
+        assert row.causes
+        assert all(label == label.lower() for label in row.causes)
+
+
 def _half(file: str) -> int:
     """Rules were tuned on half 0 first, later on the misses of both: neither half is unseen any more."""
     return hashlib.sha256(file.encode()).digest()[0] % 2
@@ -168,5 +206,5 @@ def test_shared_replies() -> None:
         right[half] += verdict.cause in SAME[row["reason"]]
     assert sum(count.values()) == 195
     assert right[0] / count[0] >= 0.97
-    assert right[1] / count[1] >= 0.94  # four of its misses are labels that contradict equal texts
-    assert sum(right.values()) / 195 >= 0.969
+    assert right[1] / count[1] >= 0.95  # four of its misses are labels that contradict equal texts
+    assert sum(right.values()) / 195 >= 0.97
