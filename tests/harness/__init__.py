@@ -3,9 +3,12 @@
 from .kurir import Kurir, free_offset
 from .load import Load, arrivals
 from .mail import Report, hand_in, login, report, reports, text
+from .patience import PATIENCE, TRIES
 from .sink import Received, Sink
 
 __all__ = [
+    "PATIENCE",
+    "TRIES",
     "Kurir",
     "Load",
     "Received",

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any, Self
 from unittest import mock
 
+from .patience import PATIENCE
+
+LONGEST_POLL = 2.0  # seconds; what takes longer is a pause of the machine
 KURIR = [sys.executable, "-m", "kurir.cli.main"]
-START_SECONDS = 30.0
 
 
 _GRID = 17  # no two of Kurir's ports (nor 53) are a multiple of this apart, so that two offsets never share a port
@@ -146,28 +148,31 @@ class Kurir:
                 [*KURIR, "serve", "-c", str(self.config)],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self.env, start_new_session=True,
             )  # fmt: skip
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end:
-            if self.process.poll() is not None:
-                raise RuntimeError(f"kurir serve ended with {self.process.returncode}:\n{self.said()}")
-            if self.answers():
-                return
-            time.sleep(0.05)
-        self.kill_all()
-        raise TimeoutError(f"kurir does not answer:\n{self.said()}")
+        process = self.process
+
+        def up() -> bool:
+            if process.poll() is not None:
+                raise RuntimeError(f"kurir serve ended with {process.returncode}:\n{self.said()}")
+            return self.answers()
+
+        try:
+            self.wait("an answer", up)
+        except AssertionError:
+            self.kill_all()
+            raise
 
     def answers(self) -> bool:
-        """Whether the SMTP port greets with 220 (a process that binds but does not serve yet does not)."""
+        """Whether the SMTP port greets with 220 soon (a process that binds but does not serve yet does not)."""
         try:
-            with socket.create_connection(("127.0.0.1", self.smtp), 2) as s:
-                s.settimeout(2)
+            with socket.create_connection(("127.0.0.1", self.smtp), 5) as s:
+                s.settimeout(5)
                 said = s.recv(100)
                 s.sendall(b"QUIT\r\n")
                 return said.startswith(b"220")
         except OSError:
             return False
 
-    def stop(self, *, timeout: float = 40.0) -> int:
+    def stop(self, *, timeout: float = PATIENCE) -> int:
         """SIGTERM, and wait; returns the exit code."""
         if self.process is None:
             return 0
@@ -217,7 +222,7 @@ class Kurir:
         """Run a command; `check` is the exit code demanded (None: any)."""
         command = [*KURIR, *arguments, *(["-c", str(self.config)] if config else [])]
         data = stdin.encode() if isinstance(stdin, str) else stdin
-        done = subprocess.run(command, input=data, capture_output=True, env=self.env, timeout=120)
+        done = subprocess.run(command, input=data, capture_output=True, env=self.env, timeout=10 * PATIENCE)
         if check is not None and done.returncode != check:
             raise AssertionError(
                 f"kurir {' '.join(arguments)} exited with {done.returncode}\n"
@@ -268,18 +273,20 @@ class Kurir:
         files = sorted([*folder.glob("new/*"), *folder.glob("cur/*")], key=lambda p: p.stat().st_mtime_ns)
         return [f.read_bytes() for f in files]
 
-    def wait(self, what: str, until: Any, timeout: float = 20.0) -> Any:
-        """Poll `until()` until it returns something true."""
-        end = time.monotonic() + timeout
+    def wait(self, what: str, until: Any, timeout: float = PATIENCE) -> Any:
+        """Poll `until()` until it returns something true.  While the machine stands still, nobody loses patience."""
+        left = timeout
         while True:
+            began = time.monotonic()
             value = until()
             if value:
                 return value
-            if time.monotonic() > end:
+            if left <= 0:
                 raise AssertionError(f"waited {timeout:g} s for {what}\n--- log\n{self.said()[-4000:]}")
             time.sleep(0.05)
+            left -= min(time.monotonic() - began, LONGEST_POLL)
 
-    def wait_empty(self, timeout: float = 30.0) -> None:
+    def wait_empty(self, timeout: float = PATIENCE) -> None:
         """Wait until nothing is in the queue."""
         self.wait("an empty queue", lambda: self.ask("queue", "list")["total"] == 0, timeout)
 

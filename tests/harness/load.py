@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from .mail import text
+from .patience import PATIENCE
 from .sink import Sink
 
+_SESSION = 500  # messages; at a thousand the server says 421 "enough"
 _TOKEN = re.compile(rb"^Subject: (t\d+-\d+)\r?$", re.MULTILINE)
 
 
@@ -47,19 +49,20 @@ class Load:
         """End after the message each client is at."""
         self._stop.set()
         for thread in self._running:
-            thread.join(30)
+            thread.join(2 * PATIENCE)
             assert not thread.is_alive(), "a client hangs: the server neither answers nor hangs up"
 
     def _run(self, client: int) -> None:
         number = 0
         while not self._stop.is_set():
             try:
-                with smtplib.SMTP("127.0.0.1", self.port, local_hostname="load.test", timeout=20) as s:
+                with smtplib.SMTP("127.0.0.1", self.port, local_hostname="load.test", timeout=PATIENCE) as s:
                     s.ehlo()
-                    while not self._stop.is_set():
+                    for _ in range(_SESSION):
                         number += 1
                         self._one(s, f"t{client}-{number}")
-                        self._stop.wait(self.pause)
+                        if self._stop.wait(self.pause):
+                            break
             except (OSError, smtplib.SMTPException) as e:
                 self.errors[type(e).__name__] += 1
                 time.sleep(0.05)

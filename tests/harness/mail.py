@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 
 from .kurir import Kurir
+from .patience import PATIENCE
 
 
-def login(kurir: Kurir, name: str, password: str, *, timeout: float = 30.0) -> smtplib.SMTP:
+def login(kurir: Kurir, name: str, password: str, *, timeout: float = PATIENCE) -> smtplib.SMTP:
     """Return a session on the submission port: STARTTLS with a verified certificate, then AUTH."""
     s = smtplib.SMTP("127.0.0.1", kurir.submission, local_hostname="client.test", timeout=timeout)
     context = ssl.create_default_context(cafile=str(kurir.ca))

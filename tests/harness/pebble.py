@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 
 from kurir.net.devca import ensure_ca, ensure_leaf
-
-START_SECONDS = 20.0
+from tests.harness.patience import PATIENCE
 
 
 def pebble_program() -> str:
@@ -44,7 +43,7 @@ class Pebble:
         """Return the certificate that it issues under."""
         file = self.folder / "root.pem"
         done = subprocess.run(
-            ["curl", "-sf", "--cacert", self.ca, "-o", file, f"{self._roots}/roots/0"], timeout=20
+            ["curl", "-sf", "--cacert", self.ca, "-o", file, f"{self._roots}/roots/0"], timeout=PATIENCE
         )
         assert done.returncode == 0
         return file
@@ -94,7 +93,7 @@ def pebble(
         )
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)
 
 
 def _free_port() -> int:
@@ -104,7 +103,7 @@ def _free_port() -> int:
 
 
 def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
-    end = time.monotonic() + START_SECONDS
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         assert process.poll() is None, "Pebble has ended"
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):

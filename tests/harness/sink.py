@@ -78,6 +78,11 @@ class Sink:
                 s.shutdown(socket.SHUT_RDWR)
             s.close()
 
+    @property
+    def busy(self) -> int:
+        """How many connections are open."""
+        return len(self._open)
+
     def _accept(self) -> None:
         while not self._closed:
             try:
@@ -92,9 +97,9 @@ class Sink:
     def _guard(self, s: socket.socket) -> None:
         with contextlib.suppress(OSError):
             self._session(s)
+        self._open.discard(s)  # before the other side can know of it and come back
         with contextlib.suppress(OSError):
             s.close()
-        self._open.discard(s)
 
     def _says(self, s: socket.socket, verb: str, line: str, usual: bytes) -> bool:
         """Answer; True when the usual positive answer was given."""

@@ -11,6 +11,7 @@ from typing import Self
 import pytest
 
 from tests.harness.kurir import free_offset
+from tests.harness.patience import PATIENCE
 
 UNBOUND = shutil.which("unbound", path="/usr/sbin:/usr/local/sbin:/usr/bin:/bin")
 
@@ -62,7 +63,7 @@ class Unbound:
     def __enter__(self) -> Self:
         assert UNBOUND is not None
         self._process = subprocess.Popen([UNBOUND, "-d", "-c", str(self._config)], stderr=subprocess.PIPE)
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE
         question = b"\x12\x34\x01\0\0\1\0\0\0\0\0\0\x09localhost\0\0\1\0\1"
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.settimeout(0.1)

@@ -13,9 +13,10 @@ from itertools import count
 from pathlib import Path
 from typing import Self
 
+from tests.harness import PATIENCE
+
 from .cases import HELLO, Case, End, Transport
 
-PATIENCE = 10.0
 PAUSE = 0.0002  # so that segments reach the server one by one, mostly
 USER, PASSWORD = "user@example.test", "correct-horse-battery"
 STRANGER = "someone@sender.test"

@@ -42,7 +42,7 @@ class Stage:
 
     def stored(self) -> dict[str, list[bytes]]:
         """Return what lies in the mailboxes by run: the octets behind the header."""
-        self.server.wait_empty(120)
+        self.server.wait_empty()
         found: dict[str, list[bytes]] = defaultdict(list)
         for message in (*self.server.mail("box"), *self.server.mail("user")):
             head, _, body = message.replace(b"\r\n", b"\n").partition(b"\n\n")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.harness import Kurir
+from tests.harness import PATIENCE, Kurir
 from tests.interop.servers.exim import Exim
 from tests.interop.servers.opensmtpd import OpenSmtpd
 from tests.interop.servers.postfix import Postfix
@@ -55,7 +55,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Place]]:
         kurir.user("box")
 
         def kept() -> list[bytes]:
-            kurir.wait_empty(60)
+            kurir.wait_empty()
             return [m.replace(b"\r\n", b"\n") for m in kurir.mail("box")]
 
         found = [Place(KURIR, kurir.smtp, b"example.test", kept)]
@@ -99,7 +99,7 @@ def _settled(peer: object) -> list[bytes]:
 
 
 def _play(place: Place, made: Talk) -> None:
-    with socket.create_connection(("127.0.0.1", place.port), 10) as s:
+    with socket.create_connection(("127.0.0.1", place.port), PATIENCE) as s:
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if _replies(s, 1) < 1:
             raise AssertionError(f"{place.name} does not greet")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Kurir, Sink
+from tests.harness import PATIENCE, TRIES, Kurir, Sink
 
 from .test_hostile_messages import Scene, Wire
 
@@ -23,7 +23,7 @@ _BANNER = b"220 hostile.test\r\n"
 _HELLO = b"250 hostile.test\r\n"
 _TLS_HELLO = b"250-hostile.test\r\n250 STARTTLS\r\n"
 _ALL_AT_ONCE = _BANNER + _HELLO + b"250 2.1.0 ok\r\n250 2.1.5 ok\r\n354 go\r\n250 2.0.0 taken\r\n221 bye\r\n"
-LATE = 2.0  # seconds that the server waits for each step here
+LATE = 5.0  # seconds that the server waits for each step here
 
 
 def _listen(s: socket.socket) -> None:
@@ -133,7 +133,7 @@ class Hostile:
                 threading.Thread(target=self._serve, args=(s,), daemon=True).start()
 
     def _serve(self, s: socket.socket) -> None:
-        s.settimeout(60)
+        s.settimeout(PATIENCE)
         with s, contextlib.suppress(OSError):
             self._play(s)
 
@@ -195,17 +195,20 @@ def test_all_of_them_at_once(street: Street) -> None:
     begun = time.monotonic()
     for _ in range(20):
         wire.send(letter, "x@honest.test")
-    kurir.wait("honest mail", lambda: len(street.honest.messages) == 20, 15)
+    kurir.wait("honest mail", lambda: len(street.honest.messages) == 20, 60)
     honest = time.monotonic() - begun
-    stories = {}
-    for play, number in ids.items():
+    for attempts in range(1, TRIES + 1):
+        for play, number in ids.items():
 
-        def tried(number: str = number) -> object:
-            story = kurir.ask("trace", number)
-            return story if "attempted" in str(story) else None
+            def tried(number: str = number, wanted: int = attempts) -> bool:
+                (message,) = kurir.ask("trace", number)["messages"]
+                return bool(message["recipients"][0]["attempts"] >= wanted)
 
-        stories[play] = kurir.wait(f"the attempt: {play}", tried, 40)
-    lags, grown = watch.lags(), watch.memory() - before
+            kurir.wait(f"the attempt: {play}", tried)
+        lags, grown = watch.lags(), watch.memory() - before
+        if max(lags.values()) <= 0.25:
+            break
+        kurir.inside("queue", "retry", *ids.values(), "--yes")
     print(
         f"honest mail in {honest:.1f} s, loop {max(lags.values()) * 1000:.0f} ms, {grown / 1e6:.0f} MB more"
     )

@@ -120,7 +120,7 @@ def test_107_half_finished_messages_cost_disk_and_not_memory(stage: Stage) -> No
     grown = memory() - before
     for client in open_now:
         client.reset()
-    server.wait("the files to be gone", lambda: files() <= files_before, 60)
+    server.wait("the files to be gone", lambda: files() <= files_before)
     print(f"50 half-finished messages of 900 KB: {grown / 50:.0f} KB of memory each")
     assert grown < 50 * 500
 

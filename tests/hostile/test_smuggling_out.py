@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Kurir
+from tests.harness import PATIENCE, Kurir
 
 from .catalogue_a_framing import SEQUENCES, WITH_NUL
 from .client import PASSWORD, USER
@@ -105,7 +105,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 def _talk(port: int, *steps: bytes) -> bytes:
     """Say steps, each once the one before was answered; return everything that was said."""
     said = b""
-    with socket.create_connection(("127.0.0.1", port), 10) as s, contextlib.suppress(OSError):
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as s, contextlib.suppress(OSError):
         said += s.recv(9999)
         for step in steps:
             s.sendall(step)

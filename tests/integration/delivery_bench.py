@@ -69,7 +69,7 @@ async def measure(port, count, connections):
     wall, cpu = time.perf_counter(), time.process_time()
     await harness.deliver(leases[200:])
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    await harness.hand.drain(1)
+    await harness.drain()
     print(
         f"{connections} connections: {count / wall:,.0f} messages/s, {cpu / count * 1e6:.0f} us CPU each, of {len(body)} octets"
     )

@@ -5,7 +5,10 @@ import contextlib
 import ssl
 from contextlib import asynccontextmanager
 
-CLOSE, HANG, RESET = object(), object(), object()
+# Hang up; say nothing until the client has lost patience; say nothing, and no time passes; send a reset.
+CLOSE, HANG, SILENT, RESET = object(), object(), object(), object()
+LEAP = 3600.0  # seconds: longer than any time limit of a client
+TURNS = 50  # of the loop, in which the client reads what was said before
 
 DEFAULTS = {
     "banner": b"220 peer.example ready\r\n",
@@ -28,11 +31,22 @@ def ehlo(*keywords):
     )
 
 
+async def outlast(reader):
+    """Say nothing until the client has gone: time leaps in the loop, so that nobody really waits for a time limit."""
+    loop, gone = asyncio.get_running_loop(), asyncio.ensure_future(reader.read(-1))
+    while not gone.done():
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        loop.time = lambda now=loop.time: now() + LEAP
+        await asyncio.wait([gone], timeout=1.0)
+    await gone
+
+
 class Peer:
     """`script` maps a step (``banner MAIL RCPT:a@x dot ...``) to bytes, an action, or a function of the line.
 
     A list is used up one entry per time, its last entry stays.  `messages` are the bodies that were taken
-    whole, `connections` counts, `lines` are all commands.
+    whole, `connections` counts, `lines` are all commands; `silent` is set where it said nothing more.
     """
 
     def __init__(self, script, tls=None, lmtp=False, implicit=False):
@@ -45,6 +59,7 @@ class Peer:
         self.envelopes = []
         self.port = 0
         self.tasks = set()
+        self.silent = asyncio.Event()
 
     def answer(self, *steps):
         for step in steps:
@@ -63,7 +78,11 @@ class Peer:
                     return False
             return True
         if answer is HANG:
-            await asyncio.sleep(30)
+            await outlast(reader)
+            return False
+        if answer is SILENT:
+            self.silent.set()
+            await reader.read(-1)
             return False
         if answer is CLOSE:
             return False

@@ -38,9 +38,9 @@ from kurir.net import (
     TlsLevel as NetLevel,
 )
 from tests.certs import Made, make
+from tests.harness import PATIENCE
 from tests.integration.scripted_peer import ehlo, peer
 from tests.unit.delivery.doubles import (
-    QUICK,
     FakeResolver,
     Harness,
     RealClock,
@@ -65,7 +65,7 @@ class World:
     resolver: FakeResolver
 
     def fetch(self, port: int) -> Fetch:
-        settings = WebSettings(port=port, timeout=5, peers=PeerPolicy(allow_loopback=True))
+        settings = WebSettings(port=port, timeout=PATIENCE, peers=PeerPolicy(allow_loopback=True))
         return WebClient(self.resolver, self.tls.level(NetLevel.VERIFIED), settings).fetch
 
 
@@ -112,16 +112,14 @@ def mail(hop: dict[str, object] | None, *, rule: Rule | None = None, sealed: boo
             if hop is None:
                 s = DeliverySettings(
                     hello_name="client.test", routes=(Route(name="mx", kind=RouteKind.MX, rule=rule),),
-                    mx_port=p.port, allow_loopback_peers=True, timeouts=QUICK,
+                    mx_port=p.port, allow_loopback_peers=True,
                 )  # fmt: skip
             else:
-                s = smarthost_settings(
-                    p.port, hop={"host": NAME, "tls": TlsLevel.REQUIRE} | hop, timeouts=QUICK
-                )
+                s = smarthost_settings(p.port, hop={"host": NAME, "tls": TlsLevel.REQUIRE} | hop)
             harness = Harness(s, world.resolver, tls=world.tls)
             lease = lease_for(s, 1, [f"a@{DOMAIN}"], site=DOMAIN if hop is None else NAME, sealed=sealed)
             outcome = (await harness.deliver([lease]))[1, 0]
-            await harness.hand.drain(1)
+            await harness.drain()
         believed = outcome.kind in (OutcomeKind.HANDED_OVER, OutcomeKind.DELIVERED)
         assert believed == bool(p.messages)
         assert believed or (outcome.cause is Cause.TLS_UNTRUSTED and not any("MAIL" in x for x in p.lines))

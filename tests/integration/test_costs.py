@@ -13,7 +13,6 @@ import smtplib
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 import uvloop
@@ -27,8 +26,7 @@ from kurir.app.settings import doors
 from kurir.app.setup import certificates
 from kurir.config import load
 from kurir.net import bind
-from tests.harness.kurir import Kurir
-from tests.harness.sink import Sink
+from tests.harness import PATIENCE, Kurir, Sink
 
 BODY = (
     b"From: a@source.test\r\nTo: b@sink.test\r\nSubject: cost\r\nMessage-ID: <1@source.test>\r\n\r\n"
@@ -171,10 +169,9 @@ def test_system_calls(tmp_path):
                 thread.start()
             for thread in threads:
                 thread.join()
-            while len(sink.messages) < before + count:
-                time.sleep(0.05)
+            server.wait("all of it", lambda: len(sink.messages) >= before + count)
             strace.send_signal(signal.SIGINT)
-            strace.wait(10)
+            strace.wait(PATIENCE)
     calls = {
         m[2]: int(m[1])
         for m in re.finditer(

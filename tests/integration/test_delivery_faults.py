@@ -6,7 +6,7 @@ import pytest
 from kurir.limits import Quota, Unit
 from kurir.model import Address, Body, Cause, OutcomeKind, Stage
 from tests.integration.scripted_peer import CLOSE, HANG, RESET, ehlo, peer
-from tests.unit.delivery.doubles import QUICK, Harness, MemoryBodies, lease_for, smarthost_settings
+from tests.unit.delivery.doubles import Harness, MemoryBodies, lease_for, smarthost_settings
 
 D, F, H = OutcomeKind.DEFERRED, OutcomeKind.FAILED, OutcomeKind.HANDED_OVER
 LONG = b"Subject: x\r\n\r\n" + b"line of text\r\n" * 100
@@ -14,10 +14,10 @@ LONG = b"Subject: x\r\n\r\n" + b"line of text\r\n" * 100
 
 async def one(script, *, recipients=("a@example.org",), lmtp=False, bodies=None, lease=None, **settings):
     async with peer(script, lmtp=lmtp) as p:
-        s = smarthost_settings(p.port, hop={"lmtp": lmtp}, timeouts=QUICK, **settings)
+        s = smarthost_settings(p.port, hop={"lmtp": lmtp}, **settings)
         harness = Harness(s, bodies=bodies)
         results = await harness.deliver([lease_for(s, 1, recipients, **{"body": LONG, **(lease or {})})])
-        await harness.hand.drain(1)
+        await harness.drain()
         return {i: o for (_, i), o in results.items()}, p
 
 
@@ -76,7 +76,7 @@ async def test_step_by_fault(step, stage, fault):
 async def test_nobody_listens():
     async with peer() as p:
         port = p.port
-    s = smarthost_settings(port, timeouts=QUICK)
+    s = smarthost_settings(port)
     harness = Harness(s)
     first = await harness.deliver([lease_for(s, 1, ["a@example.org"])])
     second = await harness.deliver([lease_for(s, 2, ["a@example.org"])])
@@ -151,13 +151,13 @@ async def test_on_a_counted_road_a_lease_is_one_message():
         ),
     ):
         async with peer(script) as p:
-            s = smarthost_settings(p.port, timeouts=QUICK)
+            s = smarthost_settings(p.port)
             lease = lease_for(s, 1, [f"{x}@example.org" for x in "abc"])
             quota = Quota("k", Unit.MESSAGES, 9, 60.0, 9)
             lease = msgspec.structs.replace(lease, road=msgspec.structs.replace(lease.road, quotas=(quota,)))
             harness = Harness(s)
             outcomes = await harness.deliver([lease])
-            await harness.hand.drain(1)
+            await harness.drain()
         assert p.envelopes == [envelope]
         assert len(outcomes) == 2
 
@@ -217,7 +217,7 @@ async def test_a_damaged_body_never_gets_its_final_dot(file):
     bodies = MemoryBodies({1: LONG}, damaged=[1])
     lease = {"body": LONG, "file": True} if file else {"body": LONG}
     async with peer() as p:
-        s = smarthost_settings(p.port, timeouts=QUICK)
+        s = smarthost_settings(p.port)
         made = lease_for(s, 1, ["a@example.org"], **lease)
         if not file:
             import msgspec
@@ -225,7 +225,7 @@ async def test_a_damaged_body_never_gets_its_final_dot(file):
             made = msgspec.structs.replace(made, body=None)
         harness = Harness(s, bodies=bodies)
         results = await harness.deliver([made])
-        await harness.hand.drain(1)
+        await harness.drain()
     assert results[1, 0].cause is Cause.BODY_DAMAGED and results[1, 0].kind is D
     assert p.messages == []
 

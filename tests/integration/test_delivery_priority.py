@@ -22,7 +22,7 @@ async def test_priority_travels(offered: bool, level: int | None, said: str, fie
         lease = lease_for(settings, 1, ["a@example.org"], mt_priority=level)
         harness = Harness(settings, FakeResolver())
         outcome = (await harness.deliver([lease]))[1, 0]
-        await harness.hand.drain(1)
+        await harness.drain()
     assert outcome.kind is OutcomeKind.HANDED_OVER
     assert f"MAIL FROM:<me@client.example>{said}" in p.lines
     assert (b"MT-Priority: 4\r\n" in p.messages[0]) == field

@@ -9,8 +9,9 @@ import pytest
 from kurir.delivery import DeliverySettings, Route, RouteKind
 from kurir.model import Cause, OutcomeKind, Stage
 from kurir.queue.asks import PlanRequest
-from tests.integration.scripted_peer import CLOSE, HANG, ehlo, peer
-from tests.unit.delivery.doubles import QUICK, FakeResolver, Harness, lease_for, ok, smarthost_settings
+from tests.harness import PATIENCE
+from tests.integration.scripted_peer import CLOSE, SILENT, ehlo, peer
+from tests.unit.delivery.doubles import FakeResolver, Harness, lease_for, ok, smarthost_settings
 
 H = OutcomeKind.HANDED_OVER
 
@@ -21,44 +22,44 @@ def leases(s, count, **more):
 
 async def test_one_connection_carries_many():
     async with peer() as p:
-        s = smarthost_settings(p.port, concurrency=1, timeouts=QUICK)
+        s = smarthost_settings(p.port, concurrency=1)
         harness = Harness(s)
         results = await harness.deliver(leases(s, 30))
-        await harness.hand.drain(1)
+        await harness.drain()
     assert len(results) == 30 and p.connections == 1 and len(p.messages) == 30
     assert p.lines.count("EHLO client.example") == 1 and p.lines[-1] == "QUIT"
 
 
 async def test_concurrency_is_a_limit():
     async with peer() as p:
-        s = smarthost_settings(p.port, concurrency=4, timeouts=QUICK)
+        s = smarthost_settings(p.port, concurrency=4)
         harness = Harness(s)
         results = await harness.deliver(leases(s, 40))
-        await harness.hand.drain(1)
+        await harness.drain()
     assert len(results) == 40 and p.connections == 4
 
 
 async def test_connections_end_after_their_share():
     async with peer() as p:
-        s = smarthost_settings(p.port, concurrency=1, timeouts=QUICK, max_messages_per_connection=7)
+        s = smarthost_settings(p.port, concurrency=1, max_messages_per_connection=7)
         harness = Harness(s)
         await harness.deliver(leases(s, 21))
-        await harness.hand.drain(1)
+        await harness.drain()
     assert p.connections == 3 and p.lines.count("QUIT") == 3
 
 
 async def test_a_connection_that_ended_is_replaced_while_work_waits():
     async with peer() as p:
-        s = smarthost_settings(p.port, concurrency=3, timeouts=QUICK, max_messages_per_connection=5)
+        s = smarthost_settings(p.port, concurrency=3, max_messages_per_connection=5)
         harness = Harness(s)
         results = await harness.deliver(leases(s, 60))
-        await harness.hand.drain(1)
+        await harness.drain()
     assert len(results) == 60 and 12 <= p.connections <= 14
 
 
 async def test_a_fault_of_ours_costs_an_attempt_and_no_lease(monkeypatch):
     async with peer() as p:
-        s = smarthost_settings(p.port, timeouts=QUICK)
+        s = smarthost_settings(p.port)
         harness = Harness(s)
         said = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["message"]))
@@ -66,29 +67,28 @@ async def test_a_fault_of_ours_costs_an_attempt_and_no_lease(monkeypatch):
             m.setattr("kurir.smtp.client.Client.transaction", lambda *_: 1 / 0)
             broken = (await harness.deliver(leases(s, 1)))[1, 0]
         whole = (await harness.deliver(leases(s, 1)))[1, 0]
-        await harness.hand.drain(1)
+        await harness.drain()
     assert broken.kind is OutcomeKind.DEFERRED and "ZeroDivisionError" in broken.detail
     assert whole.kind is H and said == ["delivery of message 1 failed"]
 
 
 async def test_limits_mailmax_is_obeyed():
     async with peer({"EHLO": ehlo("PIPELINING", "LIMITS MAILMAX=2 RCPTMAX=10")}) as p:
-        s = smarthost_settings(p.port, concurrency=1, timeouts=QUICK)
+        s = smarthost_settings(p.port, concurrency=1)
         harness = Harness(s)
         await harness.deliver(leases(s, 4))
-        await harness.hand.drain(1)
+        await harness.drain()
     assert p.connections == 2
 
 
 async def test_idle_connections_end():
     async with peer() as p:
-        s = smarthost_settings(p.port, timeouts=QUICK, idle=0.05)
+        s = smarthost_settings(p.port, idle=0.05)
         harness = Harness(s)
         await harness.deliver(leases(s, 1))
-        for _ in range(100):
-            if "QUIT" in p.lines:
-                break
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(PATIENCE):
+            while "QUIT" not in p.lines:
+                await asyncio.sleep(0.01)
         await harness.deliver(leases(s, 1))
     assert p.connections == 2
 
@@ -104,15 +104,15 @@ async def test_a_connection_that_works_while_the_hand_stops_ends_with_its_work()
             return await say(reader, writer, answer)
 
         p.say = slowly
-        s = smarthost_settings(p.port, timeouts=QUICK, idle=60.0)
+        s = smarthost_settings(p.port, idle=60.0)
         harness = Harness(s)
         sending = asyncio.create_task(harness.deliver(leases(s, 1)))
         while "DATA" not in p.lines:
             await asyncio.sleep(0.01)
-        stopping = asyncio.create_task(harness.hand.drain(30))
+        stopping = asyncio.create_task(harness.drain())
         await asyncio.sleep(0.01)
         taken.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await stopping
             results = await sending
     assert {o.kind for o in results.values()} == {H}
@@ -122,20 +122,20 @@ async def test_a_connection_that_works_while_the_hand_stops_ends_with_its_work()
 @pytest.mark.parametrize("parting", [CLOSE, (b"421 4.4.2 idle too long\r\n", CLOSE)])
 async def test_a_connection_that_the_peer_closed_while_idle_is_no_failure(parting):
     async with peer({"MAIL": [b"250 ok\r\n", parting, b"250 ok\r\n"]}) as p:
-        s = smarthost_settings(p.port, concurrency=1, timeouts=QUICK)
+        s = smarthost_settings(p.port, concurrency=1)
         harness = Harness(s)
         results = await harness.deliver(leases(s, 2))
-        await harness.hand.drain(1)
+        await harness.drain()
     assert {o.kind for o in results.values()} == {H} and p.connections == 2
 
 
 async def test_a_refused_second_connection_leaves_the_work_to_the_first():
     async with peer({"banner": [b"220 ok\r\n", b"421 4.7.0 too many connections\r\n"]}) as p:
-        s = smarthost_settings(p.port, concurrency=5, timeouts=QUICK)
+        s = smarthost_settings(p.port, concurrency=5)
         harness = Harness(s)
         await harness.deliver(leases(s, 1))
         results = await harness.deliver(leases(s, 12))
-        await harness.hand.drain(1)
+        await harness.drain()
     assert {o.kind for o in results.values()} == {H}
     assert len(p.messages) == 13
 
@@ -152,7 +152,6 @@ async def test_domains_of_one_provider_share_their_connections():
             routes=(Route(name="mx", kind=RouteKind.MX, concurrency=2),),
             allow_loopback_peers=True,
             mx_port=p.port,
-            timeouts=QUICK,
         )
         harness = Harness(s, resolver)
         harness.hand.plan([PlanRequest("client.example", f"d{n}.example") for n in range(50)])
@@ -166,13 +165,13 @@ async def test_domains_of_one_provider_share_their_connections():
             for n in range(50)
         ]
         results = await harness.deliver(work)
-        await harness.hand.drain(1)
+        await harness.drain()
     assert {o.kind for o in results.values()} == {H} and p.connections == 2
 
 
 async def test_answers_come_in_batches():
     async with peer() as p:
-        s = smarthost_settings(p.port, timeouts=QUICK)
+        s = smarthost_settings(p.port)
         harness = Harness(s)
         refused = [lease_for(s, n, ["a@example.org"], require_tls=True) for n in range(1, 20)]
         await harness.deliver(refused)
@@ -181,15 +180,12 @@ async def test_answers_come_in_batches():
 
 @pytest.mark.parametrize(("step", "possibly"), [("MAIL", False), ("dot", True)])
 async def test_drain_gives_back_what_was_not_sent(step, possibly):
-    async with peer({step: HANG}) as p:
+    async with peer({step: SILENT}) as p:
         s = smarthost_settings(p.port, concurrency=1)
         harness = Harness(s)
         harness.hand.work(leases(s, 3))
-        for _ in range(200):
-            if any(line.startswith("DATA" if possibly else "MAIL") for line in p.lines):
-                break
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(PATIENCE):
+            await p.silent.wait()
         assert sorted(n for n, _ in harness.hand.busy()) == [1, 2, 3]
         await harness.hand.drain(0.05)
     settled = {x.number: dict(x.results) for x in harness.brain.settlements}
@@ -205,10 +201,10 @@ async def test_drain_gives_back_what_was_not_sent(step, possibly):
 async def test_a_sandbox_server_captures(tmp_path):
     async with peer() as p:
         server = await asyncio.start_unix_server(p.serve, tmp_path / "s")
-        s = smarthost_settings(0, hop={"host": "", "path": str(tmp_path / "s")}, timeouts=QUICK)
+        s = smarthost_settings(0, hop={"host": "", "path": str(tmp_path / "s")})
         s = replace(s, routes=(replace(s.routes[0], kind=RouteKind.SANDBOX),))
         harness = Harness(s)
         outcome = (await harness.deliver([lease_for(s, 1, ["a@example.org"])]))[1, 0]
-        await harness.hand.drain(1)
+        await harness.drain()
         server.close()
     assert (outcome.kind, outcome.cause) == (OutcomeKind.CAPTURED, Cause.SANDBOX)

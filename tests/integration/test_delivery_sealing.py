@@ -11,7 +11,7 @@ from kurir.queue.asks import Work
 from kurir.senderauth.dkim import Signer
 from kurir.senderauth.srs import Srs
 from tests.integration.scripted_peer import ehlo, peer
-from tests.unit.delivery.doubles import QUICK, FakeClock, Harness, lease_for, smarthost_settings
+from tests.unit.delivery.doubles import FakeClock, Harness, lease_for, smarthost_settings
 from tests.unit.senderauth.dkim.material import check, ed_key, rsa_key
 
 BODY = b"From: a@example.org\r\nSubject: x\r\n\r\nhello\r\n"
@@ -35,7 +35,7 @@ def recipient(address, wanted=None):
 
 async def test_each_sender_has_a_transaction_of_its_own():
     async with peer() as p:
-        s = smarthost_settings(p.port, timeouts=QUICK)
+        s = smarthost_settings(p.port)
         h = harness(s)
         lease = lease_for(
             s, 1, ["a@far.test", "b@far.test", "c@far.test", "d@far.test"], sender="x@origin.test"
@@ -45,7 +45,7 @@ async def test_each_sender_has_a_transaction_of_its_own():
             Work(w.index, recipient(str(w.recipient.address), through.get(w.index)), 0) for w in lease.work
         )
         results = await h.deliver([msgspec.structs.replace(lease, work=work)])
-        await h.hand.drain(1)
+        await h.drain()
     assert len(results) == 4 and {o.kind for o in results.values()} == {OutcomeKind.HANDED_OVER}
     assert p.envelopes == [["a@far.test", "c@far.test"], ["b@far.test", "d@far.test"]]
     senders = [line for line in p.lines if line.startswith("MAIL")]
@@ -56,11 +56,11 @@ async def test_each_sender_has_a_transaction_of_its_own():
 
 async def test_the_size_that_is_said_counts_the_signatures():
     async with peer() as p:
-        s = smarthost_settings(p.port, timeouts=QUICK)
+        s = smarthost_settings(p.port)
         h = harness(s)
         lease = msgspec.structs.replace(lease_for(s, 1, ["a@far.test"], body=BODY), ours=True)
         await h.deliver([lease])
-        await h.hand.drain(1)
+        await h.drain()
     (message,) = p.messages
     verdicts = await asyncio.to_thread(check, message)
     assert all(v.passed for v in verdicts) and message.count(b"DKIM-Signature:") == 2
@@ -69,11 +69,11 @@ async def test_the_size_that_is_said_counts_the_signatures():
 
 async def test_what_is_too_large_with_its_signatures_is_refused_before_it_is_sent():
     async with peer({"EHLO": ehlo("PIPELINING", "8BITMIME", f"SIZE {len(BODY) + 100}")}) as p:
-        s = smarthost_settings(p.port, timeouts=QUICK)
+        s = smarthost_settings(p.port)
         h = harness(s)
         lease = msgspec.structs.replace(lease_for(s, 1, ["a@far.test"], body=BODY), ours=True)
         (outcome,) = (await h.deliver([lease])).values()
-        await h.hand.drain(1)
+        await h.drain()
     assert outcome.kind is OutcomeKind.FAILED and outcome.cause is Cause.TOO_LARGE
     assert not any(line.startswith("MAIL") for line in p.lines)
 
@@ -81,10 +81,10 @@ async def test_what_is_too_large_with_its_signatures_is_refused_before_it_is_sen
 @pytest.mark.parametrize(("final", "signed"), [(True, 0), (False, 2)])
 async def test_a_store_of_ours_gets_it_as_it_is(final, signed):
     async with peer(lmtp=True) as p:
-        s = smarthost_settings(p.port, timeouts=QUICK, hop={"lmtp": True}, route={"final": final})
+        s = smarthost_settings(p.port, hop={"lmtp": True}, route={"final": final})
         assert s.routes[0].kind is RouteKind.LMTP
         h = harness(s)
         lease = msgspec.structs.replace(lease_for(s, 1, ["a@far.test"], body=BODY), ours=True)
         await h.deliver([lease])
-        await h.hand.drain(1)
+        await h.drain()
     assert p.messages[0].count(b"DKIM-Signature:") == signed

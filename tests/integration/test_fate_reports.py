@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Kurir, Report, Sink, hand_in, login, reports, text
+from tests.harness import PATIENCE, Kurir, Report, Sink, hand_in, login, reports, text
 
 SETTINGS = """
 [queue]
 retry = [1, 1, 2]
-lifetime = 8
+lifetime = 20
 delay_notice = [3]
 """
 WORDS = {
@@ -83,7 +83,7 @@ class World:
         (message,) = self.kurir.ask("trace", id)["messages"]
         return message
 
-    def ended(self, id: str, timeout: float = 20) -> list[Any]:
+    def ended(self, id: str, timeout: float = PATIENCE) -> list[Any]:
         """Wait until nothing of the message waits; return its recipients."""
         self.kurir.wait(
             f"the end of {id}", lambda: all(r["fate"] for r in self.story(id)["recipients"]), timeout
@@ -236,7 +236,11 @@ def test_success_is_reported_by_the_last_server_that_can(world: World) -> None:
 
 def trusted(world: World) -> smtplib.SMTP:
     return smtplib.SMTP(
-        "127.0.0.1", world.kurir.smtp, local_hostname="app.test", timeout=20, source_address=("127.0.0.2", 0)
+        "127.0.0.1",
+        world.kurir.smtp,
+        local_hostname="app.test",
+        timeout=PATIENCE,
+        source_address=("127.0.0.2", 0),
     )
 
 
@@ -290,7 +294,9 @@ def test_a_report_to_a_foreign_sender_leaves_like_any_mail(world: World) -> None
 
 
 def test_mail_of_a_stranger_that_is_refused_later_is_held_and_the_postmaster_told(world: World) -> None:
-    with smtplib.SMTP("127.0.0.1", world.kurir.smtp, local_hostname="mx.stranger.test", timeout=20) as s:
+    with smtplib.SMTP(
+        "127.0.0.1", world.kurir.smtp, local_hostname="mx.stranger.test", timeout=PATIENCE
+    ) as s:
         s.ehlo()
         message = text("victim@far.test", "bob@behind.test", "forged")
         id = hand_in(s, "victim@far.test", "bob@behind.test", message, rcpt=("NOTIFY=SUCCESS,FAILURE,DELAY",))
@@ -332,7 +338,9 @@ def test_mail_of_a_stranger_that_is_refused_later_is_held_and_the_postmaster_tol
 def test_a_recipient_that_the_server_behind_us_does_not_know_is_refused_at_the_door(world: World) -> None:
     world.behind.script = by_name
     try:
-        with smtplib.SMTP("127.0.0.1", world.kurir.smtp, local_hostname="mx.stranger.test", timeout=20) as s:
+        with smtplib.SMTP(
+            "127.0.0.1", world.kurir.smtp, local_hostname="mx.stranger.test", timeout=PATIENCE
+        ) as s:
             s.ehlo()
             s.mail("x@far.test")
             code, said = s.rcpt("no@behind.test")

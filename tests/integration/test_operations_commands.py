@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 
 from kurir.cli.main import COMMANDS
-from tests.harness import Kurir, hand_in, login, text
+from tests.harness import PATIENCE, Kurir, hand_in, login, text
 from tests.harness.kurir import KURIR
 
 GOLDEN = Path(__file__).with_name("golden_keys.json")
@@ -331,14 +331,14 @@ def test_without_permission(tmp_path: Path) -> None:
         for arguments in (("user", "add", "a@example.test"), ("send", "--to", "a@b.test", "--subject", "s")):
             command = [*unprivileged(), *KURIR, *arguments, "-c", str(kurir.config)]
             done = subprocess.run(
-                command, capture_output=True, env=kurir.env, timeout=60, stdin=subprocess.DEVNULL
+                command, capture_output=True, env=kurir.env, timeout=PATIENCE, stdin=subprocess.DEVNULL
             )
             assert done.returncode == 1, done
             assert b"may not use" in done.stderr
             assert b"Traceback" not in done.stderr
         kurir.config.chmod(0)
         command = [*unprivileged(), *KURIR, "queue", "list", "-c", str(kurir.config)]
-        done = subprocess.run(command, capture_output=True, env=kurir.env, timeout=60)
+        done = subprocess.run(command, capture_output=True, env=kurir.env, timeout=PATIENCE)
         assert done.returncode == 1
         assert b"ermission denied" in done.stderr
         assert b"Traceback" not in done.stderr

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Kurir, Sink, hand_in, login, text
+from tests.harness import PATIENCE, Kurir, Sink, hand_in, login, text
 
 WORKERS = pytest.mark.parametrize("workers", [0, 1], ids=["one-process", "workers"])
 ALICE = "alice@example.test"
@@ -45,7 +45,7 @@ def server(folder: Path, workers: int, **more: Any) -> Iterator[tuple[Kurir, Sin
 
 def send(kurir: Kurir, *to: str, subject: str = "s") -> str:
     """Hand a message in from a trusted network; return its id."""
-    with smtplib.SMTP("127.0.0.1", kurir.smtp, timeout=20, source_address=("127.0.0.2", 0)) as s:
+    with smtplib.SMTP("127.0.0.1", kurir.smtp, timeout=PATIENCE, source_address=("127.0.0.2", 0)) as s:
         s.ehlo()
         return hand_in(s, ALICE, to, text(ALICE, to[0], subject))
 
@@ -134,7 +134,7 @@ def test_the_same_on_a_stopped_server(tmp_path: Path, workers: int) -> None:
 
 def ready(kurir: Kurir) -> int:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{kurir.admin}/readyz", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{kurir.admin}/readyz", timeout=PATIENCE) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as e:
         return e.code
@@ -159,7 +159,7 @@ def test_a_disk_nearly_full_takes_no_mail_and_sends_on(tmp_path: Path, workers: 
         os.close(fd)
 
         def refused() -> bool:
-            with smtplib.SMTP("127.0.0.1", kurir.smtp, timeout=20) as s:
+            with smtplib.SMTP("127.0.0.1", kurir.smtp, timeout=PATIENCE) as s:
                 s.ehlo()
                 code, said = s.mail("x@far.test")
                 if code == 250:
@@ -190,7 +190,7 @@ def test_a_disk_nearly_full_takes_no_mail_and_sends_on(tmp_path: Path, workers: 
         # Room again: it recovers by itself.
         ballast.unlink()
         kurir.wait("an end of the refusals", lambda: not refused())
-        kurir.wait("the report that did not fit", lambda: kurir.mail("alice"), 12)
+        kurir.wait("the report that did not fit", lambda: kurir.mail("alice"))
         kurir.wait("readiness", lambda: ready(kurir) == 200)
         send(kurir, "anna@far.test", subject="after")
         kurir.wait_empty()
@@ -241,7 +241,7 @@ def test_users(tmp_path: Path, workers: int) -> None:
 
         do(kurir, "user", "remove", ALICE)
         kurir.wait("no login", lambda: not may("alice", "third-one"))
-        with smtplib.SMTP("127.0.0.1", kurir.smtp, timeout=20) as s:
+        with smtplib.SMTP("127.0.0.1", kurir.smtp, timeout=PATIENCE) as s:
             s.ehlo()
             s.mail("x@far.test")
             assert s.rcpt(ALICE)[0] == 550
@@ -259,7 +259,7 @@ def test_a_person_is_erased_and_the_books_still_balance(tmp_path: Path, workers:
         mood.later = True
         waiting = send(kurir, "erika@far.test", subject="still-waiting")
         kurir.wait("a first try", lambda: story(kurir, waiting)["erika"]["attempts"])
-        with smtplib.SMTP("127.0.0.1", kurir.smtp, timeout=20) as s:
+        with smtplib.SMTP("127.0.0.1", kurir.smtp, timeout=PATIENCE) as s:
             s.ehlo()
             s.mail("erika@far.test")
             assert s.rcpt("unknown@example.test")[0] == 550

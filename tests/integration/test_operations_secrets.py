@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from scramp import ScramClient
 
-from tests.harness import Kurir, Sink, hand_in, login, text
+from tests.harness import PATIENCE, Kurir, Sink, hand_in, login, text
 
 ALICE = "alice@example.test"
 # Each stands for one way in; none may be found anywhere afterwards.
@@ -55,7 +55,9 @@ def b64(value: str) -> str:
 def door(kurir: Kurir, *, tls: bool = True, port: int | None = None) -> Any:
     """An SMTP session for saying odd things; the server may hang up on us."""
     with contextlib.suppress(OSError, smtplib.SMTPException):
-        s = smtplib.SMTP("127.0.0.1", port or kurir.submission, local_hostname="client.test", timeout=20)
+        s = smtplib.SMTP(
+            "127.0.0.1", port or kurir.submission, local_hostname="client.test", timeout=PATIENCE
+        )
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -180,7 +182,9 @@ password_file = "{tmp_path}/password"
             ):
                 cli(*command)
             for path in ("metrics", "healthz", "readyz"):
-                with urllib.request.urlopen(f"http://127.0.0.1:{kurir.admin}/{path}", timeout=10) as answer:
+                with urllib.request.urlopen(
+                    f"http://127.0.0.1:{kurir.admin}/{path}", timeout=PATIENCE
+                ) as answer:
                     said.append(answer.read().decode())
 
             # A URL with a password that is wrong somewhere else: neither the command nor the reload repeats it.

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Kurir, Load, Sink, arrivals
-from tests.harness.kurir import free_offset
+from tests.harness import PATIENCE, Kurir, Load, Sink, arrivals, free_offset
 
-DRAIN = 40.0
+DRAIN = 10 * PATIENCE  # long, wherever it is not what is tested: on a slow machine too nothing is cut off
 WORKERS = pytest.mark.parametrize("workers", [0, 1], ids=["one-process", "workers"])
 
 
@@ -31,7 +30,21 @@ url = "smtp://127.0.0.1:{port}?tls=none"
 
 
 def server(folder: Path, sink: Sink, workers: int) -> Kurir:
-    return Kurir(folder, workers=workers, trust=("127.0.0.0/8",), toml=settings(sink.port))
+    drain = {"KURIR_SERVER__DRAIN": f"{DRAIN:g}"}
+    return Kurir(folder, workers=workers, trust=("127.0.0.0/8",), toml=settings(sink.port), env=drain)
+
+
+class Hanging:
+    """The script of a server that takes the whole message and then says nothing, while it is `on`."""
+
+    on = True
+    now = 0  # how many messages hang
+
+    def __call__(self, verb: str, _line: str, _n: int) -> str | None:
+        if verb != "BODY" or not self.on:
+            return None
+        self.now += 1
+        return "hang"
 
 
 def rewrite(kurir: Kurir, old: str, new: str) -> None:
@@ -54,8 +67,8 @@ def knocking(port: int) -> Iterator[list[str]]:
     def knock() -> None:
         while not stop.is_set():
             try:
-                with socket.create_connection(("127.0.0.1", port), 30) as s:
-                    s.settimeout(30)
+                with socket.create_connection(("127.0.0.1", port), PATIENCE) as s:
+                    s.settimeout(PATIENCE)
                     said = s.recv(200)
                     if not said.startswith((b"220", b"421")):
                         wrong.append(f"said {said!r}")
@@ -71,7 +84,7 @@ def knocking(port: int) -> Iterator[list[str]]:
         yield wrong
     finally:
         stop.set()
-        thread.join(40)
+        thread.join(2 * PATIENCE)
 
 
 @WORKERS
@@ -85,9 +98,7 @@ def test_sigterm_drains_under_load(tmp_path: Path, workers: int) -> None:
         kurir.start()
         with Load(kurir.smtp) as load:
             kurir.wait("load", lambda: len(load.acked) > 60)
-            began = time.monotonic()
-            assert kurir.stop(timeout=DRAIN) == 0
-            assert time.monotonic() - began < DRAIN
+            assert kurir.stop() == 0
         with kurir:
             kurir.wait_empty()
             assert kurir.audit()["balanced"]
@@ -102,24 +113,23 @@ def test_sigterm_drains_under_load(tmp_path: Path, workers: int) -> None:
     "workers", [pytest.param(0, marks=pytest.mark.full), 1], ids=["one-process", "workers"]
 )
 def test_sigterm_does_not_wait_for_a_server_that_hangs(tmp_path: Path, workers: int) -> None:
-    hang = {"on": True}
-    with Sink(lambda verb, _line, _n: "hang" if verb == "BODY" and hang["on"] else None) as sink:
+    hanging = Hanging()
+    with Sink(hanging) as sink:
         kurir = server(tmp_path / "kurir", sink, workers)
         kurir.env["KURIR_SERVER__DRAIN"] = "2"
         with kurir:
             kurir.cli(
                 "send", "--to", "bob@far.test", "--subject", "t0-1", "--from", "a@example.test", stdin="x\n"
             )
-            kurir.wait("the hanging delivery", lambda: sink.connections)
-            time.sleep(0.5)
+            kurir.wait("the hanging delivery", lambda: hanging.now)
             began = time.monotonic()
-            assert kurir.stop(timeout=DRAIN) == 0
-            assert 1.5 < time.monotonic() - began < 5  # server.drain
+            assert kurir.stop() == 0  # the other side has ten minutes for its answer
+            assert time.monotonic() - began > 1.5  # server.drain
         (message,) = kurir.ask("trace", "bob@far.test")["messages"]
         (recipient,) = message["recipients"]
         assert recipient["fate"] is None
         assert recipient["possibly_delivered"]
-        hang["on"] = False
+        hanging.on = False
         with kurir:
             kurir.wait_empty()
             assert kurir.audit()["balanced"]
@@ -127,25 +137,23 @@ def test_sigterm_does_not_wait_for_a_server_that_hangs(tmp_path: Path, workers: 
 
 
 def test_a_second_sigterm_ends_at_once(tmp_path: Path) -> None:
-    hang = {"on": True}
-    with Sink(lambda verb, _line, _n: "hang" if verb == "BODY" and hang["on"] else None) as sink:
+    hanging = Hanging()
+    with Sink(hanging) as sink:
         kurir = server(tmp_path / "kurir", sink, 1)
-        kurir.env["KURIR_SERVER__DRAIN"] = "60"
-        with kurir, socket.create_connection(("127.0.0.1", kurir.smtp), 10):
+        with kurir, socket.create_connection(("127.0.0.1", kurir.smtp), PATIENCE):
             kurir.cli("send", "--to", "bob@far.test", "--subject", "t0-1", stdin="x\n")
-            kurir.wait("the hanging delivery", lambda: sink.connections)
+            kurir.wait("the hanging delivery", lambda: hanging.now)
             assert kurir.process is not None
             process, pids = kurir.process, kurir.pids()
             process.send_signal(signal.SIGTERM)
+            kurir.wait("the drain", lambda: '"stopping"' in kurir.said())
             time.sleep(1.0)
-            assert process.poll() is None  # the delivery has a minute
-            began = time.monotonic()
+            assert process.poll() is None  # the delivery has its time
             process.send_signal(signal.SIGTERM)
-            assert process.wait(10) == 1  # nothing is lost, but something was cut off
-            assert time.monotonic() - began < 3
+            assert process.wait(PATIENCE) == 1  # nothing is lost, but something was cut off
             assert not [pid for pid in pids.values() if Path(f"/proc/{pid}").exists()]
             kurir.process = None
-        hang["on"] = False
+        hanging.on = False
         with kurir:
             kurir.wait_empty()
             assert kurir.audit()["balanced"]
@@ -194,15 +202,16 @@ def test_a_good_file_switches_under_load(tmp_path: Path, workers: int) -> None:
             rewrite(kurir, "smtp = [", f'smtp = ["127.0.0.1:{new_port}", ')
             kurir.config.write_text(kurir.config.read_text() + "\n[limits]\nmessage_size = 54321\n")
             reload(kurir)
-            kurir.wait("mail on the new road", lambda: len(after.messages) > 20, 30)
+            kurir.wait("mail on the new road", lambda: len(after.messages) > 20)
+            kurir.wait("the old road to be left", lambda: before.busy == 0)
             already = len(before.messages)
-            kurir.wait("more of it", lambda: len(after.messages) > 60, 30)
+            kurir.wait("more of it", lambda: len(after.messages) > 60)
             assert len(before.messages) == already
         assert wrong == []
         assert load.refused == []
         assert load.errors.get("ConnectionRefusedError", 0) == 0
         for port in (kurir.smtp, new_port):
-            with smtplib.SMTP("127.0.0.1", port, timeout=10) as s:
+            with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE) as s:
                 s.ehlo()
                 assert s.esmtp_features["size"] == "54321"
         kurir.wait_empty()
@@ -237,7 +246,10 @@ def test_a_reload_forgets_what_a_next_server_refused(tmp_path: Path, workers: in
         with Kurir(tmp_path / "kurir", workers=workers, toml=toml) as kurir:
 
             def asked() -> int:
-                with contextlib.suppress(OSError), smtplib.SMTP("127.0.0.1", kurir.smtp, timeout=10) as s:
+                with (
+                    contextlib.suppress(OSError),
+                    smtplib.SMTP("127.0.0.1", kurir.smtp, timeout=PATIENCE) as s,
+                ):
                     s.ehlo()
                     s.mail("anna@far.test")
                     return s.rcpt("bob@behind.test")[0]
@@ -247,7 +259,8 @@ def test_a_reload_forgets_what_a_next_server_refused(tmp_path: Path, workers: in
             broken["on"] = False
             assert asked() == 550  # remembered
             reload(kurir)
-            kurir.wait("the recipient to be taken", lambda: asked() == 250, 20)
+            # A refusal is remembered for two minutes.
+            kurir.wait("the recipient to be taken", lambda: asked() == 250, 60)
 
 
 def test_a_reload_may_change_the_number_of_processes(tmp_path: Path) -> None:
@@ -265,7 +278,7 @@ def test_a_reload_may_change_the_number_of_processes(tmp_path: Path) -> None:
                 more(20)
                 rewrite(kurir, f"workers = {old}", f"workers = {new}")
                 reload(kurir)
-                kurir.wait(f"{roles} roles", lambda n=roles: len(kurir.pids()) == n + 1, 30)
+                kurir.wait(f"{roles} roles", lambda n=roles: len(kurir.pids()) == n + 1)
             more(20)
             load.stop()
             kurir.wait_empty()

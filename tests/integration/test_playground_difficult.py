@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness import Kurir, hand_in, login, text
+from tests.harness import PATIENCE, Kurir, hand_in, login, text
 from tests.harness.kurir import KURIR
 
 
@@ -47,7 +47,7 @@ def test_requiretls_meets_the_parts_that_come_after_tls(kurir: Kurir) -> None:
 
 def test_a_deferred_recipient_moves_within_seconds(kurir: Kurir) -> None:
     id = send(kurir, "defer-2@example.net")
-    kurir.wait("the capture after two deferrals", lambda: "Kept in the sandbox" in trace(kurir, id), 40)
+    kurir.wait("the capture after two deferrals", lambda: "Kept in the sandbox" in trace(kurir, id))
 
 
 def test_a_misspelt_part_is_captured_and_named(kurir: Kurir) -> None:
@@ -66,7 +66,7 @@ def on_terminal(kurir: Kurir, answer: str, *arguments: str) -> tuple[int, str]:
     try:
         os.write(ours, answer.encode())
         command = [*KURIR, *arguments, "-c", str(kurir.config)]
-        done = subprocess.run(command, stdin=theirs, capture_output=True, env=kurir.env, timeout=60)
+        done = subprocess.run(command, stdin=theirs, capture_output=True, env=kurir.env, timeout=PATIENCE)
         return done.returncode, done.stdout.decode() + done.stderr.decode()
     finally:
         os.close(ours)
@@ -92,7 +92,7 @@ def test_an_erasure_is_confirmed_on_a_terminal(kurir: Kurir) -> None:
 def test_the_servers_own_address_literal_has_a_postmaster(kurir: Kurir) -> None:
     import smtplib
 
-    with smtplib.SMTP("127.0.0.1", kurir.smtp, timeout=10) as s:
+    with smtplib.SMTP("127.0.0.1", kurir.smtp, timeout=PATIENCE) as s:
         s.ehlo("client.test")
         s.mail("somebody@far.test")
         assert s.rcpt("postmaster@[127.0.0.1]")[0] == 250

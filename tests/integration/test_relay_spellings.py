@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.harness import Kurir, Sink
+from tests.harness import PATIENCE, Kurir, Sink
 
 # What is written behind "RCPT TO:"; numbers are those of the catalogue.  Every one is refused for good.
 SPELLINGS = [
@@ -115,7 +115,7 @@ class Wire:
     """A client that says exactly what it is told."""
 
     def __init__(self, host: str, port: int, *, tls: bool = False, source: str = "127.0.0.1") -> None:
-        self._s: socket.socket = socket.create_connection((host, port), 20, source_address=(source, 0))
+        self._s: socket.socket = socket.create_connection((host, port), PATIENCE, source_address=(source, 0))
         self._file = self._s.makefile("rb")
         if tls:
             self._upgrade()

@@ -16,7 +16,7 @@ ALICE = "alice@example.test"
 SETTINGS = """
 [queue]
 retry = [1, 1, 2]
-lifetime = 12
+lifetime = 24
 delay_notice = []
 
 [delivery.timeouts]
@@ -104,7 +104,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             for name in ROLES
         }
         ids["crowd"] = hand_in(s, ALICE, CROWD, text(ALICE, CROWD[0], "crowd"))
-        kurir.wait_empty(40)
+        kurir.wait_empty()
         kurir.wait("the bounce that comes later", lambda: len(reports(kurir, "alice")) >= 8)
         stories = {name: kurir.ask("trace", id)["messages"][0] for name, id in ids.items()}
         yield World(kurir, stories, reports(kurir, "alice"))

@@ -17,12 +17,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from kurir.message import scan
 from kurir.senderauth.arc import Sealer, own_results
 from kurir.senderauth.dkim import SigningKey
-from tests.harness import Kurir, Sink, login, text
+from tests.harness import PATIENCE, Kurir, Sink, login, text
 from tests.harness.unbound import Unbound
 from tests.unit.senderauth.oracle import dkimpy
 
 GOOD, STRANGER = "127.0.0.2", "127.0.0.3"
 OURS = "Authentication-Results: example.test;"
+DEADLINE = 10  # seconds for all checks of a message
 
 
 @dataclass
@@ -32,7 +33,7 @@ class World:
     password: str
 
     def send(self, message: bytes, sender: str, source: str = STRANGER, to: str = "you@example.test") -> None:
-        with smtplib.SMTP("127.0.0.1", self.kurir.smtp, "mx.good.test", 30, (source, 0)) as s:
+        with smtplib.SMTP("127.0.0.1", self.kurir.smtp, "mx.good.test", PATIENCE, (source, 0)) as s:
             s.sendmail(sender, [to], message)
 
     def refused(self, message: bytes, sender: str, source: str = STRANGER) -> tuple[int, str]:
@@ -99,7 +100,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
 resolvers = ["{dns.address}"]
 [senderauth]
 exempt = []
-deadline = 4
+deadline = {DEADLINE}
 trusted_sealers = ["list.test"]
 [domains."behind.test"]
 relay_to = "smtp://127.0.0.1:{behind.port}?tls=none"
@@ -179,7 +180,7 @@ def test_results_that_pose_as_ours_are_gone(world: World) -> None:
 def test_a_silent_name_service_takes_a_bounded_time_and_refuses_nothing(world: World) -> None:
     began = time.monotonic()
     world.send(text("a@silent.example", "you@example.test", "silent"), "a@silent.example")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 4 * DEADLINE
     mail = world.arrived("silent")
     assert "spf=temperror" in mail and "dmarc=temperror" in mail
     assert world.checks("silent")["dmarc"][0] == "temperror"

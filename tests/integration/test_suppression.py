@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Kurir, Sink, hand_in, login, reports, text
+from tests.harness import PATIENCE, Kurir, Sink, hand_in, login, reports, text
 
 BOUNCE = """\
 From: Mail Delivery Subsystem <mailer-daemon@mx.far.test>
@@ -93,7 +93,7 @@ class World:
         """Let a stranger hand in a bounce, as the server of the other side would."""
         message = form.format(recipient=recipient, original=original, said=said, token=f"{token}-{original}")
         before = len(self.kurir.mail("alice"))
-        with smtplib.SMTP("127.0.0.1", self.kurir.smtp, local_hostname="mx.far.test", timeout=20) as s:
+        with smtplib.SMTP("127.0.0.1", self.kurir.smtp, local_hostname="mx.far.test", timeout=PATIENCE) as s:
             s.ehlo()
             hand_in(s, "", "alice@example.test", message.replace("\n", "\r\n").encode())
         self.kurir.wait("the bounce in the mailbox", lambda: len(self.kurir.mail("alice")) > before)
@@ -111,7 +111,7 @@ class World:
             "127.0.0.1",
             self.kurir.smtp,
             local_hostname="app.test",
-            timeout=20,
+            timeout=PATIENCE,
             source_address=("127.0.0.2", 0),
         ) as s:
             s.ehlo()

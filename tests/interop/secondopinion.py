@@ -204,7 +204,7 @@ def kurir(world: World) -> dict[str, str]:
         harness = Harness(s, resolver, tls=tls, desk=desk, clock=clock)
         lease = lease_for(s, 1, [f"a@{domain_of(name)}"], site=domain_of(name))
         outcome = (await harness.deliver([lease]))[1, 0]
-        await harness.hand.drain(1)
+        await harness.drain()
         if outcome.kind is not OutcomeKind.HANDED_OVER:
             return outcome.kind.value
         proven = outcome.tls is not None and outcome.tls.verified and outcome.tls.policy in ("dane", "sts")

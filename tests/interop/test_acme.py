@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from tests.harness import PATIENCE
 from tests.harness.dns import Names
 from tests.harness.kurir import Kurir
 from tests.harness.pebble import Pebble, pebble
@@ -38,7 +39,7 @@ class Stage:
         command = ["curl", "-sS", "--cacert", str(self.authority.root()), *more, url]
         for port in (80, 443):
             command += ["--connect-to", f"{host}:{port}:127.0.0.1:{port + self.kurir.offset}"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
         print(done.stderr)  # shown where a test fails
         return done
 
@@ -62,7 +63,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
                 f'contact = "postmaster@{DOMAIN}"\n'
             )
             with kurir:
-                kurir.wait("a certificate", lambda: kurir.ask("cert", "status")["self_made"] is False, 120)
+                kurir.wait("a certificate", lambda: kurir.ask("cert", "status")["self_made"] is False)
                 stage = Stage(kurir, authority, names)
                 kurir.wait(
                     "the certificate at the door", lambda: stage.curl(f"https://{HOST}/").returncode == 0
@@ -89,7 +90,7 @@ def test_a_session_that_is_open_survives_the_renewal(stage: Stage) -> None:
     kurir, before = stage.kurir, stage.leaf
     tlsa = kurir.json("cert", "status")["tlsa"]
     context = ssl.create_default_context(cafile=stage.authority.root())
-    with smtplib.SMTP("127.0.0.1", kurir.smtp, timeout=20) as open_one:
+    with smtplib.SMTP("127.0.0.1", kurir.smtp, timeout=PATIENCE) as open_one:
         open_one._host = HOST  # the name that is asked for
         open_one.starttls(context=context)
         assert kurir.json("cert", "renew")["ordered"] == ""  # nothing is due
@@ -101,7 +102,7 @@ def test_a_session_that_is_open_survives_the_renewal(stage: Stage) -> None:
                 ["openssl", "s_client", "-connect", f"127.0.0.1:{kurir.smtp}", "-starttls", "smtp",
                  "-servername", HOST, "-CAfile", str(stage.authority.root()), "-verify_return_error",
                  "-verify_hostname", HOST],
-                input=b"QUIT\r\n", capture_output=True, timeout=20,
+                input=b"QUIT\r\n", capture_output=True, timeout=PATIENCE,
             )  # fmt: skip
             assert b"Verify return code: 0 (ok)" in done.stdout, done.stdout[-2000:] + done.stderr
             pem = done.stdout[done.stdout.index(b"-----BEGIN") :]
@@ -127,13 +128,12 @@ def test_the_key_rolls_over_only_when_its_record_is_seen(stage: Stage) -> None:
     assert shown == [old, coming]
     assert kurir.json("cert", "renew")["ordered"] == ""
     names.zone[place] = {"TLSA": [old, coming]}
-    kurir.wait("the next key to take over", lambda: kurir.json("cert", "renew")["ordered"] == "key", 120)
+    kurir.wait("the next key to take over", lambda: kurir.json("cert", "renew")["ordered"] == "key")
     status = kurir.json("cert", "status")
     assert (status["tlsa"], status["next_tlsa"]) == (coming, None)
     kurir.wait(
         "the new key over HTTPS",
         lambda: stage.curl(f"https://mta-sts.{DOMAIN}/.well-known/mta-sts.txt").returncode == 0,
-        60,
     )
     shown = [r["value"] for r in kurir.json("dns", DOMAIN)["records"] if r["type"] == "TLSA"]
     assert shown == [coming]
@@ -232,7 +232,7 @@ def test_dns_proofs_by_a_hook_and_a_known_customer(tmp_path: Path) -> None:
                 f'eab_key_id = "kid-1"\neab_key_file = "{tmp_path / "eab"}"\n'
             )
             with kurir:
-                kurir.wait("a certificate", lambda: kurir.ask("cert", "status")["self_made"] is False, 120)
+                kurir.wait("a certificate", lambda: kurir.ask("cert", "status")["self_made"] is False)
                 assert set(kurir.ask("cert", "status")["names"]) == {HOST, f"*.{DOMAIN}"}
         assert list(records.iterdir()) == []  # taken away again
         verbs = [line.split()[0] for line in (tmp_path / "calls").read_text().splitlines()]

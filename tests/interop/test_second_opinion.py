@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness import PATIENCE
+
 from .secondopinion import CASES
 from .servers.peer import need_root, program
 from .servers.signeddns import unbound
@@ -29,7 +31,7 @@ def decided(tmp_path_factory):
     folder = tmp_path_factory.mktemp("opinion")
     done = subprocess.run(
         [*alone, sys.executable, "-m", "tests.interop.secondopinion", str(folder)],
-        cwd=ROOT, capture_output=True, timeout=300, text=True, env={**os.environ, "PYTHONPATH": "src"},
+        cwd=ROOT, capture_output=True, timeout=PATIENCE, text=True, env={**os.environ, "PYTHONPATH": "src"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -144,7 +144,7 @@ def net(tmp_path_factory):
             own = [stories[id] for id in ids.values() if id in stories]
             return stories if all(r["attempts"] for m in own for r in m["recipients"]) else None
 
-        stories = net.office.wait("an attempt of each", settled, 60)
+        stories = net.office.wait("an attempt of each", settled)
         net.stories = {domain: stories[id] for domain, id in ids.items()}
         yield net
         assert net.office.audit()["balanced"]

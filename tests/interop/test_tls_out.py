@@ -32,8 +32,9 @@ from kurir.net import (
 )
 from kurir.net.tlsa import association
 from tests.certs import make
+from tests.harness import PATIENCE
 from tests.integration.scripted_peer import ehlo, peer
-from tests.unit.delivery.doubles import QUICK, Harness, RealClock, lease_for
+from tests.unit.delivery.doubles import Harness, RealClock, lease_for
 
 from .servers.peer import free_port
 from .servers.signeddns import SignedDns
@@ -176,7 +177,7 @@ def hand(stage, *, settings=SETTINGS, rule=None, clock=None, alarms=None, keep=(
     tls = ClientTlsFactory(ClientTlsSettings(bundle=stage.ca), now=time.time)
     web = WebClient(
         resolver, tls.level(TlsLevel.VERIFIED),
-        WebSettings(port=stage.https_port, timeout=5, peers=PeerPolicy(allow_loopback=True)),
+        WebSettings(port=stage.https_port, timeout=PATIENCE, peers=PeerPolicy(allow_loopback=True)),
     )  # fmt: skip
     alarms = [] if alarms is None else alarms
     desk = TlsDesk(settings, resolver, web.fetch, clock, alarm=alarms.append)
@@ -184,7 +185,7 @@ def hand(stage, *, settings=SETTINGS, rule=None, clock=None, alarms=None, keep=(
         desk.sts.put(policy)
     s = DeliverySettings(
         hello_name="client.test", routes=(Route(name="mx", kind=RouteKind.MX, rule=rule),), mx_port=stage.port,
-        allow_loopback_peers=True, timeouts=QUICK, host_backoff=0.01, host_backoff_max=0.01,
+        allow_loopback_peers=True, host_backoff=0.01, host_backoff_max=0.01,
     )  # fmt: skip
     return Harness(s, resolver, tls=tls, desk=desk, clock=clock), s, desk
 
@@ -192,7 +193,7 @@ def hand(stage, *, settings=SETTINGS, rule=None, clock=None, alarms=None, keep=(
 async def send(harness, settings, domain, *, number=1, body=b"Subject: x\r\n\r\nhello\r\n", **params):
     lease = lease_for(settings, number, [f"a@{domain}"], site=domain, body=body, **params)
     outcome = (await harness.deliver([lease]))[number, 0]
-    await harness.hand.drain(1)
+    await harness.drain()
     harness.hand._draining = False
     return outcome
 
@@ -416,6 +417,6 @@ async def test_domains_of_one_provider_with_policies_of_their_own(stage):
             harness.hand.planner._remember(Destination(settings.routes[0], site, (MailHost(site),)), 60.0)
             outcomes = await harness.deliver([lease])
             assert {i: o.kind for (_, i), o in outcomes.items()} == expected
-            await harness.hand.drain(1)
+            await harness.drain()
             harness.hand._draining = False
     assert p.envelopes == [["a@easy.test"]]

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from kurir.net.tlsa import association
 from tests.certs import make
-from tests.harness import Kurir, text
+from tests.harness import PATIENCE, Kurir, text
 from tests.integration.scripted_peer import Peer, ehlo
 
 from .servers.peer import free_port
@@ -110,13 +110,13 @@ loss_delay = "1h"
 
 
 def hand_in(server, sender, recipients):
-    with smtplib.SMTP("127.0.0.1", server.smtp, local_hostname="client.test", timeout=20) as s:
+    with smtplib.SMTP("127.0.0.1", server.smtp, local_hostname="client.test", timeout=PATIENCE) as s:
         s.sendmail(sender, recipients, text(sender, recipients[0], "x"))
 
 
 def history(server, recipient, count=1):
     """Wait for `count` attempts, return them."""
-    end = time.monotonic() + 15
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         found = server.ask("trace", recipient)
         steps = [
@@ -201,7 +201,7 @@ def test_the_weakest_link_is_named_in_both_languages_and_over_smtp(world):
     )
     assert "Surel ke bare.test tidak dapat dikirim tersegel: mx.bare.test sama sekali" in done.stderr.decode()
     message = b"Kurir-Sealed: yes\r\n" + text("a@example.test", "b@bare.test", "x")
-    with smtplib.SMTP("127.0.0.1", server.smtp, local_hostname="client.test", timeout=30) as s:
+    with smtplib.SMTP("127.0.0.1", server.smtp, local_hostname="client.test", timeout=PATIENCE) as s:
         with pytest.raises(smtplib.SMTPDataError, match="offers no TLS at all"):
             s.sendmail("a@example.test", ["b@bare.test", "x@good.test"], message)
 
@@ -223,7 +223,4 @@ def test_memory_over_a_restart_and_accepting(world):
     assert '"tls_alarm"' in server.said()
     done = server.ask("tls", "accept", "plain.test", "--until", "2d")
     assert done["name"] == "plain.test"
-    end = time.monotonic() + 20
-    while time.monotonic() < end and len(hosts["plain"].messages) < 2:
-        time.sleep(0.2)
-    assert len(hosts["plain"].messages) == 2
+    server.wait("the sealed one and the plain one", lambda: len(hosts["plain"].messages) == 2)

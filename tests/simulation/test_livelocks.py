@@ -90,10 +90,10 @@ def test_a_seed_that_runs_away_is_broken_and_cheap(monkeypatch: pytest.MonkeyPat
         await asyncio.sleep(1e12)
 
     monkeypatch.setattr(World, "story", story)
-    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     result = run(1, Options(messages=1))
     assert [b for b in result.broken if b.startswith("Livelock: ") and "living tasks" in b and "sleep" in b]
-    assert time.monotonic() - began < 20.0
+    assert time.process_time() - began < 20.0
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024  # KiB
 
 

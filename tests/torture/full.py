@@ -14,7 +14,7 @@ from .engine import KurirEngine
 from .probe import Gate, send, until_accepted, within
 from .rounds import Bench
 
-RECOVER = 10.0  # seconds to take mail again once there is space
+RECOVER = 30.0  # seconds to take mail again once there is space
 
 
 @contextmanager

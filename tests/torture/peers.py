@@ -250,7 +250,7 @@ class PeerEngine:
                 ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *self.under, *command],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd="/", start_new_session=True,
             )  # fmt: skip
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while time.monotonic() < end:
             with suppress(OSError), socket.create_connection((HOST, self.port), 2) as s:
                 s.settimeout(5)

@@ -15,9 +15,9 @@ from .engine import Engine
 from .ledger import Ledger, Verdict
 from .load import Load
 
-DRAIN_SECONDS = 60.0
+DRAIN_SECONDS = 180.0
 PEER_DRAIN_SECONDS = 240.0  # OpenSMTPD rests a route for 15 s and more after an error
-RECOVER_SECONDS = 30.0
+RECOVER_SECONDS = 90.0
 
 
 @dataclass(slots=True)

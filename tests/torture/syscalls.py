@@ -21,7 +21,7 @@ from pathlib import Path
 from .engine import KurirEngine
 from .load import LOCAL, REFUSED, RELAYED, reply
 from .probe import until_accepted, within
-from .rounds import Bench
+from .rounds import RECOVER_SECONDS, Bench
 
 CALLS = (
     "openat",
@@ -135,8 +135,8 @@ def fail(bench: Bench, site: Site, log: Path) -> tuple[float | None, list[str]]:
     within(2.0, lambda: engine.idle() or engine.victims().get("all") != pid)
     text = strace.end()
     began = time.monotonic()
-    took = until_accepted(bench, 30)
-    problems = [f"{site}: no mail accepted within 30 s"] if took is None else []
+    took = until_accepted(bench, RECOVER_SECONDS)
+    problems = [f"{site}: no mail accepted within {RECOVER_SECONDS:g} s"] if took is None else []
     problems += [f"{site}: {p}" for p in judge(text, [s.ended + to_wall for s in bench.ledger.sent.values()])]
     if engine.victims().get("all") != pid:  # so that the supervisor's patience starts anew
         engine.kill_all()
@@ -184,11 +184,13 @@ def short_write(bench: Bench, limit: int) -> tuple[float | None, list[str]]:
     time.sleep(0.3)
     with suppress(OSError):
         resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
-    took = until_accepted(bench, 30)
+    took = until_accepted(bench, RECOVER_SECONDS)
     if engine.victims().get("all") != pid:
         engine.kill_all()
         engine.start()
-    return took, [] if took is not None else [f"short writes at {limit}: no mail accepted within 30 s"]
+    return took, [] if took is not None else [
+        f"short writes at {limit}: no mail accepted within {RECOVER_SECONDS:g} s"
+    ]
 
 
 def chosen(all_sites: list[Site], count: int, draw: random.Random) -> list[Site]:

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import ssl
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -169,8 +168,5 @@ def opened(folder: Path, *, size_limit: int = SIZE_LIMIT, accounts: tuple[str, .
 
 def settled(post: Post) -> None:
     """After everything that clients did, nothing waits and the books balance."""
-    end = time.monotonic() + 30
-    while post.kurir.json("queue", "list")["total"] and time.monotonic() < end:
-        time.sleep(0.2)
-    assert post.kurir.json("queue", "list")["total"] == 0
+    post.kurir.wait_empty()
     assert post.kurir.audit()["balanced"] is True

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.harness import PATIENCE
 from tests.interop.servers.exim import Exim
 from tests.interop.servers.opensmtpd import _PRIVATE, OpenSmtpd
 from tests.interop.servers.peer import LOOPBACK, Peer, give, program
@@ -44,7 +45,7 @@ class Relay:
         rcpt_options: Sequence[str] = (),
     ) -> None:
         """Hand it a message over SMTP."""
-        with smtplib.SMTP(LOOPBACK, self.port, timeout=60) as smtp:
+        with smtplib.SMTP(LOOPBACK, self.port, timeout=PATIENCE) as smtp:
             offered = [
                 o
                 for o in options

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness import PATIENCE
 from tests.harness.clientcerts import Made, make
 from tests.harness.issuer import AUDIENCE, Issuer, issuing
 from tests.harness.kurir import Kurir
@@ -41,7 +42,7 @@ class House:
 
     def observed(self, text: str) -> list[str]:
         """What the trace says of logins, waiting for an observation that has `text` in it."""
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             said = self.kurir.cli("trace", "127.0.0.1", "--json", check=None).stdout
             found = [f"{o['kind']} {o['account']} {o['detail']}" for o in json.loads(said)["observations"]]
@@ -120,7 +121,7 @@ def test_a_registered_certificate_cannot_issue_others(house: House, tmp_path: Pa
     rogue = make(tmp_path, "rogue", ca=True)
     house.kurir.cli("user", "cert", "add", BEN, str(rogue.pem), "--label", "rogue")
     fake = make(tmp_path, "fake", email=ANA, issuer=rogue)
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:  # the server takes notice within seconds
         done = msmtp(house, tmp_path, *by_certificate(rogue, BEN), sender=BEN, check=None)
         if done.returncode == 0:
@@ -258,7 +259,7 @@ oauth = {{ token_url = "{issuer.url}/token", client_id = "program", refresh_toke
     assert f"login {ANA} OAUTHBEARER" in house.observed("OAUTHBEARER")
 
 
-def told(kurir: Kurir, number: str, text: str, *, seconds: float = 20) -> str:
+def told(kurir: Kurir, number: str, text: str, *, seconds: float = PATIENCE) -> str:
     """Wait until the trace of a message has `text`."""
     end = time.monotonic() + seconds
     said = ""

@@ -12,6 +12,8 @@ from email.message import EmailMessage
 import aiosmtplib
 import pytest
 
+from tests.harness import PATIENCE
+
 from .letters import BODIES, LARGE, VERY_LARGE, large, letter
 from .post import DOMAIN, HOST, OUTSIDE, Post, opened
 
@@ -24,8 +26,8 @@ FAR = f"x@{OUTSIDE}"
 def connected(post: Post, door: str = "submission") -> smtplib.SMTP:
     """Return a connection under TLS whose certificate was checked."""
     if door == "submissions":
-        return smtplib.SMTP_SSL(HOST, post.kurir.submissions, context=post.tls, timeout=60)
-    smtp = smtplib.SMTP(HOST, getattr(post.kurir, door), timeout=60)
+        return smtplib.SMTP_SSL(HOST, post.kurir.submissions, context=post.tls, timeout=PATIENCE)
+    smtp = smtplib.SMTP(HOST, getattr(post.kurir, door), timeout=PATIENCE)
     assert smtp.starttls(context=post.tls)[0] == 220
     return smtp
 
@@ -261,7 +263,7 @@ async def test_aiosmtplib_carries_everything_over_kept_connections(post):
         implicit = door == "submissions"
         client = aiosmtplib.SMTP(
             hostname=HOST, port=getattr(post.kurir, door), use_tls=implicit, start_tls=not implicit,
-            tls_context=post.tls, username=post.ana, password=post.ana_password, timeout=60,
+            tls_context=post.tls, username=post.ana, password=post.ana_password, timeout=PATIENCE,
         )  # fmt: skip
         async with client:
             for sent in letters[part]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness import PATIENCE
 from tests.harness.kurir import Kurir
 
 pytestmark = [pytest.mark.interop, pytest.mark.full]
@@ -38,7 +39,7 @@ def test_mozilla_intermediate(kurir: Kurir, door: str, tmp_path: Path) -> None:
             sslyze, "--mozilla_config", "intermediate", "--certinfo_ca_file", str(kurir.ca),
             *starttls, f"localhost:{getattr(kurir, door)}",
         ],
-        capture_output=True, text=True, timeout=120, cwd=tmp_path,
+        capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path,
     )  # fmt: skip
     report = done.stdout[done.stdout.find("COMPLIANCE") :]
     assert done.returncode == 0 and "Compliant" in report and "Not compliant" not in report, (

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
+from tests.harness import PATIENCE
+
 from .office import Office
 
 
@@ -47,7 +49,7 @@ def _blocks(part: EmailMessage) -> list[EmailMessage]:
     return [message_from_bytes(b, policy=policy.default) for b in text.split(b"\r\n\r\n") if b.strip()]
 
 
-def notices(office: Office, message_id: str, count: int = 1, timeout: float = 20.0) -> list[Notice]:
+def notices(office: Office, message_id: str, count: int = 1, timeout: float = PATIENCE) -> list[Notice]:
     """Wait for `count` notices about a message in the tester's Maildir."""
 
     def found() -> list[Notice] | None:

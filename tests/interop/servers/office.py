@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from kurir.delivery.maildir import safe_name
-from tests.harness import Kurir
+from tests.harness import PATIENCE, Kurir
 
 from .wire import Wire
 
@@ -91,7 +91,7 @@ class Office(Kurir):
         document = self.json("trace", "--limit", "1000", sender)
         return {m["id"]: m for m in document["messages"]}
 
-    def ended(self, id: str, timeout: float = 30.0) -> dict[str, Any]:
+    def ended(self, id: str, timeout: float = PATIENCE) -> dict[str, Any]:
         """Wait until every recipient of a message has its fate; return its story.
 
         The log is watched, since it costs nothing; what counts is what the trace says.
@@ -107,7 +107,7 @@ class Office(Kurir):
         assert all(r["fate"] for r in story["recipients"])
         return story
 
-    def attempted(self, id: str, times: int = 1, timeout: float = 30.0) -> dict[str, Any]:
+    def attempted(self, id: str, times: int = 1, timeout: float = PATIENCE) -> dict[str, Any]:
         """Wait until `times` attempts were made for a message; return its story."""
 
         def done() -> bool:

@@ -17,8 +17,10 @@ from typing import Self
 
 import pytest
 
+from tests.harness import PATIENCE
+
 LOOPBACK = "127.0.0.1"
-START_SECONDS = 15.0
+START_SECONDS = PATIENCE
 ROOT = Path(os.environ.get("KURIR_PEERS", Path.home() / ".cache/kurir-peers")) / "root"
 PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 

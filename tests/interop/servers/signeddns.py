@@ -24,6 +24,8 @@ import dns.zone
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.harness import PATIENCE
+
 Zone = Mapping[str, Mapping[str, Sequence[str]]]
 """Name within the zone ("@" for its top) -> type -> records as in a zone file."""
 
@@ -133,7 +135,8 @@ remote-control:
         log = (self._folder / "unbound.log").open("wb")
         self._process = subprocess.Popen([self._program, "-d", "-c", str(config)], stdout=log, stderr=log)
         query = dns.message.make_query(ANCHOR, "SOA")
-        for _ in range(100):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
             try:
                 dns.query.udp(query, "127.0.0.1", port=self.port, timeout=0.1)
                 return self
@@ -145,4 +148,4 @@ remote-control:
     def __exit__(self, *exc: object) -> None:
         assert self._process is not None
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(PATIENCE)

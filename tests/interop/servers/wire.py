@@ -6,6 +6,8 @@ import ssl
 from collections.abc import Sequence
 from typing import Self
 
+from tests.harness import PATIENCE
+
 
 class Refused(Exception):
     """The server's reply where another was hoped for."""
@@ -15,8 +17,8 @@ class Wire:
     """One session with a server on loopback; made to be used by one test at a time."""
 
     def __init__(self, port: int, *, host: str = "127.0.0.1") -> None:
-        self._socket = socket.create_connection((host, port), 30)
-        self._socket.settimeout(60)
+        self._socket = socket.create_connection((host, port), PATIENCE)
+        self._socket.settimeout(PATIENCE)
         self._buffer = b""
         self._expect(self._reply(), "2")
         self.extensions = self.command("EHLO client.test")

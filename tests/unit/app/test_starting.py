@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from kurir.app import privileges
+from tests.harness import PATIENCE
 
 _ONE_FAILS = """
 import os, signal, sys, time
@@ -30,7 +31,9 @@ print(len(started), code)
 
 
 def test_what_never_worked_is_not_announced() -> None:
-    done = subprocess.run([sys.executable, "-c", _ONE_FAILS], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-c", _ONE_FAILS], capture_output=True, text=True, timeout=PATIENCE
+    )
     assert done.stdout.split() == ["0", "1"], done.stderr
 
 
@@ -61,5 +64,7 @@ print(max(waits))
 
 
 def test_a_role_that_served_is_started_again_within_a_second() -> None:
-    done = subprocess.run([sys.executable, "-c", _FALLS_OFTEN], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-c", _FALLS_OFTEN], capture_output=True, text=True, timeout=PATIENCE
+    )
     assert done.stdout.split() == ["1.0"], done.stderr

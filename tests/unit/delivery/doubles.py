@@ -12,13 +12,13 @@ from kurir.delivery import (
     NextHop,
     Route,
     RouteKind,
-    Timeouts,
     TlsLevel,
 )
 from kurir.model import MailParams, Recipient, parse_address
 from kurir.net import ClientTlsFactory, ClientTlsSettings
 from kurir.net.ports import DnsAnswer, DnsStatus
 from kurir.queue.asks import Lease, Road, Work
+from tests.harness import PATIENCE
 
 
 class RealClock:
@@ -180,25 +180,16 @@ class Harness:
         await brain.done.wait()
         return {(s.number, i): o for s in brain.settlements for i, o in s.results}
 
+    async def drain(self):
+        """Let what is being sent end, and the connections with it."""
+        await self.hand.drain(PATIENCE)
+
 
 def smarthost_settings(port, *, concurrency=20, hop=None, route=None, **changes):
     hop = {"host": "127.0.0.1", "port": port, "tls": TlsLevel.NONE, "tls_chosen": True} | (hop or {})
     kind = RouteKind.LMTP if hop.get("lmtp") else RouteKind.SMARTHOST
     line = Route(name="relay", kind=kind, concurrency=concurrency, next_hop=NextHop(**hop), **(route or {}))
     return DeliverySettings(hello_name="client.example", routes=(line,), **changes)
-
-
-QUICK = Timeouts(
-    connect=2,
-    banner=0.3,
-    hello=0.3,
-    tls=0.5,
-    auth=0.3,
-    mail=0.3,
-    rcpt=0.01,
-    data_block=1.0,
-    final_dot=1.0,
-)
 
 
 def lease_for(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from kurir.delivery.ceiling import Ceiling, Ceilings
 from kurir.limits import Quota, Unit
 from kurir.queue import Road
+from tests.harness import PATIENCE
 
 
 class Site:
@@ -38,7 +39,7 @@ def test_never_more_than_allowed_and_all_get_their_turn(most: int, turns: list[i
         ceiling = Ceiling(most)
         sites = [Site(ceiling) for _ in range(3)]
         for i in turns:
-            await asyncio.wait_for(sites[i].work(), 5)
+            await asyncio.wait_for(sites[i].work(), PATIENCE)
             assert sum(site.idle for site in sites) <= most
 
     asyncio.run(run())
@@ -53,7 +54,7 @@ def test_who_gives_up_waiting_takes_nobodys_place() -> None:
         ceiling.leave()
         first.cancel()  # its turn had come already
         await asyncio.gather(first, return_exceptions=True)
-        await asyncio.wait_for(second, 5)
+        await asyncio.wait_for(second, PATIENCE)
         ceiling.leave()
         assert not ceiling.wanted
         await ceiling.enter()

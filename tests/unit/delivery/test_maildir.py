@@ -181,7 +181,7 @@ async def deliver(tmp_path, leases, bodies=None):
     harness.hand.plan([PlanRequest("", "here.example")])
     await harness.brain.done.wait()
     results = await harness.deliver(leases)
-    await harness.hand.drain(1)
+    await harness.drain()
     return maildir, results
 
 

@@ -21,6 +21,7 @@ from kurir.delivery.route import choose_route
 from kurir.limits import Atlas, Beyond, Confidence, Lesson, Limit, Per, Receiver, Scope, Smarthost, Unit
 from kurir.model import Cause, OutcomeKind, Stage
 from kurir.queue.asks import PlanRequest
+from tests.harness import PATIENCE
 
 from .doubles import FakeClock, FakeResolver, Harness, lease_for, ok, status
 
@@ -168,9 +169,9 @@ async def test_a_slow_lookup_is_answered_though_others_were_answered_meanwhile()
     await harness.brain.done.wait()
     harness.brain.done.clear()
     gate.set()
-    await asyncio.wait_for(harness.brain.done.wait(), 2)
+    await asyncio.wait_for(harness.brain.done.wait(), PATIENCE)
     assert [p.request.domain for p in harness.brain.plans] == ["quick.example", "slow.example"]
-    await harness.hand.drain(1)
+    await harness.drain()
 
 
 def atlas():

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[3]
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -15,7 +17,7 @@ _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 def test_the_generated_pages_are_current() -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "scripts/lib/reference"), "--check"],
-        capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True, text=True, timeout=PATIENCE, env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
 

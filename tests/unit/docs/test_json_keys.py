@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Kurir
+from tests.harness import PATIENCE, Kurir
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "json.md").read_text("utf-8")
 
@@ -87,7 +87,7 @@ def test_every_metric_is_described(kurir: Kurir) -> None:
 
     from kurir.web.metrics import HELP
 
-    with urllib.request.urlopen(f"http://127.0.0.1:{kurir.admin}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{kurir.admin}/metrics", timeout=PATIENCE) as answer:
         text = answer.read().decode()
     for name, words in re.findall(r"^# HELP (\S+) (.*)$", text, re.MULTILINE):
         assert name.removesuffix("_total") in HELP | {"kurir_up": ""}, f"{name} has no help"

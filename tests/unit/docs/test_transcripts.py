@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Kurir
+from tests.harness import PATIENCE, Kurir
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [
@@ -25,7 +25,6 @@ PAGES = [
     pytest.param("README.id.md", marks=pytest.mark.full),
     pytest.param("docs/tutorial/first-server.id.md", marks=pytest.mark.full),
 ]
-PATIENCE = 10.0  # seconds that a command which only looks is asked again
 _BLOCK = re.compile(r"^```console run\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LOOKS = re.compile(r"kurir (sandbox (list|show)|trace (?!erase)|queue (list|show)|audit|status)|^cat ")
 _MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December|Januari|Februari|Maret|Mei|Juni|Juli|Agustus|Oktober|Desember"
@@ -98,7 +97,7 @@ def test_the_transcripts_are_true(page: str, tmp_path: Path) -> None:
                     env=environment,
                     capture_output=True,
                     text=True,
-                    timeout=60,
+                    timeout=PATIENCE,
                 )
                 said = (done.stdout + done.stderr).replace(str(here), "/srv")
                 if fits(said, expected) or time.monotonic() > end:

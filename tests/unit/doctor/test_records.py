@@ -42,7 +42,7 @@ def right() -> dict[str, dict[str, list[str]]]:
 def look(zone, records=RECORDS, hostname=FACTS.hostname, fetch=None):
     async def run(address):
         resolver = CachingResolver(
-            ResolverSettings(nameservers=(address,), try_timeout=0.2, rounds=1, deadline=1.0),
+            ResolverSettings(nameservers=(address,), try_timeout=2.0, rounds=1, deadline=10.0),
             clock=lambda: 0.0,
         )
         return await check_records(records, hostname, resolver, fetch)

@@ -61,11 +61,11 @@ def test_what_is_composed_is_read_back(text):
 
 
 def test_five_thousand_words_are_bounded():
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(decode_text(b"=?utf-8?q?a?= " * 5_000, 255)) <= 255
     decode_text(b"=?" * 32_000)
     decode_text(b"=?utf-8?q?" * 6_000)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_charsets_come_from_a_closed_table():

@@ -18,6 +18,7 @@ from kurir.net import (
     serve,
 )
 from kurir.net.devca import ensure_ca, ensure_leaf
+from tests.harness import PATIENCE
 
 LOOPBACK = PeerPolicy(allow_loopback=True)
 RUNNERS = {"asyncio": asyncio.run, "uvloop": uvloop.run}
@@ -29,7 +30,7 @@ def run(request):
 
     def runner(coroutine):
         async def bounded():
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 return await coroutine
 
         return RUNNERS[request.param](bounded())

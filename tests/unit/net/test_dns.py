@@ -21,7 +21,7 @@ class Clock:
 
 
 def resolver(*servers, clock=None, **settings):
-    settings = {"try_timeout": 0.3, "deadline": 3.0, "rounds": 1, **settings}
+    settings = {"try_timeout": 1.5, "deadline": 10.0, "rounds": 1, **settings}
     return CachingResolver(
         ResolverSettings(
             nameservers=tuple(s if isinstance(s, str) else s.address for s in servers), **settings

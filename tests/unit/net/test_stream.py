@@ -8,6 +8,7 @@ import pytest
 
 from kurir.net import Endpoint, NetError
 from kurir.net.flow import READ_HIGH, WRITE_HIGH
+from tests.harness import PATIENCE
 
 from .conftest import listening, pair
 
@@ -266,7 +267,7 @@ def test_close_is_bounded_by_a_peer_that_never_ends(run, monkeypatch):
 
         async with listening(bye) as listener:
             with raw(listener):
-                await asyncio.wait_for(closed.wait(), 5)
+                await asyncio.wait_for(closed.wait(), PATIENCE)
 
     run(main())
 

@@ -32,6 +32,7 @@ from kurir.net.devca import ensure_ca, ensure_leaf, issue
 from kurir.net.groups import limit_groups
 from kurir.net.trust import _authorities
 from tests.certs import make
+from tests.harness import PATIENCE
 
 from .conftest import LOOPBACK, listening, pair
 
@@ -51,7 +52,7 @@ def starttls(tls, outcome=None):
         assert await stream.read(5)
         stream.write(b"220 go\r\n")
         try:
-            facts = await stream.upgrade_server(tls, timeout=2)
+            facts = await stream.upgrade_server(tls, timeout=PATIENCE)
         except NetError as e:
             if outcome is not None:
                 outcome.set_result(e)
@@ -192,7 +193,7 @@ def test_clear_bytes_that_arrive_during_the_handshake_reach_only_tls(run, server
             states.append(injected)
             await injected
             try:
-                await stream.upgrade_server(server_tls, timeout=2)
+                await stream.upgrade_server(server_tls, timeout=PATIENCE)
             except NetError as e:
                 outcome.set_result(e)
                 assert not stream.buffered
@@ -249,7 +250,7 @@ def test_garbage_and_stalls_in_the_handshake(run, server_tls, said, kind, words)
 
         async def handler(stream):
             try:
-                await stream.upgrade_server(server_tls, timeout=0.2)
+                await stream.upgrade_server(server_tls, timeout=0.2 if words == "within" else PATIENCE)
             except NetError as e:
                 outcome.set_result(e)
 
@@ -268,7 +269,7 @@ def test_a_peer_that_closes_in_the_handshake(run, server_tls):
 
         async def handler(stream):
             try:
-                await stream.upgrade_server(server_tls, timeout=5)
+                await stream.upgrade_server(server_tls, timeout=PATIENCE)
             except NetError as e:
                 outcome.set_result(e.kind)
 

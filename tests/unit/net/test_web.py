@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from kurir.net import WebError, WebRequest
 from tests.certs import make
+from tests.harness import PATIENCE
 from tests.harness.dns import Names
 from tests.harness.web import web_client
 
@@ -69,7 +70,9 @@ async def test_bad_servers(case):
     said, kind = BROKEN[case]
     async with answering(said) as (port, _):
         with pytest.raises(WebError) as e:
-            await web_client(timeout=0.3, size=1000).fetch(WebRequest(f"http://127.0.0.1:{port}/"))
+            await web_client(timeout=0.3 if kind == "timeout" else PATIENCE, size=1000).fetch(
+                WebRequest(f"http://127.0.0.1:{port}/")
+            )
     assert e.value.kind == kind
 
 

@@ -10,6 +10,7 @@ from kurir.model import Clock, Event, EventKind
 from kurir.queue import Accepted, Brain, QueueSettings, Refused
 from kurir.queue.commit import Committer
 from kurir.queue.ports import Change, StoreError
+from tests.harness import PATIENCE
 
 from .memory import MemoryStore
 from .world import FakeClock, incoming
@@ -28,7 +29,7 @@ class SlowStore(MemoryStore):
     def commit(self, changes: Sequence[Change]) -> None:
         self.thread = threading.current_thread().name
         self.entered.release()
-        assert self.go_on.acquire(timeout=10)
+        assert self.go_on.acquire(timeout=PATIENCE)
         self.sizes.append(len(changes))
         super().commit(changes)
 
@@ -40,7 +41,7 @@ class Loop:
         self.posted: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
     def once(self) -> None:
-        self.posted.get(timeout=10)()
+        self.posted.get(timeout=PATIENCE)()
 
 
 def brain(store: MemoryStore, loop: Loop, clock: Clock, failures: list[BaseException]) -> Brain:
@@ -61,7 +62,7 @@ def test_what_gathers_during_a_commit_is_the_next_batch() -> None:
     answers: list[Accepted | Refused] = []
     b.accept(incoming(), answers.append)
     loop.once()  # forms the first batch
-    assert store.entered.acquire(timeout=10)
+    assert store.entered.acquire(timeout=PATIENCE)
     for _ in range(9):
         b.accept(incoming(), answers.append)
     assert not answers
@@ -85,7 +86,7 @@ def test_a_failure_refuses_what_is_in_flight_and_what_gathered(error: Exception)
     answers: list[Accepted | Refused] = []
     b.accept(incoming(), answers.append)
     loop.once()
-    assert store.entered.acquire(timeout=10)
+    assert store.entered.acquire(timeout=PATIENCE)
     b.accept(incoming(), answers.append)
     store.broken = error
     store.go_on.release()
@@ -106,7 +107,7 @@ def test_what_is_settled_is_told_durable_behind_what_was_in_line() -> None:
     assert told == ["nothing to wait for"]
     b.accept(incoming(), lambda _: told.append("accepted"))
     loop.once()
-    assert store.entered.acquire(timeout=10)
+    assert store.entered.acquire(timeout=PATIENCE)
     b.settle([], lambda: told.append("durable"))
     assert "durable" not in told
     store.go_on.release()
@@ -148,7 +149,7 @@ def test_what_the_store_could_not_keep_is_never_told_durable() -> None:
     told: list[str] = []
     b.accept(incoming(), lambda _: None)
     loop.once()
-    assert store.entered.acquire(timeout=10)
+    assert store.entered.acquire(timeout=PATIENCE)
     b.settle([], lambda: told.append("durable"))
     store.broken = StoreError("EIO")
     store.go_on.release()

@@ -11,6 +11,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import trustme
+from tests.harness import PATIENCE
 
 from kurir.identity import Account, Directory, DirectorySettings, Passwords, PasswordSettings, make_account
 from kurir.model import Address, Observation, Reply, encode_id, parse_address
@@ -281,7 +282,7 @@ class Raw:
         """The next reply, its lines joined by newlines; "" at the end."""
         lines = []
         while True:
-            line = (await asyncio.wait_for(self.reader.readline(), 10)).decode()
+            line = (await asyncio.wait_for(self.reader.readline(), PATIENCE)).decode()
             lines.append(line.rstrip("\r\n"))
             if line[3:4] != "-":
                 return "\n".join(lines)
@@ -300,7 +301,7 @@ class Raw:
     async def ended(self) -> bool:
         """Whether nothing more comes, and the connection is closed."""
         try:
-            return await asyncio.wait_for(self.reader.read(), 10) == b""
+            return await asyncio.wait_for(self.reader.read(), PATIENCE) == b""
         except ConnectionResetError:
             return True
 

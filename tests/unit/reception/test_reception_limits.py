@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable
 import pytest
 import uvloop
 from reception_fakes import LOOPBACK, MESSAGE, MX, House, Raw, settings
+from tests.harness import PATIENCE
 
 from kurir.limits import RoadSize
 from kurir.model import Cause, ObservationKind, Reply
 from kurir.reception import Deadlines, ListenerSettings, Role
 
 Case = Callable[[], Awaitable[None]]
-IMPATIENT = Deadlines(command=0.15, data=0.2, session=30.0, write=0.3, min_rate=1e9)
+IMPATIENT = Deadlines(command=1.0, data=1.0, session=PATIENCE, write=1.0, min_rate=1e9)
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
@@ -116,10 +117,11 @@ def test_slow_commands(run: Callable[[Case], None]) -> None:
             client = await Raw.dial(port)
             await client.hello()
             # One octet now and then is no progress: the deadline is of the whole command.
-            for octet in "NOOP NOOP NOOP NOOP":
-                client.send(octet)
+            reply = asyncio.create_task(client.reply())
+            while not reply.done():
+                client.send("N")
                 await asyncio.sleep(0.02)
-            assert (await client.reply()).startswith("421 4.4.2")
+            assert (await reply).startswith("421 4.4.2")
             await client.close()
         (seen,) = house.brain.seen(ObservationKind.DROPPED_CONNECTION)
         assert seen.cause is Cause.TIMEOUT
@@ -133,10 +135,11 @@ async def test_slow_bodies() -> None:
     async with house.open(MX) as port:
         client = await Raw.dial(port)
         await ready_for_data(client)
-        for _ in range(15):
+        reply = asyncio.create_task(client.reply())
+        while not reply.done():
             client.send("x\r\n")
             await asyncio.sleep(0.02)
-        assert (await client.reply()).startswith("421 4.4.2")
+        assert (await reply).startswith("421 4.4.2")
         await client.close()
     assert house.brain.incoming == []
     assert house.brain.present == 0
@@ -149,10 +152,9 @@ async def test_a_client_that_never_reads() -> None:
         await client.hello()
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         client.send(b"HELP\r\n" * 2_000_000)
-        for _ in range(100):
-            if house.brain.seen(ObservationKind.DROPPED_CONNECTION):
-                break
-            await asyncio.sleep(0.05)
+        async with asyncio.timeout(PATIENCE):
+            while not house.brain.seen(ObservationKind.DROPPED_CONNECTION):
+                await asyncio.sleep(0.05)
         client.writer.transport.abort()
     (seen,) = house.brain.seen(ObservationKind.DROPPED_CONNECTION)
     assert seen.cause is Cause.TIMEOUT
@@ -168,10 +170,9 @@ def test_a_connection_lost_in_a_body_leaves_nothing(run: Callable[[Case], None])
             client.send(b"Subject: x\r\n\r\n" + (b"y" * 76 + b"\r\n") * 20_000)
             await client.writer.drain()
             client.writer.transport.abort()
-            for _ in range(100):
-                if house.brain.present == 0:
-                    break
-                await asyncio.sleep(0.01)
+            async with asyncio.timeout(PATIENCE):
+                while house.brain.present:
+                    await asyncio.sleep(0.01)
         assert house.brain.incoming == []
         assert house.files.finished == {}
         assert house.brain.present == 0
@@ -190,14 +191,14 @@ def test_the_drain_lets_a_body_finish_and_ends_the_idle(run: Callable[[Case], No
             await ready_for_data(busy)
             busy.send(MESSAGE[:40])
             await asyncio.sleep(0.05)
-            draining = asyncio.create_task(house.reception.drain(5.0))
+            draining = asyncio.create_task(house.reception.drain(PATIENCE))
             assert (await idle.reply()).startswith("421 4.3.2")
             assert await idle.ended()
             assert (await busy.say(MESSAGE[40:] + b".\r\n")).startswith("250")
             assert (await busy.reply()).startswith("421 4.3.2")
             await busy.close()
             await idle.close()
-            await asyncio.wait_for(draining, 2.0)
+            await asyncio.wait_for(draining, PATIENCE)
         assert len(house.brain.incoming) == 1
         assert house.reception.open == 0
 
@@ -213,7 +214,7 @@ async def test_a_brain_that_waits_is_waited_for_in_the_drain() -> None:
         await ready_for_data(client)
         client.send(MESSAGE + b".\r\n")
         await asyncio.sleep(0.05)
-        draining = asyncio.create_task(house.reception.drain(5.0))
+        draining = asyncio.create_task(house.reception.drain(PATIENCE))
         await asyncio.sleep(0.05)
         assert not draining.done()
         house.brain.gate.set()

@@ -11,6 +11,7 @@ import pytest
 import trustme
 from reception_fakes import MESSAGE, MX, SUBMISSION, SUBMISSIONS, House, Raw, certificate
 from scramp import ScramClient
+from tests.harness import PATIENCE
 
 from kurir.model import Cause, ObservationKind
 from kurir.net import ServerTls
@@ -63,7 +64,7 @@ async def test_aiosmtplib_on_465(tls: Tls) -> None:
     house.people()
     async with house.open(SUBMISSIONS) as port:
         client = aiosmtplib.SMTP(
-            hostname="localhost", port=port, use_tls=True, tls_context=trusting(tls[0]), timeout=10
+            hostname="localhost", port=port, use_tls=True, tls_context=trusting(tls[0]), timeout=PATIENCE
         )
         async with client:
             await client.login("alice@local.example", "alice's secret")

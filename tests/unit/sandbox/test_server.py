@@ -19,6 +19,7 @@ from kurir.net import (
 )
 from kurir.net.devca import ensure_ca, ensure_leaf
 from kurir.sandbox import SandboxServer, SandboxSettings, early_doors
+from tests.harness import PATIENCE
 
 NOW = 1_800_000_000.0
 
@@ -27,7 +28,7 @@ NOW = 1_800_000_000.0
 def run(request):
     def runner(coroutine):
         async def bounded():
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 return await coroutine
 
         return (uvloop.run if request.param == "uvloop" else asyncio.run)(bounded())
@@ -266,6 +267,9 @@ def test_hang(run, tmp_path, step):
         task = asyncio.ensure_future(c.send(f"hang-{step}@x.example"))
         done, _ = await asyncio.wait([task], timeout=0.1)
         assert not done
+        async with asyncio.timeout(PATIENCE):
+            while len(p.captured) < (step == "body"):
+                await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert len(p.captured) == (step == "body")
@@ -360,11 +364,9 @@ def test_a_client_that_goes_away_in_mid_message_leaves_nothing(run, tmp_path):
             await c.say("DATA")
             c.stream.write(b"Subject: half")
             await c.stream.close()
-            for _ in range(200):
-                if not list((tmp_path / "captured").iterdir()):
-                    break
-                await asyncio.sleep(0.01)
-            assert list((tmp_path / "captured").iterdir()) == []
+            async with asyncio.timeout(PATIENCE):
+                while list((tmp_path / "captured").iterdir()):
+                    await asyncio.sleep(0.01)
 
     run(main())
 
@@ -376,7 +378,7 @@ async def greeted(p, domain):
     """What the first words at a door are: a reply, None for none, "silence" or the bytes before the end."""
     client = await p.client(domain)
     try:
-        async with asyncio.timeout(0.1 if domain.startswith("hang") else 5):
+        async with asyncio.timeout(0.1 if domain.startswith("hang") else PATIENCE):
             said = await client.reply()
         return said if said is not None else client.rest
     except TimeoutError:

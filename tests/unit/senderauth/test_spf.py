@@ -269,7 +269,7 @@ async def test_no_exception_on_hostile_facts(sender: str, helo: str, client: str
 def test_the_worst_record_is_cheap(unit: str) -> None:
     """A quadratic step would take many seconds at the largest record that is read."""
     record = b"v=spf1 " + (unit * (SpfSettings().record_octets // len(unit))).encode()
-    start = time.perf_counter()
+    start = time.process_time()
     with contextlib.suppress(RecordError):
         parse_record(record)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5

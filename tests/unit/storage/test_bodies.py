@@ -14,6 +14,7 @@ from kurir.storage.bodies import FileBodies
 from kurir.storage.layout import Layout
 from kurir.storage.reading import StoredBodies
 from kurir.storage.settings import BodySettings
+from tests.harness import PATIENCE
 
 from .mail import State, accept, lease, notice_work
 
@@ -62,12 +63,12 @@ async def test_discarding_while_a_thread_writes_removes_the_file_after_it(
 
     def slow(fd: int, data: list[bytes]) -> int:
         inside.set()
-        go_on.wait(5)
+        go_on.wait(PATIENCE)
         return real(fd, data)
 
     monkeypatch.setattr(os, "writev", slow)
     writing = asyncio.create_task(body.write(b"x" * 100))
-    await asyncio.to_thread(inside.wait, 5)
+    await asyncio.to_thread(inside.wait, PATIENCE)
     body.discard()
     assert len(list(bodies.folder.iterdir())) == 1
     go_on.set()

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.harness import PATIENCE
 
 from kurir.net import bind
 from kurir.web import MailServers, PublicServer, PublicSettings, Request, Response, Site
@@ -135,7 +136,7 @@ async def said_to(port: int, data: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(data)
     try:
-        return await asyncio.wait_for(reader.read(), 5)
+        return await asyncio.wait_for(reader.read(), PATIENCE)
     finally:
         writer.close()
 
@@ -180,11 +181,11 @@ async def test_odd_requests_are_refused(case):
 
 
 async def test_slow_and_many():
-    async with serving(seconds=0.3, connections=1) as port:
+    async with serving(seconds=1.5, connections=1) as port:
         slow, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET / HT")
         await asyncio.sleep(0.05)
         with contextlib.suppress(ConnectionError):
             assert await said_to(port, b"GET" + PROOF + b"\r\n") == b""  # one too many
-        assert await asyncio.wait_for(slow.read(), 5) == b""
+        assert await asyncio.wait_for(slow.read(), PATIENCE) == b""
         writer.close()
