@@ -31,10 +31,10 @@ def rejoin(lane: deque[Bundle], errand: Errand, most: int) -> None:
         first = bundle[0]
         if first.place is Place.LAST or first.mail.number > number:
             break
-        if first.mail is errand.mail and first.together == errand.together:
-            if len(bundle) < min(errand.together or most, most):
-                bundle.append(errand)
-                return
+        alike = first.mail is errand.mail and first.together == errand.together
+        if alike and len(bundle) < min(errand.together or most, most):
+            bundle.append(errand)
+            return
         at += 1
     lane.insert(at, [errand])
 
