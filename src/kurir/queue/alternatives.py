@@ -2,10 +2,12 @@
 
 Rules
 1. When a road breaks or is back, all choose anew; who waits for a spent budget moves to another one only where that is worth it.
-2. Whose rest is over, or who has just been proved, is probed by the first in line elsewhere: one, and the next after its proof.
+2. Whose rest is over, or who has just been proved, is probed by one of the first in line elsewhere, and by the next after its proof.
    So a road comes back without new mail, and no sooner than its breaker allows.
 """
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from .site import Site
 
 LOOK_AGAIN = 30.0
-"""Seconds between two looks whether what waits for a spent budget goes elsewhere."""
+"""Seconds between two looks whether what waits for a spent budget goes elsewhere, or whether somebody may probe a road."""
+PROBERS = 20
+"""How many of those who wait at a site are asked for that: the first in line may have to stay there."""
 
 
 class Alternatives:
@@ -38,15 +42,19 @@ class Alternatives:
         return max(self._roads.probe_at, self._next_look)
 
     def probe(self, now: float) -> None:
-        """Let the first in line at each site try a road that is to be probed, if there is one."""
+        """Let one of the first in line at each site try a road that is to be probed, if there is one."""
         if self.next_at() > now:
             return
         for site in self._waiting():
-            errand = self._schedule.first(site)
-            if errand is not None and self._elsewhere(errand, site, now):
+            errand = next((e for e in self._probers(site) if self._elsewhere(e, site, now)), None)
+            if errand is not None:
                 self._schedule.move(errand, now)
         if self._roads.probe_at <= now:  # nobody who may
             self._next_look = now + LOOK_AGAIN
+
+    def _probers(self, site: "Site") -> Iterable[Errand]:
+        """Return whose mail may be risked at a road that may still be broken: no urgent one."""
+        return islice((e for e in self._schedule.in_line(site) if not e.mail.urgent), PROBERS)
 
     def _waiting(self) -> list["Site"]:
         return [s for s in self._schedule.sites.values() if s.alternatives and s.waiting]

@@ -18,7 +18,7 @@ site with 50,000 waiting costs a site with one waiting no more than one turn.  R
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 
 from msgspec import structs
@@ -383,9 +383,9 @@ class Schedule:
         return [bundle for bundle in here if bundle]
 
     @staticmethod
-    def first(site: Site) -> Errand | None:
-        """Return who goes next at `site`, if nothing comes in between."""
-        return next((e for b in site.queue for e in b if e.state is State.READY and e.site is site), None)
+    def in_line(site: Site) -> Iterator[Errand]:
+        """Yield who waits at `site`; nothing may move meanwhile."""
+        return (e for bundle in site.queue for e in bundle if e.state is State.READY and e.site is site)
 
     def move(self, errand: Errand, now: float) -> None:
         """Let an errand leave the site where it waits and choose anew."""

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from kurir.limits import Quota, Unit
-from kurir.model import Cause, EventKind, Outcome, OutcomeKind, Stage
+from kurir.model import Cause, EventKind, Outcome, OutcomeKind, Stage, Urgency
 from kurir.queue import Health, Lease, Plan, Road, Turn
 from kurir.queue.ports import Change
 
@@ -498,3 +498,15 @@ def test_who_waits_for_a_day_elsewhere_waits_for_its_turn_at_the_road_that_is_ba
     assert went[letter][0] == "main"
     assert went[letter][1] < 2 * 60
     world.check()
+
+
+def test_no_urgent_mail_that_waits_is_risked_at_a_broken_road() -> None:
+    world = Roads(spare=Road("spare", "b:587", concurrency=1, hop=True))
+    hand = world.hand()
+    _others_wait(world, hand, 0)
+    for i in range(5):
+        world.accept(f"u{i}@far.example", urgency=Urgency.URGENT)
+    ordinary = world.accept("o@far.example")
+    assert [x.number for x in hand.take()] == [1]
+    world.pass_time(60)
+    assert [(x.number, x.road.name) for x in hand.take()] == [(ordinary, "main")]
