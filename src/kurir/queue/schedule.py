@@ -30,14 +30,14 @@ from .acquaintances import Acquaintances, person_of
 from .alternatives import Alternatives
 from .asks import Plan, Road
 from .choice import WORTH_WAITING
-from .paced import FairQueue, Paced
+from .paced import FairQueue, Paced, rejoin
 from .plans import Plans
 from .retry import site_pause
 from .roadbook import Roadbook
 from .settings import QueueSettings
 from .shaping import Shaper, Slowed, signal_of, too_many_at_once
 from .site import Site
-from .state import Errand, State
+from .state import Errand, Place, State
 from .stranded import forget_ended
 from .trouble import CONNECTION_STAGES, OWN_STAGES
 
@@ -116,10 +116,11 @@ class Schedule:
         queue = site.queue
         if errand.mail.urgency is not Urgency.ORDINARY and isinstance(queue, deque):
             queue = site.queue = FairQueue(queue)
-        if errand.urgent:
-            errand.urgent = False
+        if errand.place is Place.FIRST:
             queue.appendleft([errand])
             site.paused_until = min(site.paused_until, now)
+        elif errand.place is Place.KEPT:
+            rejoin(queue if isinstance(queue, deque) else queue.own(errand), errand, site.most)
         elif not queue or (last := queue[-1]) is None or last[0].mail is not errand.mail:
             queue.append([errand])
         elif errand.together == 1:  # before the last bundle, which stays open for the others
@@ -289,6 +290,7 @@ class Schedule:
         for errand in errands:
             site = errand.site
             assert site is not None
+            errand.place = Place.LAST
             site.waiting -= 1
             self.ready -= 1
 

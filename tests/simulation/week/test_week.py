@@ -184,5 +184,7 @@ def test_a_message_goes_in_one_turn() -> None:
 
 def test_what_a_kill_wasted_counts_as_sent() -> None:
     nothing = Parcel(0.0, "", "", urgent=False)
-    plan = best_plan(_parcels(12), [Way([_a_minute(10)], wasted=deque([(30.0, nothing)] * 9))])
+    plan = best_plan(_parcels(12), [Way([_a_minute(10)], wasted=deque([(30.0, 30.0, nothing)] * 9))])
     assert plan == {"c": 90.0}
+    plan = best_plan(_parcels(12), [Way([_a_minute(10)], wasted=deque([(0.0, 600.0, nothing)] * 9))])
+    assert plan == {"c": 660.0}
