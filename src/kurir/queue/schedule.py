@@ -222,9 +222,13 @@ class Schedule:
             self.consider(site, now)
 
     def next_at(self) -> float | None:
-        """Return when the first sleeping site wakes, or the first unanswered plan is asked again."""
-        wake, again = self._sleeping[0][0] if self._sleeping else None, self.plans.next_at()
-        return again if wake is None else wake if again is None else min(wake, again)
+        """Return when the first sleeping site wakes, an unanswered plan is asked again, or who waits may probe a road."""
+        wake = self._sleeping[0][0] if self._sleeping else NEVER
+        if self.ready:
+            wake = min(wake, self.alternatives.next_at())
+        again = self.plans.next_at()
+        at = wake if again is None else min(wake, again)
+        return at if at < NEVER else None
 
     def uncrowd(self) -> None:
         """Slots are free again: sites that held too many may ask again."""
@@ -377,6 +381,11 @@ class Schedule:
             site.paced.queue = site.queue
         here = ([e for e in b if e.state is State.READY and e.site is site] for b in bundles)
         return [bundle for bundle in here if bundle]
+
+    @staticmethod
+    def first(site: Site) -> Errand | None:
+        """Return who goes next at `site`, if nothing comes in between."""
+        return next((e for b in site.queue for e in b if e.state is State.READY and e.site is site), None)
 
     def move(self, errand: Errand, now: float) -> None:
         """Let an errand leave the site where it waits and choose anew."""

@@ -45,17 +45,17 @@ def excuse(week: "Week", role: str) -> None:
 
 
 def waste(week: "Week", role: str) -> None:
-    """Note what a kill leaves behind as sent: all that the brain had in the air, until ten minutes later; what a hand held."""
+    """Note what a kill leaves behind as sent: all that the brain had in the air, until ten minutes later; what a hand held.
+
+    What the hand had handed over without hearing so goes once more: that is waste, too.
+    """
     now = week.loop.time()
     if role != "delivery":
         for (key, at), units in week.disk.facts.used.items():
             week.wasted += [(now, now + AIR_GRACE, key)] * (units if at == AIR else 0)
         return
     for lease in week.machine.delivery.hand._in_work.values():
-        if not all((lease.number, str(w.recipient.address)) in week.deliveries for w in lease.work):
-            week.wasted += [
-                (now, now, q.key) for q in lease.road.quotas for _ in range(q.units(len(lease.work)))
-            ]
+        week.wasted += [(now, now, q.key) for q in lease.road.quotas for _ in range(q.units(len(lease.work)))]
 
 
 def check(week: "Week") -> None:
