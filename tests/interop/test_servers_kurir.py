@@ -122,7 +122,9 @@ def test_by_smarthost_with_a_login(pair, name):
     if name == "inn-wrong":
         story = pair.front.attempted(id)
         assert (last(story)["cause"], fates(story)) == ("auth_failed", {"box@inn-wrong.test": None})
-        pair.front.json("queue", "hold", id, "--reason", "test")  # a try may be under way
+        # A try may be under way.
+        hold = ("queue", "hold", id, "--reason", "test")
+        pair.front.wait("the hold", lambda: not pair.front.cli(*hold, check=None).returncode)
         pair.front.wait("the end", lambda: not pair.front.cli("queue", "drop", id, check=None).returncode)
         return
     story = pair.front.ended(id)
