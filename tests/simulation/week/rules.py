@@ -113,17 +113,14 @@ def _campaign(week: "Week", market: Market, campaign: str, start: float, end: fl
 
 
 def _spans(week: "Week", market: Market) -> dict[str, tuple[float, float]]:
-    """Return when the first mail of each campaign was handed in, and when the last was taken.
-
-    What was leased when a process was killed is left out: it has lost its turn, and keeps to its road if it may have gone by it.
-    """
+    """Return when the first mail of each campaign was handed in, and when the last was taken."""
     found: dict[str, tuple[float, float]] = {}
     for number, (at, letter) in week.accepted.items():
         begun, ended = found.get(letter.campaign, (at, at))
         taken = [
             t
-            for i, r in enumerate(letter.recipients)
-            if market.holds(r) and (number, i) not in week.displaced
+            for r in letter.recipients
+            if market.holds(r)
             for t, _ in week.deliveries.get((number, r), ())[:1]
         ]
         if taken:
