@@ -180,3 +180,15 @@ def test_mail_that_waits_its_turn_is_told_so_by_mail(tmp_path: Path) -> None:
         )
         assert "Will-Retry-Until" in fields
         assert "Last-Attempt-Date" not in fields
+
+
+def test_mail_in_flight_is_not_told_as_waiting(tmp_path: Path) -> None:
+    with Kurir(tmp_path / "play") as kurir:
+        kurir.user("you")
+        id = send(kurir, "hang@example.net")  # the sandbox plays a server that never answers
+        kurir.wait("the attempt", lambda: "is being tried right now" in words_of(kurir, "trace", id))
+        assert "waiting for its first attempt" not in words_of(kurir, "trace", id)
+        assert "sedang dicoba saat ini" in words_of(kurir, "trace", id, "--lang", "id")
+        [[recipient]] = [m["recipients"] for m in kurir.json("queue", "list")["messages"]]
+        assert (recipient["state"], recipient["next_at"]) == ("trying", None)
+        assert "is tried now" in words_of(kurir, "queue", "list")
