@@ -85,3 +85,15 @@ def test_names_of_roads_are_told_beside_mistakes_within_them(tmp_path: Path) -> 
     assert "'out' is used twice" in told
     assert "'out' names the fallback 'gone', but there is no such road" in told
     assert "can never be taken" not in told  # what was misspelt may say the opposite
+
+
+def test_mistakes_of_an_atlas_file_name_that_file(tmp_path: Path) -> None:
+    fine, wrong = tmp_path / "fine.toml", tmp_path / "wrong.toml"
+    fine.write_text("[smarthosts.mine]\nlabel = 'Mine'\nhosts = ['mail.mine.example']\n")
+    wrong.write_text("[smarthosts.mine]\ncolour = 'red'\nhosts = ['nowhere']\n")
+    (tmp_path / "kurir.toml").write_text(
+        '[server]\nhostname = "mail.example.test"\n[atlas]\nfiles = ["fine.toml", "wrong.toml"]\n'
+    )
+    assert set(mistakes(tmp_path / "kurir.toml")) == {
+        f"{wrong}: smarthosts.mine.colour", f"{wrong}: smarthosts.mine.hosts.0",
+    }  # fmt: skip
