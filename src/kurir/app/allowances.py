@@ -12,6 +12,7 @@ import msgspec
 from kurir.config import Config
 from kurir.delivery import Allowed, RoadSizes, Route, RouteKind, account_of, known_limits
 from kurir.limits import Confidence, Known, Limit, LimitNames, Per, Receiver, Smarthost, Unit
+from kurir.model import Standing
 from kurir.queue import Brain, Forecast, LimitState, PaceState, QueueSettings, per_minute
 
 from . import roads
@@ -19,6 +20,7 @@ from . import roads
 RECIPIENTS = QueueSettings().lease_recipients
 """In one message at most."""
 _IN_LINE = frozenset({"waiting", "ready", "planning"})
+_AT_WORK = frozenset({"ready", "planning", "trying"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class _Way:
 
 
 class Allowances:
-    """The verbs ``limits``, ``limits.waits``, ``limits.foresee`` and ``limits.forget``."""
+    """The verbs ``limits``, ``queue.now``, ``limits.foresee`` and ``limits.forget``."""
 
     def __init__(self, config: Config, brain: Brain, allowed: Allowed) -> None:
         self._brain = brain
@@ -68,13 +70,16 @@ class Allowances:
             "paces": [_pace(p, names) for p in self._brain.overview.paces()],
         }
 
-    def waits(self, number: int) -> list[dict[str, Any]]:
-        """Return for each recipient of a message that waits for a limit: which one (None: its receiver is spared), until when."""
+    def now(self, number: int) -> list[Standing]:
+        """Return the recipients of a message that are tried or would be at this moment, but for a limit or their receiver."""
         names, found = self._names(), []
         for waiting in self._brain.overview.show(number):
-            if waiting.limit is not None:
-                told = names.told(msgspec.structs.replace(waiting.limit, goes_at=waiting.next_at))
-                found.append({"recipient": waiting.index, **msgspec.to_builtins(told)})
+            if waiting.state in _AT_WORK:
+                limit = waiting.limit
+                told = names.told(msgspec.structs.replace(limit, goes_at=waiting.next_at)) if limit else None
+                trying = waiting.state == "trying"
+                next_at = None if trying else waiting.next_at
+                found.append(Standing(recipient=waiting.index, trying=trying, next_at=next_at, limit=told))
         return found
 
     def foresee(self, number: int) -> list[Forecast]:

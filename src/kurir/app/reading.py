@@ -10,7 +10,7 @@ import msgspec
 
 from kurir.config import Config
 from kurir.identity import Account, AppPassword, ClientCertificate
-from kurir.model import Event, EventKind, LimitFacts, Observation, Recipient, decode_id, encode_id
+from kurir.model import Event, EventKind, Observation, Recipient, Standing, decode_id, encode_id
 from kurir.model.told import told
 from kurir.queue import StoreError
 from kurir.queue.ports import RecipientState
@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class QueueRecipient:
-    """One waiting recipient; `state` is waiting or held, `reason` the last cause in words."""
+    """One waiting recipient; `state` is waiting, trying or held, `reason` the last cause in words."""
 
     index: int
     address: str
@@ -105,7 +105,7 @@ def queue(config: Config, *, to: str = "", held: bool = False, limit: int = 1000
     except StoreError as e:
         raise ControlError(str(e)) from None
     entries = tuple(
-        _entry(trace, lang, to.lower(), limits_of(config, trace.id) if i < MOST_LIMITS else {}, held=held)
+        _entry(trace, lang, to.lower(), standings(config, trace.id) if i < MOST_ASKED else {}, held=held)
         for i, trace in enumerate(page.traces)
     )
     return Queue(entries, page.messages, page.recipients)
@@ -117,15 +117,15 @@ def queue_entry(config: Config, text: str, lang: Lang = "en") -> QueueEntry | No
     found = reader(config).trace(number) if number is not None else None
     if found is None:
         return None
-    entry = _entry(found, lang, "", limits_of(config, found.id), held=False)
+    entry = _entry(found, lang, "", standings(config, found.id), held=False)
     return entry if entry.recipients else None
 
 
 def _entry(
-    trace: StoredTrace, lang: Lang, to: str, limits: Mapping[int, LimitFacts], *, held: bool
+    trace: StoredTrace, lang: Lang, to: str, standing: Mapping[int, Standing], *, held: bool
 ) -> QueueEntry:
     waiting = [
-        _waiting(i, recipient, state, trace.events, limits.get(i), lang)
+        _waiting(i, recipient, state, trace.events, standing.get(i), lang)
         for i, (recipient, state) in enumerate(trace.recipients)
         if state.fate is None and (state.held or not held) and to in str(recipient.address).lower()
     ]
@@ -146,20 +146,21 @@ def _waiting(
     recipient: Recipient,
     state: RecipientState,
     events: Iterable[Event],
-    limit: LimitFacts | None,
+    now: Standing | None,
     lang: Lang,
 ) -> QueueRecipient:
     reason = state.held or ""
     next_at: float | None = state.next_at
-    if limit is not None and not reason:
-        reason, next_at = awaited(Catalogue.load(), lang, limit), limit.free_at
+    if now is not None and not reason:
+        next_at = now.next_at
+        reason = awaited(Catalogue.load(), lang, now.limit) if now.limit is not None else ""
     if not reason:
         outcomes = [e.outcome for e in events if e.recipient == index and e.outcome is not None]
         reason = Catalogue.load().label(outcomes[-1].cause, lang) if outcomes else ""
     return QueueRecipient(
         index=index,
         address=str(recipient.address),
-        state="held" if state.held else "waiting",
+        state="held" if state.held else "trying" if now is not None and now.trying else "waiting",
         next_at=None if state.held else next_at,
         attempts=state.attempts,
         reason=reason,
@@ -295,14 +296,14 @@ def story(config: Config, number: int) -> Timeline | None:
 
 
 def timeline_of(config: Config, trace: StoredTrace) -> Timeline:
-    """Return the timeline of a message, with the limits that it waits for as far as the server runs."""
+    """Return the timeline of a message, with where it stands at this moment as far as the server runs."""
     waits = any(s.fate is None and s.held is None for _, s in trace.recipients)
-    limits = limits_of(config, trace.id) if waits else {}
-    return timeline(facts_of(trace, limits), [*trace.events, *_came_back(config, trace.number)])
+    standing = standings(config, trace.id) if waits else {}
+    return timeline(facts_of(trace, standing), [*trace.events, *_came_back(config, trace.number)])
 
 
 MOST_OF_A_DAY = 5_000  # messages of one account that a summary looks at
-MOST_LIMITS = 200  # waiting messages whose limits are asked for
+MOST_ASKED = 200  # waiting messages that the running server is asked about
 
 
 def day_of(config: Config, name: str, start: float, end: float, day: str) -> DaySummary:
@@ -326,10 +327,10 @@ def day_of(config: Config, name: str, start: float, end: float, day: str) -> Day
     traces = [found[n] for n in sorted(found)]
     timelines, asked = [], 0
     for trace in traces:
-        waits = asked < MOST_LIMITS and any(s.fate is None and s.held is None for _, s in trace.recipients)
+        waits = asked < MOST_ASKED and any(s.fate is None and s.held is None for _, s in trace.recipients)
         asked += waits
-        limits = limits_of(config, trace.id) if waits else {}
-        timelines.append(timeline(facts_of(trace, limits), trace.events))
+        standing = standings(config, trace.id) if waits else {}
+        timelines.append(timeline(facts_of(trace, standing), trace.events))
     return summarise(who.name, day, start, timelines, cut=len(traces) >= MOST_OF_A_DAY)
 
 
@@ -341,24 +342,24 @@ def _sent_by(trace: StoredTrace, who: Account) -> bool:
     return letter.origin.ours and sender is not None and sender.key in who.addresses
 
 
-def limits_of(config: Config, id: str) -> dict[int, LimitFacts]:
-    """Return the limits that recipients of a message wait for, by index; only the running server knows them."""
+def standings(config: Config, id: str) -> dict[int, Standing]:
+    """Return the recipients of a message that are tried now or wait for a limit, by index; only the running server knows."""
     path = config.server.state / settings.CONTROL_SOCKET
     try:
-        waits: list[dict[str, Any]] = control.call(path, "limits.waits", id=id)
+        found: list[dict[str, Any]] = control.call(path, "queue.now", id=id)
     except ControlError:
         return {}
-    return {w.pop("recipient"): msgspec.convert(w, LimitFacts) for w in waits}
+    return {standing.recipient: standing for standing in msgspec.convert(found, list[Standing])}
 
 
-def facts_of(trace: StoredTrace, limits: Mapping[int, LimitFacts]) -> MessageFacts:
+def facts_of(trace: StoredTrace, standing: Mapping[int, Standing]) -> MessageFacts:
     """Adapt what storage returns to what the trace tells from."""
     letter = trace.letter
     return MessageFacts(
         number=letter.number,
         accepted_at=letter.accepted_at,
         reverse_path=letter.reverse_path,
-        recipients=tuple(_recipient(i, r, s, limits.get(i)) for i, (r, s) in enumerate(trace.recipients)),
+        recipients=tuple(_recipient(i, r, s, standing.get(i)) for i, (r, s) in enumerate(trace.recipients)),
         origin=letter.origin,
         size=letter.size,
         subject=letter.subject,
@@ -372,17 +373,18 @@ def facts_of(trace: StoredTrace, limits: Mapping[int, LimitFacts]) -> MessageFac
 
 
 def _recipient(
-    index: int, recipient: Recipient, state: RecipientState, limit: LimitFacts | None
+    index: int, recipient: Recipient, state: RecipientState, now: Standing | None
 ) -> RecipientFacts:
     return RecipientFacts(
         index=index,
         address=recipient.address,
         fate=state.fate,
-        next_at=limit.free_at if limit is not None else state.next_at,
+        next_at=now.next_at if now is not None else state.next_at,
         held=state.held,
         attempts=state.attempts,
         wanted=recipient.wanted,
-        limit=limit,
+        limit=now.limit if now is not None else None,
+        trying=now is not None and now.trying,
     )
 
 

@@ -10,7 +10,8 @@ import click
 import msgspec
 
 from kurir.config import Config, ConfigError, find, load
-from kurir.trace import say_told
+from kurir.trace import Catalogue, say_told
+from kurir.trace.explain import units
 
 from .words import current, say
 
@@ -64,13 +65,8 @@ def when(at: float | None) -> str:
 
 
 def size(octets: int) -> str:
-    """Return a size for people: ``4.0 kB``."""
-    value = float(octets)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    raise AssertionError
+    """Return a size for people in their language: ``4.0 kB``, ``4,0 kB``."""
+    return units.size(Catalogue.load(), current(), octets)
 
 
 def show_config_error(error: ConfigError) -> None:

@@ -9,6 +9,7 @@ Rules
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cache
 from importlib.resources import files
@@ -144,16 +145,36 @@ def load_atlas(paths: Sequence[Path] = (), margins: Margins | None = None) -> li
     data: dict[str, Any] = {}
     for shipped in _shipped():
         _lay(data, shipped)
+    owns: dict[Path, dict[str, Any]] = {}
     for path in paths:
         own = _read(path, mistakes)
         if own is not None:
+            owns[path] = own
             _sign(own, path)
             _lay(data, own)
-    atlas = _atlas(data, mistakes, margins or Margins())
+    within: list[Mistake] = []
+    atlas = _atlas(data, within, margins or Margins())
+    mistakes += [_in_file(mistake, owns) for mistake in within]
     if mistakes:
         raise ConfigError("atlas", mistakes)
     assert atlas is not None
     return atlas
+
+
+def _in_file(mistake: Mistake, owns: Mapping[Path, dict[str, Any]]) -> Mistake:
+    """Return a mistake with the file that it stands in: the one that says most of its place, of several the last."""
+    depths = [(_depth(own, mistake.where.split(".")), i, path) for i, (path, own) in enumerate(owns.items())]
+    depth, _, path = max(depths, default=(0, 0, None))
+    return replace(mistake, where=f"{path}: {mistake.where}") if depth > 1 else mistake
+
+
+def _depth(data: Any, place: Sequence[str]) -> int:
+    """Return how many steps of `place` there are in `data`."""
+    for depth, step in enumerate(place):
+        if not isinstance(data, dict) or step not in data:
+            return depth
+        data = data[step]
+    return len(place)
 
 
 @cache

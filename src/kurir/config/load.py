@@ -14,7 +14,7 @@ from kurir.model.told import told
 
 from .atlas import load_atlas
 from .mistakes import ConfigError, Mistake, did_you_mean, mistake_of
-from .road_schema import RoadSection
+from .road_schema import RoadSection, wrong_names
 from .schema import Config
 from .tls_schema import TlsSection
 
@@ -130,6 +130,8 @@ def parse(data: dict[str, Any], source: str) -> Config:
         wrong = {m.where.partition(".")[0] for m in mistakes}
         if rest is not None and not wrong & {"roads", "domains", "aliases"}:
             mistakes += _contradictions(rest)
+        elif rest is not None:  # what the wrong keys meant to say may be what the others seem to contradict
+            mistakes += [Mistake("file", words) for words in wrong_names(rest.roads)]
         raise ConfigError(source, mistakes, rest) from None
     mistakes = _contradictions(config)
     if mistakes:

@@ -124,11 +124,20 @@ DIRECT = "mx"
 
 def contradictions(roads: Sequence[RoadSection]) -> Iterator[str]:
     """Yield what is wrong with roads beside each other."""
+    yield from wrong_names(roads)
+    yield from _never_taken(roads)
+
+
+def wrong_names(roads: Sequence[RoadSection]) -> Iterator[str]:
+    """Yield which names of roads stand twice or for nothing; right even where other keys of the roads are not known."""
     names = [r.name for r in roads]
     for name in sorted({n for n in names if names.count(n) > 1}):
         yield told("roads: the name {twice!r} is used twice", twice=name)
     for road in roads:
         yield from _wrong_fallbacks(road, names)
+
+
+def _never_taken(roads: Sequence[RoadSection]) -> Iterator[str]:
     stand_ins = {name for r in roads for name in r.fallback}
     mains: list[RoadSection] = []
     for road in roads:

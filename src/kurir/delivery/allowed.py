@@ -24,7 +24,7 @@ from kurir.limits import (
     warmed,
 )
 from kurir.model import Clock
-from kurir.queue.outlook import Share
+from kurir.queue.outlook import Passage, Share
 
 from .mx import MailHost
 from .route import choose_roads
@@ -194,18 +194,18 @@ class RoadSizes:
 
     def shares(self, sender: str, domains: Iterable[str], together: int) -> list[Share]:
         """Return how recipients at `domains` divide between the roads that have such limits."""
-        counts = Counter(
-            key
-            for domain in domains
-            for route in choose_roads(self._routes, sender, domain)[:1]
-            if (key := _key(route)) in self._known
-        )
-        shares = []
-        for key, count in counts.items():
-            known = self._known[key]
-            most = min(together, of_one_message(known) or together)
-            shares.append(Share(known.entry.label, count, known.quotas, most))
-        return shares
+        counts = Counter(choose_roads(self._routes, sender, domain) for domain in domains)
+        return [
+            Share(count, tuple(self._passage(route, together) for route in routes))
+            for routes, count in counts.items()
+            if routes and _key(routes[0]) in self._known
+        ]
+
+    def _passage(self, route: Route, together: int) -> Passage:
+        known = self._known.get(_key(route))
+        if known is None:  # nothing that is counted, as far as anybody knows before it is tried
+            return Passage(route.name, (), together)
+        return Passage(known.entry.label, known.quotas, min(together, of_one_message(known) or together))
 
     @property
     def largest(self) -> int | None:

@@ -97,7 +97,10 @@ def _names(name: str, addresses: Iterable[str]) -> tuple[str, tuple[str, ...]]:
             own.append(one)
     if not own:
         raise AccountError(
-            told("the account {login!r} has no address to send as: give at least one", login=login)
+            told(
+                "{login!r} is no address: write name@domain, or give the account at least one address to send as",
+                login=login,
+            )
         )
     return login, tuple(own)
 

@@ -16,7 +16,7 @@ from .event import Check, Event, EventKind, Observation, ObservationKind
 from .fate import Cause, Fate
 from .finding import Finding, Severity
 from .ids import decode_id, encode_id
-from .limited import LimitFacts
+from .limited import LimitFacts, Standing
 from .outcome import Outcome, OutcomeKind, Stage
 from .prospect import Prospect
 from .reply import Reply
@@ -48,6 +48,7 @@ __all__ = [
     "Ret",
     "Severity",
     "Stage",
+    "Standing",
     "TlsFacts",
     "Urgency",
     "UrgencyBy",

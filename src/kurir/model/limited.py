@@ -21,3 +21,16 @@ class LimitFacts(msgspec.Struct, frozen=True, kw_only=True):
     stop: int
     free_at: float | None
     not_before: bool = False
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a waiting recipient (by its index) stands, as only the running server knows.
+
+    Either it is being tried at this moment (`trying`), or it goes at `next_at` (epoch seconds, None where nobody knows),
+    which is when `limit` lets it where it waits for one.
+    """
+
+    recipient: int
+    trying: bool
+    next_at: float | None
+    limit: LimitFacts | None

@@ -37,7 +37,7 @@ from .brain import Brain
 from .breaker import Health
 from .figures import Figures
 from .operate import Operated
-from .outlook import Forecast, Share
+from .outlook import Forecast, Passage, Share
 from .overview import LimitState, SiteState, Waiting
 from .ports import Hand, Store, StoreError, StoreFull
 from .roadbook import Turn
@@ -61,6 +61,7 @@ __all__ = [
     "ObstacleKind",
     "Operated",
     "PaceState",
+    "Passage",
     "Plan",
     "PlanRequest",
     "QueueSettings",

@@ -24,13 +24,19 @@ AHEAD = 5_000
 """Messages in line that are played forward."""
 
 
-class Share(msgspec.Struct, frozen=True, array_like=True):
-    """So many recipients of a message go by `label`, which has these limits: at most `together` in one message."""
+class Passage(msgspec.Struct, frozen=True, array_like=True):
+    """A road as one says it, and its limits: at most `together` recipients in one message."""
 
     label: str
-    recipients: int
     quotas: tuple[Quota, ...]
     together: int
+
+
+class Share(msgspec.Struct, frozen=True, array_like=True):
+    """So many recipients of a message go by the first of `passages`, or by the others where that lets them wait."""
+
+    recipients: int
+    passages: tuple[Passage, ...]
 
 
 class Forecast(msgspec.Struct, frozen=True, array_like=True):
@@ -103,16 +109,37 @@ def foresee(schedule: Schedule, mail: Mail, shares: Sequence[Share], now: float)
 
 
 def _of_share(schedule: Schedule, mail: Mail, share: Share, now: float) -> list[Forecast]:
-    budgets = [schedule.budgets.of(quota) for quota in share.quotas]
+    """Return what goes soonest by any of the passages; of those that open at the same time the first is taken."""
+    ways = [_by(schedule, mail, share.recipients, passage, now) for passage in share.passages]
+    found: list[Forecast] = []
+    left = share.recipients
+    for step in sorted((step for way in ways for step in way), key=_moment):
+        if count := min(left, step.recipients):
+            found.append(msgspec.structs.replace(step, recipients=count))
+            left -= count
+    return found
+
+
+def _moment(step: Forecast) -> float:
+    return NEVER if step.at is None else step.at
+
+
+def _by(schedule: Schedule, mail: Mail, recipients: int, passage: Passage, now: float) -> list[Forecast]:
+    """Return when the recipients went if all of them took this passage."""
+    if not passage.quotas:
+        return [Forecast(passage.label, recipients, now)]
+    budgets = [schedule.budgets.of(quota) for quota in passage.quotas]
     chunks = [
-        list(mail.errands[i : min(i + share.together, share.recipients)])
-        for i in range(0, share.recipients, share.together)
+        list(mail.errands[i : min(i + passage.together, recipients)])
+        for i in range(0, recipients, passage.together)
     ]
-    line = [bundle for bundle in _in_front(schedule, share, mail, chunks) if bundle]
+    line = [bundle for bundle in _in_front(schedule, passage, mail, chunks) if bundle]
     parcels = ((len(bundle), bundle[0].mail.urgent) for bundle in islice(line, AHEAD))
     played = zip(line, departures(budgets, parcels, now), strict=False)
     steps = merged(step for bundle, found in played if bundle[0].mail is mail for step in found)
-    return _told(share, steps, now, _binding(budgets, sum(map(len, line)), len(line), now))
+    return _told(
+        passage.label, recipients, steps, now, _binding(budgets, sum(map(len, line)), len(line), now)
+    )
 
 
 def _binding(budgets: Sequence[Budget], recipients: int, messages: int, now: float) -> str:
@@ -125,19 +152,19 @@ def _binding(budgets: Sequence[Budget], recipients: int, messages: int, now: flo
     return max(short, key=lambda q: q.window).key if short else ""
 
 
-def _told(share: Share, steps: Sequence[Step], now: float, limit: str) -> list[Forecast]:
-    told = [Forecast(share.label, s.recipients, s.at, limit if s.at > now else "") for s in steps]
-    left = share.recipients - sum(step.recipients for step in steps)
-    return [*told, Forecast(share.label, left, None, limit)] if left else told
+def _told(label: str, recipients: int, steps: Sequence[Step], now: float, limit: str) -> list[Forecast]:
+    told = [Forecast(label, s.recipients, s.at, limit if s.at > now else "") for s in steps]
+    left = recipients - sum(step.recipients for step in steps)
+    return [*told, Forecast(label, left, None, limit)] if left else told
 
 
 def _in_front(
-    schedule: Schedule, share: Share, mail: Mail, chunks: Sequence[list[Errand]]
+    schedule: Schedule, passage: Passage, mail: Mail, chunks: Sequence[list[Errand]]
 ) -> Iterable[Sequence[Errand]]:
     """Return what waits for the same limits, in turn, and `mail` where its turn is."""
     queue = FairQueue()
     for site in schedule.sites.values():
-        if site.paced is not None and site.road.quotas == share.quotas:
+        if site.paced is not None and site.road.quotas == passage.quotas:
             for bundle in site.paced.queue.in_turn():
                 here = [e for e in _ready(bundle, site) if e.mail is not mail]
                 if here:

@@ -1,6 +1,7 @@
 """Every reply that reception gives by itself, once, with its enhanced code (RFC 3463, RFC 5248)."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -119,14 +120,22 @@ def accepted(
     travel sealed.
     """
     text = f"{queue_id} accepted, safe on disk"
+    now: Counter[str] = Counter()
+    for forecast in forecasts:
+        if not forecast.limit:
+            now[forecast.label] += forecast.recipients
     later = [f for f in forecasts if f.limit]
+    if now and (later or len(now) > 1):
+        (first, most), *others = now.items()
+        by = [f"{most} recipients go now by {_plain(first)}", *(f"{n} by {_plain(x)}" for x, n in others)]
+        text += f"; {', '.join(by)}"
     if later:
         count, whose = sum(f.recipients for f in later), ", ".join(dict.fromkeys(f.label for f in later))
         last = max(f.at or math.inf for f in later)
         until = (
             f", the last on {datetime.fromtimestamp(last, UTC):%Y-%m-%d %H:%M} UTC" if last < math.inf else ""
         )
-        text += f"; {count} of {recipients} recipients go later, by a limit of {_plain(whose)}{until}"
+        text += f"{', ' if now else '; '}{count} of {recipients} recipients go later, by a limit of {_plain(whose)}{until}"
     if unsure:
         text += f"; whether it can travel sealed shows when it is sent: {unsure}"
     return Reply(250, "2.0.0", (text,))

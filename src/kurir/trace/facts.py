@@ -10,7 +10,7 @@ class RecipientFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     Either `fate` is set (ended), or `held` is a reason, or it waits for `next_at` (epoch seconds, None where
     its time is not known).  `wanted` is what the sender typed where an alias turned it into `address`.  `limit` is what
-    it waits for, where that is a limit of others; only the running server knows.
+    it waits for, where that is a limit of others, and `trying` that an attempt is under way; only the running server knows.
     """
 
     index: int
@@ -21,6 +21,7 @@ class RecipientFacts(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 0
     wanted: Address | None = None
     limit: LimitFacts | None = None
+    trying: bool = False
 
 
 class MessageFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -164,6 +164,8 @@ class Teller:
             sentence = msgspec.structs.replace(
                 sentence, what=f"{gave_up.what} {sentence.what}", todo=gave_up.todo
             )
+        if story.state is State.TRYING:
+            sentence = msgspec.structs.replace(sentence, next=self.say("next.trying"))
         return sentence
 
     def waits(self, wait: LimitFacts, *, alone: bool = False) -> str:
@@ -197,7 +199,9 @@ class Teller:
         else:
             key = story.state.value
             values["time"] = self.moment(story.next_at) if story.next_at is not None else ""
-            if story.state is State.WAITING and story.possibly_delivered:
+            if story.state is State.TRYING and attempts:
+                key = "trying_again"
+            elif story.state is State.WAITING and story.possibly_delivered:
                 key = "waiting_possibly"
             elif facts.limit is not None:
                 key = "spared" if facts.limit.limit is None else "limited"

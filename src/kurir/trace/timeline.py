@@ -42,6 +42,7 @@ class State(str, Enum):
     WAITING = "waiting"
     HELD = "held"
     DUE = "due"  # waiting for its first attempt
+    TRYING = "trying"  # being tried at this moment
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -217,6 +218,8 @@ def _state(facts: RecipientFacts, attempts: list[Step]) -> State:
         return State.ENDED
     if facts.held is not None:
         return State.HELD
+    if facts.trying:
+        return State.TRYING
     return State.WAITING if attempts or facts.attempts else State.DUE
 
 

@@ -72,3 +72,28 @@ def test_a_state_folder_too_deep_is_a_mistake_of_the_configuration(tmp_path: Pat
     file.write_text(render(Choices("example.test")).replace('state = "."', f'state = "{deep}"'))
     assert load(file, {}).server.state == deep
     assert "at most 107 bytes" in mistakes(file)["server.state"]
+
+
+def test_names_of_roads_are_told_beside_mistakes_within_them(tmp_path: Path) -> None:
+    road = '[[roads]]\nname = "out"\nurl = "smtp://127.0.0.1:25"\n'
+    text = f'[server]\nhostname = "mail.example.test"\n{road}senderz = ["a.example"]\n{road}fallback = ["gone"]\n'
+    (tmp_path / "kurir.toml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        examined(tmp_path / "kurir.toml")
+    told = "\n".join(str(m) for m in caught.value.mistakes)
+    assert "roads.0.senderz: there is no such key" in told
+    assert "'out' is used twice" in told
+    assert "'out' names the fallback 'gone', but there is no such road" in told
+    assert "can never be taken" not in told  # what was misspelt may say the opposite
+
+
+def test_mistakes_of_an_atlas_file_name_that_file(tmp_path: Path) -> None:
+    fine, wrong = tmp_path / "fine.toml", tmp_path / "wrong.toml"
+    fine.write_text("[smarthosts.mine]\nlabel = 'Mine'\nhosts = ['mail.mine.example']\n")
+    wrong.write_text("[smarthosts.mine]\ncolour = 'red'\nhosts = ['nowhere']\n")
+    (tmp_path / "kurir.toml").write_text(
+        '[server]\nhostname = "mail.example.test"\n[atlas]\nfiles = ["fine.toml", "wrong.toml"]\n'
+    )
+    assert set(mistakes(tmp_path / "kurir.toml")) == {
+        f"{wrong}: smarthosts.mine.colour", f"{wrong}: smarthosts.mine.hosts.0",
+    }  # fmt: skip

@@ -138,7 +138,9 @@ def test_what_never_fits_is_a_mistake(tmp_path: Path) -> None:
     found = mistakes(
         tmp_path, '[receivers.mine]\nlabel = "x"\nhosts = ["aspmx.l.google.com"]\nafter = ["google"]\n'
     )
-    assert found == ["receivers.mine: can never be found: google fit everything before it"]
+    assert found == [
+        f"{tmp_path / 'own.toml'}: receivers.mine: can never be found: google fit everything before it"
+    ]
     found = mistakes(tmp_path, '[receivers.mine]\nlabel = "x"\nhosts = ["aspmx.l.google.com"]\n')
     (only,) = found
     assert only.startswith("receivers.google: fits aspmx.l.google.com and so does 'mine': nobody knows which")

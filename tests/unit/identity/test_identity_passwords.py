@@ -208,3 +208,8 @@ def test_may_send_as(address: str, allowed: bool) -> None:
     owner = Account("a@x.example", ("a@x.example", "*@wild.example"), "")
     assert may_send_as(owner, parse_address(address)) is allowed
     assert not may_send_as(replace(owner, addresses=()), parse_address(address))
+
+
+def test_a_name_that_is_no_address_is_told_as_such(passwords: Passwords) -> None:
+    with pytest.raises(AccountError, match="'nonsense' is no address: write name@domain"):
+        make_account("nonsense", passwords=passwords, random=counting, now=0.0)

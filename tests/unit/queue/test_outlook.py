@@ -4,7 +4,7 @@ import pytest
 
 from kurir.limits import Quota, Unit, Wait
 from kurir.model import EventKind, Urgency
-from kurir.queue import Forecast, Plan, Road, Share
+from kurir.queue import Forecast, Passage, Plan, Road, Share
 
 from .test_limits import per_day, plan
 from .test_shaping import TOO_MANY
@@ -106,10 +106,10 @@ def test_a_submission_is_foreseen_before_its_plan_is_known(unit: Unit) -> None:
     world.settle(hand.take()[0], SENT)
     number = world.accept(*[f"b{i}@{i}.example" for i in range(9)])
     together = 1 if unit is Unit.MESSAGES else 100
-    found = world.brain.overview.foresee(number, [Share("smart", 9, (quota,), together)])
+    found = world.brain.overview.foresee(number, [Share(9, (Passage("smart", (quota,), together),))])
     assert [(f.label, f.recipients, f.limit) for f in found] == [("smart", 4, ""), ("smart", 5, "to-x/d")]
     assert near(found[1].at, 1)
-    assert world.brain.overview.foresee(number + 1, [Share("smart", 9, (quota,), 1)]) == []
+    assert world.brain.overview.foresee(number + 1, [Share(9, (Passage("smart", (quota,), 1),))]) == []
 
 
 def test_what_no_time_can_tell_has_no_time() -> None:
@@ -120,7 +120,7 @@ def test_what_no_time_can_tell_has_no_time() -> None:
     plan(world, hand, quota)
     assert len(hand.take()) == 1  # in the air: only its landing starts the day
     number = world.accept("b@far.example")
-    [found] = world.brain.overview.foresee(number, [Share("smart", 1, (quota,), 1)])
+    [found] = world.brain.overview.foresee(number, [Share(1, (Passage("smart", (quota,), 1),))])
     assert found == Forecast("smart", 1, found.at, quota.key)
     assert near(found.at, 1)  # as if it landed now
 
@@ -152,5 +152,21 @@ def test_new_recipients_are_foreseen_as_such() -> None:
     world = World(lifetime=10 * DAY)
     world.hand()
     number = world.accept("a@far.example", "b@far.example", "c@far.example")
-    first, second = world.brain.overview.foresee(number, [Share("X", 3, (new,), 100)])
+    first, second = world.brain.overview.foresee(number, [Share(3, (Passage("X", (new,), 100),))])
     assert (first.recipients, first.limit, second.recipients, second.limit) == (2, "", 1, new.key)
+
+
+def test_what_a_fallback_takes_now_does_not_go_later() -> None:
+    world = World(lifetime=30 * DAY)
+    world.hand()
+    roads = [Quota("a/d", Unit.RECIPIENTS, 412, DAY, 412), Quota("b/d", Unit.RECIPIENTS, 100, DAY, 100)]
+    ways = tuple(Passage(label, (quota,), 100) for label, quota in zip("AB", roads, strict=True))
+    number = world.accept(*[f"b{i}@far.example" for i in range(600)])
+    found = world.brain.overview.foresee(number, [Share(600, ways)])
+    assert [(f.label, f.recipients, f.limit) for f in found] == [
+        ("A", 412, ""), ("B", 100, ""), ("A", 88, "a/d"),
+    ]  # fmt: skip
+    assert near(found[2].at, 1)
+    free = Passage("direct", (), 100)
+    found = world.brain.overview.foresee(number, [Share(600, (ways[0], free))])
+    assert [(f.label, f.recipients, f.limit) for f in found] == [("A", 412, ""), ("direct", 188, "")]

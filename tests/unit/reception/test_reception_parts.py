@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from reception_fakes import Files
 
 from kurir.model import Reply
+from kurir.queue import Forecast
 from kurir.reception import replies
 from kurir.reception.body import BodyCollector
 from kurir.reception.observations import verb
@@ -109,3 +110,11 @@ def test_the_collector_keeps_every_octet(chunks: list[bytes], in_memory: int, ho
 )
 def test_what_a_front_server_says(attributes: dict[str, str | None], said: Introduction | None) -> None:
     assert introduction(attributes) == said
+
+
+def test_the_reply_says_what_goes_now_by_whom_and_what_later() -> None:
+    found = [Forecast("A", 412, 1.0), Forecast("B", 100, 1.0), Forecast("A", 88, 1_795_507_800.0, "a/d")]
+    [line] = replies.accepted("k0000022", found, 600).lines
+    assert line.startswith("k0000022 accepted, safe on disk; 412 recipients go now by A, 100 by B, ")
+    assert ", 88 of 600 recipients go later, by a limit of A, the last on 2026-11-24 " in line
+    assert replies.accepted("k0000022", found[:1], 412).lines == ("k0000022 accepted, safe on disk",)

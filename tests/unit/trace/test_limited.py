@@ -149,3 +149,17 @@ def test_who_is_spared_is_named_and_the_earliest_time() -> None:
     assert "as soon as another delivery ends" in flat(
         render_text(timeline(message(unknown), [ACCEPTED]), "en", zone=UTC)
     )
+
+
+def test_an_attempt_under_way_is_told_as_such() -> None:
+    first = timeline(message(waiting(limit=None, next_at=None, trying=True)), [ACCEPTED])
+    assert f"{BUDI}: is being tried right now." in flat(render_text(first, "en", zone=UTC))
+    assert f"{BUDI}: sedang dicoba saat ini." in flat(render_text(first, "id", zone=UTC))
+    reply = Reply.of(451, "4.7.1", "Greylisted")
+    refused = attempted(
+        attempt(T0, OutcomeKind.DEFERRED, Cause.GREYLISTED, Stage.RCPT, reply), next_at=T0 + 60
+    )
+    facts = waiting(limit=None, next_at=None, trying=True, attempts=1)
+    text = flat(render_text(timeline(message(facts), [ACCEPTED, refused]), "en", zone=UTC))
+    assert "is being tried right now, after 1 attempt" in text
+    assert "We are trying again right now." in text

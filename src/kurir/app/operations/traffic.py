@@ -29,10 +29,10 @@ class TrafficVerbs:
             "queue.release": partial(self._queue, operator.release),
             "queue.retry": partial(self._queue, operator.retry_now),
             "queue.drop": partial(self._queue, operator.drop),
+            "queue.now": self._now,
             "route": self._route,
             "roads": self._roads,
             "limits": self._limits,
-            "limits.waits": self._waits,
             "limits.foresee": self._foresee,
             "limits.forget": self._forget,
         }
@@ -70,6 +70,11 @@ class TrafficVerbs:
         if not changed:
             raise Wrong(f"{id}: {'; '.join(sorted(set(unchanged))) or 'nothing waits'}")
         return {"id": id, "recipients": changed, "unchanged": unchanged}
+
+    async def _now(self, id: str, by: str = "") -> list[dict[str, Any]]:
+        number = decode_id(id)
+        found = self._allowances.now(number) if number is not None else []
+        return [dict(msgspec.to_builtins(standing)) for standing in found]
 
     def _indexes(self, number: int, recipient: str | None) -> list[int | None]:
         if recipient is None:
@@ -117,10 +122,6 @@ class TrafficVerbs:
         if name is not None and not forgotten:
             raise Wrong(told("nothing was learnt of {name!r}; see: kurir limits", name=name))
         return {"forgotten": forgotten}
-
-    async def _waits(self, id: str, by: str = "") -> list[dict[str, Any]]:
-        number = decode_id(id)
-        return self._allowances.waits(number) if number is not None else []
 
     async def _foresee(self, id: str, by: str = "") -> list[dict[str, Any]]:
         number = decode_id(id)

@@ -5,6 +5,7 @@ import re
 import secrets
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def command(
         document({"id": done.id, "refused": done.refused, "note": done.note, "forecast": forecast})
     else:
         click.echo(say("send.id", id=done.id))
-        if any(f["waits"] for f in forecast):
+        if any(f["waits"] for f in forecast) or len({f["label"] for f in forecast}) > 1:
             click.echo(_told(forecast, len(to) - len(done.refused)))
         for line in [
             *(f"{address}: {why}" for address, why in done.refused.items()),
@@ -83,12 +84,12 @@ def _said(error: SubmitError) -> str:
     )
 
 
-_LATER = " recipients go later, by a limit of "
+_FORETOLD = re.compile(r"^\d+ (?:of \d+ )?recipients go (?:now by|later, by a limit of) ")
 
 
 def _noted(note: str, forecast: list[dict[str, Any]]) -> list[str]:
     """Return what the server said beside the id; what the forecast tells better is not told twice."""
-    parts = [part for part in note.split("; ") if part and not (forecast and _LATER in part)]
+    parts = [part for part in note.split("; ") if part and not (forecast and _FORETOLD.match(part))]
     return [say_noted("; ".join(parts), current())] if parts else []
 
 
@@ -105,11 +106,17 @@ def _forecast(config: Config, id: str) -> list[dict[str, Any]]:
 def _told(forecast: list[dict[str, Any]], recipients: int) -> str:
     """Say how many recipients go when, and by whom."""
     later: dict[str, list[dict[str, Any]]] = {}
+    now: Counter[str] = Counter()
     for part in forecast:
         if part["waits"]:
             later.setdefault(part["label"], []).append(part)
-    now = recipients - sum(p["recipients"] for parts in later.values() for p in parts)
-    said = [say("send.now", count=now)] if now else []
+        else:
+            now[part["label"]] += part["recipients"]
+    said = [say("send.now_by", count=count, label=label) for label, count in now.items()]
+    if free := recipients - sum(
+        p["recipients"] for p in forecast
+    ):  # by roads without limits, or on their way
+        said.append(say("send.now", count=free))
     for label, parts in later.items():
         count, times = sum(p["recipients"] for p in parts), [p["at"] for p in parts]
         first, last = when(times[0]), when(times[-1])
