@@ -178,8 +178,17 @@ class DeliveryPart:
             random=Random(world.random.random()),
             writer=Writer(world),
         )
+        self.told: set[tuple[int, int]] = (
+            set()
+        )  # recipients whose outcome this hand gave to the brain, or to the link
+        self._settle = brain.settle
+        brain.settle = self._tell
         self._work = self.hand.work
         self.hand.work = self._watched  # type: ignore[method-assign,assignment]
+
+    def _tell(self, settlements: Sequence[Settlement]) -> None:
+        self.told |= {(s.number, index) for s in settlements for index, _ in s.results}
+        self._settle(settlements)
 
     def _watched(self, leases: list[Lease]) -> None:
         self.world.leased(self, leases)

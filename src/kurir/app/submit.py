@@ -45,7 +45,7 @@ def submit(
     state: Path, sender: str, recipients: Sequence[str], message: bytes, *, options: Sequence[str] = (),
     rcpt_options: Sequence[str] = (), timeout: float = 120.0,
 ) -> Submitted:  # fmt: skip
-    """Send `message` (any line ends; raw letters beyond ASCII in its header are encoded).
+    """Send `message` (any line ends; raw letters beyond ASCII in its header are encoded, unless it needs SMTPUTF8 anyway).
 
     Raises `SubmitError` when nothing was taken.
     """
@@ -81,8 +81,8 @@ def _transaction(
     smtp: smtplib.SMTP, sender: str, recipients: Sequence[str], message: bytes,
     options: Sequence[str], rcpt_options: Sequence[str],
 ) -> Submitted:  # fmt: skip
-    message, plain = _encoded(message)
-    wide = [] if plain and all(a.isascii() for a in [sender, *recipients]) else ["SMTPUTF8"]
+    narrow = _without_smtputf8(message) if all(a.isascii() for a in [sender, *recipients]) else None
+    message, wide = (message, ["SMTPUTF8"]) if narrow is None else (narrow, [])
     smtp.command_encoding = "utf-8" if wide else "ascii"
     body = [] if message.isascii() else ["BODY=8BITMIME"]
     _must(smtp.mail(sender, [f"SIZE={len(message)}", *options, *body, *wide]))
@@ -100,17 +100,17 @@ def _transaction(
     return Submitted(id, refused, note)
 
 
-def _encoded(message: bytes) -> tuple[bytes, bool]:
-    """Return the message with its header encoded, and whether all of it could be."""
+def _without_smtputf8(message: bytes) -> bytes | None:
+    """Return the message with its header encoded, or None where only SMTPUTF8 can carry it (then it goes as it is)."""
     if message.isascii():
-        return message, True
+        return message
     from kurir.message.encoded import (
         encoded_header,
         is_plain,
     )  # only where needed: sendmail must start quickly
 
     message = encoded_header(message)
-    return message, is_plain(message)
+    return message if is_plain(message) else None
 
 
 def _must(answer: tuple[int, bytes]) -> tuple[int, bytes]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from .asks import Lease
+from .asks import Lease, Work
 from .paced import Taken
 from .ports import Hand
 from .site import Site
@@ -67,3 +67,27 @@ class OpenLease:
         self.letter: Letter | None = None
         self.sent = False
         self.taken: Taken = ()
+
+    def addressed(self, epoch: int, letter: Letter, body: bytes | None) -> Lease:
+        """Return what its hand gets, now that the letter is here: it counts as sent from now on."""
+        assert self.site is not None
+        self.letter = letter
+        self.sent = True
+        recipients = letter.recipients
+        return Lease(
+            epoch=epoch,
+            id=self.id,
+            number=letter.number,
+            road=self.site.road,
+            reverse_path=letter.reverse_path,
+            params=letter.params,
+            work=tuple([Work(e.index, recipients[e.index], e.attempts) for e in self.errands]),
+            trace_block=letter.trace_block,
+            size=letter.size,
+            sha256=letter.sha256,
+            body=body,
+            body_file=letter.body_file,
+            accepted_at=letter.accepted_at,
+            account=letter.origin.account,
+            ours=letter.origin.ours,
+        )

@@ -6,7 +6,8 @@ Rules
 2. What a hand held when it went away may have been delivered: the trace says so (RECOVERED).
 3. After a restart the hands say what they are busy with; nothing that was read back from the store is
    leased before they had the time to.
-4. Hands are called once per round with everything they get.
+4. What comes back without an attempt, or is lost with its hand, keeps its turn: it goes before later mail of its owner.
+5. Hands are called once per round with everything they get.
 """
 
 from collections import OrderedDict
@@ -15,7 +16,7 @@ from collections.abc import Callable, Sequence
 from kurir.model import Event, EventKind, Outcome, OutcomeKind
 
 from .acquaintances import person_of
-from .asks import Lease, Settlement, Work
+from .asks import Settlement
 from .book import Book
 from .choice import kept_for_good
 from .commit import Committer
@@ -26,7 +27,7 @@ from .schedule import Schedule
 from .settings import QueueSettings
 from .settle import SUCCESS, Settler
 from .shaping import Slowed, too_many_at_once
-from .state import Errand, Letter, Mail, State
+from .state import Errand, Letter, Mail, Place, State
 from .stranded import own_demand, strand_or_rescue
 
 _REMEMBERED = 20_000  # leases of the past that are known by name
@@ -123,6 +124,7 @@ class Leasing:
         sheet = self._settler.sheet(mail, None)
         due = now + self._settings.recover * (1 + self._settings.jitter * self._roll())
         for errand in errands:
+            errand.place = Place.KEPT
             self._book.wait(errand, due)
             sheet.event(
                 errand, EventKind.RECOVERED, next_at=sheet.at_wall(due), by="brain", reason=_MAY_BE_THERE
@@ -228,30 +230,7 @@ class Leasing:
         self.flush()
 
     def _address(self, lease: OpenLease, letter: Letter, body: bytes | None) -> None:
-        lease.letter = letter
-        lease.sent = True
-        recipients = letter.recipients
-        site = lease.site
-        assert site is not None
-        lease.worker.outbox.append(
-            Lease(
-                epoch=self._epoch,
-                id=lease.id,
-                number=letter.number,
-                road=site.road,
-                reverse_path=letter.reverse_path,
-                params=letter.params,
-                work=tuple([Work(e.index, recipients[e.index], e.attempts) for e in lease.errands]),
-                trace_block=letter.trace_block,
-                size=letter.size,
-                sha256=letter.sha256,
-                body=body,
-                body_file=letter.body_file,
-                accepted_at=letter.accepted_at,
-                account=letter.origin.account,
-                ours=letter.origin.ours,
-            )
-        )
+        lease.worker.outbox.append(lease.addressed(self._epoch, letter, body))
 
     # taking back
 
@@ -363,6 +342,7 @@ class Leasing:
 
     def _give_back(self, mail: Mail, errands: list[Errand], now: float) -> None:
         for errand in errands:
+            errand.place = Place.KEPT
             self._book.wait(errand, now + self._settings.give_back)
         if errands and mail.date is None:
             self._book.watch(mail, now)

@@ -14,7 +14,7 @@ from .book import Book
 from .commit import Committer
 from .schedule import Schedule
 from .settle import Settler, Sheet
-from .state import Errand, Mail, State
+from .state import Errand, Mail, Place, State
 
 _BUSY = frozenset({State.LEASED, State.SETTLING})
 _IS_BUSY = "is being tried right now; ask again in a moment"
@@ -142,7 +142,7 @@ class Operator:
 
     def _go(self, sheet: Sheet, errand: Errand, kind: EventKind, by: str, reason: str) -> None:
         errand.held = None
-        errand.urgent = True
+        errand.place = Place.FIRST
         self._book.wait(errand, sheet.now)
         sheet.event(errand, kind, by=by, reason=reason, next_at=sheet.wall)
         sheet.state(errand)

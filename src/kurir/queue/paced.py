@@ -4,8 +4,9 @@ Rules
 1. Urgent mail goes before all other, and alone may use the reserve of a budget; bulk mail goes when nothing else is left.
 2. Within a class everybody takes turns: one bundle for each owner (the account, or the sender's domain), so that a
    newsletter to thousands costs the letter of a neighbour one turn.
-3. A bundle that does not fit as a whole is divided: as many recipients go now as the budget has room for.
-4. A site without limits, where all mail is ordinary, has none of this: its queue is a plain deque.
+3. What had its turn and comes back untried, or lost with its hand, is the first of its owner.
+4. A bundle that does not fit as a whole is divided: as many recipients go now as the budget has room for.
+5. A site without limits, where all mail is ordinary, has none of this: its queue is a plain deque.
 """
 
 from collections import OrderedDict, deque
@@ -15,12 +16,27 @@ from typing import Literal
 from kurir.limits import NEVER, Budget
 from kurir.model import Urgency
 
-from .state import Errand, Mail
+from .state import Errand, Mail, Place
 
 Bundle = list[Errand]
 _Lanes = OrderedDict[str, deque[Bundle]]
 Taken = tuple[tuple[Budget, int], ...]
 """What a lease took of which budget."""
+
+
+def rejoin(lane: deque[Bundle], errand: Errand, most: int) -> None:
+    """Put an errand that had its turn before those that had none, behind earlier ones like it; at most `most` share a bundle."""
+    number, at = errand.mail.number, 0
+    for bundle in lane:
+        first = bundle[0]
+        if first.place is Place.LAST or first.mail.number > number:
+            break
+        alike = first.mail is errand.mail and first.together == errand.together
+        if alike and len(bundle) < min(errand.together or most, most):
+            bundle.append(errand)
+            return
+        at += 1
+    lane.insert(at, [errand])
 
 
 class FairQueue:
@@ -81,6 +97,11 @@ class FairQueue:
         self._lane(bundle).appendleft(bundle)
         mail = bundle[0].mail
         self._classes[mail.urgency].move_to_end(mail.owner, last=False)
+
+    def own(self, errand: Errand) -> deque[Bundle]:
+        """Return the bundles of the owner of `errand`, to put it anywhere among them."""
+        self._newest = None  # it may not stay the last one there
+        return self._lane([errand])
 
     def _lane(self, bundle: Bundle) -> deque[Bundle]:
         mail = bundle[0].mail

@@ -7,12 +7,12 @@ that takes another road than it was told to take before is a *move*, for its tra
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from kurir.limits import Budget
+from kurir.limits import NEVER, Budget
 from kurir.model import Cause, Outcome
 
 from .asks import Obstacle, Plan, Road
 from .breaker import Breaker, BreakerRules, Health, after_success, after_trouble, probing
-from .choice import Choice, State, Way, choose, may_take
+from .choice import WORTH_WAITING, Choice, State, Way, choose, may_take
 from .retry import site_pause
 from .settings import QueueSettings
 from .state import Errand
@@ -58,6 +58,9 @@ class Roadbook:
         self._rules = rules
         self._breakers: dict[tuple[str, str], Breaker] = {}
         self._why: dict[tuple[str, str], Outcome] = {}
+        self._unsound: dict[tuple[str, str], float] = {}  # when the next probe of each may go
+        self.probe_at = NEVER
+        """When the first of them may be probed."""
         self.turns: list[Turn] = []
         self.moves: list[Move] = []
         self.unkept: set[tuple[str, str]] = set()
@@ -74,9 +77,18 @@ class Roadbook:
 
     def recall(self, key: tuple[str, str], breaker: Breaker, why: Outcome | None) -> None:
         """Take what an earlier brain knew of (road, site)."""
-        self._breakers[key] = breaker
+        self._put(key, breaker)
         if why is not None:
             self._why[key] = why
+
+    def _put(self, key: tuple[str, str], breaker: Breaker) -> None:
+        """Keep a breaker, and when the next probe may go."""
+        self._breakers[key] = breaker
+        if breaker.health is not Health.SOUND:
+            self._unsound[key] = breaker.next_at
+        elif self._unsound.pop(key, None) is None:
+            return
+        self.probe_at = min(self._unsound.values(), default=NEVER)
 
     # choosing
 
@@ -104,10 +116,13 @@ class Roadbook:
         """Return why a new mail may not take `road` now."""
         return may_take(road, size, self.state(road, now), now)
 
-    def elsewhere(self, errand: Errand, plan: Plan, road: Road, now: float) -> bool:
-        """Whether another road than `road` is free for `errand` now."""
+    def elsewhere(self, errand: Errand, plan: Plan, road: Road, now: float, *, anew: bool = False) -> bool:
+        """Whether another road than `road` is free for `errand` now; `anew`: or will be so soon that it is better waited for."""
         chosen = self._choose(errand, plan, now)
-        return chosen.free and chosen.road.name != road.name
+        if chosen.free or chosen.road.name == road.name or not anew:
+            return chosen.free and chosen.road.name != road.name
+        there, here = self.state(chosen.road, now, errand), self.state(road, now, errand)
+        return there.admits(now) and there.free_at + WORTH_WAITING < here.free_at
 
     def _choose(self, errand: Errand, plan: Plan, now: float) -> Choice:
         return choose(plan.roads, errand.mail.size, lambda r: self.state(r, now, errand), now, errand.way)
@@ -125,7 +140,7 @@ class Roadbook:
         for key in ((road.name, road.site), (road.name, WHOLE)):
             breaker = self._breakers.get(key)
             if breaker is not None and breaker.health is not Health.SOUND and breaker.admits(now):
-                self._breakers[key] = probing(breaker, now=now, rules=self._rules)
+                self._put(key, probing(breaker, now=now, rules=self._rules))
         return chosen
 
     # hearing
@@ -154,7 +169,7 @@ class Roadbook:
             return max(pause, min(outcome.retry_after or 0.0, max(self._settings.retry)))
 
         after = after_trouble(before, since=since, now=now, patience=patience, rest=rest)
-        self._breakers[key] = after
+        self._put(key, after)
         if after is not before and after.health is Health.BROKEN:
             self._why[key] = outcome
             self.unkept.add(key)
@@ -169,7 +184,7 @@ class Roadbook:
         if before is None:
             return
         after = after_success(before, since=since, now=now, rules=self._rules)
-        self._breakers[key] = after
+        self._put(key, after)
         if before.health is not Health.SOUND and after.health is Health.SOUND:
             why = self._why.pop(key, None)
             self.unkept.add(key)
@@ -199,3 +214,4 @@ class Roadbook:
             if max(b.failed_at, b.succeeded_at, b.next_at) < now - REMEMBERED:
                 del self._breakers[key]
                 self._why.pop(key, None)
+                self._unsound.pop(key, None)

@@ -18,7 +18,7 @@ site with 50,000 waiting costs a site with one waiting no more than one turn.  R
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 
 from msgspec import structs
@@ -30,14 +30,14 @@ from .acquaintances import Acquaintances, person_of
 from .alternatives import Alternatives
 from .asks import Plan, Road
 from .choice import WORTH_WAITING
-from .paced import FairQueue, Paced
+from .paced import FairQueue, Paced, rejoin
 from .plans import Plans
 from .retry import site_pause
 from .roadbook import Roadbook
 from .settings import QueueSettings
 from .shaping import Shaper, Slowed, signal_of, too_many_at_once
 from .site import Site
-from .state import Errand, State
+from .state import Errand, Place, State
 from .stranded import forget_ended
 from .trouble import CONNECTION_STAGES, OWN_STAGES
 
@@ -116,10 +116,11 @@ class Schedule:
         queue = site.queue
         if errand.mail.urgency is not Urgency.ORDINARY and isinstance(queue, deque):
             queue = site.queue = FairQueue(queue)
-        if errand.urgent:
-            errand.urgent = False
+        if errand.place is Place.FIRST:
             queue.appendleft([errand])
             site.paused_until = min(site.paused_until, now)
+        elif errand.place is Place.KEPT:
+            rejoin(queue if isinstance(queue, deque) else queue.own(errand), errand, site.most)
         elif not queue or (last := queue[-1]) is None or last[0].mail is not errand.mail:
             queue.append([errand])
         elif errand.together == 1:  # before the last bundle, which stays open for the others
@@ -221,9 +222,13 @@ class Schedule:
             self.consider(site, now)
 
     def next_at(self) -> float | None:
-        """Return when the first sleeping site wakes, or the first unanswered plan is asked again."""
-        wake, again = self._sleeping[0][0] if self._sleeping else None, self.plans.next_at()
-        return again if wake is None else wake if again is None else min(wake, again)
+        """Return when the first sleeping site wakes, an unanswered plan is asked again, or who waits may probe a road."""
+        wake = self._sleeping[0][0] if self._sleeping else NEVER
+        if self.ready:
+            wake = min(wake, self.alternatives.next_at())
+        again = self.plans.next_at()
+        at = wake if again is None else min(wake, again)
+        return at if at < NEVER else None
 
     def uncrowd(self) -> None:
         """Slots are free again: sites that held too many may ask again."""
@@ -289,6 +294,7 @@ class Schedule:
         for errand in errands:
             site = errand.site
             assert site is not None
+            errand.place = Place.LAST
             site.waiting -= 1
             self.ready -= 1
 
@@ -375,6 +381,11 @@ class Schedule:
             site.paced.queue = site.queue
         here = ([e for e in b if e.state is State.READY and e.site is site] for b in bundles)
         return [bundle for bundle in here if bundle]
+
+    @staticmethod
+    def in_line(site: Site) -> Iterator[Errand]:
+        """Yield who waits at `site`; nothing may move meanwhile."""
+        return (e for bundle in site.queue for e in bundle if e.state is State.READY and e.site is site)
 
     def move(self, errand: Errand, now: float) -> None:
         """Let an errand leave the site where it waits and choose anew."""

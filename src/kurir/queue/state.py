@@ -36,6 +36,14 @@ class State(Enum):
     ENDED = "ended"
 
 
+class Place(Enum):
+    """Where an errand stands in line at its site."""
+
+    LAST = "last"  # behind those of its owner
+    KEPT = "kept"  # before those of its owner that had no turn yet: it had one, and a hand gave it back
+    FIRST = "first"  # before all: a person wants it now
+
+
 class Errand:
     """One recipient of a message on its way.  `due` and all times here are queue time.
 
@@ -54,11 +62,11 @@ class Errand:
         "lease",
         "mail",
         "notify",
+        "place",
         "site",
         "state",
         "together",
         "told",
-        "urgent",
         "way",
     )
 
@@ -72,7 +80,7 @@ class Errand:
         self.told = 0
         self.together = 0
         self.due = 0.0
-        self.urgent = False
+        self.place = Place.LAST
         self.held: str | None = None
         self.cause: Cause | None = None
         self.blocked_at: float | None = None  # when the block that lasts was first met

@@ -47,6 +47,7 @@ class Turning:
             self._schedule.alternatives.turn(now)
             for turn in turns:
                 self._watcher(turn)
+        self._schedule.alternatives.probe(now)
         if roads.unkept:
             self._commit(news(roads, self._steady))
         if roads.moves:

@@ -335,7 +335,7 @@ class Dialogue:
         if not event.polite:
             kind = ObservationKind.DROPPED_CONNECTION
             self._notebook.note(
-                kind, reply=event.reply, cause=replies.CAUSES.get(event.reply, Cause.CONNECTION_LOST)
+                kind, reply=event.reply, cause=replies.cause_of(event.reply) or Cause.CONNECTION_LOST
             )
 
     _HANDLERS: ClassVar[dict[type, Callable[[Any, Any], Waiting | None]]] = {

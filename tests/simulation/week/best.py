@@ -5,6 +5,7 @@ another road than the first where that is worth it, lets urgent mail go first an
 retries do not exist for him, and his connections are never idle.
 """
 
+from bisect import insort
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -59,20 +60,21 @@ class Window:
         """Count it."""
         cost = self.cost(parcel)
         self._used += cost
-        self._log.append((now, cost))
+        insort(self._log, (now, cost))
 
 
 @dataclass(slots=True)
 class Way:
     """A road: its windows, when it is closed (from, to), in order, and the seconds between two messages at best.
 
-    `wasted` is what went out and came to nothing, and counts all the same: when, and what; in order of time.
+    `wasted` is what went out and came to nothing, and counts all the same: from when on, as if it was sent when, and what.
+    Who was killed can say only when it went at the latest: it takes room before that moment, too.
     """
 
     quotas: Sequence[Quota]
     closed: Sequence[tuple[float, float]] = ()
     gap: float = 0.0
-    wasted: deque[tuple[float, Parcel]] = field(default_factory=deque)
+    wasted: deque[tuple[float, float, Parcel]] = field(default_factory=deque)
     free_at: float = 0.0
     windows: list[Window] = field(init=False)
 
@@ -84,7 +86,7 @@ class Way:
     def earliest(self, parcel: Parcel, now: float) -> float:
         """Return when it could go by this road."""
         while self.wasted and self.wasted[0][0] <= now:
-            at, nothing = self.wasted.popleft()
+            _, at, nothing = self.wasted.popleft()
             for window in self.windows:
                 window.add(nothing, at)
         at = max([now, self.free_at, *(w.earliest(parcel, now) for w in self.windows)])

@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
 
+from kurir.delivery import DeliverySettings
+from kurir.delivery.allowed import known_limits
 from kurir.limits import Atlas, Beyond, Known, Margins, Per, Receiver, Smarthost, Unit
 
 from .providers import REFUSALS, Habits, Provider
@@ -74,12 +76,13 @@ def atlas(markets: tuple[Market, ...], margins: Margins) -> Atlas:
     return Atlas(tuple(smarthosts), tuple(receivers), margins)
 
 
-def known(book: Atlas, market: Market) -> list[Known]:
-    """Return what Kurir counts for each provider of a market."""
+def known(settings: DeliverySettings, market: Market) -> list[Known]:
+    """Return what Kurir counts for each provider of a market, by the keys under which it does."""
     names = {p.name for p in market.providers}
     if market.smarthosts:
-        return [book.by_smarthost(s, "me") for s in book.smarthosts if s.name in names]
-    return [book.by_receiver(r) for r in book.receivers if r.name in names]
+        found = [known_limits(settings.atlas, r, ()) for r in settings.routes if r.provider in names]
+        return [k for k in found if k is not None]
+    return [settings.atlas.by_receiver(r) for r in settings.atlas.receivers if r.name in names]
 
 
 def terms(random: Random, size: Size) -> tuple[Term, ...]:

@@ -68,7 +68,7 @@ class Hindsight:
     def ways(self, until: float = 0.0) -> list[Way]:
         """Return the roads as they were at `until`: with what had gone by then."""
         week, providers = self._week, self._market.providers
-        known = contracts.known(week.delivery_settings.atlas, self._market)
+        known = contracts.known(week.delivery_settings, self._market)
         ways = {
             p.name: Way(k.quotas, self.closed[p.name], week.gap(p), self._wasted(k.quotas))
             for p, k in zip(providers, known, strict=True)
@@ -79,10 +79,10 @@ class Hindsight:
             ways[provider].send(parcel, at)
         return list(ways.values())
 
-    def _wasted(self, quotas: Sequence[Quota]) -> deque[tuple[float, Parcel]]:
+    def _wasted(self, quotas: Sequence[Quota]) -> deque[tuple[float, float, Parcel]]:
         """Return what got lost on a road with these limits, and counts as sent."""
         longest = max(quotas, key=lambda q: q.window).key
-        return deque((at, NOTHING) for at, key in sorted(self._week.wasted) if key == longest)
+        return deque((since, at, NOTHING) for since, at, key in sorted(self._week.wasted) if key == longest)
 
     def waiting(self, at: float, until: float = NEVER) -> Iterable[Parcel]:
         """Return what had not gone at `at`, and what came later, before `until`."""

@@ -28,6 +28,7 @@ def excuse(week: "Week", role: str) -> None:
     """Whatever was taken without our knowing may be sent once more after a kill.
 
     A hand that lives tells a new brain what it knows; only what the dead brain was told and had not synced is lost.
+    What a hand that dies had told may be on its way still, to a brain that is dead as well.
     """
     facts = week.disk.facts
     heard = week.machine.brain.heard
@@ -37,7 +38,7 @@ def excuse(week: "Week", role: str) -> None:
     leases = week.machine.brain.brain._leasing._leases.values()
     out = in_hand | heard | {(x.mail.number, e.index) for x in leases for e in x.errands}
     week.displaced |= {(n, i) for n, i in out if n in facts.states and facts.states[n][i].fate is None}
-    unsure = heard if role == "brain" else in_hand | heard
+    unsure = heard if role == "brain" else in_hand | heard | week.machine.delivery.told
     for number, index in unsure:
         states = facts.states.get(number)
         if states is not None and states[index].fate is None:
@@ -45,15 +46,17 @@ def excuse(week: "Week", role: str) -> None:
 
 
 def waste(week: "Week", role: str) -> None:
-    """Note what a kill leaves behind as sent: all that the brain had in the air, ten minutes later; what a hand held, at once."""
+    """Note what a kill leaves behind as sent: all that the brain had in the air, until ten minutes later; what a hand held.
+
+    What the hand had handed over without hearing so goes once more: that is waste, too.
+    """
     now = week.loop.time()
     if role != "delivery":
         for (key, at), units in week.disk.facts.used.items():
-            week.wasted += [(now + AIR_GRACE, key)] * (units if at == AIR else 0)
+            week.wasted += [(now, now + AIR_GRACE, key)] * (units if at == AIR else 0)
         return
     for lease in week.machine.delivery.hand._in_work.values():
-        if not all((lease.number, str(w.recipient.address)) in week.deliveries for w in lease.work):
-            week.wasted += [(now, q.key) for q in lease.road.quotas for _ in range(q.units(len(lease.work)))]
+        week.wasted += [(now, now, q.key) for q in lease.road.quotas for _ in range(q.units(len(lease.work)))]
 
 
 def check(week: "Week") -> None:

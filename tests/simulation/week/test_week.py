@@ -18,8 +18,9 @@ from .world import Result, run
 
 SMALL, TINY = Size().scaled(0.05), Size().scaled(0.02)
 FEW, MANY = 5, 100
-ONCE = (2078001039, 2078001081, 2078002033, 2078002042)
-"""Broken roads forgotten in a crash; order lost at a start; turns not counted at the other road; connections of a dead hand."""
+ONCE = (2078001039, 2078001081, 2078002033, 2078002042, 2078002019, 2078003042)
+"""Broken roads forgotten in a crash; order lost at a start; turns not counted at the other road; connections of a dead hand;
+turns lost in a kill; a road that was back, and mail still waiting at the other one."""
 BITES = range(1, 25)
 """Seeds of which at least one has to show each mistake."""
 
@@ -184,5 +185,7 @@ def test_a_message_goes_in_one_turn() -> None:
 
 def test_what_a_kill_wasted_counts_as_sent() -> None:
     nothing = Parcel(0.0, "", "", urgent=False)
-    plan = best_plan(_parcels(12), [Way([_a_minute(10)], wasted=deque([(30.0, nothing)] * 9))])
+    plan = best_plan(_parcels(12), [Way([_a_minute(10)], wasted=deque([(30.0, 30.0, nothing)] * 9))])
     assert plan == {"c": 90.0}
+    plan = best_plan(_parcels(12), [Way([_a_minute(10)], wasted=deque([(0.0, 600.0, nothing)] * 9))])
+    assert plan == {"c": 660.0}

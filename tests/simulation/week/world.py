@@ -105,8 +105,8 @@ class Week:
         self.deliveries: dict[tuple[int, str], list[tuple[float, str]]] = {}
         self.excused: Counter[tuple[int, str]] = Counter()
         self.wasted: list[
-            tuple[float, str, int, str]
-        ] = []  # (counts at, road, message, recipient): lost in a kill
+            tuple[float, float, str]
+        ] = []  # lost in a kill: from when, as sent when, of which limit
         self.displaced: set[tuple[int, int]] = set()  # (message, recipient): leased when a process was killed
         self.kills: list[float] = []
         self.turns: list[tuple[float, Turn]] = []

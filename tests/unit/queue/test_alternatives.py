@@ -1,11 +1,12 @@
 """Mail with several roads through the brain: at once elsewhere, back after recovery, never twice."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 
 from kurir.limits import Quota, Unit
-from kurir.model import Cause, EventKind, Outcome, OutcomeKind, Stage
+from kurir.model import Cause, EventKind, Outcome, OutcomeKind, Stage, Urgency
 from kurir.queue import Health, Lease, Plan, Road, Turn
 from kurir.queue.ports import Change
 
@@ -407,3 +408,105 @@ def test_new_mail_does_not_cut_the_rest_of_roads_short_that_are_all_broken() -> 
     assert hand.take() == []
     world.pass_time(60)
     assert len(hand.take()) == 1
+
+
+def _others_wait(world: Roads, hand: FakeHand, waiting: int) -> None:
+    """Break the main road while so many wait at the spare one, where one after the other goes."""
+    world.accept()
+    world.settle(world.next(hand), LOGIN)
+    for i in range(waiting):
+        world.accept(f"w{i}@far.example")
+    world.pass_time(2)
+
+
+def test_mail_that_waits_brings_a_road_back_without_any_new_mail() -> None:
+    world = Roads(spare=Road("spare", "b:587", concurrency=1, hop=True))
+    hand = world.hand()
+    _others_wait(world, hand, 50)
+    assert [x.road.name for x in hand.take()] == ["spare"]  # and is out all the time
+    world.pass_time(60)
+    for _ in range(3):
+        (probe,) = hand.take()  # the next proof follows at once
+        assert probe.road.name == "main"
+        assert world.turns[-1].health is Health.BROKEN
+        world.settle(probe, SENT)
+    assert world.turns[-1].health is Health.SOUND
+    assert {x.road.name for x in hand.take()} == {"main"}
+    world.check()
+
+
+def test_mail_that_waits_probes_no_more_often_than_the_rests_allow() -> None:
+    world = Roads(spare=Road("spare", "b:587", concurrency=1, hop=True))
+    hand = world.hand()
+    _others_wait(world, hand, 50)
+    hand.take()
+    began, probes = world.clock.mono, []
+    for _ in range(6 * 60):
+        world.pass_time(60)
+        for lease in hand.take():
+            assert lease.road.name == "main"
+            probes.append(world.clock.mono - began)
+            world.settle(lease, LOGIN)
+    assert 4 <= len(probes) <= 12
+    gaps = [b - a for a, b in pairwise(probes)]
+    assert gaps == sorted(gaps)
+    world.check()
+
+
+def test_nobody_who_may_probe_costs_a_look_every_half_minute_and_no_more() -> None:
+    spent = Quota("day", Unit.RECIPIENTS, 1, 86400.0, 1, 0)
+    world = Roads(Road("main", "a:587", quotas=(spent,), hop=True), Road("spare", "b:587", 1, hop=True))
+    hand = world.hand()
+    _others_wait(world, hand, 5)
+    hand.take()
+    world.brain._budgets.of(spent).count(1, int(world.brain._book.steady.now() * 1000))
+    world.pass_time(120)
+    ticks = 0
+    end = world.clock.mono + 3600
+    while world.clock.mono < end:
+        delay = world.tick()
+        assert delay is not None
+        world.clock.forward(max(delay, 0.001))
+        ticks += 1
+    assert hand.take() == []
+    assert ticks < 300
+
+
+def test_who_waits_for_a_day_elsewhere_waits_for_its_turn_at_the_road_that_is_back() -> None:
+    hour = Quota("hour", Unit.RECIPIENTS, 4, 3600.0, 4, 0)
+    day = Quota("day", Unit.RECIPIENTS, 5, 86400.0, 5, 0)
+    world = Roads(
+        Road("main", "a:587", quotas=(hour,), hop=True), Road("spare", "b:587", quotas=(day,), hop=True)
+    )
+    hand = world.hand(slots=100)
+    for i in range(40):
+        world.accept(f"u{i}@far.example", account="news@here.example")
+    world.answer(hand)
+    world.pass_time(1)
+    leases = hand.take()
+    assert sorted(x.road.name for x in leases) == ["main"] * 4 + ["spare"] * 5
+    for lease in leases:
+        world.settle(lease, SENT if lease.road.name == "spare" else LOGIN)
+    letter = world.accept("c@far.example", account="anna@here.example")
+    went = {}
+    for minute in range(4 * 60):
+        world.pass_time(60)
+        for lease in hand.take():
+            went[lease.number] = lease.road.name, minute
+            world.settle(lease, SENT)
+    assert [t.health for t in world.turns] == [Health.BROKEN, Health.SOUND]
+    assert went[letter][0] == "main"
+    assert went[letter][1] < 2 * 60
+    world.check()
+
+
+def test_no_urgent_mail_that_waits_is_risked_at_a_broken_road() -> None:
+    world = Roads(spare=Road("spare", "b:587", concurrency=1, hop=True))
+    hand = world.hand()
+    _others_wait(world, hand, 0)
+    for i in range(5):
+        world.accept(f"u{i}@far.example", urgency=Urgency.URGENT)
+    ordinary = world.accept("o@far.example")
+    assert [x.number for x in hand.take()] == [1]
+    world.pass_time(60)
+    assert [(x.number, x.road.name) for x in hand.take()] == [(ordinary, "main")]

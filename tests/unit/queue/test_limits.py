@@ -333,6 +333,39 @@ def test_connections_that_are_counted_belong_to_one_hand() -> None:
     world.check()
 
 
+@pytest.mark.parametrize("sent", [False, True])
+@pytest.mark.parametrize("limits", [(), (per_day(4, window=MINUTE),)])
+def test_what_a_dead_hand_held_goes_before_later_mail_of_its_owner(
+    sent: bool, limits: tuple[Quota, ...]
+) -> None:
+    world = World(lifetime=10 * DAY)
+    hand = world.hand(slots=3)
+    numbers = [world.accept(*(f"{r}{i}@far.example" for r in "ab")) for i in range(20)]
+    requests, hand.plans = hand.plans, []
+    road = Road("smart", "smart", 50, 0.0, limits)
+    world.brain.planned([Plan(r, (road,), 1e9) for r in requests])
+    if sent:
+        world.run()
+    world.brain.hand_gone(hand)
+    world.run()
+    later = world.accept("c@far.example")
+    other = world.hand(slots=0)
+    world.pass_time(20 * MINUTE)
+    other._slots = 20
+    world.brain.replan()
+    world.run()
+    plan(world, other, *limits)
+    got = []
+    while leases := other.take():
+        got += leases
+        for lease in leases:
+            world.settle(lease, SENT)
+        world.pass_time(2 * MINUTE)
+    assert [x.number for x in got] == [*numbers, later]
+    assert [len(x.work) for x in got] == [2] * 20 + [1]
+    world.check()
+
+
 def test_after_a_hand_died_its_connections_are_waited_for() -> None:
     world = World()
     hand, other = world.hand(), FakeHand()

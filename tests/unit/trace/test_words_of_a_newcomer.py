@@ -5,7 +5,7 @@ import re
 import pytest
 
 from kurir.model import Cause, Fate, Observation, ObservationKind, OutcomeKind, Reply, Stage
-from kurir.reception.replies import CAUSES
+from kurir.reception.replies import cause_of
 from kurir.smtp import replies
 from kurir.trace import Catalogue, RecipientFacts, observation_text, timeline
 from kurir.trace.telling import Teller
@@ -63,6 +63,6 @@ def test_every_refusal_of_a_body_has_a_reason() -> None:
         replies.BARE_IN_CHUNK,
         replies.NUL_IN_BODY,
         replies.TEXT_LINE_TOO_LONG,
-        replies.TOO_LARGE,
+        replies.too_large(None, 1000),
     ]
-    assert {CAUSES[reply] for reply in named} == {Cause.MALFORMED, Cause.TOO_LARGE}
+    assert {cause_of(reply) for reply in named} == {Cause.MALFORMED, Cause.TOO_LARGE}
