@@ -15,5 +15,9 @@ class NoDomains:
 @pytest.mark.parametrize("reason", ["", " \r\n ", "bell \a"])
 def test_a_reason_that_says_nothing_is_refused(reason: str) -> None:
     verbs = AddressVerbs(NoDomains(), None, None, None).verbs  # type: ignore[arg-type]
+
+    async def add() -> None:
+        await verbs["suppress.add"](address="gone@far.test", reason=reason, until=None)
+
     with pytest.raises(Wrong, match="say the reason in words"):
-        asyncio.run(verbs["suppress.add"](address="gone@far.test", reason=reason, until=None))
+        asyncio.run(add())
