@@ -171,14 +171,18 @@ _SUPPRESSED = "is on the suppression list since"
 
 
 def suppressed(entry: Entry) -> Reply:
-    """Mail to this address is not sent: since when, why, until when, and how to lift it."""
+    """Mail to this address is not sent: since when, why, until when, and how to lift it.
+
+    The words are a person's or another server's: the reply keeps one line of ASCII of them (RFC 5321 section 4.2).
+    """
     since = datetime.fromtimestamp(entry.since, UTC).date()
     until = "" if entry.until is None else f" until {datetime.fromtimestamp(entry.until, UTC).date()}"
     why = f"{entry.by} put it there" if entry.cause is Cause.SUPPRESSED else "mail to it was refused"
+    words = " ".join(entry.words.split())[:200].encode("ascii", "replace").decode()
     return _of(
         550,
         "5.1.1",
-        f"<{entry.address}> {_SUPPRESSED} {since}{until}: {why}: {entry.words[:200]}"
+        f"<{entry.address}> {_SUPPRESSED} {since}{until}: {why}: {words}"
         f" - if the address is right, ask the administrator for: kurir suppress remove {entry.address}",
     )
 

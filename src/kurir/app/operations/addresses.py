@@ -38,6 +38,9 @@ class AddressVerbs:
         wanted = parse_address(address)
         if wanted.domain in self._config.domains:
             raise Wrong(told("{address} is an address of this server; see: kurir user", address=wanted))
+        reason = " ".join(reason.split())  # it becomes part of a reply, which is one line
+        if not reason or not reason.isprintable():
+            raise Wrong(told("say the reason in words, without control characters: senders read it"))
         now = self._clock.now()
         if until is not None and until <= now:
             raise Wrong(told("the time until when it is on the list lies in the past"))

@@ -33,7 +33,7 @@ def list_(domain: str | None, config_file: str | None, as_json: bool) -> int:
     if as_json:
         document({"keys": shown})
     elif shown:
-        columns = [say(f"label.{c}") for c in ("domain", "selector", "algorithm", "state", "made", "does")]
+        columns = [say(f"label.{c}") for c in ("domain", "selector", "algorithm", "state", "since", "does")]
         table(columns, [_row(k) for k in shown])
     else:
         click.echo(say("dkim.none"))
