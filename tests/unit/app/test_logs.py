@@ -35,7 +35,9 @@ class MemoryLog:
 
 
 class NoStore:
-    next_number = begin_epoch = notice_number = last_outcomes = note_gap = gaps = debits = lost_replies = roads = None
+    next_number = begin_epoch = notice_number = last_outcomes = note_gap = gaps = debits = lost_replies = (
+        roads
+    ) = None
 
     def commit(self, changes):
         pass
