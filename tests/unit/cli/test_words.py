@@ -30,14 +30,15 @@ def test_no_sentence_was_left_in_english() -> None:
     assert not same
 
 
+def below(name: str, command: click.Command | None) -> list[str]:
+    """Return the command and all under it, as they are typed."""
+    verbs = command.commands if isinstance(command, click.Group) else {}
+    return [name, *(found for verb, its in verbs.items() for found in below(f"{name} {verb}", its))]
+
+
 def commands() -> list[str]:
-    found = []
-    for name in COMMANDS:
-        command = root.get_command(click.Context(root), name)
-        found.append(name)
-        if isinstance(command, click.Group):
-            found += [f"{name} {sub}" for sub in command.commands]
-    return found
+    named = ((name, root.get_command(click.Context(root), name)) for name in COMMANDS)
+    return [found for name, command in named for found in below(name, command)]
 
 
 @pytest.mark.parametrize("lang", ["en", "id"])
@@ -50,6 +51,9 @@ def test_every_command_has_help_in_both_languages(
             root.main([*name.split(), "--help"], prog_name="kurir")
         shown = capsys.readouterr().out
         assert not re.search(r"\b(opt|help|short)\.[a-z]", shown), name
+        assert "\n  kurir " in shown.partition(_table(lang)["help.examples"])[2], (
+            f"no example of {name}"
+        )
 
 
 def test_every_check_of_the_doctor_has_a_name() -> None:
