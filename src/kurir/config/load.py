@@ -25,16 +25,19 @@ _PLACES = (Path("kurir.toml"), Path("/etc/kurir/kurir.toml"))
 
 
 def find(explicit: str | None, env: Mapping[str, str]) -> Path:
-    """Return the configuration file: `explicit`, ``$KURIR_CONFIG``, ``./kurir.toml``, ``/etc/kurir/kurir.toml``.
+    """Return the configuration file: `explicit`, ``$KURIR_CONFIG`` (or the one in the folder so named), ``./kurir.toml``,
+    ``/etc/kurir/kurir.toml``.
 
     Raises `ConfigError` where none exists.
     """
     named = explicit or env.get("KURIR_CONFIG")
     if named:
         path = Path(named)
+        if path.is_dir():  # the folder that `kurir init` made
+            path /= "kurir.toml"
         if not path.is_file():
             raise ConfigError(
-                named,
+                str(path),
                 [
                     Mistake(
                         "file",

@@ -165,6 +165,10 @@ async def resolvers(resolver: Resolver, described: str) -> list[Finding]:
     ]
 
 
+def _amount(octets: float) -> str:
+    return f"{octets / 1e9:.0f} GB" if octets >= 1e10 else f"{octets / 1e6:.0f} MB"
+
+
 def disk(folder: Path, low: int) -> list[Finding]:
     """Look at free space and free inodes; `low` is below what no mail is taken."""
     try:
@@ -172,7 +176,7 @@ def disk(folder: Path, low: int) -> list[Finding]:
     except OSError as e:
         detail = e.strerror or str(e)
         return [_finding("disk", Severity.GREY, "disk_untested", {"folder": str(folder), "detail": detail})]
-    values = {"folder": str(folder), "free": f"{free / 1e6:.0f} MB", "limit": f"{low / 1e6:.0f} MB"}
+    values = {"folder": str(folder), "free": _amount(free), "limit": _amount(low)}
     found = []
     if free < low:
         found.append(_finding("disk", Severity.RED, "disk_full", values))

@@ -51,9 +51,7 @@ def test_every_command_has_help_in_both_languages(
             root.main([*name.split(), "--help"], prog_name="kurir")
         shown = capsys.readouterr().out
         assert not re.search(r"\b(opt|help|short)\.[a-z]", shown), name
-        assert "\n  kurir " in shown.partition(_table(lang)["help.examples"])[2], (
-            f"no example of {name}"
-        )
+        assert "\n  kurir " in shown.partition(_table(lang)["help.examples"])[2], f"no example of {name}"
 
 
 def test_every_check_of_the_doctor_has_a_name() -> None:
