@@ -25,10 +25,9 @@ _PLACES = (Path("kurir.toml"), Path("/etc/kurir/kurir.toml"))
 
 
 def find(explicit: str | None, env: Mapping[str, str]) -> Path:
-    """Return the configuration file: `explicit`, ``$KURIR_CONFIG`` (or the one in the folder so named), ``./kurir.toml``,
-    ``/etc/kurir/kurir.toml``.
+    """Return the configuration file: `explicit`, ``$KURIR_CONFIG``, ``./kurir.toml``, ``/etc/kurir/kurir.toml``.
 
-    Raises `ConfigError` where none exists.
+    Where a folder is named, the ``kurir.toml`` in it is meant.  Raises `ConfigError` where none exists.
     """
     named = explicit or env.get("KURIR_CONFIG")
     if named:
