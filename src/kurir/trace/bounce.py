@@ -95,6 +95,11 @@ _AWAY = re.compile(
     r"^(?:re: ?)?(?:auto(?:matic)?[ -]?(?:reply|response|antwort)?|out of (?:the )?office|away|vacation|holiday|abwesen)",
     re.IGNORECASE,
 )
+_AUTOMATIC = re.compile(
+    r"this (?:is an|e-?mail is an?|message is an?) auto(?:matic|mated)?[ -]?(?:reply|response|respon)|(?:this|an) automatic (?:e-?mail )?(?:reply|response) (?:to|from)|"
+    r"i(?: am|'m|'ll| will)(?: be)? (?:currently )?(?:out of (?:the |my )?office|away from|on (?:vacation|holiday|annual leave))",
+    re.IGNORECASE,
+)
 _DELAY = re.compile(
     r"warning message only|has been delayed|is delayed|delayed for|will be (?:re)?tried|temporary failure report|still (?:trying|being)|do(?:es)? not need to (?:re-?send|do)|keep trying|not yet been delivered",
     re.IGNORECASE,
@@ -145,7 +150,7 @@ def kind_of(mail: Mail) -> Kind:
     if re.search(r"notificationType\W{1,8}Delivery", body):
         return Kind.DELIVERED
     subject, sender = first(mail.fields, "subject"), first(mail.fields, "from")
-    notifier = bool(_NOTIFIER.search(sender)) or first(mail.fields, "return-path") == "<>"
+    notifier = bool(_NOTIFIER.search(sender)) or "<>" in (first(mail.fields, "return-path"), sender.strip())
     told = (
         "message/delivery-status" in kinds
         or "delivery-status" in content_type
@@ -156,7 +161,10 @@ def kind_of(mail: Mail) -> Kind:
     automatic = first(mail.fields, "auto-submitted").lower().startswith("auto-replied")
     if _AWAY.search(subject) and not told:
         return Kind.AUTO_REPLY
-    if automatic and not told and not (_NOTIFIER.search(sender) and _CODE.search(body)):
+    nobody = sender.strip() == "<>"  # a server's own words: a person who is away has an address
+    if automatic and not (told or nobody or (_NOTIFIER.search(sender) and _CODE.search(body))):
+        return Kind.AUTO_REPLY
+    if not told and not notifier and _AUTOMATIC.search(body[:1000]):
         return Kind.AUTO_REPLY
     if (
         not told
@@ -247,13 +255,28 @@ def _evidence(fields: Fields, recipient: str, human: Sequence[str]) -> Iterator[
         words = re.sub(r"^\s*[A-Za-z0-9-]{1,40} ?;", "", diagnostic, count=1).strip()
         if words:
             local = diagnostic.lower().startswith("x-unix") and not _LEADING.match(words)
-            yield msgspec.structs.replace(quoted_reply(words, host, stage), local=local)
+            said_to = stage or _in_transcript(human, words)
+            yield msgspec.structs.replace(quoted_reply(words, host, said_to), local=local)
     yield from _quoted(section, host)
     if section:
         yield Evidence(text=" ".join(section), enhanced=status_of(" ".join(section)), host=host, stage=stage)
     status = first(fields, "status")
     if "(" in status:  # a comment behind the code, in the reporter's own words
         yield Evidence(text=status.partition("(")[2].rstrip(")"), enhanced=status_of(status), host=host)
+
+
+def _in_transcript(human: Sequence[str], reply: str) -> Stage | None:
+    """The command that sendmail's transcript shows above `reply`.
+
+    Only RCPT and MAIL are believed: with pipelining, what stands below DATA may answer an earlier command.
+    """
+    said, stage = reply[:60].strip(), None
+    for line in human[:400]:
+        if line.lstrip().startswith(">>>"):
+            stage = stage_of(line)
+        elif line.lstrip().startswith("<<<") and said in line:
+            return stage if stage in (Stage.RCPT, Stage.MAIL) else None
+    return None
 
 
 def status_of(text: str) -> str | None:

@@ -78,7 +78,7 @@ PROVIDERS: tuple[Rule, ...] = (
         Cause.TOO_MANY_RECIPIENTS, r"multiple destination domains", codes=(451,), final=False, retry_after=60
     ),
     _rule(Cause.RATE_LIMITED, r"too many login attempts", codes=(454,), final=False, retry_after=3600),
-    _rule(Cause.AUTH_FAILED, r"", codes=(534, 535), enhanced=r"(?!7\.13$|3\.4$)"),
+    _rule(Cause.AUTH_FAILED, r"", codes=(535,), enhanced=r"(?!7\.13$|3\.4$)"),
     # These codes speak of the command itself (RFC 5321 section 4.2.2); with 5.5.x (RFC 3463) nothing else is left
     _rule(Cause.PROTOCOL_ERROR, r"", codes=(500, 502, 503, 504, 555), enhanced=r"5\.[01246]$"),
     _rule(
@@ -129,6 +129,7 @@ PROVIDERS: tuple[Rule, ...] = (
     _rule(Cause.REMOTE_FAULT, r"storedrv\.deliver\.exception"),
     # Yahoo and AOL, as senders.yahooinc.com explains them
     _rule(Cause.BAD_REPUTATION, r"\[ts03\]|permanently deferred", final=True),
+    _rule(Cause.BLOCKLISTED, r"\[tss?\d\d\].{0,160}(?:spamhaus|block ?list)"),
     _rule(Cause.RATE_LIMITED, r"\[tss?0[1-9]\]", final=False, retry_after=7200),
     _rule(Cause.BLOCKLISTED, r"\[bl\d\d\]", host=_YAHOO),
     _rule(Cause.DMARC_FAIL, r"dmarc|authenticat", host=_YAHOO, enhanced=r"7\.9$"),

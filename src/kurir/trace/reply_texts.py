@@ -54,6 +54,11 @@ TEXTS: tuple[TextRule, ...] = (
         r"mail receiving (?:is )?disabled", r"service not available.{0,20}no mail",
     ),
     _any(
+        Cause.BLOCKLISTED,  # the server that speaks to them, whatever else they name
+        r"\bclient (?:host|address|ip)?\W{0,3}\[?\S{1,80} (?:was |is |has been )?(?:blocked|rejected|refused) (?:using|by)\b",
+        r"blocked by \S{0,20} ?(?:dnsbl|rbl|block ?list|black ?list)\b", r"\bgeo-?ip\b", r"geograph", r"\bbad ip\b",
+    ),
+    _any(
         Cause.SENDER_REJECTED,  # on somebody's list is here the sender, not the server
         r"(?<!blocked )sender(?:'s)? (?:(?:e-?mail )?address |(?:envelope )?domain |is |has been |was |in |on |my |our |a |the |recipient's ){0,6}(?:black|block|deny|bad) ?-?(?:mail ?from )?list",
         r"your (?:e-?mail address|domain|envelope sender) (?:has been|is|was) (?:in my |on our )?(?:black ?list|block|bad)", r"bad ?mail ?from",
@@ -138,7 +143,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"rate[- ]?limit", r"too many (?:concurrent |simultaneous |open |new )?(?:smtp )?(?:connections|messages from|e-?mails|mails|sessions|deliver)",
         r"frequency limit", r"sending too (?:fast|many|much)", r"unusual rate", r"at a rate", r"throttl", r"unexpected volume",
         r"too (?:fast|quickly|frequent)", r"frequency .{0,40}limit", r"trop de connexions", r"connection (?:count|frequency) limit",
-        r"excessive volume", r"thread limit", r"too many (?:outgoing |new |mail )?messages\b(?! (?:in|on) )", r"numerous attempts",
+        r"excessive volume", r"thread limit", r"too many (?:outgoing |new |mail )?messages\b(?! (?:in|on) )", r"numerous attempts(?! (?:to|at) (?:re)?(?:deliver|send))",
         r"message threshold", r"max(?:imum)? messages? per", r"due to (?:the )?(?:sending )?rate\b", r"exceed\w* .{0,30}(?:rate|connections?)",
         r"(?:connection|session)s? (?:rate|limit)", r"slow down", r"max(?:imum)? (?:number of )?(?:concurrent |simultaneous )?(?:smtp )?connections",
         r"queue quota", r"too much mail\b(?! data| stored)",
@@ -156,7 +161,7 @@ TEXTS: tuple[TextRule, ...] = (
     _any(
         Cause.MAILBOX_FULL,
         r"(?:mail ?box|mailfolder|inbox|mail ?drop|account|folder|disk|spool|user|recipient)\S{0,40}(?: \S{1,60}){0,5}? (?:is |are )?(?:over)?full\b",
-        r"full mail ?box", r"over ?-?quota", r"over .{0,20}quota\b", r"quota[ -_]?(?:is |has been |was )?(?:exceed|full|reach|violation|over|used)",
+        r"full mail ?box", r"overdrawn", r"(?:does not|doesn't|do not) have (?:enough|sufficient) .{0,30}(?:space|storage|room)", r"over ?-?quota", r"over .{0,20}quota\b", r"quota[ -_]?(?:is |has been |was )?(?:exceed|full|reach|violation|over|used)",
         r"exceed\w* .{0,60}(?:quota|storage|disk|space|mailbox size|mailbox limit|capacity)", r"out of (?:storage|space|quota)",
         r"(?:insufficient|not enough|no|lack of) (?:mail ?box |storage |available )?(?:storage|space|room|quota)\b",
         r"mailbox (?:size|storage|space|quota)", r"storage (?:limit|quota|space|allocation)", r"user is (?:over|out)",
@@ -255,7 +260,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"from:? (?:address|domain|header).{0,60}(?:reject|refus|denied|not |invalid|block)",
         r"not (?:authori[sz]ed|allowed|permitted) to (?:send|post)", r"does not have permission to (?:send|post)",
         r"don't have permission to (?:send|post)", r"(?:only|restricted to) .{0,40}(?:members|subscribers|senders)", r"we don't accept mail from",
-        r"not accept(?:ed|ing)? mail from", r"no such domain\b.{0,40}\.$", r"sender is (?:not|on)",
+        r"not accept(?:ed|ing)? mail from", r"no such domain\b.{0,40}\.$", r"sender is (?:not|on)", r"sender (?:has )?not (?:been )?(?:yet )?(?:pre-?)?(?:approved|authori[sz]ed|registered|white)",
         r"you (?:are|have been) (?:not )?(?:allowed|blocked|authori[sz]ed|permitted)",
     ),
     _any(
@@ -297,7 +302,7 @@ TEXTS: tuple[TextRule, ...] = (
     _any(
         Cause.UNKNOWN_USER,
         r"(?:user|recipient|mail ?box|account|address|addressee|alias|customer|person|name|email|member|subscriber|list|local part|username)(?:e?s\b)?(?: address| name| account| id|:|\(s\)){0,3}(?:'?s?)? .{0,60}?(?:unknown|not (?:be )?(?:found|present|exist|known|valid|listed|local|registered|recogni[sz]ed|here|have)|does(?: not|n't) exist|doesn't|is invalid|isn't|not a valid|was not found|couldn't be found|non-?existent|not in our)",
-        r"(?:no such|unknown|invalid|bad|nonexist\w+|non-existent|undefined|unrecogni[sz]ed|illegal|wrong|incorrect|no)[ -](?:valid )?(?:local )?(?:virtual )?(?:user|recipient|mail ?box|account|address|addressee|alias|customer|person|mail|e-?mail|name|member|destinat\w+|local[ -]?part|id)(?:e?s)?\b",
+        r"(?:no such|unknown|invalid|bad|nonexist\w+|non-existent|undefined|unrecogni[sz]ed|illegal|wrong|incorrect|no)[ _-](?:valid )?(?:local )?(?:virtual )?(?:user|recipient|mail ?box|account|address|addressee|alias|customer|person|mail|e-?mail|name|member|destinat\w+|local[ -]?part|id)(?:e?s)?\b",
         r"(?:not|isn't) (?:our|a (?:known|valid|registered|local|current)|an? (?:existing|active)) .{0,20}(?:user|customer|recipient|mailbox|address|account|subscriber)",
         r"not (?:our|a) (?:user|customer|member)", r"mail ?box (?:\S{1,80} )?(?:is )?(?:currently )?(?:un ?avai\w{1,6}ble\b|not available|invalid)",
         r"(?:recipient|mail ?box|user|rcpt)s?(?: \S{1,80})? (?:is |are )?not (?:accepted|ok|allowed|permitted)\b", r"account is not allowed",
@@ -325,7 +330,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"did not accept our requests to connect", r"host is down", r"connect(?:ion)? (?:failed|attempt|to \S{1,80} failed)",
         r"network (?:is |was )?(?:down|error|problem)", r"connection (?:was )?(?:error|problem|failure)", r"failed to connect",
         r"(?:not|n't|unable) (?:been )?(?:able )?to (?:establish|connect|contact|reach)", r"could not find a gateway", r"no (?:valid )?hosts?\b",
-        r"not (?:be )?reachable", r"network",
+        r"not (?:be )?reachable", r"network (?:is |was )?(?:congest|fail|timeout|time-out|unavailable|connect)",
     ),
     _any(
         Cause.CONNECTION_LOST,
@@ -352,7 +357,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"i/o error", r"system call", r"write error", r"misconfigur", r"\berror (?:while|during|occurred|reading|writing)", r"upstream error",
         r"unable to process", r"ended early", r"is no mdb", r"licen[cs]e (?:has )?expired",
         r"(?:can't|cannot|couldn't|could not|unable to|error|failed to) (?:open|create|write|read|load|store|save|access|append|lock|chdir|process|exec|complete|accept)",
-        r"permission denied", r"operating system error", r"exit (?:status|code)", r"exited", r"command (?:died|failed|output|line|time)", r"ldap",
+        r"permission denied", r"operating system error", r"several matches", r"(?:is )?not unique", r"exit (?:status|code)", r"exited", r"command (?:died|failed|output|line|time)", r"ldap",
         r"database", r"lmtp", r"mda\b", r"deliver(?:y)? error", r"service (?:currently |temporarily )?(?:unavailable|error)", r"server error",
         r"recipient error", r"timeout in milter", r"software error", r"out of memory", r"no child", r"program", r"died",
         r"mail system (?:error|problem|fail)", r"transport (?:error|failed)", r"sigkill|signal",

@@ -187,10 +187,12 @@ def _dead(verdict: Verdict, item: Evidence, status: str | None) -> bool:
     code = item.enhanced or status or ""
     if code[1:4] in (".1.", ".5."):
         return True
+    if verdict.by == "provider":  # some, like Yahoo, look a name up only after the content
+        return True
     if item.stage is not None:
         return item.stage is Stage.RCPT
     words = item.text.lower()
-    if verdict.by == "provider" or _OF_A_COMMAND.search(words):
+    if _OF_A_COMMAND.search(words):
         return True
     return not item.code and _LOOKED_UP.search(words) is not None
 
