@@ -13,7 +13,7 @@ import msgspec
 
 from kurir.model import Stage
 
-from .mailparts import Fields, Mail, first, groups
+from .mailparts import Fields, Mail, decoded, first, groups
 
 
 class Kind(str, Enum):
@@ -92,7 +92,7 @@ _SUBJECT = re.compile(
 )
 _COMPLAINT = re.compile(r"^\s*(?:unsubscribe\s*$|complaint about message|abuse report)", re.IGNORECASE)
 _AWAY = re.compile(
-    r"^(?:re: ?)?(?:auto(?:matic)?[ -]?(?:reply|response|antwort)?|out of (?:the )?office|away|vacation|holiday|abwesen)",
+    r"^(?:re: ?)?\[?(?:auto(?:matic)?[ -]?(?:reply|response|antwort)?|out of (?:the )?office|(?:r[eé]ponse|respuesta|risposta|resposta) autom|away|vacation|holiday|abwesen|absence|自動(?:応答|返信))",
     re.IGNORECASE,
 )
 _AUTOMATIC = re.compile(
@@ -143,13 +143,13 @@ def kind_of(mail: Mail) -> Kind:
     if (
         "message/feedback-report" in kinds
         or "feedback-report" in content_type
-        or _COMPLAINT.search(first(mail.fields, "subject"))
+        or _COMPLAINT.search(decoded(first(mail.fields, "subject")))
         or re.search(r"notificationType\W{1,8}Complaint", body)
     ):
         return Kind.COMPLAINT
     if re.search(r"notificationType\W{1,8}Delivery", body):
         return Kind.DELIVERED
-    subject, sender = first(mail.fields, "subject"), first(mail.fields, "from")
+    subject, sender = decoded(first(mail.fields, "subject")), first(mail.fields, "from")
     notifier = bool(_NOTIFIER.search(sender)) or "<>" in (first(mail.fields, "return-path"), sender.strip())
     told = (
         "message/delivery-status" in kinds
@@ -211,7 +211,7 @@ def common_evidence(mail: Mail, human: Sequence[str]) -> Iterator[Evidence]:
     """Yield what was said of the message as a whole: asked where nothing clear was said of a recipient."""
     yield from _quoted(human, "")
     yield from _lines(human, "")
-    yield Evidence(text=first(mail.fields, "subject"))
+    yield Evidence(text=decoded(first(mail.fields, "subject")))
 
 
 def reported(mail: Mail, human: Sequence[str], kind: Kind) -> Iterator[Told]:
@@ -258,9 +258,15 @@ def _evidence(fields: Fields, recipient: str, human: Sequence[str]) -> Iterator[
             said_to = stage or _in_transcript(human, words)
             yield msgspec.structs.replace(quoted_reply(words, host, said_to), local=local)
     yield from _quoted(section, host)
-    if section:
-        yield Evidence(text=" ".join(section), enhanced=status_of(" ".join(section)), host=host, stage=stage)
     status = first(fields, "status")
+    if section:
+        around = " ".join(section)
+        yield Evidence(
+            text=around,
+            enhanced=status_of(around) or (None if diagnostic else status_of(status)),
+            host=host,
+            stage=stage,
+        )
     if "(" in status:  # a comment behind the code, in the reporter's own words
         yield Evidence(text=status.partition("(")[2].rstrip(")"), enhanced=status_of(status), host=host)
 

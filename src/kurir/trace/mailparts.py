@@ -12,6 +12,8 @@ import html
 import quopri
 import re
 from collections.abc import Sequence
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 
 import msgspec
 
@@ -48,6 +50,16 @@ class Mail(msgspec.Struct, frozen=True, array_like=True):
 def first(fields: Fields, name: str) -> str:
     """Return the value of the first field called `name` (lower-case), or ``""``."""
     return next((value for key, value in fields if key == name), "")
+
+
+def decoded(value: str) -> str:
+    """Return a header field's value with its encoded words (RFC 2047) read; as it stands where one is broken."""
+    if "=?" not in value:
+        return value
+    try:
+        return str(make_header(decode_header(value[:1000])))
+    except (ValueError, LookupError, HeaderParseError):
+        return value
 
 
 def read_mail(text: str) -> Mail | None:

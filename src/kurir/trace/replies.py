@@ -148,7 +148,8 @@ def _decide(
     if said and not (said.vague and weak and weak not in _VAGUE):
         if said.vague and said.cause in _REFUSALS and stage is not None and stage in _BY_STAGE:
             return _BY_STAGE[stage], "text", False, None, None
-        return said.cause, "text", not said.vague, None, None
+        of_sender = (stage, said.cause) in _OF_THE_SENDER and not _NAMES_RECIPIENT.search(words)
+        return Cause.SENDER_REJECTED if of_sender else said.cause, "text", not said.vague, None, None
     if weak:
         return weak, "enhanced", weak not in _VAGUE, None, None
     if stage is not None and stage in _BY_STAGE and code in (550, 554):
@@ -158,6 +159,15 @@ def _decide(
 
 # Bare refusals: the command that was refused says more than they do.
 _REFUSALS = frozenset({Cause.POLICY_RECEIVER, Cause.BLOCKLISTED})
+# Where no recipient was named yet, or all were taken already, an unknown name is the sender's.
+_OF_THE_SENDER = frozenset(
+    {
+        (Stage.MAIL, Cause.UNKNOWN_USER),
+        (Stage.MAIL, Cause.UNKNOWN_DOMAIN),
+        (Stage.BODY, Cause.UNKNOWN_DOMAIN),
+    }
+)
+_NAMES_RECIPIENT = re.compile(r"recipient|rcpt|mail ?box|user unknown")
 # What weak codes say of everything.
 _VAGUE = frozenset(
     {Cause.POLICY_RECEIVER, Cause.BUSY, Cause.REMOTE_FAULT, Cause.EXPIRED, Cause.PROTOCOL_ERROR}

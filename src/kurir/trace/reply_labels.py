@@ -150,6 +150,7 @@ LABELS: tuple[Labels, ...] = (
             Cause.CONTENT_SPAM: "dt:spm",
             Cause.BLOCKLISTED: "hl:ipb hl:isp",
             Cause.SPF_FAIL: "mi:spf",
+            Cause.NO_PTR: "rp:rdn",
             Cause.SENDER_REJECTED: "mi:mbl mi:spb dt:sum",
         },
     ),

@@ -69,7 +69,7 @@ WEAK: MappingProxyType[str, Cause] = MappingProxyType(
         "4.1": Cause.UNREACHABLE,
         "4.2": Cause.CONNECTION_LOST,
         "4.3": Cause.DNS_FAILURE,
-        "4.4": Cause.DNS_FAILURE,
+        "4.4": Cause.UNKNOWN_DOMAIN,
         "4.5": Cause.BUSY,
         "4.7": Cause.EXPIRED,
         "5.0": Cause.PROTOCOL_ERROR,

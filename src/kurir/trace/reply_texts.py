@@ -58,6 +58,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"\bclient (?:host|address|ip)?\W{0,3}\[?\S{1,80} (?:was |is |has been )?(?:blocked|rejected|refused) (?:using|by)\b",
         r"blocked by \S{0,20} ?(?:dnsbl|rbl|block ?list|black ?list)\b", r"\bgeo-?ip\b", r"geograph", r"\bbad ip\b",
     ),
+    _any(Cause.POLICY_RECEIVER, r"(?:does|do) ?(?:n't|not) (?:want|wish) (?:to (?:get|receive) )?(?:your|any|this) (?:e-?)?mail"),
     _any(
         Cause.SENDER_REJECTED,  # on somebody's list is here the sender, not the server
         r"(?<!blocked )sender(?:'s)? (?:(?:e-?mail )?address |(?:envelope )?domain |is |has been |was |in |on |my |our |a |the |recipient's ){0,6}(?:black|block|deny|bad) ?-?(?:mail ?from )?list",
@@ -83,7 +84,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"(?:mail|message|spam) score", r"pattern detection", r"(?:blocked|rejected|refused) by (?:our|the|a) (?:\w{1,12} )?filter",
         r"reject\w{0,3} (?:mail|message) content", r"nature of the content", r"(?:message|mail) (?:was |has been |is )?filtered\b",
         r"(?:unacceptable|undesirable|unwanted) content", r"content (?:is |was )?(?:denied|unacceptable|judged)", r"content[- ]filter",
-        r"spam(?:-like)? characteristics", r"(?:by|from) \S{0,20} ?-? ?(?:anti-?spam|deepspam)", r"due to spam",
+        r"spam(?:-like)? characteristics", r"(?:by|from) \S{0,20} ?-? ?(?:anti-?spam|deepspam)", r"due to spam", r"\bmass[ -]?mail",
     ),
     _any(
         Cause.DMARC_FAIL,
@@ -103,11 +104,11 @@ TEXTS: tuple[TextRule, ...] = (
         r"(?:helo|ehlo) (?:name|argument|host ?name) .{0,20}(?:invalid|does not|not)", r"(?:ip|client) (?:address )?.{0,30}does not resolve",
         r"unresolvable (?:relay|client|host)", r"not resolve (?:the |your )?(?:ip|address)", r"hostname.{0,20}not (?:match|resolve)",
         r"generic (?:reverse|hostname|host name)", r"invalid (?:dns )?(?:helo|ehlo).{0,20}(?:ip|dns)", r"must have a valid (?:dns|host)",
-        r"(?:bad|invalid|forged) (?:helo|ehlo)", r"(?:helo|ehlo) (?:command )?rejected", r"forward dns",
+        r"(?:bad|invalid|forged) (?:helo|ehlo)", r"(?:helo|ehlo) (?:is )?(?:bad|invalid|forged|not valid)", r"(?:helo|ehlo) (?:command )?rejected", r"forward dns",
     ),
     _any(
         Cause.BAD_REPUTATION,
-        r"reputation", r"suspicious due to", r"(?:excessive|too many) (?:unknown|invalid|bad) (?:recipients|users|rcpt)", r"user complaints",
+        r"reputation", r"suspicious due to", r"(?:excessive|exceed\w*|too many) (?:unknown|invalid|bad) (?:recipient|user|rcpt)", r"user complaints",
         r"access denied, please try again later", r"poor (?:score|sender)", r"cloudmark sender intelligence",
     ),
     _any(
@@ -126,13 +127,13 @@ TEXTS: tuple[TextRule, ...] = (
         r"intrusion prevention", r"blockedby", r"(?:deny|reject)-? ?list", r"your access to .{0,60}(?:reject|denied|refused|block)",
         r"connection (?:refused|rejected|denied) (?:by|due to) (?:policy|security|your)", r"refused to talk to me: 5",
         r"smtp server of your (?:isp|provider)", r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}\W{0,3} (?:is |has been |was )?(?:blocked|banned|listed|rejected)",
-        r"dynamic (?:ip|pool|address)", r"dial-?up", r"residential", r"(?:messages|mail) from \S{1,80} (?:weren't|were not|was not) sent",
+        r"dynamic(?:ally)? (?:assigned )?(?:ip|pool|address)", r"dial-?up", r"residential", r"(?:messages|mail) from \S{1,80} (?:weren't|were not|was not) sent",
     ),
     _any(
         Cause.REMOTE_FAULT,
         r"temporary lookup failure", r"\bldap (?:server|error|lookup|fail|query|timeout)", r"procmail", r"maildrop\b", r"mailer error",
     ),
-    _any(Cause.EXPIRED, r"envelope (?:has )?expired", r"message too old", r"max(?:imum)? (?:number of )?delivery attempts"),
+    _any(Cause.EXPIRED, r"delivery (?:time )?expired", r"envelope (?:has )?expired", r"message too old", r"max(?:imum)? (?:number of )?delivery attempts"),
     _any(
         Cause.LOGIN_BRAKED,
         r"too many (?:failed|unsuccessful|invalid|bad|wrong|incorrect) (?:log-?ins?|auth\w*|passwords?|credentials)",
@@ -146,7 +147,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"excessive volume", r"thread limit", r"too many (?:outgoing |new |mail )?messages\b(?! (?:in|on) )", r"numerous attempts(?! (?:to|at) (?:re)?(?:deliver|send))",
         r"message threshold", r"max(?:imum)? messages? per", r"due to (?:the )?(?:sending )?rate\b", r"exceed\w* .{0,30}(?:rate|connections?)",
         r"(?:connection|session)s? (?:rate|limit)", r"slow down", r"max(?:imum)? (?:number of )?(?:concurrent |simultaneous )?(?:smtp )?connections",
-        r"queue quota", r"too much mail\b(?! data| stored)",
+        r"queue quota", r"\brate\b.{0,50} exceeded", r"too much mail\b(?! data| stored)",
         r"(?:messages|mails|transactions) (?:(?:for|in|per|on|over) (?:one|this|a)|per) (?:connection|session)", r"message rate",
         r"(?:hourly|outgoing|sending|mail|email|message|connection) (?:(?!size|storage|length)\w{1,12} )?(?:limit|rate|volume) (?:has been |was |is |too )*(?:exceed|reach|high)",
         r"(?:exceeded|reached) (?:their|your|the|its) (?:\w{1,12} )?limit (?:for|of|on) ", r"(?:too many|number of) .{0,30}outgoing",
@@ -172,7 +173,7 @@ TEXTS: tuple[TextRule, ...] = (
     ),
     _any(
         Cause.REMOTE_FAULT,
-        r"could not be (?:stored|saved|written|queued)", r"storage of \S{1,40} .{0,20}failed", r"something went wrong",
+        r"could not be (?:stored|saved|written|queued)", r"error in processing", r"cannot allocate memory", r"storage of \S{1,40} .{0,20}failed", r"something went wrong",
         r"^\W{0,3}qq (?:temporary|permanent) problem",
     ),
     _any(Cause.PROTOCOL_ERROR, r"too many (?:\w{1,20} )?(?:errors|commands)\b"),
@@ -195,7 +196,7 @@ TEXTS: tuple[TextRule, ...] = (
     ),
     _any(
         Cause.CONTENT_FORBIDDEN,
-        r"\bvirus(?!wall)", r"malicious", r"malware", r"infected",
+        r"(?<!scanned for )(?<!scanned for all )(?<!checked for )(?<!for known )(?<!no )\bvirus(?!wall|[ -]?free)", r"malicious", r"malware", r"infected",
         r"(?:banned|blocked|forbidden|prohibited|dangerous|illegal|executable|this|disallowed|unsafe) (?:file )?attachment",
         r"attachment .{0,40}(?:not (?:allowed|accepted|permitted)|block|reject|forbidden|prohibit)", r"content presents a potential",
         r"potential security", r"attachment (?:type|extension)", r"infect\w{1,3}\b", r"executable", r"phish", r"trojan", r"\bworm\b",
@@ -312,7 +313,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"address (?:rejected|invalid|unknown|error|not found|failed)", r"user (?:unknown|not found|reject|does)",
         r"recipient (?:rejected|unknown|not found|invalid|reject|no longer|address rejected)", r"recipient address(?:es)? rejected",
         r"(?:recipient|user|account) unavailable", r"invalid (?:final )?(?:delivery )?user", r"bad destination mailbox", r"does not exist",
-        r"doesn't exist", r"no mail ?box", r"no longer (?:on|at|with|valid|works?|available|here|in use|exists?)", r"has moved", r"has left",
+        r"do(?:es)?n'?t exist", r"dosn'?t exist", r"no mail ?box", r"no longer (?:on|at|with|valid|works?|available|here|in use|exists?)", r"has moved", r"has left",
         r"not found in", r"^\W{0,3}\S{1,320}>?:? not found", r"there is no one", r"destinataire inv", r"unrout(?:e)?able address",
         r"undeliverable address(?!: ?<?\S{1,64}@)", r"did not (?:exactly )?match .{0,30}address", r"not listed in", r"(?:can't|cannot|could not|unable to) (?:find|locate) (?:user|recipient|mail ?box|address|that)",
         r"left (?:the |our )?(?:company|organi[sz]ation)", r"does(?: not|n't) have an? \S{1,60} account", r"unknown or illegal",
@@ -341,7 +342,7 @@ TEXTS: tuple[TextRule, ...] = (
     _any(
         Cause.EXPIRED,
         r"(?:message|mail|queue|delivery|retry|time|timeout|lifetime)\S{0,40} .{0,30}(?:expired|timeout exceeded|time limit|too long|exceeded)",
-        r"message expired", r"delivery (?:time )?expired", r"retry (?:timeout|time not reached)", r"been in the queue", r"queued? (?:for )?too long",
+        r"message expired", r"retry (?:timeout|time not reached)", r"been in the queue", r"queued? (?:for )?too long",
         r"(?:undeliverable|could not be delivered|cannot be delivered|unable to deliver|not (?:been )?delivered|not deliver) .{0,60}(?:for|after|in|within|more than) (?:\S{1,60} )?\d{1,6}(?:\.\d{1,6})? ?(?:hour|day|minute|second|hr|week|d\b|h\b)",
         r"giving up", r"(?:has been|is|was) delayed", r"delivery attempts? will", r"failed to deliver to", r"could not be delivered for",
         r"connection expired", r"not been collected after", r"not reachable within", r"aborted after \d", r"undelivered after \d",
