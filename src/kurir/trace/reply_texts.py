@@ -315,7 +315,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"(?:recipient|user|account) unavailable", r"invalid (?:final )?(?:delivery )?user", r"bad destination mailbox", r"does not exist",
         r"do(?:es)?n'?t exist", r"dosn'?t exist", r"no mail ?box", r"no longer (?:on|at|with|valid|works?|available|here|in use|exists?)", r"has moved", r"has left",
         r"not found in", r"^\W{0,3}\S{1,320}>?:? not found", r"there is no one", r"destinataire inv", r"unrout(?:e)?able address",
-        r"undeliverable address(?!: ?<?\S{1,64}@)", r"did not (?:exactly )?match .{0,30}address", r"not listed in", r"(?:can't|cannot|could not|unable to) (?:find|locate) (?:user|recipient|mail ?box|address|that)",
+        r"undeliverable address(?!: ?<?\S{1,64}@)", r"did not (?:exactly )?match .{0,30}address", r"not (?:listed )?in (?:my|our|the) (?:local )?(?:user |recipient )?(?:list|table)s?\b", r"not listed in", r"(?:can't|cannot|could not|unable to) (?:find|locate) (?:user|recipient|mail ?box|address|that)",
         r"left (?:the |our )?(?:company|organi[sz]ation)", r"does(?: not|n't) have an? \S{1,60} account", r"unknown or illegal",
         r"not known (?:here|at)", r"nosuchuser", r"to an? (?:invalid|unknown|nonexistent)", r"delivery to the following recipients? failed permanently",
         r"this address (?:no longer|is not|is no)", r"\bnot? (?:one|body) by that name", r"tidak (?:ditemukan|dikenal|ada|terdaftar)", r"unbekannt",

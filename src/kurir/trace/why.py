@@ -140,7 +140,7 @@ def _why(item: Evidence, verdict: Verdict, kind: Kind, recipient: str, lang: Lan
         kind=kind,
         cause=verdict.cause,
         final=final,
-        hard=final and _dead(verdict, item, status),
+        hard=(final or _came_back(verdict, kind, status)) and _dead(verdict, item, status),
         action=verdict.action if final == verdict.final else action_for(verdict.cause, final=final),
         side=side_of(verdict.cause),
         reach=verdict.reach,
@@ -162,6 +162,11 @@ def _finality(verdict: Verdict, item: Evidence, kind: Kind, status: str | None) 
     if item.code or item.enhanced or kind is Kind.REPLY or never_final(verdict.cause):
         return verdict.final
     return status[0] == "5" if status else True
+
+
+def _came_back(verdict: Verdict, kind: Kind, status: str | None) -> bool:
+    """Whether a report ends days of "user unknown, try later": what was never taken back is proof by then."""
+    return verdict.cause is Cause.UNKNOWN_USER and kind is Kind.BOUNCE and status is not None
 
 
 # A directory that was asked by the reporting server itself: it looked at a name, never at the mail.

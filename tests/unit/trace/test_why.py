@@ -128,6 +128,74 @@ Subject: 550 5.7.1 this is spam
 """
 
 
+REPORT = """\
+From: postmaster@mx.example.org
+Subject: Delivery Status Notification (Failure)
+Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+
+--b
+Content-Type: text/plain
+
+{text}
+--b
+Content-Type: message/delivery-status
+
+Final-Recipient: rfc822; budi@example.org
+Action: {action}
+Status: {status}
+{said}
+--b--
+"""
+TRANSCRIPT = """\
+ (reason: 550 No such user)
+   ----- Transcript of session follows -----
+... while talking to mx.example.org.:
+>>> {command}
+<<< 550 No such user
+"""
+
+
+@pytest.mark.parametrize(("command", "hard"), [("RCPT To:<budi@example.org>", True), ("DATA", False)])
+def test_the_transcript_of_sendmail_names_the_command(command: str, hard: bool) -> None:
+    text = TRANSCRIPT.format(command=command)
+    why = explain(
+        REPORT.format(
+            text=text, action="failed", status="5.0.0", said="Diagnostic-Code: smtp; 550 No such user"
+        )
+    )
+    assert (why.cause, why.hard) == (Cause.UNKNOWN_USER, hard)
+
+
+def test_a_report_s_own_status_comes_before_the_lines_around_a_name() -> None:
+    text = "budi@example.org\nThis email was checked; infected or offensive content is removed."
+    assert (
+        explain(REPORT.format(text=text, action="failed", status="5.1.1", said="")).cause
+        is Cause.UNKNOWN_USER
+    )
+
+
+@pytest.mark.parametrize(("action", "hard"), [("failed", True), ("delayed", False)])
+def test_unknown_until_it_came_back_is_dead(action: str, hard: bool) -> None:
+    said = "Diagnostic-Code: smtp; 450 4.1.1 <budi@example.org>: User unknown"
+    why = explain(REPORT.format(text="", action=action, status="4.1.1", said=said))
+    assert (why.cause, why.final, why.hard) == (Cause.UNKNOWN_USER, False, hard)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    ["[Automatyczna =?iso-8859-2?Q?odpowied=BC?=] test", "=?utf-8?B?6Ieq5YuV5b+c562U?=", "Respuesta automática: hola"],
+)  # fmt: skip
+def test_somebody_is_away_in_other_languages(subject: str) -> None:
+    assert explain(f"From: ani@example.org\nSubject: {subject}\n\nHello").kind is WhyKind.AUTO_REPLY
+
+
+def test_nobody_writes_no_automatic_reply() -> None:
+    why = explain(
+        "From: <>\nTo: ani@example.org\nAuto-Submitted: auto-replied\n\nThat's not a valid user here."
+    )
+    assert (why.kind, why.cause) == (WhyKind.BOUNCE, Cause.UNKNOWN_USER)
+
+
 def test_a_report_tells_of_each_recipient() -> None:
     full, done = explain_all(BOUNCE)
     assert (full.cause, full.recipient, full.host) == (
