@@ -10,12 +10,12 @@ a message             `facts`, `timeline`, `limited` (what it waits for), `telli
 a day                 `day`
 never a message       `observations`
 a reply               `replies`, with its tables `reply_rules`, `reply_providers`, `reply_texts`; `consequences`
-a returned message    `mailparts`, `bounce`, `returned`, `why`
+a returned message    `mailparts`, `bounce_kind`, `bounce`, `returned`, `why`
 words                 `explain`: the catalogue in both languages
 ====================  =================================================================================================
 """
 
-from .bounce import Kind as WhyKind
+from .bounce_kind import Kind as WhyKind
 from .consequences import Action, Reach, action_for
 from .day import DaySummary, day_json, day_text, summarise
 from .explain import Catalogue, Lang, Sentence, Side, language, say_noted, say_told, side_of

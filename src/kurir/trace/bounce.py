@@ -1,4 +1,4 @@
-"""Finds out what a returned message is and gathers what was said in it, best evidence first.
+"""Gathers what was said in a returned message, best evidence first.
 
 Best is the machine-readable report (RFC 3464), then replies quoted near the recipient's name, then the
 lines around it, then the rest.  The returned original is never read.  Every loop is over a bounded number
@@ -7,25 +7,13 @@ of lines.
 
 import re
 from collections.abc import Iterator, Sequence
-from enum import Enum
 
 import msgspec
 
 from kurir.model import Stage
 
+from .bounce_kind import Kind
 from .mailparts import Fields, Mail, decoded, first, groups
-
-
-class Kind(str, Enum):
-    """What the pasted text is."""
-
-    REPLY = "reply"  # one reply or log line
-    BOUNCE = "bounce"  # a returned message
-    DELAYED = "delayed"  # a warning: the other server still tries
-    DELIVERED = "delivered"  # a report of success
-    COMPLAINT = "complaint"  # a recipient called it unwanted (RFC 5965)
-    AUTO_REPLY = "auto_reply"  # somebody is away (RFC 3834)
-    NOTHING = "nothing"  # neither: nothing to explain
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,29 +69,6 @@ _STAGES: tuple[tuple[re.Pattern[str], Stage], ...] = tuple(
     )
 )
 
-_NOTIFIER = re.compile(
-    r"mailer-?daemon|\bmdaemon|post_?master|mail delivery|mail administrator|mailgate|bounce", re.IGNORECASE
-)
-_SUBJECT = re.compile(
-    r"undeliver|user unknown|delivery (?:status|fail|report|error|problem|has failed)|returned (?:mail|message)|fail(?:ure|ed)|non ?remis|not be delivered|"
-    r"could not (?:be )?(?:send|deliver|sent)|mail (?:system )?error|bounce|rejected|warning: could not|nondeliver|delayed|loop alert|unzustellbar|"
-    r"message (?:not|could|status)|delivery notification|notification d|メールエラー|配信",
-    re.IGNORECASE,
-)
-_COMPLAINT = re.compile(r"^\s*(?:unsubscribe\s*$|complaint about message|abuse report)", re.IGNORECASE)
-_AWAY = re.compile(
-    r"^(?:re: ?)?\[?(?:auto(?:matic)?[ -]?(?:reply|response|antwort)?|out of (?:the )?office|(?:r[eé]ponse|respuesta|risposta|resposta) autom|away|vacation|holiday|abwesen|absence|自動(?:応答|返信))",
-    re.IGNORECASE,
-)
-_AUTOMATIC = re.compile(
-    r"this (?:is an|e-?mail is an?|message is an?) auto(?:matic|mated)?[ -]?(?:reply|response|respon)|(?:this|an) automatic (?:e-?mail )?(?:reply|response) (?:to|from)|"
-    r"i(?: am|'m|'ll| will)(?: be)? (?:currently )?(?:out of (?:the |my )?office|away from|on (?:vacation|holiday|annual leave))",
-    re.IGNORECASE,
-)
-_DELAY = re.compile(
-    r"warning message only|has been delayed|is delayed|delayed for|will be (?:re)?tried|temporary failure report|still (?:trying|being)|do(?:es)? not need to (?:re-?send|do)|keep trying|not yet been delivered",
-    re.IGNORECASE,
-)
 # Where the returned original begins in free text.
 _ORIGINAL = re.compile(
     r"(?:[->*\s_=.]{0,60}(?:original message|unsent message|message headers? follow|returned (?:message|mail)|(?:below|this|here) (?:this line )?is a copy|message header|"
@@ -130,52 +95,6 @@ _ACTIONS = {
 }
 MAX_RECIPIENTS = 50  # of one returned message
 _SECTION = 12  # lines behind a recipient's name that belong to it
-
-
-# -- what it is --------------------------------------------------------------------------------------
-
-
-def kind_of(mail: Mail) -> Kind:
-    """Say what `mail` is, by its outer fields, the types of its parts and the first lines."""
-    kinds = {part.kind for part in mail.parts}
-    content_type = first(mail.fields, "content-type").lower()
-    body = "\n".join(line for part in mail.parts[:2] for line in part.lines[:60])
-    if (
-        "message/feedback-report" in kinds
-        or "feedback-report" in content_type
-        or _COMPLAINT.search(decoded(first(mail.fields, "subject")))
-        or re.search(r"notificationType\W{1,8}Complaint", body)
-    ):
-        return Kind.COMPLAINT
-    if re.search(r"notificationType\W{1,8}Delivery", body):
-        return Kind.DELIVERED
-    subject, sender = decoded(first(mail.fields, "subject")), first(mail.fields, "from")
-    notifier = bool(_NOTIFIER.search(sender)) or "<>" in (first(mail.fields, "return-path"), sender.strip())
-    told = (
-        "message/delivery-status" in kinds
-        or "delivery-status" in content_type
-        or first(mail.fields, "x-failed-recipients") != ""
-        or bool(_SUBJECT.search(subject))
-        or "diagnosticCode" in body
-    )
-    automatic = first(mail.fields, "auto-submitted").lower().startswith("auto-replied")
-    if _AWAY.search(subject) and not told:
-        return Kind.AUTO_REPLY
-    nobody = sender.strip() == "<>"  # a server's own words: a person who is away has an address
-    if automatic and not (told or nobody or (_NOTIFIER.search(sender) and _CODE.search(body))):
-        return Kind.AUTO_REPLY
-    if not told and not notifier and _AUTOMATIC.search(body[:1000]):
-        return Kind.AUTO_REPLY
-    if (
-        not told
-        and not notifier
-        and not re.search(r"could not be delivered|delivery error|undeliver|not deliver", body, re.IGNORECASE)
-    ):
-        return Kind.NOTHING
-    delayed = re.search(r"delay|warning(?!.{0,80}user unknown)", subject, re.IGNORECASE) or _DELAY.search(
-        body
-    )
-    return Kind.DELAYED if delayed else Kind.BOUNCE
 
 
 def human_lines(mail: Mail) -> list[str]:

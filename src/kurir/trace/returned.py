@@ -11,7 +11,8 @@ import msgspec
 
 from kurir.model import Cause
 
-from .bounce import Kind, original_lines
+from .bounce import original_lines
+from .bounce_kind import Kind
 from .mailparts import Mail, first, groups, read_mail
 from .why import Why, explain_mail
 

@@ -16,15 +16,14 @@ from kurir.model import Cause, Stage
 from .bounce import (
     MAX_RECIPIENTS,
     Evidence,
-    Kind,
     Told,
     common_evidence,
     free,
     human_lines,
-    kind_of,
     pasted,
     reported,
 )
+from .bounce_kind import Kind, kind_of
 from .consequences import Action, Reach, action_for
 from .explain import Catalogue, Lang, Side, side_of
 from .explain.catalogue import printable
