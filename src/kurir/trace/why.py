@@ -37,7 +37,8 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     """One explained refusal.
 
     `hard` says that the address itself is proven dead, so that nobody should write to it again; `final`
-    that sending the same again does not help.  `side` says whose matter it is, `reach` what else shares the trouble,
+    that sending the same again does not help (the words alone: a report that ends days of "user unknown, try later" is
+    hard without being final).  `side` says whose matter it is, `reach` what else shares the trouble,
     `other_road` that another way out may do.  `text` is the explanation in words, `said` what the other
     side said word for word (made printable), `code` 0 and `enhanced` None where nothing was said.
     """
