@@ -96,8 +96,8 @@ def _server(config: Config) -> list[Finding]:
     listen = config.listen
     places = [
         *(Place(s, "smtp") for s in listen.smtp), *(Place(s, "submission") for s in listen.submission),
-        *(Place(s, "submissions", banner=False) for s in listen.submissions), *(Place(s, "lmtp") for s in listen.lmtp),
-        *(Place(s, "http", banner=False) for s in listen.http), *(Place(s, "https", banner=False) for s in listen.https),
+        *(Place(s, "submissions", tls=True) for s in listen.submissions), *(Place(s, "lmtp") for s in listen.lmtp),
+        *(Place(s, "http", banner=False) for s in listen.http), *(Place(s, "https", banner=False, tls=True) for s in listen.https),
         *(Place(s, "admin", banner=False) for s in listen.admin),
     ]  # fmt: skip
     found += ports(places, running=running)
