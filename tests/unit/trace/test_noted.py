@@ -66,6 +66,38 @@ def test_sentences_inside_sentences_and_words_of_others() -> None:
     assert say_noted("550 5.1.1 No such user here", "id") == "550 5.1.1 No such user here"
 
 
+LOGIN_CALLS = {"Failure": 0, "_wrong": 1, "NotLoggedIn": 2, "Owner": 1}
+
+
+def logins() -> Iterator[str]:
+    """Return why logins fail: arguments of those calls, `reason=`, and what functions that look for a reason return."""
+    for file in (*(SOURCE / "identity").rglob("*.py"), SOURCE / "reception" / "authentication.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            found: list[ast.expr] = []
+            match node:
+                case ast.Call(ast.Name(id=name) | ast.Attribute(attr=name)):
+                    found = [k.value for k in node.keywords if k.arg == "reason"]
+                    found += node.args[LOGIN_CALLS.get(name, 9) :][:1]
+                case ast.FunctionDef(name="_issuer" | "_times" | "why_not"):
+                    found = [n.value for n in ast.walk(node) if isinstance(n, ast.Return) and n.value]
+            found = [n.value if isinstance(n, ast.Subscript) else n for n in found]
+            found += [
+                part
+                for n in found
+                if isinstance(n, ast.IfExp | ast.BoolOp)
+                for part in ast.iter_child_nodes(n)
+            ]  # type: ignore[misc]
+            yield from (s for s in map(sentence, found) if s and s.strip("X:; ") and " " in s)
+
+
+@pytest.mark.parametrize("text", sorted({*logins(), "PLAIN, app password printer"}))
+def test_every_reason_of_a_login_is_translated(text: str) -> None:
+    if text.startswith("this app password"):
+        text += ": printer"
+    text = text.replace("names X", "names no account")
+    assert text.startswith("SCRAM: ") or say_noted(text, "id") != text
+
+
 @given(st.text(max_size=700))
 def test_any_text_is_taken(text: str) -> None:
     assert isinstance(say_noted(text, "id"), str)
