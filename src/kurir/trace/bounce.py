@@ -99,6 +99,10 @@ _DELAY = re.compile(
     r"warning message only|has been delayed|is delayed|delayed for|will be (?:re)?tried|temporary failure report|still (?:trying|being)|do(?:es)? not need to (?:re-?send|do)|keep trying|not yet been delivered",
     re.IGNORECASE,
 )
+# The part that is the returned original, or its header (RFC 6522, RFC 6533, RFC 2046).
+ORIGINALS = frozenset(
+    {"message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers", "message/partial"}
+)
 # Where the returned original begins in free text.
 _ORIGINAL = re.compile(
     r"(?:[->*\s_=.]{0,60}(?:original message|unsent message|message headers? follow|returned (?:message|mail)|(?:below|this|here) (?:this line )?is a copy|message header|"
@@ -175,7 +179,7 @@ def human_lines(mail: Mail) -> list[str]:
     lines: list[str] = []
     seen_plain = False
     for part in mail.parts:
-        if part.kind in ("message/rfc822", "text/rfc822-headers", "message/partial", "message/global"):
+        if part.kind in ORIGINALS:
             break
         if part.kind == "text/html" and seen_plain:
             continue

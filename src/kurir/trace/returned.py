@@ -11,14 +11,11 @@ import msgspec
 
 from kurir.model import Cause
 
-from .bounce import Kind, original_lines
+from .bounce import ORIGINALS, Kind, original_lines
 from .mailparts import Mail, first, groups, read_mail
 from .why import Why, explain_mail
 
 _IDS = re.compile(r"<[^<>\s]{1,900}@[^<>\s]{1,255}>")
-_RETURNED = frozenset(
-    {"message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers", "message/partial"}
-)
 _REFUSALS = frozenset({Kind.BOUNCE, Kind.DELAYED})
 MAX_IDS = 5
 
@@ -50,7 +47,7 @@ def read_returned(text: str) -> Returned | None:
 
 def _message_ids(mail: Mail) -> Iterator[str]:
     for part in mail.parts:
-        if part.kind in _RETURNED:
+        if part.kind in ORIGINALS:
             for fields in groups(part.lines[:400])[:1]:
                 yield from _IDS.findall(first(fields, "message-id")[:1000])
     for line in original_lines(mail):
