@@ -119,7 +119,7 @@ _BOILERPLATE = re.compile(
     r"this is (?:the|an|a) |delivery has failed|reading text|contact (?:your|the) |^\W{0,3}(?:in|out): {1,3}(?:[23]\d\d|[a-z]{4}\b)|recipient of your|your mail sent on|subject:|^to:|^from:|^date:|^sent:|reached the following|reach the following",
     re.IGNORECASE,
 )
-_REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
+REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _INLINE_REPORT = re.compile(r"^(?:final|original)-recipient ?:", re.IGNORECASE | re.MULTILINE)
 _ACTIONS = {
     "delivered": Kind.DELIVERED,
@@ -213,7 +213,7 @@ def common_evidence(mail: Mail, human: Sequence[str]) -> Iterator[Evidence]:
 def reported(mail: Mail, human: Sequence[str], kind: Kind) -> Iterator[Told]:
     """Yield what a machine-readable report says of each recipient (RFC 3464 section 2.3)."""
     for part in mail.parts:
-        if part.kind not in _REPORTS and not _INLINE_REPORT.search("\n".join(part.lines[:400])):
+        if part.kind not in REPORTS and not _INLINE_REPORT.search("\n".join(part.lines[:400])):
             continue
         for fields in groups(part.lines):
             if not first(fields, "action") and not first(fields, "final-recipient"):
