@@ -1,5 +1,7 @@
 """What `kurir tls` calls a server."""
 
+from dataclasses import replace
+
 import pytest
 
 from kurir.cli.commands.tls import _lines, _title
@@ -39,3 +41,11 @@ def test_what_has_no_name_proves_nothing(host: str, said: str) -> None:
         hosts=(exam(host, "/srv/play/run/sandbox.sock"),),
     )  # fmt: skip
     assert f"  Its certificate {said}it is signed by itself, not by an authority." in _lines(found)
+
+
+def test_what_is_not_reached_is_not_sent_for_no_other_reason() -> None:
+    away = replace(exam("mx.example.net", "192.0.2.1"), reached=False, sent=False, trouble="no answer")
+    found = DomainExam(
+        domain="example.net", road="mx", kind="mx", validation=Validation.OFF, sts=StsFacts(), hosts=(away,)
+    )
+    assert _lines(found)[-2:] == ["  Not reached: no answer", "  Mail would NOT be sent to it now."]

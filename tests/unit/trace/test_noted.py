@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kurir.message.eightbit import Obstacle
+from kurir.net.connect import _WORDS as _CONNECT_WORDS
 from kurir.net.tls import _REASONS
 from kurir.net.trust import _VERIFY_CODES, _WORDS
 from kurir.trace import say_noted
@@ -50,6 +51,7 @@ def noted() -> Iterator[str]:
                 yield from (s for s in map(sentence, found) if s and s.strip("X; ") and " " in s)
     yield from (o.value for o in Obstacle)
     yield from (*_REASONS.values(), *_WORDS.values(), *_VERIFY_CODES.values())
+    yield from (f"192.0.2.1:25: {words}" for _, words in _CONNECT_WORDS.values())
 
 
 @pytest.mark.parametrize("text", sorted(set(noted())))
@@ -63,6 +65,8 @@ def test_sentences_inside_sentences_and_words_of_others() -> None:
     said = say_noted("not tried: it failed a moment ago (no answer)", "id")
     assert said == "tidak dicoba: baru saja gagal (tidak ada jawaban)"
     assert say_noted("the connection was lost: Broken pipe", "id") == "sambungan hilang: Broken pipe"
+    said = say_noted("192.0.2.1:25: connection refused; [2001:db8::1]:25: no answer", "id")
+    assert said == "192.0.2.1:25: sambungan ditolak; [2001:db8::1]:25: tidak ada jawaban"
     assert say_noted("550 5.1.1 No such user here", "id") == "550 5.1.1 No such user here"
 
 

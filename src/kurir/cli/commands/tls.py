@@ -162,9 +162,10 @@ def _host(exam: DomainExam, host: HostExam) -> list[str]:
         lines.append(say("tls.memory", strength=strength, time=when(memory.seen)))
         if memory.lost and not host.facts.accepted:
             lines.append(say(f"tls.lost_{memory.lost}", time=when(memory.lost_since), domain=exam.domain))
-    reason = Catalogue.load().text(current(), f"policy.{host.demand.reason.value}")
-    lines.append(f"{say('tls.sent' if host.sent else 'tls.not_sent')} {reason}")
-    return lines
+    said = [say("tls.sent" if host.sent else "tls.not_sent")]
+    if host.reached:  # else no demand is the reason
+        said.append(Catalogue.load().text(current(), f"policy.{host.demand.reason.value}"))
+    return [*lines, " ".join(said)]
 
 
 def _json(exam: DomainExam) -> dict[str, Any]:
