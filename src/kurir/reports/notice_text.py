@@ -113,11 +113,6 @@ def _moment(at: float, settings: ReportSettings, lang: Lang) -> str:
     return units.moment(Catalogue.load(), lang, at, zone)
 
 
-def _local(host: str) -> bool:
-    """Whether a socket of this machine answered: its path is nothing to read to a sender."""
-    return host.startswith("unix:")
-
-
 def _one(
     reason: NoticeReason, settings: ReportSettings, explain: Explain, names: LimitNames, lang: Lang
 ) -> str:
@@ -131,7 +126,7 @@ def _one(
         lines += _limited(reason, settings, explain, names, lang)
     elif outcome is not None and reason.action in ("failed", "delayed"):
         said = outcome.reply
-        host = Teller(Catalogue.load(), lang).host(outcome.host) if _local(outcome.host) else outcome.host
+        host = Teller(Catalogue.load(), lang).host(outcome.host)
         sentence = explain(
             outcome.cause,
             lang,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kurir.delivery.visit import _WHO_DEMANDS
 from kurir.message.eightbit import Obstacle
 from kurir.net.connect import _WORDS as _CONNECT_WORDS
 from kurir.net.tls import _REASONS
@@ -51,12 +52,14 @@ def noted() -> Iterator[str]:
                 yield from (s for s in map(sentence, found) if s and s.strip("X; ") and " " in s)
     yield from (o.value for o in Obstacle)
     yield from (*_REASONS.values(), *_WORDS.values(), *_VERIFY_CODES.values())
+    yield from (f"the server offers no TLS, which {who} (4.7.10)" for who in _WHO_DEMANDS.values())
     yield from (f"192.0.2.1:25: {words}" for _, words in _CONNECT_WORDS.values())
 
 
 @pytest.mark.parametrize("text", sorted(set(noted())))
 def test_every_detail_of_a_delivery_is_translated(text: str) -> None:
     text = text.replace("needs X", "needs SMTPUTF8, which the server does not offer (5.6.7)")
+    text = text.replace("which X (4.7.10)", "which the sender demands (4.7.10)")
     assert say_noted(text, "id") != text
     assert say_noted(text, "en") == text
 

@@ -154,7 +154,7 @@ def _renewal(config: Config) -> list[Finding]:
 
 def _lost(config: Config) -> list[Finding]:
     try:
-        return kept(tlslook.lost(config))
+        return kept(asyncio.run(tlslook.lost(config)))
     except control.ControlError as e:
         values = {"detail": say_told(of_error(e), current())}
         return [Finding(check="tls", severity=Severity.GREY, key="tls_untested", values=values)]
