@@ -5,13 +5,13 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.harness.dns import Names
 
 from kurir.app.operating import tlslook
 from kurir.app.process.clock import SystemClock
 from kurir.config import Config
 from kurir.delivery.tlspolicy import Acceptance, Remembered, Strength
 from kurir.storage import Layout, SqliteTls
+from tests.harness.dns import Names
 
 
 @pytest.mark.parametrize(
