@@ -1,7 +1,7 @@
 """Delivery status notifications: from an obligation of the queue to a message to hand in (RFC 3464, RFC 3461 section 6).
 
 Pure: time, ids and the catalogue of sentences are parameters, so the same obligation always makes the same octets.
-The whole is a ``multipart/report`` (RFC 6522): words for people, fields for programs, the original or its header.
+The whole is a ``multipart/report`` (RFC 6522; RFC 6533 for international mail): words for people, fields for programs, the original or its header.
 The report has the null reverse-path and NOTIFY=NEVER, so that nobody ever answers it or reports on it; it
 says ``Auto-Submitted: auto-replied`` (RFC 3834) for those who look.
 """

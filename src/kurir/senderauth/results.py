@@ -117,8 +117,12 @@ def of_spf(verdict: SpfVerdict) -> MethodResult:
 
 
 def of_dmarc(verdict: DmarcVerdict) -> MethodResult:
-    """Return the ``dmarc`` result (RFC 9989 section 9), with the policy and what is done as a comment."""
-    comment = f"p={verdict.policy.value} dis={verdict.disposition.value}" if verdict.record else ""
+    """Return the ``dmarc`` result (RFC 9989 section 9), with the policy, what is done, and why that differs, as a comment."""
+    done = [
+        f"p={verdict.policy.value} dis={verdict.disposition.value}",
+        *(o.type.value for o in verdict.overrides),
+    ]
+    comment = " ".join(done) if verdict.record else ""
     properties = (("header.from", verdict.author),) if verdict.author else ()
     return MethodResult("dmarc", verdict.result.value, properties, comment=comment)
 
