@@ -15,7 +15,9 @@ from kurir.message import format_date
 from .ports import ResultKey
 
 MAX_FAILURES = 1000  # failure details in one report; more are summed up
-_VERSION = re.compile(rb"v=TLSRPTv1[ \t]*;")  # what does not begin so is no record (section 3), nor a second one
+_VERSION = re.compile(
+    rb"v=TLSRPTv1[ \t]*;"
+)  # what does not begin so is no record (section 3), nor a second one
 _ADDRESS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.!#$%&'*+/=?^_`{|}~-@:")
 
 

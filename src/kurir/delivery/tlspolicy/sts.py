@@ -7,7 +7,9 @@ from .facts import StsFacts, StsMode
 
 MAX_AGE = 31_557_600  # seconds, RFC 8461 section 3.2
 MAX_MX = 200
-_VERSION = re.compile(rb"v=STSv1[ \t]*;")  # what does not begin so is no record (section 3.1), and does not count as a second one
+_VERSION = re.compile(
+    rb"v=STSv1[ \t]*;"
+)  # what does not begin so is no record (section 3.1), and does not count as a second one
 _ID = re.compile(r"[A-Za-z0-9]{1,32}")
 _FIELD = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,31})=([\x21-\x3a\x3c\x3e-\x7e]+)")
 _LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,31}):[ \t]*(.*?)[ \t]*")
