@@ -52,8 +52,14 @@ def facts_of(head: bytes, limits: HeaderLimits = _DEFAULT) -> MessageFacts:
         if problems & Problem.NO_HEADER:
             return MessageFacts("", "", "", 0, 0, problems)
         if problems & Problem.MALFORMED_LINE:  # only the scanner knows what counts as a field then
-            fields = (found.get(name) or b"" for name in (b"message-id", b"subject", b"from"))
-            return _facts(*fields, len(found.named(b"received")), end, problems)
+            return _facts(
+                found.get(b"message-id") or b"",
+                found.get(b"subject") or b"",
+                found.get(b"from") or b"",
+                len(found.named(b"received")),
+                end,
+                problems,
+            )
     folded = b"\n" + block.lower()
     return _facts(
         _value(block, folded, b"\nmessage-id:"),

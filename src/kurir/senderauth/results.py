@@ -203,8 +203,7 @@ class _Reader:
         properties: list[tuple[str, str]] = []
         reason = ""
         while self._peek() not in (";", ""):
-            name = self._word(_ATOM).lower()
-            self._blank()
+            name = self._property()
             self._sign("=")
             self._blank()
             value = self._word(_PVALUE)
@@ -216,6 +215,15 @@ class _Reader:
                 reason = value
             self._blank()
         return MethodResult(method, outcome, tuple(properties), reason, comment)
+
+    def _property(self) -> str:
+        """Read ``ptype.property``; blanks and comments may stand around the dot (RFC 8601 section 2.2)."""
+        name = self._word(_ATOM).lower()
+        self._blank()
+        while name.endswith(".") or self._peek() == ".":
+            name += self._word(_ATOM).lower()
+            self._blank()
+        return name
 
     def _peek(self) -> str:
         return self._text[self._at : self._at + 1]

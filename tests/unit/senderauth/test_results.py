@@ -51,13 +51,17 @@ def test_an_example_of_the_rfc() -> None:
     """RFC 8601 appendix B.5 and B.7: comments everywhere."""
     value = (
         b" foo.example.net (foobar) 1 (baz);\r\n dkim (Because I like it) / 1 (One yay) = (wait for it) fail\r\n"
-        b" policy (A dot can go here) .expired=yes"
+        b" policy (A dot can go here) . (like that) expired\r\n"
+        b" (this surprised me) = (as I wasn't expecting it) 1362471462"
     )
     read = parse_results(value)
-    assert read.authserv_id == "foo.example.net"
-    assert (
-        read.problem
-    )  # a comment inside a property name is beyond us, the result before it is not lost silently
+    assert (read.authserv_id, read.problem) == ("foo.example.net", "")
+    assert read.results == (
+        MethodResult("dkim", "fail", (("policy.expired", "1362471462"),), comment="wait for it"),
+    )
+    for part in (b"policy.expired =1", b"policy. expired=1", b"policy .expired= 1"):
+        assert parse_results(b"x; dkim=fail " + part).results[0].get("policy.expired") == "1"
+    assert parse_results(b"x; dkim=fail policy.=1").problem
 
     value = (
         b' example.com;\r\n dkim=pass reason="good signature" header.i=@mail-router.example.net;\r\n'
