@@ -20,7 +20,8 @@ MAX_DEPTH = 8  # of comments in comments
 MAX_VALUE = 255  # characters of a value that is written
 
 _TOKEN = re.compile(r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]++")  # RFC 2045 section 5.1
-_PLAIN_VALUE = re.compile(r"[!#$%&'*+.0-9A-Z^_`a-z{|}~@:-]++")
+# A token, or "[local-part]@domain-name"; anything else, an IPv6 address too, stands in quotes (RFC 8601 section 2.2).
+_PLAIN_VALUE = re.compile(rf"{_TOKEN.pattern}|(?:{_TOKEN.pattern})?@[0-9A-Za-z._-]++")
 _KEYWORD = re.compile(r"[A-Za-z](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
 
 
