@@ -268,9 +268,13 @@ class _Reader:
 
 # Removing what poses as ours.
 
-# RFC 5322 section 4.5 lets old software put a blank before the colon: readers find such a field, so do we.
+# RFC 5322 section 4.5 lets old software put blanks before the colon, and some readers overlook folds and octets that
+# are not printed there: they find such a field, so do we.
 _NAME = NAME.lower().encode()
-_FIELD = re.compile(rb"Authentication-Results[ \t\0]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)", re.IGNORECASE)
+_FIELD = re.compile(
+    rb"Authentication-Results(?:[\x00-\x09\x0b-\x20\x7f-\xff]|\n[ \t])*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)",
+    re.IGNORECASE,
+)
 
 
 def posing_spans(

@@ -114,6 +114,8 @@ def test_what_big_providers_write() -> None:
         (b"Authentication-Results: (x) mx.us.test\r\n ; spf=pass\r\n", True),
         (b"Authentication-Results:\r\n mx.us.test; spf=pass\r\n", True),
         (b"Authentication-Results : mx.us.test; spf=pass\r\n", True),
+        (b"Authentication-Results\r\n : mx.us.test; spf=pass\r\n", True),
+        (b"Authentication-Results\0\xa0: mx.us.test; spf=pass\r\n", True),
         (b'Authentication-Results: "mx.us.test"; spf=pass\r\n', True),
         (b"Authentication-Results: spf=pass smtp.mailfrom=x\r\n", True),
         (b"Authentication-Results: ((((((((((x; spf=pass\r\n", True),
