@@ -58,7 +58,7 @@ def receive(end: socket.socket) -> tuple[Plan, list[socket.socket]] | None:
     fds: list[int] = []
     with end:
         while True:
-            said, some, _, _ = socket.recv_fds(end, 1, _FDS, socket.MSG_CMSG_CLOEXEC)
+            said, some, _, _ = socket.recv_fds(end, 1, _FDS)
             if not said:
                 break
             fds += some
@@ -71,4 +71,5 @@ def receive(end: socket.socket) -> tuple[Plan, list[socket.socket]] | None:
         return None
     for s in sockets:
         s.setblocking(False)
+        s.set_inheritable(False)  # `recv_fds` does not pass on the flag that would have said so
     return plan, sockets
