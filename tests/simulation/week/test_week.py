@@ -189,3 +189,15 @@ def test_what_a_kill_wasted_counts_as_sent() -> None:
     assert plan == {"c": 90.0}
     plan = best_plan(_parcels(12), [Way([_a_minute(10)], wasted=deque([(0.0, 600.0, nothing)] * 9))])
     assert plan == {"c": 660.0}
+
+
+def test_a_mail_takes_room_until_a_window_after_its_answer() -> None:
+    second = Quota("k", Unit.MESSAGES, 1, 1.0, 1, 0)
+    plan = best_plan(_parcels(11), [Way([second], flight=0.5)])
+    assert plan["c"] == pytest.approx(15.0)
+
+
+def test_what_may_be_there_already_waits_for_its_road_and_others_pass_it() -> None:
+    kept = [Parcel(0.0, "kept", "c", False, kept=0)]
+    ways = [Way([_a_minute(10)], closed=[(0.0, 3600.0)]), Way([_a_minute(2)])]
+    assert best_plan([*kept, *_parcels(5)], ways) == {"kept": 3600.0, "c": 120.0}
