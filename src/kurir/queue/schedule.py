@@ -8,7 +8,8 @@ site with 50,000 waiting costs a site with one waiting no more than one turn.  R
 2. A site holds at most `share` times as many slots as are free (the dynamic threshold of Choudhury and
    Hahne): alone it gets nearly all, and N slow sites together still leave a slot for the next one.
 3. After a connection failure the site rests, longer each time; then one probe lease goes out, and only its
-   success opens the site again.  Whom its failure kept waiting then goes on at once (`stranded`).
+   success opens the site again.  Whom its failure kept waiting then goes on at once (`stranded`), and sites of the same
+   provider that failed meanwhile are probed, too (`neighbours`).
 4. Recipients of a message share a lease, but for those that are to go alone or in smaller company
    (`Errand.together`): a peer that hangs at one of them must not starve the others.
 5. A road with limits has budgets on top (`paced`): its sites run while those have room.  There, and wherever urgent or
@@ -30,6 +31,7 @@ from .acquaintances import Acquaintances, person_of
 from .alternatives import Alternatives
 from .asks import Plan, Road
 from .choice import WORTH_WAITING
+from .neighbours import Neighbours
 from .paced import FairQueue, Paced, rejoin
 from .plans import Plans
 from .retry import site_pause
@@ -57,6 +59,7 @@ class Schedule:
         self._sleeping: list[tuple[float, int, Site]] = []
         self._tie = 0
         self.known = Acquaintances()
+        self.neighbours = Neighbours(settings)
         self.shaper = Shaper(settings.shape, self.sites, self.consider)
         self.ready = 0
 
@@ -332,6 +335,9 @@ class Schedule:
             return None
         if outcome.stage not in CONNECTION_STAGES or outcome.kind is not OutcomeKind.DEFERRED:
             site.succeeded_at = now
+            if site.failures:
+                for other in self.neighbours.back(site, now):
+                    self.consider(other, now)
             site.failures = 0
             site.why = None
             return self._went(site, since, outcome, now)
@@ -362,8 +368,11 @@ class Schedule:
         # One flaw among successes is no dead site, and twenty failures at once are one failure.
         if since <= site.failed_at or since <= site.succeeded_at:
             return False
+        if not site.failures:
+            site.failing_since = now
         site.failures += 1
         site.failed_at = now
+        self.neighbours.failed(site)
         site.why = outcome
         pause = site_pause(self._settings, site.failures, roll)
         if outcome.retry_after is not None:

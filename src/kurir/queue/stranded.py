@@ -28,7 +28,7 @@ def strand_or_rescue(
     """Hear how an attempt at `site` ended: remember whom it strands, or return those who may go on at once."""
     if not site.failures:
         stranded, site.stranded = site.stranded, {}
-        return [errand for errand in stranded if _waits(errand) and errand.due > now]
+        return [errand for errand in stranded if waits(errand) and errand.due > now]
     if not own_demand(lease, pairs[0][1]):
         site.stranded |= {
             errand: None
@@ -40,8 +40,9 @@ def strand_or_rescue(
 
 def forget_ended(site: Site) -> None:
     """Forget those who do not wait for a site that stays away."""
-    site.stranded = {errand: None for errand in site.stranded if _waits(errand)}
+    site.stranded = {errand: None for errand in site.stranded if waits(errand)}
 
 
-def _waits(errand: Errand) -> bool:
+def waits(errand: Errand) -> bool:
+    """Whether it waits for its own next attempt."""
     return errand.state is State.WAITING
