@@ -41,6 +41,7 @@ from .shaping import Shaper, Slowed, signal_of, too_many_at_once
 from .site import Site
 from .state import Errand, Place, State
 from .stranded import forget_ended
+from .streak import Streaks
 from .trouble import CONNECTION_STAGES, OWN_STAGES
 
 
@@ -60,6 +61,7 @@ class Schedule:
         self._tie = 0
         self.known = Acquaintances()
         self.neighbours = Neighbours(settings)
+        self._streaks = Streaks()
         self.shaper = Shaper(settings.shape, self.sites, self.consider)
         self.ready = 0
 
@@ -252,22 +254,39 @@ class Schedule:
             if site.open >= limit:
                 self._crowded.append(site)
                 continue
+            other = self._streaks.instead(site, now)
+            if other is not None and other.open < limit and (errands := self._goes_on(other, now)):
+                self._round.appendleft(site)
+                return other, errands
             errands = self._take(site, now)
             if not errands:
                 site.queued = False
                 if site.paced is not None:
                     self.consider(site, now)  # only what was urgent is gone
                 continue
-            site.open += 1
-            for pace in site.paces:
-                pace.leased(now)
-            if site.road.rate > 0:
-                site.tokens -= 1
-            if site.failures:
-                site.probe = True
+            self._leased(site, now)
             self._round.append(site)
             return site, errands
         return None
+
+    def _goes_on(self, site: Site, now: float) -> list[Errand]:
+        """Take the next bundle of a site whose turn it is not; nothing where it may not run now."""
+        if site.runnable_at(now) > now or (site.paces and self.shaper.ready_at(site, now) > now):
+            return []
+        errands = self._take(site, now)
+        if errands:
+            self._leased(site, now, on=True)
+        return errands
+
+    def _leased(self, site: Site, now: float, *, on: bool = False) -> None:
+        site.open += 1
+        self._streaks.went(site, on=on)
+        for pace in site.paces:
+            pace.leased(now)
+        if site.road.rate > 0:
+            site.tokens -= 1
+        if site.failures:
+            site.probe = True
 
     def _take(self, site: Site, now: float) -> list[Errand]:
         paced = site.paced
@@ -308,6 +327,7 @@ class Schedule:
     ) -> Slowed | None:
         """A lease of `site`, given out at `since`, ended with `outcomes` (none: not tried); return what is slower by that."""
         site.open -= 1
+        self._streaks.came_back(site, now)
         if site.paces:
             self.shaper.ended(site, now)
         if probe:

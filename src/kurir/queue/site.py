@@ -33,6 +33,7 @@ class Site:
         "queue",
         "queued",
         "road",
+        "row",
         "slow",
         "stranded",
         "succeeded_at",
@@ -55,6 +56,7 @@ class Site:
         self.most = most  # recipients in a lease
         self.waiting = 0  # errands in state READY here
         self.open = 0  # leases
+        self.row = 0  # of them without a turn of another site, where connections are counted (`streak`)
         self.queued = False  # stands in the round
         self.wakes_at = NEVER  # earliest entry among the sleeping ones
         self.failures = 0

@@ -1,6 +1,7 @@
 """Limits at the lease: paced, fair, durable before anything is sent, and exact after a crash."""
 
 import random
+from itertools import groupby
 
 import pytest
 from msgspec import structs
@@ -202,6 +203,27 @@ def test_sites_share_what_belongs_to_a_provider_and_are_woken_by_it() -> None:
     world.settle(leases[0], SENT)
     assert len(hand.take()) == 1
     assert used(world.store) == 0  # nothing of it has to outlive anything
+
+
+def test_a_connection_that_is_counted_is_used_up_before_another_site_begins_its_own() -> None:
+    once = Quota("at-g/connections/once", Unit.CONNECTIONS, 1, 0.0, 1)
+    world = World()
+    hand = world.hand()
+    went = []
+    for domain in ("a.example", "b.example"):
+        for _ in range(50):
+            world.accept(f"x@{domain}")
+        plan(world, hand, once, site=domain)
+    for i in range(100):
+        (lease,) = hand.take()
+        went.append("urgent" if lease.work[0].recipient.address.local == "u" else lease.road.site[0])
+        if i == 70:
+            world.accept("u@b.example" if went[-1] == "a" else "u@a.example", urgency=Urgency.URGENT)
+        world.settle(lease, SENT)
+    assert went[71] == "urgent"
+    rows = ["".join(row) for _, row in groupby(went)]
+    assert [len(row) for row in rows[1:3]] == [20, 20]
+    world.check()
 
 
 def test_limits_that_come_and_go_with_new_plans() -> None:
