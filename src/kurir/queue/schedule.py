@@ -32,7 +32,7 @@ from .alternatives import Alternatives
 from .asks import Plan, Road
 from .choice import WORTH_WAITING
 from .neighbours import Neighbours
-from .paced import FairQueue, Paced, rejoin
+from .paced import FairQueue, Paced, Turns, rejoin
 from .plans import Plans
 from .retry import site_pause
 from .roadbook import Roadbook
@@ -62,6 +62,7 @@ class Schedule:
         self.known = Acquaintances()
         self.neighbours = Neighbours(settings)
         self._streaks = Streaks()
+        self._turns: dict[str, Turns] = {}  # by the longest of the limits that sites share
         self.shaper = Shaper(settings.shape, self.sites, self.consider)
         self.ready = 0
 
@@ -193,8 +194,8 @@ class Schedule:
             site.paced, site.queue = None, deque(site.queue)
             return
         if site.paced is None:
-            queue = site.queue if isinstance(site.queue, FairQueue) else FairQueue(site.queue)
-            site.queue = queue
+            longest = max(site.road.quotas, key=lambda q: q.window).key
+            queue = site.queue = FairQueue(site.queue, self._turns.setdefault(longest, Turns()))
             site.paced = Paced(queue, lambda now: self.consider(site, now))
         site.paced.budgets = [self.budgets.of(quota) for quota in site.road.quotas]
 
@@ -297,19 +298,10 @@ class Schedule:
             errands = [e for e in dict.fromkeys(bundle) if e.state is State.READY and e.site is site]
             if errands:
                 if paced is not None:
-                    errands = self._divided(site, paced, errands, now)
+                    errands = paced.divided(errands, now)
                 self.left(errands)
                 return errands
         return []
-
-    @staticmethod
-    def _divided(site: Site, paced: Paced, errands: list[Errand], now: float) -> list[Errand]:
-        """Return as many as there is room for; the others stay first in line."""
-        room = paced.room(now, urgent=errands[0].mail.urgent)
-        if room is None or room >= len(errands):
-            return errands
-        site.queue.appendleft(errands[room:])
-        return errands[:room]
 
     def left(self, errands: list[Errand]) -> None:
         """Errands leave their site's queue: leased, held, dropped or expired."""
@@ -405,7 +397,8 @@ class Schedule:
     def take_all(self, site: Site) -> list[list[Errand]]:
         """Empty the queue of `site`; return its bundles, of errands that still wait there."""
         bundles = list(site.queue)
-        site.queue = FairQueue() if isinstance(site.queue, FairQueue) else deque()
+        queue = site.queue
+        site.queue = FairQueue(turns=queue.turns) if isinstance(queue, FairQueue) else deque()
         if site.paced is not None and isinstance(site.queue, FairQueue):
             site.paced.queue = site.queue
         here = ([e for e in b if e.state is State.READY and e.site is site] for b in bundles)

@@ -2,7 +2,7 @@
 
 He sends each recipient at the earliest moment at which every window of a road has room under its margin, takes
 another road than the first where that is worth it, lets urgent mail go first and owners take turns, as Kurir does, and loses no second: pauses and
-retries do not exist for him, and his connections are never idle.
+retries do not exist for him, and his connections are never idle.  Sites with common limits take turns, too, as Kurir's do.
 
 Two things nobody outside a provider can do, and so neither can he.  When a mail was counted he does not know: at MAIL, at the dot or in
 between.  So it takes room from when it goes until a window after its answer.  And what may have been delivered by a road he does not send by another.
@@ -22,7 +22,7 @@ NEVER = float("inf")
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One recipient, from `at` on, of a message with `company` recipients.  Those of one `bundle` go in one turn (0: alone).
+    """One recipient at a site, from `at` on, of a message with `company` recipients.  Those of one `bundle` go in one turn (0: alone).
 
     It may go by any road, or is `kept` at one of them (its place among them): it may have been delivered by that.
     """
@@ -34,6 +34,7 @@ class Parcel:
     company: int = 1
     bundle: int = 0
     kept: int | None = None
+    site: str = ""
 
 
 class Window:
@@ -111,9 +112,11 @@ class Way:
 
 
 class Line:
-    """Who waits for the same roads: urgent mail first, then owners by turns."""
+    """Who waits at one site for the same roads: urgent mail first, then whose last turn (`turns`, at all sites) is longest ago."""
 
-    def __init__(self) -> None:
+    def __init__(self, turns: dict[str, int]) -> None:
+        self._turns = turns
+        self._going = ""  # whose bundle is not at its end
         self._urgent: deque[Parcel] = deque()
         self._lanes: OrderedDict[str, deque[Parcel]] = OrderedDict()
 
@@ -126,40 +129,46 @@ class Line:
     @property
     def head(self) -> Parcel:
         """Who is next."""
-        return self._urgent[0] if self._urgent else next(iter(self._lanes.values()))[0]
+        return self._urgent[0] if self._urgent else self._lanes[self._owner()][0]
+
+    def _owner(self) -> str:
+        return self._going or min(self._lanes, key=lambda owner: self._turns.get(owner, 0))
 
     def pop(self) -> None:
         """Take the next one out."""
         if self._urgent:
             self._urgent.popleft()
             return
-        owner, lane = self._lanes.popitem(last=False)
+        owner = self._owner()
+        lane = self._lanes[owner]
         gone = lane.popleft()
-        if lane:
-            self._lanes[owner] = lane
-            if gone.bundle and lane[0].bundle == gone.bundle:
-                self._lanes.move_to_end(owner, last=False)
+        self._turns[owner] = max(self._turns.values(), default=0) + 1
+        self._going = owner if lane and gone.bundle and lane[0].bundle == gone.bundle else ""
+        if not lane:
+            del self._lanes[owner]
 
 
 def best_plan(parcels: Iterable[Parcel], ways: Sequence[Way]) -> dict[str, float]:
     """Return for each campaign when its last recipient could have gone."""
     coming = [(p.at, i, p) for i, p in enumerate(parcels)]
     heapify(coming)
-    lines: dict[int | None, Line] = {}  # of those who may go anywhere, and of those kept at each road
+    lines: OrderedDict[tuple[str, int | None], Line] = OrderedDict()  # they take turns
+    turns: dict[str, int] = {}
     done: dict[str, float] = {}
     now = 0.0
     while coming or any(lines.values()):
         while coming and (coming[0][0] <= now or not any(lines.values())):
             at, _, parcel = heappop(coming)
             now = max(now, at)
-            lines.setdefault(parcel.kept, Line()).add(parcel)
-        heads = [(*_first(ways, line.head, now), line) for line in lines.values() if line]
-        at, way, line = min(heads, key=lambda head: head[0])
+            lines.setdefault((parcel.site, parcel.kept), Line(turns)).add(parcel)
+        heads = [(*_first(ways, line.head, now), key) for key, line in lines.items() if line]
+        at, way, key = min(heads, key=lambda head: (head[0], not lines[head[2]].head.urgent))
         if at > now:
             now = min(at, coming[0][0]) if coming else at
             continue  # other mail may be first by then, and less room
-        head = line.head
-        line.pop()
+        head = lines[key].head
+        lines[key].pop()
+        lines.move_to_end(key)
         ways[way].send(head, now)
         done[head.campaign] = now
     return done

@@ -53,7 +53,9 @@ class Hindsight:
                 for i, recipient in enumerate(those):
                     bundle += i % most == 0
                     company, kept = min(most, count), self._kept(number, recipient)
-                    parcel = Parcel(at, letter.campaign, letter.account, letter.urgent, company, bundle, kept)
+                    parcel = Parcel(
+                        at, letter.campaign, letter.account, letter.urgent, company, bundle, kept, site
+                    )
                     found.append((parcel, number, recipient))
         return found
 
@@ -64,16 +66,13 @@ class Hindsight:
         roads = [f"by-{p.name}" for p in self._market.providers]
         recipients = self._week.disk.facts.messages[number].recipients
         index = next(i for i, r in enumerate(recipients) if str(r.address) == recipient)
-        on = roads[0]
+        unsure = False
         for event in self._week.disk.facts.events[number]:
             if event.recipient != index:
                 continue
-            if event.kind is EventKind.REROUTED:
-                on = event.by
-            elif event.kind is EventKind.RECOVERED:
-                return roads.index(on)
-            elif event.outcome is not None and event.outcome.possibly_delivered:
-                return roads.index(event.outcome.road)
+            unsure = unsure or event.kind is EventKind.RECOVERED
+            if event.outcome is not None and (unsure or event.outcome.possibly_delivered):
+                return roads.index(event.outcome.road)  # where it was recovered from, too: it stayed there
         return None
 
     @cached_property

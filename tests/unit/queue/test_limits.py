@@ -1,6 +1,7 @@
 """Limits at the lease: paced, fair, durable before anything is sent, and exact after a crash."""
 
 import random
+from collections import Counter
 from itertools import groupby
 
 import pytest
@@ -176,6 +177,22 @@ def test_accounts_take_turns() -> None:
     assert sorted(x.account or "" for x in hand.take()) == [
         "anna@here.example", "budi@here.example", "news@here.example", "news@here.example",
     ]  # fmt: skip
+
+
+def test_a_turn_at_one_site_counts_at_all_that_share_the_limit() -> None:
+    world = World(lifetime=10 * DAY)
+    hand = world.hand()
+    for site in ("a.example", "b.example"):
+        for _ in range(20):
+            world.accept(f"x@{site}", account="news@here.example")
+    for _ in range(20):
+        world.accept("x@b.example", account="anna@here.example")
+    requests, hand.plans = hand.plans, []
+    roads = [(r, (Road("mx", r.domain, quotas=(per_day(16),)),)) for r in requests]
+    world.brain.planned([Plan(r, road, 1e9) for r, road in roads])
+    world.run()
+    went = Counter((x.account or "")[:4] for x in hand.take())
+    assert went == {"news": 8, "anna": 8}  # not 12 and 4, although news has all turns of a.example
 
 
 def test_urgent_mail_goes_first_and_has_a_reserve() -> None:
