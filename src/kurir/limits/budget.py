@@ -58,26 +58,13 @@ class Budget:
         return (self._window.falls_to(most, _ms(now)) + 1) / 1000  # surely not a moment too early
 
     def free_after(self, queued: int, now: float, *, urgent: bool = False) -> float:
-        """Return about when one more may be taken if `queued` units wait for it already: at the pace of the window.
-
-        Exact where none waits; meant for choosing between roads.  What happens at the same time makes nothing wait for long.
-        """
-        if not self.quota.window:
-            return now
-        at = self.ready_at(now, urgent=urgent)
-        if at == NEVER:
-            at = now
-        over = queued + 1 - max(0, self.room(now, urgent=urgent))
-        return at if not queued or over <= 0 else at + over * self.quota.window / self._stop(urgent=urgent)
-
-    def ready_after(self, queued: int, now: float) -> float:
-        """Return when one more may be taken if `queued` units wait for it already.
+        """Return when one more may be taken if `queued` units wait for it already; meant for choosing between roads.
 
         Exact as far as they all fit into one window; what is beyond goes at the pace of the window.
         """
         if self._window is None:
-            return now
-        stop = self._stop(urgent=False)
+            return now  # connections: they make nothing wait for long
+        stop = self._stop(urgent=urgent)
         soon = min(queued + 1, max(0, stop - self.air))
         at, most = now, stop - self.air - soon
         if soon and self._window.used(_ms(now)) > most:
