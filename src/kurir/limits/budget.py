@@ -122,12 +122,16 @@ class Budget:
 
 
 class Budgets:
-    """All budgets by key.  `since` is when counting began: before that, short windows are taken as full."""
+    """All budgets by key.  `since` is when counting began: before that, short windows are taken as full.
+
+    Where something was loaded, a process ended before: its connections may still count.
+    """
 
     def __init__(self, since: float) -> None:
         self._since = since
         self._by_key: dict[str, Budget] = {}
         self._stored: dict[str, list[tuple[int, int]]] = {}
+        self._resumed = False
 
     def __iter__(self) -> Iterator[Budget]:
         return iter(self._by_key.values())
@@ -138,6 +142,7 @@ class Budgets:
         Return the entries to store instead: nobody knows what came of it, but it flies no more.
         """
         moved = []
+        self._resumed = True
         for key, at, units in debits:
             if not units:
                 continue
@@ -163,6 +168,8 @@ class Budgets:
                 budget.count(units, at)
         elif quota.window:
             budget.count(quota.stop, _ms(self._since))
+        elif self._resumed:
+            budget.linger(self._since)
         return budget
 
 

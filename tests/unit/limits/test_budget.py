@@ -173,6 +173,15 @@ def test_connections_that_nobody_closed_count_a_moment_longer() -> None:
     assert messages.ready_at(100.0) == 100.0
 
 
+def test_connections_of_a_process_that_ended_count_a_moment_longer_for_the_next() -> None:
+    quota = Quota("c", Unit.CONNECTIONS, 2, 0.0, 2)
+    budgets = Budgets(100.0)
+    assert budgets.of(quota).ready_at(100.0) == 100.0  # the first start ever
+    budgets = Budgets(100.0)
+    budgets.load([], 0)
+    assert budgets.of(quota).ready_at(100.0) == 100.0 + LINGER
+
+
 def test_what_waits_goes_as_soon_as_the_window_lets_it() -> None:
     budget = Budget(Quota("k", Unit.MESSAGES, 10, 60.0, 10))
     assert budget.free_after(9, 100.0) == 100.0
