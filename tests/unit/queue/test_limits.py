@@ -158,6 +158,28 @@ def test_recipients_are_divided() -> None:
     world.check()
 
 
+@pytest.mark.parametrize("hop", [True, False])
+def test_a_message_by_one_server_leaves_as_one_although_plans_end_at_different_times(*, hop: bool) -> None:
+    world = World()
+    hand = world.hand()
+
+    def answer() -> None:
+        requests, hand.plans = hand.plans, []
+        road = Road("smart", "smart", quotas=(per_day(50),), hop=hop)
+        world.brain.planned([Plan(r, (road,), 3600.0) for r in requests])
+        world.run()
+
+    for domain in ("near.example", "far.example"):
+        world.accept(f"x@{domain}")
+        answer()
+        world.pass_time(1800)
+    hand.take()
+    world.accept("a@near.example", "b@far.example")  # the plan of the one still counts
+    answer()
+    assert len(hand.take()) == (1 if hop else 2)
+    world.check()
+
+
 def test_no_message_has_more_recipients_than_the_road_takes() -> None:
     world = World()
     hand = world.hand()
