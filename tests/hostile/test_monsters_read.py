@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from kurir.app import reading
+from kurir.app.operating import reading
 from kurir.cli.main import main
 from kurir.config import load
 from kurir.message import facts_of

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from joserfc.jwk import ECKey, KeySet
 
-from kurir.app.tlsreports import TlsReports
+from kurir.app.reports.tlsreports import TlsReports
 from kurir.delivery import (
     AccessTokens,
     DeliverySettings,

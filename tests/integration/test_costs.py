@@ -17,13 +17,13 @@ import threading
 import pytest
 import uvloop
 
-from kurir.app.brain import BrainPart
-from kurir.app.delivery import DeliveryPart
-from kurir.app.logs import make
-from kurir.app.part import Stop
-from kurir.app.reception import ReceptionPart
-from kurir.app.settings import doors
-from kurir.app.setup import certificates
+from kurir.app.process.logs import make
+from kurir.app.process.part import Stop
+from kurir.app.roles.brain import BrainPart
+from kurir.app.roles.delivery import DeliveryPart
+from kurir.app.roles.reception import ReceptionPart
+from kurir.app.wiring.settings import doors
+from kurir.app.wiring.setup import certificates
 from kurir.config import load
 from kurir.net import bind
 from tests.harness import PATIENCE, Kurir, Sink

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from kurir.app import settings
-from kurir.app.dmarcreports import DmarcReports
-from kurir.app.logs import make
-from kurir.app.submit import submit
+from kurir.app.operating.submit import submit
+from kurir.app.process.logs import make
+from kurir.app.reports.dmarcreports import DmarcReports
+from kurir.app.wiring import settings
 from kurir.config import load
 from kurir.model import Fate, decode_id, parse_address
 from kurir.net import CachingResolver

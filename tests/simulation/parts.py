@@ -1,7 +1,7 @@
 """Kurir's own processes as the simulation runs them: the wiring of `kurir.app` over the made-up world.
 
-`together` is one process (``workers = 0``); apart, brain, reception and delivery talk by `kurir.app.channel` and
-`kurir.app.link` over unix sockets, each with its own life and death.
+`together` is one process (``workers = 0``); apart, brain, reception and delivery talk by `kurir.app.ipc.channel` and
+`kurir.app.ipc.link` over unix sockets, each with its own life and death.
 """
 
 import asyncio
@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from kurir.app.channel import Channel
-from kurir.app.doors import LocalDoor
-from kurir.app.link import BrainLink
-from kurir.app.seat import Seat
-from kurir.app.wire import Result
+from kurir.app.ipc.channel import Channel
+from kurir.app.ipc.doors import LocalDoor
+from kurir.app.ipc.link import BrainLink
+from kurir.app.ipc.wire import Result
+from kurir.app.roles.seat import Seat
 from kurir.delivery import DeliveryHand, NextHopVerifier
 from kurir.delivery.opening import Opener
 from kurir.delivery.plan import Planner
@@ -44,7 +44,7 @@ BRAIN_SOCKET = "/run/kurir/brain"
 
 
 class BrainPart:
-    """The queue with its clockwork, and the seats at its table (what `kurir.app.brain.BrainPart` is)."""
+    """The queue with its clockwork, and the seats at its table (what `kurir.app.roles.brain.BrainPart` is)."""
 
     name = "brain"
 
@@ -199,7 +199,7 @@ class DeliveryPart:
 
 
 class Writer:
-    """Renders reports (what `kurir.app.delivery` wires)."""
+    """Renders reports (what `kurir.app.roles.delivery` wires)."""
 
     def __init__(self, world: "World") -> None:
         self._world = world

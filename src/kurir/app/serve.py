@@ -10,23 +10,23 @@ from functools import partial
 from pathlib import Path
 
 from kurir import __version__
+from kurir.app.ipc.link import BrainLink
+from kurir.app.ipc.reporting import Reporting
+from kurir.app.process import logs, privileges
+from kurir.app.process.descriptors import make_room
+from kurir.app.process.logs import Log
+from kurir.app.process.part import Part, Stop, run
+from kurir.app.process.supervisor import Lifeline, Role, Supervisor
+from kurir.app.roles.brain import BrainPart
+from kurir.app.roles.control import ControlPart, WebDoors
+from kurir.app.roles.delivery import DeliveryPart
+from kurir.app.roles.reception import Doors, ReceptionPart
+from kurir.app.wiring import settings
+from kurir.app.wiring.setup import certificates, examined
 from kurir.config import Config, ConfigError
 from kurir.net import BindError, bind
 from kurir.net.systemd import notify
 from kurir.web import Figures
-
-from . import logs, privileges, settings
-from .brain import BrainPart
-from .controlpart import ControlPart, WebDoors
-from .delivery import DeliveryPart
-from .descriptors import make_room
-from .link import BrainLink
-from .logs import Log
-from .part import Part, Stop, run
-from .reception import Doors, ReceptionPart
-from .reporting import Reporting
-from .setup import certificates, examined
-from .supervisor import Lifeline, Role, Supervisor
 
 # Below this many cores one process is faster (docs/explanation/architecture.md).
 CORES_FOR_WORKERS = 4

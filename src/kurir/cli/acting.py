@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from kurir.app.operate import operate
+from kurir.app.operating.operate import operate
 
 from .output import configuration, document
 from .words import say

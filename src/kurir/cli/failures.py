@@ -2,7 +2,7 @@
 
 import click
 
-from kurir.app.control import ControlError
+from kurir.app.operating.control import ControlError
 from kurir.config import ConfigError
 from kurir.model.told import of_error
 from kurir.queue import StoreError

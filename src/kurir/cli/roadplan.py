@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import click
 
-from kurir.app import roads
+from kurir.app.wiring import roads
 from kurir.cli.commands.limits import words
 from kurir.cli.output import Failure, table
 from kurir.cli.words import say

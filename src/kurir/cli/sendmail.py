@@ -12,7 +12,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from kurir.app.submit import SubmitError, submit
+from kurir.app.operating.submit import SubmitError, submit
 
 EX_OK, EX_USAGE, EX_DATAERR, EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG = 0, 64, 65, 69, 75, 78
 

@@ -9,8 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from kurir.app.acme import CertificateDesk, DeskSettings, shown
-from kurir.app.proofs import HookedProofs
+from kurir.app.keys.acme import CertificateDesk, DeskSettings, shown
+from kurir.app.keys.proofs import HookedProofs
 from kurir.identity.acme import AcmeError, AcmeSettings, Ask, CertificateKey, Challenge, Proof
 from kurir.net import DnsAnswer, DnsStatus, NetError, WebAnswer
 from kurir.net.devca import ensure_ca, ensure_leaf

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from kurir.app.operations.addresses import AddressVerbs
-from kurir.app.operations.verbs import Wrong
+from kurir.app.operating.operations.addresses import AddressVerbs
+from kurir.app.operating.operations.verbs import Wrong
 
 
 class NoDomains:

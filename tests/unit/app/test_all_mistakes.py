@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kurir.app.setup import SetupError, examined, make
+from kurir.app.wiring.setup import SetupError, examined, make
 from kurir.config import ConfigError, load, render
 from kurir.config.template import Choices
 from kurir.trace import say_told

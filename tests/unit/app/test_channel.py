@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kurir.app.channel import Channel, ChannelClosed
+from kurir.app.ipc.channel import Channel, ChannelClosed
 
 
 def both_loops(test: Callable[[Path], Coroutine[Any, Any, None]]) -> Callable[[Path, str], None]:

@@ -7,7 +7,7 @@ import pytest
 
 _TRY = """
 import os, resource
-from kurir.app.descriptors import make_room
+from kurir.app.process.descriptors import make_room
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
 if os.getuid() == 0:
     os.setuid(65534)

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from kurir.app import dmarcreports, yesterday
-from kurir.app.dmarcreports import DmarcReports
-from kurir.app.submit import SubmitError
+from kurir.app.operating.submit import SubmitError
+from kurir.app.reports import dmarcreports, yesterday
+from kurir.app.reports.dmarcreports import DmarcReports
 from kurir.config import Config
 from kurir.model import Fate
 from kurir.reports import AggregateReport, DmarcSeen, Row, read_report_mail

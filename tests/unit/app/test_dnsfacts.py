@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from kurir.app.dnsfacts import facts
+from kurir.app.operating.dnsfacts import facts
 from kurir.config import Config
 from kurir.net.devca import ensure_ca, ensure_leaf
 

@@ -5,9 +5,17 @@ import stat
 
 import pytest
 
-from kurir.app.keys import FolderRing, KeyDesk, KeyDeskError, KeySettings, awaits_key, published, rewriting
-from kurir.app.keywatch import KeyWatch
-from kurir.app.wire import Result
+from kurir.app.ipc.wire import Result
+from kurir.app.keys.dkim import (
+    FolderRing,
+    KeyDesk,
+    KeyDeskError,
+    KeySettings,
+    awaits_key,
+    published,
+    rewriting,
+)
+from kurir.app.keys.keywatch import KeyWatch
 from kurir.net.ports import DnsAnswer, DnsStatus
 from kurir.senderauth.dkim import SelectorSettings, SelectorState, Sighting, Step, txt_strings
 from kurir.storage import KeyFolder, Layout

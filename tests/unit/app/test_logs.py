@@ -7,9 +7,9 @@ import threading
 import msgspec
 import pytest
 
-from kurir.app import logs
-from kurir.app.eventlog import LoggedStore
-from kurir.app.logs import MAX_BACKLOG, LineWriter
+from kurir.app.process import logs
+from kurir.app.process.eventlog import LoggedStore
+from kurir.app.process.logs import MAX_BACKLOG, LineWriter
 from kurir.model import Address, Event, EventKind, MailParams, Origin, Recipient
 from kurir.queue.ports import Change, NewMessage
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from kurir.app.logs import make
-from kurir.app.mornings import Mornings
-from kurir.app.submit import SubmitError
+from kurir.app.operating.submit import SubmitError
+from kurir.app.process.logs import make
+from kurir.app.reports.mornings import Mornings
 from kurir.config import Config, load
 from kurir.identity import Account
 from kurir.model import Cause

@@ -1,6 +1,6 @@
 """Is a source ours?  By our addresses and by SPF, with names that are proven only, and in bounded time."""
 
-from kurir.app import reportlook
+from kurir.app.operating import reportlook
 from kurir.config import Config
 from kurir.reports import AggregateReport, KeptAggregate, PublishedPolicy, Row, digest
 from tests.unit.senderauth.zones import TIMEOUT, Zones

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
-from kurir.app.reportsin import MailReader, ReportDesk, proves, watched
+from kurir.app.reports.reportsin import MailReader, ReportDesk, proves, watched
 from kurir.config import Config
 from kurir.delivery.settings import Route, RouteKind
 from kurir.model import OutcomeKind, Recipient, parse_address

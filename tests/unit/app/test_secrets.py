@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kurir.app import roads
-from kurir.app.secrets import MAX_SECRET, with_secrets
+from kurir.app.wiring import roads
+from kurir.app.wiring.secrets import MAX_SECRET, with_secrets
 from kurir.config import Config, load
 from kurir.delivery import TlsLevel
 from kurir.model.told import Told

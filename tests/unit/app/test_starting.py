@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from kurir.app import privileges
+from kurir.app.process import privileges
 from tests.harness import PATIENCE
 
 _ONE_FAILS = """
 import os, signal, sys, time
-from kurir.app.supervisor import Role, Supervisor
+from kurir.app.process.supervisor import Role, Supervisor
 
 def good(line):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -46,7 +46,7 @@ def test_a_user_who_cannot_read_python_is_told_so(monkeypatch: pytest.MonkeyPatc
 
 _FALLS_OFTEN = """
 import os, time, signal
-from kurir.app import supervisor as s
+from kurir.app.process import supervisor as s
 count = [0]
 def falls(line):
     os.write(line.ready, b"1")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kurir.app.submit import SubmitError, submit
+from kurir.app.operating.submit import SubmitError, submit
 
 ENVELOPES = {
     "sender": ("a@x.test>\r\nRCPT TO:<c@y.test", ["b@x.test"], [], []),

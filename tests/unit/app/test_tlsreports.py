@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from kurir.app.submit import SubmitError
-from kurir.app.tlsreports import TlsReports
+from kurir.app.operating.submit import SubmitError
+from kurir.app.reports.tlsreports import TlsReports
 from kurir.config import Config
 from kurir.delivery.tlspolicy import (
     Acceptance,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kurir.app.setup import make
+from kurir.app.wiring.setup import make
 from kurir.cli.main import main
 from kurir.config.template import Choices
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kurir.app import roads, settings
-from kurir.app.secrets import with_secrets
+from kurir.app.wiring import roads, settings
+from kurir.app.wiring.secrets import with_secrets
 from kurir.config import Config, ConfigError, load
 from kurir.config.load import parse
 from kurir.delivery import TlsLevel

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kurir.app import roads
+from kurir.app.wiring import roads
 from kurir.config import ConfigError, load
 from kurir.config.roadfile import NoSuchRoad, replace_file, with_road
 

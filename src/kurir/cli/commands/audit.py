@@ -2,7 +2,7 @@
 
 import click
 
-from kurir.app import settings
+from kurir.app.wiring import settings
 from kurir.cli.help import Command, common
 from kurir.cli.output import configuration, document
 from kurir.cli.words import current, say

@@ -4,8 +4,10 @@ from typing import Any
 
 import click
 
-from kurir.app import acme, control, settings
-from kurir.app.clock import SystemClock
+from kurir.app.keys import acme
+from kurir.app.operating import control
+from kurir.app.process.clock import SystemClock
+from kurir.app.wiring import settings
 from kurir.cli.help import Command, ShowGroup, common
 from kurir.cli.output import Failure, configuration, document, when
 from kurir.cli.words import current, say

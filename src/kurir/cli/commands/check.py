@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from kurir.app.setup import examined
+from kurir.app.wiring.setup import examined
 from kurir.cli.help import Command, common
 from kurir.cli.output import document, show_config_error
 from kurir.cli.words import say

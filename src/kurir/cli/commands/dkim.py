@@ -4,8 +4,9 @@ from typing import Any
 
 import click
 
-from kurir.app import keys, settings
-from kurir.app.operate import operate
+from kurir.app.keys import dkim
+from kurir.app.operating.operate import operate
+from kurir.app.wiring import settings
 from kurir.cli.acting import act
 from kurir.cli.help import Command, Group, common, option
 from kurir.cli.output import Failure, configuration, document, table, when
@@ -29,7 +30,7 @@ def list_(domain: str | None, config_file: str | None, as_json: bool) -> int:
         states = KeyFolder(settings.layout(config)).selectors()
     except (OSError, ValueError) as e:
         raise Failure(say("dns.no_keys", why=e)) from None
-    shown = [keys.shown(d, s, rules) for d, some in states.items() for s in some if domain in (None, d)]
+    shown = [dkim.shown(d, s, rules) for d, some in states.items() for s in some if domain in (None, d)]
     if as_json:
         document({"keys": shown})
     elif shown:
@@ -50,7 +51,7 @@ def _maker(name: str) -> click.Command:
 
     @command.command(name, cls=Command)
     @click.argument("domain")
-    @option("--kind", "kinds", type=click.Choice(list(keys.KINDS)), multiple=True, help="opt.kind")
+    @option("--kind", "kinds", type=click.Choice(list(dkim.KINDS)), multiple=True, help="opt.kind")
     @common
     def run(domain: str, kinds: tuple[str, ...], config_file: str | None, as_json: bool) -> int:
         _, config = configuration(config_file)

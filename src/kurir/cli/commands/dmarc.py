@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from kurir.app import reportlook
+from kurir.app.operating import reportlook
 from kurir.cli import reports
 from kurir.cli.help import Command, ListGroup, common, option
 from kurir.cli.output import Failure, configuration, document, table, when

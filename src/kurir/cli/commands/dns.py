@@ -6,9 +6,9 @@ from dataclasses import asdict
 
 import click
 
-from kurir.app import settings
-from kurir.app.clock import SystemClock
-from kurir.app.dnsfacts import facts
+from kurir.app.operating.dnsfacts import facts
+from kurir.app.process.clock import SystemClock
+from kurir.app.wiring import settings
 from kurir.cli.help import Command, ShowGroup, common, option
 from kurir.cli.output import Failure, configuration, document, table
 from kurir.cli.words import current, say

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 import click
 
-from kurir.app import control, reading, settings, tlslook
-from kurir.app.clock import SystemClock
-from kurir.app.setup import examined
+from kurir.app.operating import control, reading, tlslook
+from kurir.app.process.clock import SystemClock
+from kurir.app.wiring import settings
+from kurir.app.wiring.setup import examined
 from kurir.cli.help import Command, common
 from kurir.cli.output import document, table, when
 from kurir.cli.words import current, say

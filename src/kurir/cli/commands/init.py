@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from kurir.app.setup import SetupError, make
+from kurir.app.wiring.setup import SetupError, make
 from kurir.cli.help import Command, option
 from kurir.cli.output import Failure, document
 from kurir.cli.words import say

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from kurir.app.operate import operate
+from kurir.app.operating.operate import operate
 from kurir.cli.acting import act
 from kurir.cli.help import Command, ListGroup, common, option
 from kurir.cli.output import configuration, document, size, table, when

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from kurir.app import control, roadlook, settings
-from kurir.app.setup import examined
+from kurir.app.operating import control, roadlook
+from kurir.app.wiring import settings
+from kurir.app.wiring.setup import examined
 from kurir.cli.help import Command, ShowGroup, common, option
 from kurir.cli.output import Failure, configuration, document, size, table, when
 from kurir.cli.roadplan import NewRoad, ask, choose_service, services, what_it_takes

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from kurir.app import roadlook
+from kurir.app.operating import roadlook
 from kurir.cli.commands.limits import words
 from kurir.cli.help import Command, common, option
 from kurir.cli.output import Failure, configuration, document, size, when

@@ -6,7 +6,7 @@ import sys
 import click
 import msgspec
 
-from kurir.app.reading import sandbox_store
+from kurir.app.operating.reading import sandbox_store
 from kurir.cli.help import Command, Group, common, option
 from kurir.cli.output import Failure, configuration, document, size, table, when
 from kurir.cli.words import current, say

@@ -11,9 +11,10 @@ from typing import Any
 
 import click
 
-from kurir.app import control, settings
-from kurir.app.control import ControlError
-from kurir.app.submit import SubmitError, submit
+from kurir.app.operating import control
+from kurir.app.operating.control import ControlError
+from kurir.app.operating.submit import SubmitError, submit
+from kurir.app.wiring import settings
 from kurir.cli.help import Command, common, option
 from kurir.cli.output import Failure, configuration, document, when
 from kurir.cli.words import current, say

@@ -2,7 +2,8 @@
 
 import click
 
-from kurir.app import control, settings
+from kurir.app.operating import control
+from kurir.app.wiring import settings
 from kurir.cli.help import Command, common
 from kurir.cli.output import configuration, document, table, when
 from kurir.cli.words import current, say

@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 
 import click
 
-from kurir.app import reading
+from kurir.app.operating import reading
 from kurir.cli.acting import act
 from kurir.cli.help import Command, common, option
 from kurir.cli.output import Failure, configuration, document

@@ -4,7 +4,7 @@ import time
 
 import click
 
-from kurir.app.reading import suppression_json, suppressions
+from kurir.app.operating.reading import suppression_json, suppressions
 from kurir.cli.acting import act
 from kurir.cli.help import Command, Group, common, option
 from kurir.cli.output import Failure, configuration, document, table, when

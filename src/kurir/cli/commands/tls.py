@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from kurir.app import reportlook, tlslook
+from kurir.app.operating import reportlook, tlslook
 from kurir.cli import reports
 from kurir.cli.acting import act
 from kurir.cli.help import Command, ShowGroup, common, option

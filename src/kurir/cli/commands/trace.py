@@ -10,8 +10,8 @@ from typing import Any
 import click
 import msgspec
 
-from kurir.app import reading, reportlook
-from kurir.app.operate import operate
+from kurir.app.operating import reading, reportlook
+from kurir.app.operating.operate import operate
 from kurir.cli import reports
 from kurir.cli.help import Command, ShowGroup, common, option
 from kurir.cli.output import Failure, configuration, document, on_terminal, table, when

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from kurir.app.operate import operate
-from kurir.app.reading import account, accounts, shown_app_password, shown_certificate
+from kurir.app.operating.operate import operate
+from kurir.app.operating.reading import account, accounts, shown_app_password, shown_certificate
 from kurir.cli.acting import act
 from kurir.cli.help import Command, Group, common, option
 from kurir.cli.output import Failure, configuration, document, table, when

@@ -1,7 +1,7 @@
 """Certificates from an authority: the client's side of ACME (RFC 8555), without I/O, clock or sockets.
 
 `AcmeClient` holds the conversation: its methods are generators that yield *steps* (ask this, publish that, rest so long) and
-are sent what came of them; whoever drives them (`kurir.app.acme`) owns the network, the hook and the clock.  `AccountKey`
+are sent what came of them; whoever drives them (`kurir.app.keys.acme`) owns the network, the hook and the clock.  `AccountKey`
 signs.  `renewal` says when a certificate is to be had anew; `certificate` reads, asks for and judges certificates.
 """
 

@@ -1,0 +1,158 @@
+"""What the command line asks of roads: which one a mail would take, whether one works, and which services there are.
+
+A plan is made as delivery makes it; what is known only while the server runs (closed roads, spent budgets) is asked of it.
+"""
+
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from hashlib import sha256
+from random import Random
+from typing import Any
+
+import msgspec
+
+from kurir.app.learnt import lessons
+from kurir.app.wiring import roads, settings
+from kurir.config import Config
+from kurir.delivery import Route, RouteKind
+from kurir.delivery.attempt import Attempt
+from kurir.delivery.mx import MailHost
+from kurir.delivery.opening import Opener, Wish
+from kurir.delivery.plan import Destination, Planner
+from kurir.delivery.session import Session, Trouble
+from kurir.message import compose_text
+from kurir.model import Address, MailParams, Outcome, OutcomeKind, Recipient
+from kurir.model.told import told
+from kurir.queue import Lease, Plan, PlanRequest, Road, Work
+from kurir.queue.asks import NoticeWork
+
+from . import tlslook
+from .control import ControlError
+from .operate import operate
+
+
+async def planned(config: Config, sender: str, domain: str) -> Plan:
+    """Return the roads from the domain `sender` to `domain`.  Raises `ControlError`."""
+    with tlslook.outside(config) as o, lessons.looked_up(config, settings.layout(config), o.clock) as allowed:
+        planner = Planner(o.routes, o.resolver, o.clock, Random(), allowed)  # noqa: S311
+        return await planner.plan(PlanRequest(sender, domain))
+
+
+def explained(config: Config, plan: Plan, size: int) -> list[dict[str, Any]]:
+    """Return for each road of `plan` whether a mail would take it now; asks the running server."""
+    answer: list[dict[str, Any]] = operate(config, "route", roads=msgspec.to_builtins(plan.roads), size=size)
+    return answer
+
+
+def states(config: Config) -> dict[str, dict[str, Any]]:
+    """Return what the running server says of roads in trouble, by name: the worst of each."""
+    found: dict[str, dict[str, Any]] = {}
+    for state in operate(config, "roads"):
+        found.setdefault(state["road"], state)
+    return found
+
+
+def routes(config: Config) -> list[Route]:
+    """Return the roads that lead away from this machine, in their order."""
+    outward = (RouteKind.MX, RouteKind.SMARTHOST, RouteKind.SANDBOX)
+    return [r for r in roads.delivery(config).routes if r.kind in outward]
+
+
+def route(config: Config, name: str) -> Route:
+    """Return the road called `name`, which goes by a server.  Raises `ControlError`."""
+    known = {r.name: r for r in routes(config)}
+    if name not in known:
+        raise ControlError(
+            told("there is no road {name!r}; roads: {known}", name=name, known=", ".join(known) or "-")
+        )
+    if known[name].kind is not RouteKind.SMARTHOST:
+        raise ControlError(
+            told(
+                "the road {name!r} goes by no server of its own; look at a domain with: kurir tls DOMAIN",
+                name=name,
+            )
+        )
+    return known[name]
+
+
+@dataclass(frozen=True, slots=True)
+class RoadTest:
+    """What came of a test: `host` that answered, its offer, and the trouble or the outcome of a mail that was sent."""
+
+    host: str
+    tls: str = ""
+    logged_in: bool = False
+    size: int = 0
+    trouble: Trouble | None = None
+    mail: Outcome | None = None
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing went wrong."""
+        return self.trouble is None and (self.mail is None or self.mail.kind is OutcomeKind.HANDED_OVER)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A mail to try a road with."""
+
+    sender: Address
+    to: Address
+    subject: str
+    text: str
+
+
+async def tested(config: Config, wanted: Route, letter: Letter | None) -> RoadTest:
+    """Connect, do TLS, log in, read the limits, and send `letter` where there is one.  Raises `ControlError`."""
+    assert wanted.next_hop is not None
+    hop = wanted.next_hop
+    with tlslook.outside(config) as o:
+        planner = Planner(o.routes, o.resolver, o.clock, Random())  # noqa: S311
+        opener = Opener(o.routes, planner, o.resolver, o.dialer, o.clock, desk=o.desk, tokens=o.tokens)
+        destination = Destination(wanted, f"{hop.host}:{hop.port}", (MailHost(hop.host),))
+        session = await opener.open(destination, Wish(domain=letter.to.domain if letter else hop.host))
+        if isinstance(session, Trouble):
+            return RoadTest(session.host or hop.host, trouble=session)
+        try:
+            mail = await _sent(session, o, wanted, letter) if letter is not None else None
+            tls = session.tls
+            return RoadTest(
+                session.host,
+                f"{tls.version}, {tls.verified or 'unverified'}" if tls is not None else "",
+                bool(hop.username),
+                session.offer.size,
+                mail=mail,
+            )
+        finally:
+            await session.quit(o.routes.timeouts.quit)
+
+
+async def _sent(session: Session, o: tlslook.Outside, wanted: Route, letter: Letter) -> Outcome:
+    sender, to, subject, text = letter.sender, letter.to, letter.subject, letter.text
+    body = compose_text(
+        sender=str(sender), to=(str(to),), subject=subject, text=text, at=o.clock.now(), token=secrets.token_hex(8)
+    )  # fmt: skip
+    lease = Lease(
+        epoch=0, id=0, number=0, road=Road(wanted.name, session.host), reverse_path=sender, params=MailParams(),
+        work=(Work(0, Recipient(to), 0),), trace_block=b"", size=len(body), sha256=sha256(body).digest(), body=body,
+    )  # fmt: skip
+    attempt = Attempt(session, lease, _InLease(), o.routes, o.clock)
+    await attempt.run()
+    return attempt.results[0][1]
+
+
+class _InLease:
+    """Bodies that travel with their lease."""
+
+    async def whole(self, work: Lease | NoticeWork) -> bytes:
+        """Return the body."""
+        return work.body or b""
+
+    async def chunks(self, work: Lease | NoticeWork) -> AsyncIterator[bytes]:
+        """Yield the body."""
+        yield work.body or b""
+
+    async def head(self, work: Lease | NoticeWork, limit: int) -> bytes:
+        """Return the beginning of the body."""
+        return (work.body or b"")[:limit]

@@ -1,0 +1,123 @@
+"""What the command line knows about TLS towards others: a look at a domain, what was lost, and accepting it."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from random import Random
+
+from kurir.app.process.clock import SystemClock
+from kurir.app.wiring import roads, settings
+from kurir.config import Config
+from kurir.delivery import AccessTokens, DeliverySettings, DomainExam, Examiner, NetDialer
+from kurir.delivery.tlspolicy import Acceptance, Remembered, TlsDesk, Validation
+from kurir.delivery.tlspolicy.dane import validates
+from kurir.model.told import told
+from kurir.net import CachingResolver, CertificateError, ClientTlsFactory, TlsLevel, WebClient
+from kurir.queue import StoreError
+from kurir.storage import NoDatabase, SqliteTls
+
+from .control import ControlError
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a command needs to speak with other servers as delivery would, without changing what is remembered."""
+
+    routes: DeliverySettings
+    resolver: CachingResolver
+    dialer: NetDialer
+    clock: SystemClock
+    desk: TlsDesk
+    tokens: AccessTokens
+
+
+@contextmanager
+def outside(config: Config) -> Iterator[Outside]:
+    """Make the surroundings of a conversation.  Raises `ControlError`."""
+    clock = SystemClock()
+    resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)
+    try:
+        tls = ClientTlsFactory(settings.client_tls(config), now=clock.now)
+        routes = roads.delivery(config)
+    except (CertificateError, OSError) as e:
+        raise ControlError(told("net.ca_file: {why}", why=e)) from None
+    fetch = WebClient(resolver, tls.level(TlsLevel.VERIFIED), settings.web(config)).fetch
+    policy = settings.tls_out(config, trusted_resolver=resolver.vouched)
+    store = memory(config)
+    try:
+        desk = TlsDesk(policy, resolver, fetch, clock, store=store)
+        desk.load()
+        named = WebClient(resolver, tls.level(TlsLevel.VERIFIED), settings.named_web(config)).fetch
+        tokens = AccessTokens(named, clock, config.server.state / settings.TOKENS)
+        yield Outside(routes, resolver, NetDialer(tls, source=routes.source), clock, desk, tokens)
+    finally:
+        if store is not None:
+            store.close()
+
+
+async def look(config: Config, domain: str) -> DomainExam:
+    """Have a conversation with the mail hosts of `domain`.  Raises `ControlError`."""
+    with outside(config) as o:
+        return await Examiner(o.routes, o.resolver, o.dialer, o.clock, o.desk, Random()).domain(domain)  # noqa: S311
+
+
+class Memory:
+    """What is known of other servers, only read: a look changes nothing."""
+
+    def __init__(self, store: SqliteTls) -> None:
+        self.changes = store.changes
+        self.close = store.close
+
+    def remember(self, memories: object) -> None:
+        """Keep nothing."""
+
+    def keep(self, policy: object) -> None:
+        """Keep nothing."""
+
+    def count(self, results: object) -> None:
+        """Count nothing."""
+
+
+def memory(config: Config) -> Memory | None:
+    """Return what is known so far, None where nothing is.  Raises `ControlError`."""
+    store = _opened(config)
+    return Memory(store) if store is not None else None
+
+
+def _opened(config: Config) -> SqliteTls | None:
+    try:
+        return SqliteTls(settings.layout(config), SystemClock(), writable=False)
+    except NoDatabase:
+        return None
+    except StoreError as e:
+        raise ControlError(
+            told(
+                "what is known about TLS cannot be read: {why}; run this as the server's user or as root",
+                why=e,
+            )
+        ) from None
+
+
+def lost(config: Config) -> list[Remembered]:
+    """Return the hosts that protected mail better before, without those that the operator has accepted."""
+    store = _opened(config)
+    if store is None:
+        return []
+    try:
+        shelf = store.changes(0)
+    finally:
+        store.close()
+    now = SystemClock().now()
+    accepted = _names(shelf.acceptances, now)
+    return [m for m in shelf.memories if m.lost and m.host not in accepted]
+
+
+def _names(acceptances: Iterable[Acceptance], now: float) -> set[str]:
+    return {a.name for a in acceptances if a.until > now}
+
+
+async def validation(config: Config) -> Validation:
+    """Test whether the resolver validates."""
+    resolver = CachingResolver(settings.resolver(config), clock=SystemClock().monotonic)
+    policy = settings.tls_out(config, trusted_resolver=resolver.vouched)
+    return await validates(resolver, policy.dane, trusted=resolver.vouched)
