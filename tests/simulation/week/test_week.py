@@ -18,9 +18,20 @@ from .world import Result, run
 
 SMALL, TINY = Size().scaled(0.05), Size().scaled(0.02)
 FEW, MANY = 5, 100
-ONCE = (2078001039, 2078001081, 2078002033, 2078002042, 2078002019, 2078003042)
-"""Broken roads forgotten in a crash; order lost at a start; turns not counted at the other road; connections of a dead hand;
-turns lost in a kill; a road that was back, and mail still waiting at the other one."""
+ONCE = (
+    2078001039,  # broken roads forgotten in a crash
+    2078001081,  # order lost at a start
+    2078002033,  # turns not counted at the other road
+    2078002042,  # connections of a dead hand
+    2078002019,  # turns lost in a kill
+    2078003042,  # a road that was back, and mail still waiting at the other one
+    2078001095,  # one site of a provider back, and the other one resting on
+    2078010088,  # a new connection for each mail
+    2078010270,  # turns at two sites for one account
+    2078010165,  # how soon a road has room, misjudged
+    2078010003,  # one letter counted as two
+    2078010380,  # connections of a server that was killed
+)
 BITES = range(1, 25)
 """Seeds of which at least one has to show each mistake."""
 
