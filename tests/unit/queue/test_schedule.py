@@ -112,6 +112,21 @@ def test_what_failed_with_a_site_goes_on_when_its_probe_got_through() -> None:
     world.check()
 
 
+def test_what_failed_with_a_site_goes_before_later_mail_of_its_owner() -> None:
+    world = World(retry=(300.0,))
+    hand = world.hand()
+    first = world.accept("x@far.example")
+    world.plan(hand, ttl=1e9)
+    world.settle(hand.take()[0], DOWN)
+    world.pass_time(290)
+    world.accept("y@far.example")
+    world.settle(hand.take()[0], DOWN)  # rests for more than a minute
+    world.accept("z@far.example")
+    world.pass_time(100)  # the first one is due in between
+    assert [probe.number for probe in hand.take()] == [first]
+    world.check()
+
+
 def test_after_a_start_mail_goes_in_the_order_in_which_it_came_whatever_its_domain() -> None:
     world = World()
     world.hand()
