@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from kurir.limits import Quota
 from kurir.model import EventKind
+from tests.simulation.world import START
 
 from . import contracts
 from .best import NEVER, Parcel, Way, best_plan
@@ -52,28 +53,31 @@ class Hindsight:
                 those = [r for r in mine if self._market.site(r) == site]
                 for i, recipient in enumerate(those):
                     bundle += i % most == 0
-                    company, kept = min(most, count), self._kept(number, recipient)
-                    parcel = Parcel(
-                        at, letter.campaign, letter.account, letter.urgent, company, bundle, kept, site
-                    )
+                    again, kept = self._again(number, recipient)
+                    whose = letter.campaign, letter.account, letter.urgent
+                    parcel = Parcel(max(at, again), *whose, min(most, count), bundle, kept, site)
                     found.append((parcel, number, recipient))
         return found
 
-    def _kept(self, number: int, recipient: str) -> int | None:
-        """Return by which road a recipient may have been delivered first without our knowing, if there is another."""
-        if not self._market.smarthosts or len(self._market.providers) < 2:
-            return None
-        roads = [f"by-{p.name}" for p in self._market.providers]
+    def _again(self, number: int, recipient: str) -> tuple[float, int | None]:
+        """Return from when on a recipient may go who was lost on the way, and by which road alone: what is lost is not known before.
+
+        A reply that got lost, or a hand that died: it may have been delivered, so it rests first, and stays with its road.
+        """
         recipients = self._week.disk.facts.messages[number].recipients
         index = next(i for i, r in enumerate(recipients) if str(r.address) == recipient)
-        unsure = False
+        taken = self._week.deliveries.get((number, recipient), ((NEVER, ""),))[0][0]
+        roads = [f"by-{p.name}" for p in self._market.providers]
+        since = None
         for event in self._week.disk.facts.events[number]:
-            if event.recipient != index:
-                continue
-            unsure = unsure or event.kind is EventKind.RECOVERED
-            if event.outcome is not None and (unsure or event.outcome.possibly_delivered):
-                return roads.index(event.outcome.road)  # where it was recovered from, too: it stayed there
-        return None
+            outcome = event.outcome if event.recipient == index else None
+            unsure = event.recipient == index and event.kind is EventKind.RECOVERED
+            if since is None and (unsure or (outcome is not None and outcome.possibly_delivered)):
+                rests = event.next_at is not None and event.at - START < taken
+                since = event.next_at - START if rests else 0.0
+            if since is not None and outcome is not None:  # where it was recovered from, too: it stayed there
+                return since, roads.index(outcome.road) if len(roads) > 1 else None
+        return since or 0.0, None
 
     @cached_property
     def _sent(self) -> list[tuple[float, str, Parcel]]:
