@@ -318,9 +318,9 @@ class Week:
         for number, message in self.disk.facts.messages.items():
             if number not in self.accepted:
                 whose = (message.origin.account, tuple(str(r.address) for r in message.recipients))
-                letter = next((x for x in self.unanswered if (x.account, x.recipients) == whose), None)
-                if letter is not None:
-                    yield number, message.accepted_at - START, letter
+                again = next((x for x in self.unanswered if (x.account, x.recipients) == whose), None)
+                if again is not None:
+                    yield number, message.accepted_at - START, again
 
     def result(self) -> Result:
         self.broken += self.disk.violations
