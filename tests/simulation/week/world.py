@@ -185,7 +185,10 @@ class Week:
         for recipient in recipients:
             self.deliveries.setdefault((number, recipient), []).append((now, provider.name))
         self.moment("taken")
-        return self.plan.lost > 0 and self._dice.random() < self.plan.lost
+        lost = self.plan.lost > 0 and self._dice.random() < self.plan.lost
+        if lost:
+            rules.repeat(self, provider, len(recipients))
+        return lost
 
     # -- what goes wrong --------------------------------------------------------------------------------
 
