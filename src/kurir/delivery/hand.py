@@ -107,8 +107,8 @@ class DeliveryHand:
 
     def plan(self, requests: Sequence[PlanRequest]) -> None:
         """Look up the roads; answered by `BrainSide.planned`."""
-        for request in requests:
-            self._spawn(self._plan(request))
+        for alike in self.planner.alike(requests):
+            self._spawn(self._plan(alike))
 
     def work(self, leases: Sequence[Lease]) -> None:
         """Take work; answered by `BrainSide.settle`."""
@@ -157,11 +157,15 @@ class DeliveryHand:
 
     # -- inside -------------------------------------------------------------------------------
 
-    async def _plan(self, request: PlanRequest) -> None:
-        async with self._planning:
-            plan = await self.planner.plan(request)
-        self._plans.append(plan)  # not in one line: the list may be another one after the wait
+    async def _plan(self, requests: Sequence[PlanRequest]) -> None:
+        """Answer requests at the same time: recipients of one message then leave as one."""
+        plans = await asyncio.gather(*map(self._planned, requests))
+        self._plans += plans  # not in one line: the list may be another one after the wait
         self._want_flush()
+
+    async def _planned(self, request: PlanRequest) -> Plan:
+        async with self._planning:
+            return await self.planner.plan(request)
 
     async def _report(self, work: NoticeWork) -> None:
         await self._desk.fulfil(work)

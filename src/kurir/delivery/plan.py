@@ -7,6 +7,7 @@ of a lease, which is remembered by site, so that a lease needs no look-up of its
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -64,6 +65,16 @@ class Planner:
         )
         self._routes = {route.name: route for route in settings.routes}
         self._known: OrderedDict[tuple[str, str], tuple[float, Destination]] = OrderedDict()
+
+    def alike(self, requests: Sequence[PlanRequest]) -> Iterable[list[PlanRequest]]:
+        """Divide requests into those of one sender that a smarthost takes, which need the same look-ups, and single ones."""
+        groups: dict[tuple[str, str], list[PlanRequest]] = {}
+        for request in requests:
+            route = choose_route(self._settings.routes, request.sender, request.domain)
+            hop = route is not None and route.kind is RouteKind.SMARTHOST
+            key = route.name if route is not None and hop else f"{request.domain}."
+            groups.setdefault((request.sender, key), []).append(request)
+        return groups.values()
 
     async def plan(self, request: PlanRequest) -> Plan:
         """Return the roads for a pair of domains, or the reason why there is none.  Never raises."""

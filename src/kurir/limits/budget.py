@@ -58,26 +58,13 @@ class Budget:
         return (self._window.falls_to(most, _ms(now)) + 1) / 1000  # surely not a moment too early
 
     def free_after(self, queued: int, now: float, *, urgent: bool = False) -> float:
-        """Return about when one more may be taken if `queued` units wait for it already: at the pace of the window.
-
-        Exact where none waits; meant for choosing between roads.  What happens at the same time makes nothing wait for long.
-        """
-        if not self.quota.window:
-            return now
-        at = self.ready_at(now, urgent=urgent)
-        if at == NEVER:
-            at = now
-        over = queued + 1 - max(0, self.room(now, urgent=urgent))
-        return at if not queued or over <= 0 else at + over * self.quota.window / self._stop(urgent=urgent)
-
-    def ready_after(self, queued: int, now: float) -> float:
-        """Return when one more may be taken if `queued` units wait for it already.
+        """Return when one more may be taken if `queued` units wait for it already; meant for choosing between roads.
 
         Exact as far as they all fit into one window; what is beyond goes at the pace of the window.
         """
         if self._window is None:
-            return now
-        stop = self._stop(urgent=False)
+            return now  # connections: they make nothing wait for long
+        stop = self._stop(urgent=urgent)
         soon = min(queued + 1, max(0, stop - self.air))
         at, most = now, stop - self.air - soon
         if soon and self._window.used(_ms(now)) > most:
@@ -135,12 +122,16 @@ class Budget:
 
 
 class Budgets:
-    """All budgets by key.  `since` is when counting began: before that, short windows are taken as full."""
+    """All budgets by key.  `since` is when counting began: before that, short windows are taken as full.
+
+    Where something was loaded, a process ended before: its connections may still count.
+    """
 
     def __init__(self, since: float) -> None:
         self._since = since
         self._by_key: dict[str, Budget] = {}
         self._stored: dict[str, list[tuple[int, int]]] = {}
+        self._resumed = False
 
     def __iter__(self) -> Iterator[Budget]:
         return iter(self._by_key.values())
@@ -151,6 +142,7 @@ class Budgets:
         Return the entries to store instead: nobody knows what came of it, but it flies no more.
         """
         moved = []
+        self._resumed = True
         for key, at, units in debits:
             if not units:
                 continue
@@ -176,6 +168,8 @@ class Budgets:
                 budget.count(units, at)
         elif quota.window:
             budget.count(quota.stop, _ms(self._since))
+        elif self._resumed:
+            budget.linger(self._since)
         return budget
 
 

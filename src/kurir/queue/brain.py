@@ -148,7 +148,10 @@ class Brain:
 
     def _arrived(self, mail: Mail) -> None:
         now = self._book.steady.now()
-        for errand in mail.errands:
+        errands: Sequence[Errand] = mail.errands
+        if len(errands) > 1:
+            errands = self._schedule.plans.gathered(errands, now)
+        for errand in errands:
             self._due(errand, now)
 
     # delivery

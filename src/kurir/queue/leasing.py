@@ -268,6 +268,8 @@ class Leasing:
             if lease.site is not None and (lease.site.failures or lease.site.stranded):
                 for errand in strand_or_rescue(lease, lease.site, pairs, now):
                     self._book.wait(errand, now)
+            for errand, due in self._schedule.neighbours.rescued():
+                self._book.wait(errand, due)
 
     def _acquaint(
         self, lease: OpenLease, budgets: Sequence[str], pairs: list[tuple[Errand, Outcome]], now: float

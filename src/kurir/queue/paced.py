@@ -3,7 +3,8 @@
 Rules
 1. Urgent mail goes before all other, and alone may use the reserve of a budget; bulk mail goes when nothing else is left.
 2. Within a class everybody takes turns: one bundle for each owner (the account, or the sender's domain), so that a
-   newsletter to thousands costs the letter of a neighbour one turn.
+   newsletter to thousands costs the letter of a neighbour one turn.  Who had a turn at another site with the same limits has
+   had it here, too.
 3. What had its turn and comes back untried, or lost with its hand, is the first of its owner.
 4. A bundle that does not fit as a whole is divided: as many recipients go now as the budget has room for.
 5. A site without limits, where all mail is ordinary, has none of this: its queue is a plain deque.
@@ -22,6 +23,7 @@ Bundle = list[Errand]
 _Lanes = OrderedDict[str, deque[Bundle]]
 Taken = tuple[tuple[Budget, int], ...]
 """What a lease took of which budget."""
+_REMEMBERED = 10_000  # owners whose last turn is known
 
 
 def rejoin(lane: deque[Bundle], errand: Errand, most: int) -> None:
@@ -39,12 +41,32 @@ def rejoin(lane: deque[Bundle], errand: Errand, most: int) -> None:
     lane.insert(at, [errand])
 
 
+class Turns:
+    """Who had the last turns at sites that share limits: `of` numbers the last one of each owner."""
+
+    __slots__ = ("_count", "of")
+
+    def __init__(self) -> None:
+        self._count = 0
+        self.of: OrderedDict[str, int] = OrderedDict()  # latest last
+
+    def took(self, owner: str) -> None:
+        """`owner` had a turn."""
+        self._count += 1
+        self.of[owner] = self._count
+        self.of.move_to_end(owner)
+        if len(self.of) > _REMEMBERED:
+            self.of.popitem(last=False)
+
+
 class FairQueue:
-    """Bundles by class and owner: urgent ones first, bulk last, within a class by turns."""
+    """Bundles by class and owner: urgent ones first, bulk last, within a class by `turns`."""
 
-    __slots__ = ("_classes", "_newest", "_urgent")
+    __slots__ = ("_classes", "_newest", "_seen", "_urgent", "turns")
 
-    def __init__(self, bundles: Iterable[Bundle] = ()) -> None:
+    def __init__(self, bundles: Iterable[Bundle] = (), turns: Turns | None = None) -> None:
+        self.turns = turns or Turns()
+        self._seen: dict[str, int] = {}  # the last turn of each owner that counted for its place here
         self._urgent: _Lanes = OrderedDict()
         self._classes: dict[Urgency, _Lanes] = {
             Urgency.URGENT: self._urgent,
@@ -105,7 +127,12 @@ class FairQueue:
 
     def _lane(self, bundle: Bundle) -> deque[Bundle]:
         mail = bundle[0].mail
-        return self._classes[mail.urgency].setdefault(mail.owner, deque())
+        lanes, owner = self._classes[mail.urgency], mail.owner
+        lane = lanes.get(owner)
+        if lane is None:
+            lane = lanes[owner] = deque()
+            self._seen[owner] = self.turns.of.get(owner, 0)
+        return lane
 
     def ahead(self, mail: Mail, waiting: int) -> int:
         """Return about how many of `waiting` recipients are before a new mail: each other owner has as many turns as its own."""
@@ -120,13 +147,30 @@ class FairQueue:
         lanes = self._urgent if urgent else next(filter(None, self._classes.values()), None)
         if not lanes:
             return None
-        owner, lane = lanes.popitem(last=False)
+        owner = self._next_owner(lanes)
+        lane = lanes.pop(owner)
         bundle = lane.popleft()
+        self.turns.took(owner)
         if lane:
             lanes[owner] = lane  # at the end: the others come first
+            self._seen[owner] = self.turns.of[owner]
+        else:
+            self._seen.pop(owner, None)
         if bundle is self._newest:
             self._newest = None
         return bundle
+
+    def _next_owner(self, lanes: _Lanes) -> str:
+        """Return the first who had no turn elsewhere meanwhile; who had one goes to the end."""
+        owner = next(iter(lanes))
+        for _ in range(len(lanes) - 1):
+            last = self.turns.of.get(owner, 0)
+            if self._seen.get(owner, last) == last:
+                break
+            self._seen[owner] = last
+            lanes.move_to_end(owner)
+            owner = next(iter(lanes))
+        return owner
 
 
 class Paced:
@@ -172,6 +216,14 @@ class Paced:
         """Return for how many recipients of one message there is room; None where they are not counted."""
         rooms = [b.room(now, urgent=urgent) for b in self.budgets if b.quota.unit.by_recipient]
         return max(1, min(rooms)) if rooms else None
+
+    def divided(self, errands: Bundle, now: float) -> Bundle:
+        """Return as many of a bundle as there is room for; the others stay first in line."""
+        room = self.room(now, urgent=errands[0].mail.urgent)
+        if room is None or room >= len(errands):
+            return errands
+        self.queue.appendleft(errands[room:])
+        return errands[:room]
 
     def take(self, recipients: int) -> Taken:
         """Count one message to so many recipients before it is sent."""

@@ -110,7 +110,7 @@ class Roadbook:
     def free_at(self, road: Road, now: float) -> float:
         """Return when a mail that comes now may go by `road`, behind all that waits for its limits."""
         budgets, waiting = self._load(road, None, now)
-        return max((budget.ready_after(waiting, now) for budget in budgets), default=now)
+        return max((budget.free_after(waiting, now) for budget in budgets), default=now)
 
     def obstacles(self, road: Road, size: int, now: float) -> tuple[Obstacle, ...]:
         """Return why a new mail may not take `road` now."""

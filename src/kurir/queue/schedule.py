@@ -8,7 +8,8 @@ site with 50,000 waiting costs a site with one waiting no more than one turn.  R
 2. A site holds at most `share` times as many slots as are free (the dynamic threshold of Choudhury and
    Hahne): alone it gets nearly all, and N slow sites together still leave a slot for the next one.
 3. After a connection failure the site rests, longer each time; then one probe lease goes out, and only its
-   success opens the site again.  Whom its failure kept waiting then goes on at once (`stranded`).
+   success opens the site again.  Whom its failure kept waiting then goes on at once (`stranded`), and sites of the same
+   provider that failed meanwhile are probed, too (`neighbours`).
 4. Recipients of a message share a lease, but for those that are to go alone or in smaller company
    (`Errand.together`): a peer that hangs at one of them must not starve the others.
 5. A road with limits has budgets on top (`paced`): its sites run while those have room.  There, and wherever urgent or
@@ -30,7 +31,8 @@ from .acquaintances import Acquaintances, person_of
 from .alternatives import Alternatives
 from .asks import Plan, Road
 from .choice import WORTH_WAITING
-from .paced import FairQueue, Paced, rejoin
+from .neighbours import Neighbours
+from .paced import FairQueue, Paced, Turns, rejoin
 from .plans import Plans
 from .retry import site_pause
 from .roadbook import Roadbook
@@ -39,6 +41,7 @@ from .shaping import Shaper, Slowed, signal_of, too_many_at_once
 from .site import Site
 from .state import Errand, Place, State
 from .stranded import forget_ended
+from .streak import Streaks
 from .trouble import CONNECTION_STAGES, OWN_STAGES
 
 
@@ -57,6 +60,9 @@ class Schedule:
         self._sleeping: list[tuple[float, int, Site]] = []
         self._tie = 0
         self.known = Acquaintances()
+        self.neighbours = Neighbours(settings)
+        self._streaks = Streaks()
+        self._turns: dict[str, Turns] = {}  # by the longest of the limits that sites share
         self.shaper = Shaper(settings.shape, self.sites, self.consider)
         self.ready = 0
 
@@ -188,8 +194,8 @@ class Schedule:
             site.paced, site.queue = None, deque(site.queue)
             return
         if site.paced is None:
-            queue = site.queue if isinstance(site.queue, FairQueue) else FairQueue(site.queue)
-            site.queue = queue
+            longest = max(site.road.quotas, key=lambda q: q.window).key
+            queue = site.queue = FairQueue(site.queue, self._turns.setdefault(longest, Turns()))
             site.paced = Paced(queue, lambda now: self.consider(site, now))
         site.paced.budgets = [self.budgets.of(quota) for quota in site.road.quotas]
 
@@ -249,22 +255,39 @@ class Schedule:
             if site.open >= limit:
                 self._crowded.append(site)
                 continue
+            other = self._streaks.instead(site, now)
+            if other is not None and other.open < limit and (errands := self._goes_on(other, now)):
+                self._round.appendleft(site)
+                return other, errands
             errands = self._take(site, now)
             if not errands:
                 site.queued = False
                 if site.paced is not None:
                     self.consider(site, now)  # only what was urgent is gone
                 continue
-            site.open += 1
-            for pace in site.paces:
-                pace.leased(now)
-            if site.road.rate > 0:
-                site.tokens -= 1
-            if site.failures:
-                site.probe = True
+            self._leased(site, now)
             self._round.append(site)
             return site, errands
         return None
+
+    def _goes_on(self, site: Site, now: float) -> list[Errand]:
+        """Take the next bundle of a site whose turn it is not; nothing where it may not run now."""
+        if site.runnable_at(now) > now or (site.paces and self.shaper.ready_at(site, now) > now):
+            return []
+        errands = self._take(site, now)
+        if errands:
+            self._leased(site, now, on=True)
+        return errands
+
+    def _leased(self, site: Site, now: float, *, on: bool = False) -> None:
+        site.open += 1
+        self._streaks.went(site, on=on)
+        for pace in site.paces:
+            pace.leased(now)
+        if site.road.rate > 0:
+            site.tokens -= 1
+        if site.failures:
+            site.probe = True
 
     def _take(self, site: Site, now: float) -> list[Errand]:
         paced = site.paced
@@ -275,19 +298,10 @@ class Schedule:
             errands = [e for e in dict.fromkeys(bundle) if e.state is State.READY and e.site is site]
             if errands:
                 if paced is not None:
-                    errands = self._divided(site, paced, errands, now)
+                    errands = paced.divided(errands, now)
                 self.left(errands)
                 return errands
         return []
-
-    @staticmethod
-    def _divided(site: Site, paced: Paced, errands: list[Errand], now: float) -> list[Errand]:
-        """Return as many as there is room for; the others stay first in line."""
-        room = paced.room(now, urgent=errands[0].mail.urgent)
-        if room is None or room >= len(errands):
-            return errands
-        site.queue.appendleft(errands[room:])
-        return errands[:room]
 
     def left(self, errands: list[Errand]) -> None:
         """Errands leave their site's queue: leased, held, dropped or expired."""
@@ -305,6 +319,7 @@ class Schedule:
     ) -> Slowed | None:
         """A lease of `site`, given out at `since`, ended with `outcomes` (none: not tried); return what is slower by that."""
         site.open -= 1
+        self._streaks.came_back(site, now)
         if site.paces:
             self.shaper.ended(site, now)
         if probe:
@@ -332,6 +347,9 @@ class Schedule:
             return None
         if outcome.stage not in CONNECTION_STAGES or outcome.kind is not OutcomeKind.DEFERRED:
             site.succeeded_at = now
+            if site.failures:
+                for other in self.neighbours.back(site, now):
+                    self.consider(other, now)
             site.failures = 0
             site.why = None
             return self._went(site, since, outcome, now)
@@ -362,8 +380,11 @@ class Schedule:
         # One flaw among successes is no dead site, and twenty failures at once are one failure.
         if since <= site.failed_at or since <= site.succeeded_at:
             return False
+        if not site.failures:
+            site.failing_since = now
         site.failures += 1
         site.failed_at = now
+        self.neighbours.failed(site)
         site.why = outcome
         pause = site_pause(self._settings, site.failures, roll)
         if outcome.retry_after is not None:
@@ -376,7 +397,8 @@ class Schedule:
     def take_all(self, site: Site) -> list[list[Errand]]:
         """Empty the queue of `site`; return its bundles, of errands that still wait there."""
         bundles = list(site.queue)
-        site.queue = FairQueue() if isinstance(site.queue, FairQueue) else deque()
+        queue = site.queue
+        site.queue = FairQueue(turns=queue.turns) if isinstance(queue, FairQueue) else deque()
         if site.paced is not None and isinstance(site.queue, FairQueue):
             site.paced.queue = site.queue
         here = ([e for e in b if e.state is State.READY and e.site is site] for b in bundles)

@@ -20,6 +20,7 @@ class Site:
     __slots__ = (
         "alternatives",
         "failed_at",
+        "failing_since",
         "failures",
         "looked_at",
         "meets",
@@ -32,6 +33,7 @@ class Site:
         "queue",
         "queued",
         "road",
+        "row",
         "slow",
         "stranded",
         "succeeded_at",
@@ -54,10 +56,12 @@ class Site:
         self.most = most  # recipients in a lease
         self.waiting = 0  # errands in state READY here
         self.open = 0  # leases
+        self.row = 0  # of them without a turn of another site, where connections are counted (`streak`)
         self.queued = False  # stands in the round
         self.wakes_at = NEVER  # earliest entry among the sleeping ones
         self.failures = 0
         self.failed_at = -NEVER
+        self.failing_since = -NEVER  # the first failure without a success since
         self.succeeded_at = -NEVER
         self.paused_until = 0.0
         self.probe = False  # the one probe lease is out

@@ -40,7 +40,7 @@ class Place(Enum):
     """Where an errand stands in line at its site."""
 
     LAST = "last"  # behind those of its owner
-    KEPT = "kept"  # before those of its owner that had no turn yet: it had one, and a hand gave it back
+    KEPT = "kept"  # before those of its owner that had no turn yet: it had one, and it came to nothing
     FIRST = "first"  # before all: a person wants it now
 
 

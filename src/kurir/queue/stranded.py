@@ -3,7 +3,8 @@
 Rules
 1. A recipient is stranded where no connection came about and the site rests for it.  What the peer said of a recipient or a
    message, and what only this message demands (TLS that has to hold), strands nobody.
-2. As soon as the peer talks with us again, all of them are due: they stand in line at the site as new mail would.
+2. As soon as the peer talks with us again, all of them are due.  Whenever they come again they have kept their turn: no later
+   mail of their owner goes before them.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from kurir.model import Outcome, OutcomeKind, Stage
 
 from .lease import OpenLease
 from .site import Site
-from .state import Errand, State
+from .state import Errand, Place, State
 from .trouble import CONNECTION_STAGES
 
 
@@ -28,20 +29,20 @@ def strand_or_rescue(
     """Hear how an attempt at `site` ended: remember whom it strands, or return those who may go on at once."""
     if not site.failures:
         stranded, site.stranded = site.stranded, {}
-        return [errand for errand in stranded if _waits(errand) and errand.due > now]
+        return [errand for errand in stranded if waits(errand) and errand.due > now]
     if not own_demand(lease, pairs[0][1]):
-        site.stranded |= {
-            errand: None
-            for errand, outcome in pairs
-            if outcome.kind is OutcomeKind.DEFERRED and outcome.stage in CONNECTION_STAGES
-        }
+        for errand, outcome in pairs:
+            if outcome.kind is OutcomeKind.DEFERRED and outcome.stage in CONNECTION_STAGES:
+                errand.place = Place.KEPT
+                site.stranded[errand] = None
     return []
 
 
 def forget_ended(site: Site) -> None:
     """Forget those who do not wait for a site that stays away."""
-    site.stranded = {errand: None for errand in site.stranded if _waits(errand)}
+    site.stranded = {errand: None for errand in site.stranded if waits(errand)}
 
 
-def _waits(errand: Errand) -> bool:
+def waits(errand: Errand) -> bool:
+    """Whether it waits for its own next attempt."""
     return errand.state is State.WAITING

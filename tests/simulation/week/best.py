@@ -2,7 +2,10 @@
 
 He sends each recipient at the earliest moment at which every window of a road has room under its margin, takes
 another road than the first where that is worth it, lets urgent mail go first and owners take turns, as Kurir does, and loses no second: pauses and
-retries do not exist for him, and his connections are never idle.
+retries do not exist for him, and his connections are never idle.  Sites with common limits take turns, too, as Kurir's do.
+
+Two things nobody outside a provider can do, and so neither can he.  When a mail was counted he does not know: at MAIL, at the dot or in
+between.  So it takes room from when it goes until a window after its answer.  And what may have been delivered by a road he does not send by another.
 """
 
 from bisect import insort
@@ -19,7 +22,10 @@ NEVER = float("inf")
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One recipient, from `at` on, of a message with `company` recipients.  Those of one `bundle` go in one turn (0: alone)."""
+    """One recipient at a site, from `at` on, of a message with `company` recipients.  Those of one `bundle` go in one turn (0: alone).
+
+    It may go by any road, or is `kept` at one of them (its place among them): it may have been delivered by that.
+    """
 
     at: float
     campaign: str
@@ -27,6 +33,8 @@ class Parcel:
     urgent: bool
     company: int = 1
     bundle: int = 0
+    kept: int | None = None
+    site: str = ""
 
 
 class Window:
@@ -65,7 +73,7 @@ class Window:
 
 @dataclass(slots=True)
 class Way:
-    """A road: its windows, when it is closed (from, to), in order, and the seconds between two messages at best.
+    """A road: its windows, when it is closed (from, to), in order, the seconds between two messages at best, and from MAIL to the last answer.
 
     `wasted` is what went out and came to nothing, and counts all the same: from when on, as if it was sent when, and what.
     Who was killed can say only when it went at the latest: it takes room before that moment, too.
@@ -74,6 +82,7 @@ class Way:
     quotas: Sequence[Quota]
     closed: Sequence[tuple[float, float]] = ()
     gap: float = 0.0
+    flight: float = 0.0
     wasted: deque[tuple[float, float, Parcel]] = field(default_factory=deque)
     free_at: float = 0.0
     windows: list[Window] = field(init=False)
@@ -99,28 +108,67 @@ class Way:
         """Let it go.  What really went is put in so before a plan begins, in order of time."""
         self.free_at = now + self.gap / parcel.company
         for window in self.windows:
-            window.add(parcel, now)
+            window.add(parcel, now + self.flight)
+
+
+class Line:
+    """Who waits at one site for the same roads: urgent mail first, then whose last turn (`turns`, at all sites) is longest ago."""
+
+    def __init__(self, turns: dict[str, int]) -> None:
+        self._turns = turns
+        self._going = ""  # whose bundle is not at its end
+        self._urgent: deque[Parcel] = deque()
+        self._lanes: OrderedDict[str, deque[Parcel]] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        return bool(self._urgent or self._lanes)
+
+    def add(self, parcel: Parcel) -> None:
+        (self._urgent if parcel.urgent else self._lanes.setdefault(parcel.owner, deque())).append(parcel)
+
+    @property
+    def head(self) -> Parcel:
+        """Who is next."""
+        return self._urgent[0] if self._urgent else self._lanes[self._owner()][0]
+
+    def _owner(self) -> str:
+        return self._going or min(self._lanes, key=lambda owner: self._turns.get(owner, 0))
+
+    def pop(self) -> None:
+        """Take the next one out."""
+        if self._urgent:
+            self._urgent.popleft()
+            return
+        owner = self._owner()
+        lane = self._lanes[owner]
+        gone = lane.popleft()
+        self._turns[owner] = max(self._turns.values(), default=0) + 1
+        self._going = owner if lane and gone.bundle and lane[0].bundle == gone.bundle else ""
+        if not lane:
+            del self._lanes[owner]
 
 
 def best_plan(parcels: Iterable[Parcel], ways: Sequence[Way]) -> dict[str, float]:
     """Return for each campaign when its last recipient could have gone."""
     coming = [(p.at, i, p) for i, p in enumerate(parcels)]
     heapify(coming)
-    urgent: deque[Parcel] = deque()
-    lanes: OrderedDict[str, deque[Parcel]] = OrderedDict()
+    lines: OrderedDict[tuple[str, int | None], Line] = OrderedDict()  # they take turns
+    turns: dict[str, int] = {}
     done: dict[str, float] = {}
     now = 0.0
-    while coming or urgent or lanes:
-        while coming and (coming[0][0] <= now or not (urgent or lanes)):
+    while coming or any(lines.values()):
+        while coming and (coming[0][0] <= now or not any(lines.values())):
             at, _, parcel = heappop(coming)
             now = max(now, at)
-            (urgent if parcel.urgent else lanes.setdefault(parcel.owner, deque())).append(parcel)
-        head = urgent[0] if urgent else next(iter(lanes.values()))[0]
-        at, way = _first(ways, head, now)
+            lines.setdefault((parcel.site, parcel.kept), Line(turns)).add(parcel)
+        heads = [(*_first(ways, line.head, now), key) for key, line in lines.items() if line]
+        at, way, key = min(heads, key=lambda head: (head[0], not lines[head[2]].head.urgent))
         if at > now:
             now = min(at, coming[0][0]) if coming else at
             continue  # other mail may be first by then, and less room
-        _pop(urgent, lanes)
+        head = lines[key].head
+        lines[key].pop()
+        lines.move_to_end(key)
         ways[way].send(head, now)
         done[head.campaign] = now
     return done
@@ -128,17 +176,7 @@ def best_plan(parcels: Iterable[Parcel], ways: Sequence[Way]) -> dict[str, float
 
 def _first(ways: Sequence[Way], parcel: Parcel, now: float) -> tuple[float, int]:
     """Return when and by which road it goes: the first that is not worth leaving, else the one that is free first."""
+    if parcel.kept is not None:
+        return ways[parcel.kept].earliest(parcel, now), parcel.kept
     times = [(way.earliest(parcel, now), i) for i, way in enumerate(ways)]
     return next((t for t in times if t[0] <= now + WORTH_WAITING), min(times))
-
-
-def _pop(urgent: deque[Parcel], lanes: OrderedDict[str, deque[Parcel]]) -> None:
-    if urgent:
-        urgent.popleft()
-        return
-    owner, lane = lanes.popitem(last=False)
-    gone = lane.popleft()
-    if lane:
-        lanes[owner] = lane
-        if gone.bundle and lane[0].bundle == gone.bundle:
-            lanes.move_to_end(owner, last=False)

@@ -1,5 +1,7 @@
 """What really happened, in the terms of the best plan: what had gone and what waited at a moment, and when roads were closed.
 
+What was made durable counts, also where a kill took the answer: its sender hands it in again, and both have to go.
+
 There are two best plans for a campaign: that of the whole week, and one made in hindsight when it was handed in, which takes what
 was sent before as it was.  The first is no bound for a Kurir that was quicker than the plan with one campaign, and so has less
 room left for the next; the second is none where a window had a moment's room in between.
@@ -13,6 +15,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kurir.limits import Quota
+from kurir.model import EventKind
+from tests.simulation.world import START
 
 from . import contracts
 from .best import NEVER, Parcel, Way, best_plan
@@ -43,17 +47,37 @@ class Hindsight:
         """Each recipient that was accepted for this market: parcel, message, address."""
         most = min(p.together.value for p in self._market.providers if p.together)
         found, bundle = [], 0
-        for number, (at, letter) in self._week.accepted.items():
+        for number, at, letter in self._week.durable():
             mine = [r for r in letter.recipients if self._market.holds(r)]
             for site, count in Counter(self._market.site(r) for r in mine).items():
                 those = [r for r in mine if self._market.site(r) == site]
                 for i, recipient in enumerate(those):
                     bundle += i % most == 0
-                    parcel = Parcel(
-                        at, letter.campaign, letter.account, letter.urgent, min(most, count), bundle
-                    )
+                    again, kept = self._again(number, recipient)
+                    whose = letter.campaign, letter.account, letter.urgent
+                    parcel = Parcel(max(at, again), *whose, min(most, count), bundle, kept, site)
                     found.append((parcel, number, recipient))
         return found
+
+    def _again(self, number: int, recipient: str) -> tuple[float, int | None]:
+        """Return from when on a recipient may go who was lost on the way, and by which road alone: what is lost is not known before.
+
+        A reply that got lost, or a hand that died: it may have been delivered, so it rests first, and stays with its road.
+        """
+        recipients = self._week.disk.facts.messages[number].recipients
+        index = next(i for i, r in enumerate(recipients) if str(r.address) == recipient)
+        taken = self._week.deliveries.get((number, recipient), ((NEVER, ""),))[0][0]
+        roads = [f"by-{p.name}" for p in self._market.providers]
+        since = None
+        for event in self._week.disk.facts.events[number]:
+            outcome = event.outcome if event.recipient == index else None
+            unsure = event.recipient == index and event.kind is EventKind.RECOVERED
+            if since is None and (unsure or (outcome is not None and outcome.possibly_delivered)):
+                rests = event.next_at is not None and event.at - START < taken
+                since = event.next_at - START if rests else 0.0
+            if since is not None and outcome is not None:  # where it was recovered from, too: it stayed there
+                return since, roads.index(outcome.road) if len(roads) > 1 else None
+        return since or 0.0, None
 
     @cached_property
     def _sent(self) -> list[tuple[float, str, Parcel]]:
@@ -70,13 +94,13 @@ class Hindsight:
         week, providers = self._week, self._market.providers
         known = contracts.known(week.delivery_settings, self._market)
         ways = {
-            p.name: Way(k.quotas, self.closed[p.name], week.gap(p), self._wasted(k.quotas))
+            p.name: Way(k.quotas, self.closed[p.name], week.gap(p), week.flight(p), self._wasted(k.quotas))
             for p, k in zip(providers, known, strict=True)
         }
         for at, provider, parcel in self._sent:
             if at >= until:
                 break
-            ways[provider].send(parcel, at)
+            ways[provider].send(parcel, at - ways[provider].flight)
         return list(ways.values())
 
     def _wasted(self, quotas: Sequence[Quota]) -> deque[tuple[float, float, Parcel]]:
@@ -117,7 +141,8 @@ class Hindsight:
         """Whether all that waited at `at` could have gone by other roads than `road` within `patience`."""
         names = [p.name for p in self._market.providers]
         others = [way for name, way in zip(names, self.ways(at), strict=True) if name != road]
-        plan = best_plan(self.waiting(at, at), others)
+        waiting = (replace(parcel, kept=None) for parcel in self.waiting(at, at))
+        plan = best_plan(waiting, others)
         return max(plan.values(), default=at) <= at + patience
 
 

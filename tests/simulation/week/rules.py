@@ -8,8 +8,9 @@ from kurir.queue.choice import WORTH_WAITING
 from tests.simulation.world import START
 
 from . import roads
-from .contracts import Market
+from .contracts import Market, known
 from .hindsight import Hindsight
+from .providers import Provider
 
 if TYPE_CHECKING:
     from .world import Week
@@ -57,6 +58,15 @@ def waste(week: "Week", role: str) -> None:
         return
     for lease in week.machine.delivery.hand._in_work.values():
         week.wasted += [(now, now, q.key) for q in lease.road.quotas for _ in range(q.units(len(lease.work)))]
+
+
+def repeat(week: "Week", provider: Provider, recipients: int) -> None:
+    """Note what counts twice because the provider's reply gets lost: it goes once more."""
+    now = week.loop.time()
+    for market in week.markets:
+        if market.known and provider in market.providers:
+            quotas = known(week.delivery_settings, market)[market.providers.index(provider)].quotas
+            week.wasted += [(now, now, q.key) for q in quotas for _ in range(q.units(recipients))]
 
 
 def check(week: "Week") -> None:

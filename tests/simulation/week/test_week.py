@@ -18,9 +18,20 @@ from .world import Result, run
 
 SMALL, TINY = Size().scaled(0.05), Size().scaled(0.02)
 FEW, MANY = 5, 100
-ONCE = (2078001039, 2078001081, 2078002033, 2078002042, 2078002019, 2078003042)
-"""Broken roads forgotten in a crash; order lost at a start; turns not counted at the other road; connections of a dead hand;
-turns lost in a kill; a road that was back, and mail still waiting at the other one."""
+ONCE = (
+    2078001039,  # broken roads forgotten in a crash
+    2078001081,  # order lost at a start
+    2078002033,  # turns not counted at the other road
+    2078002042,  # connections of a dead hand
+    2078002019,  # turns lost in a kill
+    2078003042,  # a road that was back, and mail still waiting at the other one
+    2078001095,  # one site of a provider back, and the other one resting on
+    2078010088,  # a new connection for each mail
+    2078010270,  # turns at two sites for one account
+    2078010165,  # how soon a road has room, misjudged
+    2078010003,  # one letter counted as two
+    2078010380,  # connections of a server that was killed
+)
 BITES = range(1, 25)
 """Seeds of which at least one has to show each mistake."""
 
@@ -189,3 +200,15 @@ def test_what_a_kill_wasted_counts_as_sent() -> None:
     assert plan == {"c": 90.0}
     plan = best_plan(_parcels(12), [Way([_a_minute(10)], wasted=deque([(0.0, 600.0, nothing)] * 9))])
     assert plan == {"c": 660.0}
+
+
+def test_a_mail_takes_room_until_a_window_after_its_answer() -> None:
+    second = Quota("k", Unit.MESSAGES, 1, 1.0, 1, 0)
+    plan = best_plan(_parcels(11), [Way([second], flight=0.5)])
+    assert plan["c"] == pytest.approx(15.0)
+
+
+def test_what_may_be_there_already_waits_for_its_road_and_others_pass_it() -> None:
+    kept = [Parcel(0.0, "kept", "c", False, kept=0)]
+    ways = [Way([_a_minute(10)], closed=[(0.0, 3600.0)]), Way([_a_minute(2)])]
+    assert best_plan([*kept, *_parcels(5)], ways) == {"kept": 3600.0, "c": 120.0}

@@ -6,6 +6,7 @@ import gc
 import hashlib
 import re
 from collections import Counter, deque
+from collections.abc import Iterator
 from hashlib import sha256
 from random import Random
 from typing import Any
@@ -25,7 +26,7 @@ from tests.simulation.dns import LyingResolver
 from tests.simulation.loop import NATURE, Bounds, Process, SimLoop
 from tests.simulation.net import Net, Sockets, Weather
 from tests.simulation.parts import BrainPart, DeliveryPart, Parts
-from tests.simulation.world import Clock, Result
+from tests.simulation.world import START, Clock, Result
 
 from . import contracts, outages, rules, traffic
 from .outages import Kill, Outage
@@ -102,6 +103,7 @@ class Week:
         self._dice = Random(random.random())
         # ledgers
         self.accepted: dict[int, tuple[float, Letter]] = {}
+        self.unanswered: list[Letter] = []  # handed in to somebody who died; it is handed in again
         self.deliveries: dict[tuple[int, str], list[tuple[float, str]]] = {}
         self.excused: Counter[tuple[int, str]] = Counter()
         self.wasted: list[
@@ -137,6 +139,10 @@ class Week:
         """Return the seconds between two messages at best: two answers each, and a new connection for every twenty."""
         at_once = provider.at_once.value if provider.at_once else 20
         return (4.7 * self.latency + provider.habits.thinks) / at_once
+
+    def flight(self, provider: Provider) -> float:
+        """Return the seconds from MAIL to the answer to the final dot: somewhere in between it is counted."""
+        return 4 * self.latency + provider.habits.thinks
 
     # -- noting ---------------------------------------------------------------------------------------
 
@@ -179,7 +185,10 @@ class Week:
         for recipient in recipients:
             self.deliveries.setdefault((number, recipient), []).append((now, provider.name))
         self.moment("taken")
-        return self.plan.lost > 0 and self._dice.random() < self.plan.lost
+        lost = self.plan.lost > 0 and self._dice.random() < self.plan.lost
+        if lost:
+            rules.repeat(self, provider, len(recipients))
+        return lost
 
     # -- what goes wrong --------------------------------------------------------------------------------
 
@@ -298,11 +307,23 @@ class Week:
         try:
             answer = await asyncio.wait_for(self.machine.brain.door.accept(incoming), HAND_IN_TIMEOUT)
         except TimeoutError:
+            self.unanswered.append(letter)
             return False
         if not isinstance(answer, Accepted):
             return False
         self.accepted[answer.number] = (self.loop.time(), letter)
         return True
+
+    def durable(self) -> Iterator[tuple[int, float, Letter]]:
+        """Yield all that Kurir has promised itself to send: number, when, which letter."""
+        for number, (at, letter) in self.accepted.items():
+            yield number, at, letter
+        for number, message in self.disk.facts.messages.items():
+            if number not in self.accepted:
+                whose = (message.origin.account, tuple(str(r.address) for r in message.recipients))
+                again = next((x for x in self.unanswered if (x.account, x.recipients) == whose), None)
+                if again is not None:
+                    yield number, message.accepted_at - START, again
 
     def result(self) -> Result:
         self.broken += self.disk.violations

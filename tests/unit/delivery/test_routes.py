@@ -115,6 +115,24 @@ async def test_plan_of_a_domain_that_is_not_there():
     assert (plan.failure.kind, plan.failure.stage) == (OutcomeKind.FAILED, Stage.PLAN)
 
 
+def test_requests_of_one_sender_by_one_smarthost_are_answered_together():
+    smart = Route(
+        name="smart",
+        kind=RouteKind.SMARTHOST,
+        next_hop=NextHop(host="x"),
+        recipients=("a.example", "b.example"),
+    )
+    p, _ = planner(FakeResolver(), smart, mx("mx"))
+    asked = [
+        PlanRequest(sender, f"{domain}.example")
+        for domain in "abcd"
+        for sender in ("me.example", "you.example")
+    ]
+    groups = sorted((len(group), group[0].sender, group[0].domain) for group in p.alike(asked))
+    assert [size for size, _, _ in groups] == [1, 1, 1, 1, 2, 2]
+    assert {domain for size, _, domain in groups if size == 2} == {"a.example"}
+
+
 async def test_plan_without_a_route_waits_for_the_administrator():
     p, _ = planner(FakeResolver(), mx("one", recipients=("one.example",)))
     plan = await p.plan(PlanRequest("", "two.example"))

@@ -154,11 +154,10 @@ def test_what_waits_already_makes_the_next_one_wait_longer() -> None:
     assert budget.free_after(10, 100.0) == 106.0  # at the pace of the window: ten a minute
     assert budget.free_after(40, 100.0) == 100.0 + 31 * 6
     budget.take(10)
-    assert budget.free_after(0, 100.0) == 100.0  # only a landing can tell
-    assert budget.free_after(5, 100.0) == 136.0
+    assert budget.free_after(5, 100.0) == 136.0  # only a landing can tell
     budget.land(10, 100.0)
-    assert budget.free_after(0, 100.0) == budget.ready_at(100.0)
-    assert budget.free_after(1, 100.0) > budget.ready_at(100.0)
+    first = budget.ready_at(100.0)
+    assert [budget.free_after(n, 100.0) for n in (0, 9, 10)] == [first, first, first + 6]
     assert Budget(Quota("c", Unit.CONNECTIONS, 1, 0.0, 1)).free_after(99, 100.0) == 100.0
 
 
@@ -174,15 +173,24 @@ def test_connections_that_nobody_closed_count_a_moment_longer() -> None:
     assert messages.ready_at(100.0) == 100.0
 
 
+def test_connections_of_a_process_that_ended_count_a_moment_longer_for_the_next() -> None:
+    quota = Quota("c", Unit.CONNECTIONS, 2, 0.0, 2)
+    budgets = Budgets(100.0)
+    assert budgets.of(quota).ready_at(100.0) == 100.0  # the first start ever
+    budgets = Budgets(100.0)
+    budgets.load([], 0)
+    assert budgets.of(quota).ready_at(100.0) == 100.0 + LINGER
+
+
 def test_what_waits_goes_as_soon_as_the_window_lets_it() -> None:
     budget = Budget(Quota("k", Unit.MESSAGES, 10, 60.0, 10))
-    assert budget.ready_after(9, 100.0) == 100.0
-    assert budget.ready_after(10, 100.0) == 106.0  # beyond one window: at its pace
+    assert budget.free_after(9, 100.0) == 100.0
+    assert budget.free_after(10, 100.0) == 106.0  # beyond one window: at its pace
     budget.take(6)
     budget.land(6, 100.0)
     budget.take(4)
     budget.land(4, 130.0)
     first, second = budget.ready_at(131.0), 190.0
     assert first < second - 29
-    assert [budget.ready_after(n, 131.0) for n in (0, 5)] == [first, first]
-    assert second <= budget.ready_after(6, 131.0) < second + 1
+    assert [budget.free_after(n, 131.0) for n in (0, 5)] == [first, first]
+    assert second <= budget.free_after(6, 131.0) < second + 1

@@ -1,6 +1,8 @@
 """Limits at the lease: paced, fair, durable before anything is sent, and exact after a crash."""
 
 import random
+from collections import Counter
+from itertools import groupby
 
 import pytest
 from msgspec import structs
@@ -156,6 +158,28 @@ def test_recipients_are_divided() -> None:
     world.check()
 
 
+@pytest.mark.parametrize("hop", [True, False])
+def test_a_message_by_one_server_leaves_as_one_although_plans_end_at_different_times(*, hop: bool) -> None:
+    world = World()
+    hand = world.hand()
+
+    def answer() -> None:
+        requests, hand.plans = hand.plans, []
+        road = Road("smart", "smart", quotas=(per_day(50),), hop=hop)
+        world.brain.planned([Plan(r, (road,), 3600.0) for r in requests])
+        world.run()
+
+    for domain in ("near.example", "far.example"):
+        world.accept(f"x@{domain}")
+        answer()
+        world.pass_time(1800)
+    hand.take()
+    world.accept("a@near.example", "b@far.example")  # the plan of the one still counts
+    answer()
+    assert len(hand.take()) == (1 if hop else 2)
+    world.check()
+
+
 def test_no_message_has_more_recipients_than_the_road_takes() -> None:
     world = World()
     hand = world.hand()
@@ -175,6 +199,22 @@ def test_accounts_take_turns() -> None:
     assert sorted(x.account or "" for x in hand.take()) == [
         "anna@here.example", "budi@here.example", "news@here.example", "news@here.example",
     ]  # fmt: skip
+
+
+def test_a_turn_at_one_site_counts_at_all_that_share_the_limit() -> None:
+    world = World(lifetime=10 * DAY)
+    hand = world.hand()
+    for site in ("a.example", "b.example"):
+        for _ in range(20):
+            world.accept(f"x@{site}", account="news@here.example")
+    for _ in range(20):
+        world.accept("x@b.example", account="anna@here.example")
+    requests, hand.plans = hand.plans, []
+    roads = [(r, (Road("mx", r.domain, quotas=(per_day(16),)),)) for r in requests]
+    world.brain.planned([Plan(r, road, 1e9) for r, road in roads])
+    world.run()
+    went = Counter((x.account or "")[:4] for x in hand.take())
+    assert went == {"news": 8, "anna": 8}  # not 12 and 4, although news has all turns of a.example
 
 
 def test_urgent_mail_goes_first_and_has_a_reserve() -> None:
@@ -202,6 +242,27 @@ def test_sites_share_what_belongs_to_a_provider_and_are_woken_by_it() -> None:
     world.settle(leases[0], SENT)
     assert len(hand.take()) == 1
     assert used(world.store) == 0  # nothing of it has to outlive anything
+
+
+def test_a_connection_that_is_counted_is_used_up_before_another_site_begins_its_own() -> None:
+    once = Quota("at-g/connections/once", Unit.CONNECTIONS, 1, 0.0, 1)
+    world = World()
+    hand = world.hand()
+    went = []
+    for domain in ("a.example", "b.example"):
+        for _ in range(50):
+            world.accept(f"x@{domain}")
+        plan(world, hand, once, site=domain)
+    for i in range(100):
+        (lease,) = hand.take()
+        went.append("urgent" if lease.work[0].recipient.address.local == "u" else lease.road.site[0])
+        if i == 70:
+            world.accept("u@b.example" if went[-1] == "a" else "u@a.example", urgency=Urgency.URGENT)
+        world.settle(lease, SENT)
+    assert went[71] == "urgent"
+    rows = ["".join(row) for _, row in groupby(went)]
+    assert [len(row) for row in rows[1:3]] == [20, 20]
+    world.check()
 
 
 def test_limits_that_come_and_go_with_new_plans() -> None:

@@ -112,6 +112,21 @@ def test_what_failed_with_a_site_goes_on_when_its_probe_got_through() -> None:
     world.check()
 
 
+def test_what_failed_with_a_site_goes_before_later_mail_of_its_owner() -> None:
+    world = World(retry=(300.0,))
+    hand = world.hand()
+    first = world.accept("x@far.example")
+    world.plan(hand, ttl=1e9)
+    world.settle(hand.take()[0], DOWN)
+    world.pass_time(290)
+    world.accept("y@far.example")
+    world.settle(hand.take()[0], DOWN)  # rests for more than a minute
+    world.accept("z@far.example")
+    world.pass_time(100)  # the first one is due in between
+    assert [probe.number for probe in hand.take()] == [first]
+    world.check()
+
+
 def test_after_a_start_mail_goes_in_the_order_in_which_it_came_whatever_its_domain() -> None:
     world = World()
     world.hand()
@@ -320,3 +335,57 @@ def test_halves_are_parted_until_each_goes_alone() -> None:
         world.pass_time(400)
     assert sizes == [[5], [2, 3], [1, 1, 1, 2], [1] * 5]
     world.check()
+
+
+def _at_one_provider(world: World, hand: FakeHand, *sites: str) -> None:
+    """Mail comes for sites of one provider, and fails with them."""
+    for site in sites:
+        world.accept(f"x@{site}")
+        requests, hand.plans = hand.plans, []
+        world.brain.planned([Plan(r, (Road("mx", site, provider="at-big"),), 1e9) for r in requests])
+        world.run()
+        (lease,) = hand.take()
+        world.settle(lease, DOWN)
+
+
+def _is_back(world: World, hand: FakeHand, site: str) -> list[str]:
+    """New mail proves a site; return where work goes then."""
+    world.accept(f"y@{site}")
+    (probe,) = hand.take()
+    world.settle(probe, SENT)
+    world.pass_time(2)
+    return sorted(x.road.site for x in hand.leases)
+
+
+def test_when_a_site_is_back_those_of_its_provider_that_failed_meanwhile_are_probed() -> None:
+    world = World(retry=(4 * 3600.0,))
+    hand = world.hand()
+    _at_one_provider(world, hand, "a.example", "b.example")
+    world.pass_time(61)
+    _at_one_provider(world, hand, "b.example")  # its second failure: it rests for two minutes now
+    world.pass_time(61)
+    assert _is_back(world, hand, "a.example") == ["a.example", "b.example"]
+    for lease in hand.take():
+        world.settle(lease, SENT)
+    world.pass_time(1)
+    assert [x.road.site for x in hand.take()] == ["b.example"]  # the other one that waited only for that
+    world.check()
+
+
+def test_a_site_that_is_back_wakes_nobody_who_failed_before_or_who_has_hardly_rested() -> None:
+    world = World(retry=(4 * 3600.0,))
+    hand = world.hand()
+    _at_one_provider(world, hand, "c.example", "b.example")
+    world.pass_time(61)
+    _at_one_provider(world, hand, "c.example")  # rests for two minutes, and is away for a reason of its own
+    world.pass_time(1)
+    _at_one_provider(world, hand, "a.example")
+    world.pass_time(61)
+    _at_one_provider(world, hand, "b.example")
+    world.accept("z@c.example")
+    assert _is_back(world, hand, "a.example") == ["a.example"]  # c could go at once if it was woken
+    hand.take()
+    world.pass_time(50)
+    assert not hand.leases
+    world.pass_time(10)
+    assert sorted(x.road.site for x in hand.take()) == ["b.example", "c.example"]  # b a minute sooner

@@ -1,0 +1,49 @@
+"""Which site goes on where the connections of several are counted together.
+
+Rules
+1. A connection that became free this moment belongs to the site whose lease came back: for any other it would have to end, and a
+   new one to begin.  So that site goes on, before the one whose turn it is.
+2. It does so for `LONGEST` leases in a row, as many as most receivers take by one connection; then the others have their turn.
+3. Urgent mail elsewhere waits for none of this.
+"""
+
+from .site import Site
+
+LONGEST = 20
+
+
+class Streaks:
+    """Whose connections became free, by the limit that counts them."""
+
+    def __init__(self) -> None:
+        self._free: dict[str, tuple[Site, float]] = {}
+
+    def came_back(self, site: Site, now: float) -> None:
+        """A lease of `site` came back: its connection may be used again."""
+        if key := _counted(site):
+            self._free[key] = (site, now)
+
+    def instead(self, site: Site, now: float) -> Site | None:
+        """Return which other site goes on although it is the turn of `site`, if one does."""
+        other, at = self._free.pop(_counted(site), (site, now))
+        if other is site or at < now or not other.queued:
+            return None
+        if _urgent(site) and not _urgent(other):
+            return None
+        if other.row >= LONGEST:
+            other.row = 0
+            return None
+        return other
+
+    @staticmethod
+    def went(site: Site, *, on: bool) -> None:
+        """A lease of `site` went out: it goes `on` out of turn, or begins anew."""
+        site.row = site.row + 1 if on else 1
+
+
+def _counted(site: Site) -> str:
+    return site.paced.counted if site.paced is not None else ""
+
+
+def _urgent(site: Site) -> bool:
+    return site.paced is not None and site.paced.queue.urgent
