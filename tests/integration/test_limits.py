@@ -139,6 +139,8 @@ def test_a_message_too_large_for_the_road_is_refused_before_its_data(tmp_path: P
         assert "Tiny Mail" in said
         assert "37 %" in said
         assert sink.messages == []
+        route = kurir.cli("route", "you@example.test", "b@far.example", "--size", "1MB", check=1)
+        assert "too large for every road" in route.stdout.decode()
 
 
 def test_a_submission_is_told_what_goes_later(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def _in_file(mistake: Mistake, owns: Mapping[Path, dict[str, Any]]) -> Mistake:
     """Return a mistake with the file that it stands in: the one that says most of its place, of several the last."""
     depths = [(_depth(own, mistake.where.split(".")), i, path) for i, (path, own) in enumerate(owns.items())]
     depth, _, path = max(depths, default=(0, 0, None))
-    return replace(mistake, where=f"{path}: {mistake.where}") if depth > 1 else mistake
+    return replace(mistake, file=str(path)) if depth > 1 else mistake
 
 
 def _depth(data: Any, place: Sequence[str]) -> int:

@@ -189,3 +189,20 @@ def test_a_road_that_is_broken_or_too_narrow_is_not_promised() -> None:
     assert [f.label for f in world.brain.overview.foresee(number, [Share(1, (narrow, ways[0]))])] == ["B"]
     wide = Passage("C", (), 100, "other", True)
     assert [f.label for f in world.brain.overview.foresee(number, [Share(1, (narrow, wide))])] == ["C"]
+
+
+def test_the_state_of_a_site_says_when_the_next_goes() -> None:
+    world = World(lifetime=30 * DAY)
+    hand = world.hand()
+    for i in range(3):
+        world.accept(f"b{i}@far.example")
+    plan(world, hand, per_day(1))
+    [site] = world.brain.overview.sites()
+    assert (site.waiting, site.next_at) == (2, None)  # the first is out: when it ends tells
+    world.settle(hand.take()[0], SENT)
+    [site] = world.brain.overview.sites()
+    assert near(site.next_at, 1)
+    world.pass_time(DAY + 5 * MINUTE)
+    hand.take()
+    [site] = world.brain.overview.sites()
+    assert site.waiting == 1
