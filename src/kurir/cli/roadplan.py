@@ -157,7 +157,10 @@ def what_it_takes(new: NewRoad) -> list[str]:
         for a in service.access
     ]
     if service.spf:
-        lines.append(say("road.spf", include=f"include:{service.spf[0]}"))
+        include, sure = f"include:{service.spf.names[0]}", say(f"sure.{service.spf.confidence.value}")
+        lines.append(
+            say("road.spf", include=include, source=service.spf.source, seen=service.spf.seen, sure=sure)
+        )
     lines.append(say("road.dkim"))
     if service.note:
         lines.append(say("road.note", note=service.note))

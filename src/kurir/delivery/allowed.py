@@ -139,8 +139,8 @@ def of_one_connection(known: Known | None) -> int:
 def included(atlas: Atlas, route: Route) -> tuple[str, ...]:
     """Return the names by which SPF records allow mail that goes by `route`."""
     known = known_limits(atlas, route, ()) if route.kind is RouteKind.SMARTHOST else None
-    spf = known.entry.spf if known is not None and isinstance(known.entry, Smarthost) else ()
-    return (*route.spf, *spf)
+    spf = known.entry.spf if known is not None and isinstance(known.entry, Smarthost) else None
+    return (*route.spf, *(spf.names if spf is not None else ()))
 
 
 class RoadSizes:
