@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kurir.message.eightbit import Obstacle
+from kurir.net.connect import _WORDS as _CONNECTING
 from kurir.net.tls import _REASONS
 from kurir.net.trust import _VERIFY_CODES, _WORDS
 from kurir.trace import say_noted
@@ -49,6 +50,7 @@ def noted() -> Iterator[str]:
                     found.append(node.args[CALLS[name]])
                 yield from (s for s in map(sentence, found) if s and s.strip("X; ") and " " in s)
     yield from (o.value for o in Obstacle)
+    yield from (words for _, words in _CONNECTING.values())
     yield from (*_REASONS.values(), *_WORDS.values(), *_VERIFY_CODES.values())
 
 
@@ -63,6 +65,9 @@ def test_sentences_inside_sentences_and_words_of_others() -> None:
     said = say_noted("not tried: it failed a moment ago (no answer)", "id")
     assert said == "tidak dicoba: baru saja gagal (tidak ada jawaban)"
     assert say_noted("the connection was lost: Broken pipe", "id") == "sambungan hilang: Broken pipe"
+    refused = "192.0.2.1:25: connection refused; [2001:db8::1]:25: no route to the host"
+    said = "192.0.2.1:25: sambungan ditolak; [2001:db8::1]:25: tidak ada jalur ke server itu"
+    assert say_noted(refused, "id") == said
     assert say_noted("550 5.1.1 No such user here", "id") == "550 5.1.1 No such user here"
 
 
