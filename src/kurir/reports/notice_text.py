@@ -6,10 +6,10 @@ what to do, and the other server's words between quotes, untouched but for chara
 
 import textwrap
 from collections.abc import Sequence
+from datetime import UTC, timedelta, timezone
 from typing import Protocol
 
 from kurir.limits import LimitNames
-from kurir.message.dates import format_date
 from kurir.message.words import disarm
 from kurir.model import Cause, OutcomeKind, encode_id
 from kurir.queue.asks import NoticeReason, NoticeWork
@@ -98,7 +98,7 @@ def _block(
     if work.held:
         facts.append((_say(lang, "word.sender"), str(work.original.reverse_path or "<>")))
     facts.append((_say(lang, "word.subject"), work.subject or _say(lang, "word.none")))
-    facts.append((_say(lang, "word.date"), format_date(work.accepted_at, settings.offset_minutes)))
+    facts.append((_say(lang, "word.date"), _moment(lang, work.accepted_at, settings)))
     facts.append((_say(lang, "word.id"), encode_id(work.number)))
     width = max(len(label) for label, _ in facts) + 2
     paragraphs.append("\n".join(f"  {label + ':':<{width}}{disarm(value)}" for label, value in facts))
@@ -156,11 +156,15 @@ def _one(
     if reason.action == "delayed":
         when = (("next", reason.next_at), ("until", reason.give_up_at))
         lines += [
-            f"  {_say(lang, f'word.{k}')}: {format_date(at, settings.offset_minutes)}"
-            for k, at in when
-            if at is not None
+            f"  {_say(lang, f'word.{k}')}: {_moment(lang, at, settings)}" for k, at in when if at is not None
         ]
     return "\n".join(lines)
+
+
+def _moment(lang: Lang, at: float, settings: ReportSettings) -> str:
+    """Return a time as people write it in `lang`."""
+    zone = timezone(timedelta(minutes=settings.offset_minutes)) if settings.offset_minutes else UTC
+    return Teller(Catalogue.load(), lang, zone).moment(at)
 
 
 def _limited(
@@ -172,7 +176,7 @@ def _limited(
     if reason.action != "delayed":
         expired = explain(Cause.EXPIRED, lang, final=True, recipient=str(reason.recipient.address))
         return [_wrapped(disarm(f"{expired.what} {waited_words(catalogue, lang, wait)}"), "  ")]
-    time = format_date(wait.free_at, settings.offset_minutes) if wait.free_at else ""
+    time = _moment(lang, wait.free_at, settings) if wait.free_at else ""
     return [_wrapped(disarm(wait_words(catalogue, lang, wait, time)), "  ")]
 
 

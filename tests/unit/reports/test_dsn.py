@@ -146,14 +146,14 @@ def test_the_order_of_languages_is_the_readers():
 
 def test_a_delay_names_the_next_attempt():
     late = outcome(kind=OutcomeKind.DEFERRED, cause=Cause.GREYLISTED, reply=None, detail="slow")
-    _, parsed = written(work(reason("delayed", out=late, next_at=100.0, give_up_at=200.0)))
+    _, parsed = written(work(reason("delayed", out=late, next_at=86_500.0, give_up_at=200.0)))
     assert parsed["Subject"].startswith("Your message is delayed")
     block = status_blocks(parsed)[1]
     assert block["Will-Retry-Until"] == "Thu, 01 Jan 1970 00:03:20 +0000"
     assert (block["Action"], block["Status"]) == ("delayed", "4.7.1")
     assert block["Diagnostic-Code"] == "x-kurir; slow"
     text = parsed.get_payload(0).get_content()
-    assert "Next attempt: Thu, 01 Jan 1970 00:01:40" in text
+    assert "Next attempt: 2 January 1970 at 00:01 UTC" in text
     assert "[en greylisted False]" in text
 
 
