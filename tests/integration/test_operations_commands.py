@@ -29,7 +29,7 @@ GROUPS = {
     "suppress": ("list", "show", "add", "remove"),
     "cert": ("status", "renew", "order", "roll"),
     "dns": ("show", "check"),
-    "dkim": ("list", "new", "rotate", "retire"),
+    "dkim": ("list", "rotate", "retire"),
     "sandbox": ("list", "show", "clear", "roles"),
 }
 ALL = [(c,) for c in COMMANDS] + [(*group.split(), verb) for group, verbs in GROUPS.items() for verb in verbs]
@@ -114,7 +114,6 @@ def documents(kurir: Kurir) -> dict[str, Any]:
     run("cert status", code=1)
     run("dns show", "example.test")
     run("dns check", "example.test", code=1)
-    run("dkim new", "example.test", "--kind", "ed25519")
     run("dkim rotate", "example.test", "--kind", "ed25519")
     ed25519 = [k["selector"] for k in run("dkim list")["keys"] if k["algorithm"] == "ed25519"]
     run("dkim retire", "example.test", ed25519[-1])

@@ -1,315 +1,134 @@
-"""``kurir serve``: bind, fork the roles, and the tables of who they are."""
+"""``kurir serve``: from the first line to the last.
 
-import asyncio
+Two kinds of process have opposite needs.  Examining a configuration loads nearly all of the code; the supervisor
+stays for months, does little, and must stay small, or it holds as much memory as the server itself.  So whoever
+plans does not stay: at a start this process plans, drops privileges and then *becomes* a supervisor that has
+loaded nothing (`exec`, with the plan and the sockets handed over); at a reload the supervisor forks a planner,
+which ends.  A role loads its code after the fork; where there are several, it is loaded before, to be shared.
+"""
+
+import gc
+import importlib
 import os
 import socket
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
+
+import setproctitle
 
 from kurir import __version__
-from kurir.app.ipc.link import BrainLink
-from kurir.app.ipc.reporting import Reporting
-from kurir.app.process import logs, privileges
-from kurir.app.process.descriptors import make_room
-from kurir.app.process.logs import Log
-from kurir.app.process.part import Part, Stop, run
+from kurir.app.process import logs
+from kurir.app.process.bound import Bound
+from kurir.app.process.plan import Plan, channel, receive, send
 from kurir.app.process.supervisor import Lifeline, Role, Supervisor
-from kurir.app.roles.brain import BrainPart
-from kurir.app.roles.control import ControlPart, WebDoors
-from kurir.app.roles.delivery import DeliveryPart
-from kurir.app.roles.reception import Doors, ReceptionPart
-from kurir.app.wiring import settings
-from kurir.app.wiring.setup import certificates, examined
-from kurir.config import Config, ConfigError
-from kurir.net import BindError, bind
-from kurir.net.systemd import notify
-from kurir.web import Figures
-
-# Below this many cores one process is faster (docs/explanation/architecture.md).
-CORES_FOR_WORKERS = 4
-
-
-@dataclass(slots=True)
-class Bound:
-    """Sockets by the place they listen at; kept over reloads, at least one for each worker.
-
-    `taken` are the places that were asked for.  A place that is still listened at keeps all its sockets when there
-    are fewer workers: closing one would reset the connections that wait in it.
-    """
-
-    sockets: dict[str, list[socket.socket]] = field(default_factory=dict)
-    taken: set[str] = field(default_factory=set)
-
-    def copy(self) -> "Bound":
-        """Return what a reload may add to: until `adopt` nothing that is in use changes."""
-        return Bound({spec: list(sockets) for spec, sockets in self.sockets.items()})
-
-    def take(self, spec: str, count: int, mode: int = 0o660) -> list[socket.socket]:
-        """Return the sockets of a place, `count` or more, binding those that are missing.  Raises `BindError`."""
-        have = self.sockets.get(spec, [])
-        missing = count - len(have)
-        if missing > 0:
-            have = self.sockets[spec] = [*have, *bind(spec, missing, mode=mode, beside=have)]
-        self.taken.add(spec)
-        return have
-
-    def adopt(self, fresh: "Bound") -> None:
-        """Take over what a copy has taken; close what it did not ask for."""
-        kept = {spec: sockets for spec, sockets in fresh.sockets.items() if spec in fresh.taken}
-        self._close(fresh.sockets, kept)
-        self.sockets = kept
-
-    def reject(self, fresh: "Bound") -> None:
-        """Forget a copy that came to nothing: close what it has bound."""
-        self._close(fresh.sockets, self.sockets)
-
-    @staticmethod
-    def _close(sockets: dict[str, list[socket.socket]], kept: dict[str, list[socket.socket]]) -> None:
-        stay = {id(s) for some in kept.values() for s in some}
-        for some in sockets.values():
-            for s in some:
-                if id(s) not in stay:
-                    s.close()
-
-
-def workers(config: Config) -> int:
-    """Return how many reception and delivery processes there are; 0 is one process for everything."""
-    if config.workers == "auto":
-        cores = len(os.sched_getaffinity(0))
-        return 0 if cores < CORES_FOR_WORKERS else min(cores // 2, 16)
-    return config.workers
+from kurir.app.process.systemd import notify
 
 
 def serve(path: Path) -> int:
     """Run the server until SIGTERM; return the exit code.  Raises `ConfigError`."""
-    config = examined(path)
-    log = logs.make(config.log.format, config.log.level, os.environ, "supervisor", forks=True)
-    state = config.server.state
-    (state / "run").mkdir(parents=True, exist_ok=True, mode=0o750)
-    certificates(config)
-    _make_room(config, log)
-    bound = Bound()
-    try:
-        roles = _roles(config, bound)
-        _become(config)
-    except (BindError, privileges.PrivilegeError) as e:
-        print(f"kurir: {e}", file=sys.stderr)
-        return 1
+    from kurir.app import planning
 
-    def reload() -> list[Role] | None:
-        try:
-            fresh = examined(path)
-            new = _roles(fresh, bound)
-        except (ConfigError, BindError) as e:
-            mistakes = [str(m) for m in getattr(e, "mistakes", [e])]
-            _refuse_reload(log, mistakes)
-            return None
-        log.info("reloaded", file=str(path))
-        return new
+    planned = planning.first(path)
+    if planned is None:
+        return 1
+    plan, bound = planned
+    if _can_begin_anew():
+        _begin_anew(plan, bound)
+    return _supervise(plan, bound)
+
+
+def _can_begin_anew() -> bool:
+    """Whether this user may read what is loaded; a program below the home of root goes on with what it has."""
+    files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    return os.access(sys.executable, os.X_OK) and all(os.access(file, os.R_OK) for file in files if file)
+
+
+def _begin_anew(plan: Plan, bound: Bound) -> None:
+    """Become a process that has loaded nothing but this module; same process id, same environment."""
+    ours, theirs = channel()
+    send(theirs, plan, bound.newest(plan.places))
+    ours.set_inheritable(True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, "-P", "-m", __name__, str(ours.fileno())])  # noqa: S606 - it is us
+
+
+def _supervise(plan: Plan, bound: Bound) -> int:
+    setproctitle.setproctitle("kurir: supervisor")
+    log = logs.make(plan.log_format, plan.log_level, os.environ, "supervisor", forks=True)
 
     def ready(supervisor: Supervisor) -> None:
-        _greet(config, supervisor.pids())
-        log.info("serving", version=__version__, workers=workers(config), pids=supervisor.pids())
+        print(plan.greeting, flush=True)
+        log.info("serving", version=__version__, workers=plan.workers, pids=supervisor.pids())
         notify(os.environ, "READY=1")
 
-    return Supervisor(roles, ready, reload, log.info).run()
+    def reload() -> list[Role] | None:
+        fresh = bound.copy()
+        new = _planned_apart(plan.file, fresh, log)
+        if new is None:
+            return None
+        bound.adopt(fresh)
+        log.info("reloaded", file=new.file)
+        return _roles(new, bound)
+
+    return Supervisor(_roles(plan, bound), ready, reload, log.info).run()
 
 
-def _refuse_reload(log: Log, mistakes: list[str]) -> None:
-    for mistake in mistakes:
-        log.error("reload_refused", mistake=mistake)
-    log.error("reload_failed", next="the old configuration stays in force; mend the file and try again")
+def _planned_apart(file: str, bound: Bound, log: logs.Log) -> Plan | None:
+    """Let a process that ends plan a reload; `bound` takes what that has bound.  None where it refused."""
+    ours, theirs = channel()
+    pid = os.fork()
+    if pid == 0:
+        _plan_and_end(file, bound, log, theirs)
+    theirs.close()
+    handed = receive(ours)
+    os.waitpid(pid, 0)
+    if handed is None:
+        return None
+    plan, sockets = handed
+    bound.add(plan.places, sockets)
+    return plan
 
 
-def _make_room(config: Config, log: Log) -> None:
-    limit = make_room(config.reception.sessions)
-    if limit is not None:
-        log.warning(
-            "few_descriptors",
-            limit=limit,
-            sessions=config.reception.sessions,
-            next="raise LimitNOFILE or ulimit -n",
-        )
-
-
-def _become(config: Config) -> None:
-    if os.geteuid() != 0:
-        return
-    if config.server.user:
-        privileges.give(config.server.state, config.server.user)
-        privileges.drop(config.server.user)
-    else:
-        print(
-            "kurir: WARNING: running as root, because server.user is not set; "
-            "make a user (useradd --system kurir) and name it in the configuration",
-            file=sys.stderr,
-        )
-
-
-def _roles(config: Config, bound: Bound) -> list[Role]:
-    """Bind what is listened at and return the processes.  Raises `BindError`, and then nothing has changed."""
-    fresh = bound.copy()
+def _plan_and_end(file: str, bound: Bound, log: logs.Log, end: socket.socket) -> NoReturn:
     try:
-        roles = _processes(config, fresh)
-    except BaseException:
-        bound.reject(fresh)
-        raise
-    bound.adopt(fresh)
-    return roles
+        from kurir.app import planning
+
+        plan = planning.again(Path(file), bound, log)
+        if plan is not None:
+            send(end, plan, bound.newest(plan.places))
+    except BaseException:  # noqa: BLE001 - the last line of a process: say it and end
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(0)
 
 
-def _processes(config: Config, bound: Bound) -> list[Role]:
-    count = workers(config)
-    shares = max(count, 1)
-    listening = [(d.listener, bound.take(d.spec, shares, d.mode)) for d in settings.doors(config)]
-    listen = config.listen
-    web = WebDoors(
-        *([bound.take(spec, 1)[0] for spec in s] for s in (listen.admin, listen.http, listen.https))
-    )
-    brain_spec = f"unix:{config.server.state / settings.BRAIN_SOCKET}"
-    if count == 0:
-        mine = [(listener, s) for listener, sockets in listening for s in sockets]
-        return [Role("all", partial(_everything, config, mine, web))]
-    brain = bound.take(brain_spec, 1, 0o600)[0]
-    roles = [Role("brain", partial(_brain, config, brain))]
-    for i in range(count):
-        mine = [(listener, s) for listener, sockets in listening for s in sockets[i::count]]
-        roles.append(Role(f"reception-{i + 1}", partial(_reception, config, mine)))
-    roles += [Role(f"delivery-{i + 1}", partial(_delivery, config)) for i in range(count)]
-    roles.append(Role("control", partial(_control, config, web)))
-    return roles
+def _roles(plan: Plan, bound: Bound) -> list[Role]:
+    if plan.workers:
+        importlib.import_module("kurir.app.roles.processes")  # once, for all of them
+    sockets = dict(bound.sockets)
+    return [Role(name, partial(_work, plan, name, sockets)) for name in plan.names()]
 
 
-def _log(config: Config, role: str) -> Log:
-    return logs.make(config.log.format, config.log.level, os.environ, role)
+def _work(plan: Plan, name: str, sockets: dict[str, list[socket.socket]], line: Lifeline) -> int:
+    gc.disable()  # what is loaded now is no garbage; a part that has started turns it on again
+    from kurir.app.roles.processes import work
+
+    return work(plan, name, sockets, line)
 
 
-def _everything(config: Config, doors: Doors, web: WebDoors, line: Lifeline) -> int:
-    log = _log(config, "all")
-
-    async def parts(stop: Stop) -> Sequence[Part]:
-        brain = BrainPart(config, log, stop)
-        return [brain, _Rest(config, log, brain, doors, web)]
-
-    return run(parts, line, log)
-
-
-class _Rest:
-    """Everything but the brain, in the brain's process: made once the brain has its door."""
-
-    name = "rest"
-
-    def __init__(self, config: Config, log: Log, brain: BrainPart, doors: Doors, web: WebDoors) -> None:
-        self._make = (config, log, brain, doors, web)
-        self._started: list[Part] = []
-
-    async def start(self) -> None:
-        config, log, brain, doors, web = self._make
-
-        async def gather() -> Sequence[Figures]:
-            return brain.gather()
-
-        delivery = DeliveryPart(config, log, brain.door)
-        reception = ReceptionPart(config, log, brain.door, doors)
-        control = ControlPart(config, log, brain.operate, gather, web)
-        for part in (delivery, control, reception):
-            await part.start()
-            self._started.append(part)
-        brain.gather_local += [delivery.figures, reception.figures]
-        brain.brain.hand_connected(delivery.hand, ())
-
-    async def stop(self) -> None:
-        """All at once, so that one deadline holds for all of them."""
-        ends = await asyncio.gather(*(part.stop() for part in self._started), return_exceptions=True)
-        for end in ends:
-            if isinstance(end, BaseException):
-                raise end
+def _main() -> int:
+    """Go on as the supervisor, with what `_begin_anew` has handed over."""
+    handed = receive(socket.socket(fileno=int(sys.argv[1])))
+    if handed is None:
+        return 1
+    plan, sockets = handed
+    bound = Bound()
+    bound.add(plan.places, sockets)
+    return _supervise(plan, bound)
 
 
-def _brain(config: Config, listener: socket.socket, line: Lifeline) -> int:
-    log = _log(config, "brain")
-
-    async def parts(stop: Stop) -> Sequence[Part]:
-        return [BrainPart(config, log, stop, listener)]
-
-    return run(parts, line, log)
-
-
-def _link(config: Config, role: str) -> BrainLink:
-    return BrainLink(str(config.server.state / settings.BRAIN_SOCKET), role)
-
-
-def _reception(config: Config, doors: Doors, line: Lifeline) -> int:
-    log = _log(config, "reception")
-
-    async def parts(_: Stop) -> Sequence[Part]:
-        link = _link(config, "reception")
-        part = ReceptionPart(config, log, link, doors)
-        return [_Connected(link), part, Reporting(link, part.figures)]
-
-    return run(parts, line, log)
-
-
-def _delivery(config: Config, line: Lifeline) -> int:
-    log = _log(config, "delivery")
-
-    async def parts(_: Stop) -> Sequence[Part]:
-        link = _link(config, "delivery")
-        part = DeliveryPart(config, log, link)
-        return [_Connected(link, part), Reporting(link, part.figures)]
-
-    return run(parts, line, log)
-
-
-def _control(config: Config, web: WebDoors, line: Lifeline) -> int:
-    log = _log(config, "control")
-
-    async def parts(_: Stop) -> Sequence[Part]:
-        link = _link(config, "control")
-        part = ControlPart(config, log, link.operate, link.gather, web)
-        return [_Connected(link), part]
-
-    return run(parts, line, log)
-
-
-class _Connected:
-    """The link as a part; with `delivery` it offers the hand first, and stays until that has settled its last lease."""
-
-    name = "link"
-
-    def __init__(self, link: BrainLink, delivery: DeliveryPart | None = None) -> None:
-        self._link = link
-        self._delivery = delivery
-
-    async def start(self) -> None:
-        if self._delivery is not None:
-            await self._delivery.start()
-            self._link.attach(self._delivery.hand, self._delivery.hand.busy)
-        await self._link.start()
-
-    async def stop(self) -> None:
-        if self._delivery is not None:
-            await self._delivery.stop()
-        await asyncio.sleep(0)  # what was settled in the last turn goes out first
-        await self._link.close()
-
-
-def _greet(config: Config, pids: dict[str, int]) -> None:
-    """Say what runs where: the first lines of ``kurir serve``."""
-    count = workers(config)
-    shape = f"{len(pids)} processes" if count else "one process (workers = 0)"
-    listen = config.listen
-    lines = [
-        f"Kurir {__version__} serves {', '.join(config.domains) or config.server.hostname} with {shape}."
-    ]
-    for name, specs in (
-        ("smtp", listen.smtp), ("submission", listen.submission), ("submissions", listen.submissions),
-        ("lmtp", listen.lmtp), ("http", listen.http), ("https", listen.https), ("admin", listen.admin),
-    ):  # fmt: skip
-        if specs:
-            lines.append(f"  {name:<12} {', '.join(specs)}")
-    hint = os.environ.get("KURIR_PLAYGROUND_HINT", "")
-    print("\n".join(lines) + hint, file=sys.stdout, flush=True)
+if __name__ == "__main__":
+    sys.exit(_main())

@@ -11,6 +11,8 @@ from kurir.model.told import of_error, told
 
 from .schema import Config
 
+_SHOWN = 60  # characters of a value that is shown again
+
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
@@ -70,9 +72,17 @@ def mistake_of(error: dict[str, Any], root: type[BaseModel]) -> Mistake:
     if isinstance(context.get("error"), ValueError):
         return Mistake(where, of_error(context["error"]))
     if kind in _SHAPES:
-        return Mistake(where, told(_SHAPES[kind], **{k: str(v) for k, v in context.items()}))
+        values = {"given": _as_written(error.get("input")), **{k: str(v) for k, v in context.items()}}
+        return Mistake(where, told(_SHAPES[kind], **values))
     message = str(error["msg"])
     return Mistake(where, message[0].lower() + message[1:])
+
+
+def _as_written(value: object) -> str:
+    """Return a value as TOML has it, where it is short and plain; else dots."""
+    if isinstance(value, str) and len(value) <= _SHOWN and not set(value) & set('"\\\n'):
+        return f'"{value}"'
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else "..."
 
 
 # pydantic's names of what is wrong with a value's shape -> our words
@@ -92,7 +102,7 @@ _SHAPES = {
     "int_type": "must be a whole number",
     "less_than": "must be below {lt}",
     "less_than_equal": "must be at most {le}",
-    "list_type": 'must be a list, such as ["a", "b"]',
+    "list_type": "must be a list, in brackets: [{given}]",
     "literal_error": "must be one of {expected}",
     "model_type": "must be a section of its own",
     "path_type": "must be the path of a file",

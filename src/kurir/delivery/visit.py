@@ -6,6 +6,7 @@ A password or a message that demands TLS never goes on in the clear.
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import msgspec
 
@@ -22,7 +23,7 @@ from .ports import Dialer, Untrusted
 from .route import leaves_from
 from .session import Session, Trouble, broken, net_trouble, read_offer, refusal
 from .settings import DeliverySettings, NextHop, Route, RouteKind, TlsLevel
-from .tlspolicy import Demand, Need, SessionEnd
+from .tlspolicy import Demand, Need, Reason, SessionEnd
 from .token_login import log_in
 
 _NO_HOP = NextHop()
@@ -30,6 +31,17 @@ _NO_HOP = NextHop()
 _NOT_SUPPORTED = "starttls-not-supported"
 _BROKEN = "validation-failure"
 NO_TLS = "the server offers no TLS"
+# Who demands encryption, for the detail of an attempt that met none.
+_WHO_DEMANDS = MappingProxyType(
+    {
+        Reason.RULE: "the operator of this server demands",
+        Reason.DANE: "the recipient's domain demands in signed DNS (DANE)",
+        Reason.DANE_UNUSABLE: "the recipient's domain demands in signed DNS (DANE)",
+        Reason.STS: "the recipient's domain demands in its published policy (MTA-STS)",
+        Reason.REQUIRETLS: "the sender demands",
+        Reason.SEALED: "the sender demands",
+    }
+)
 
 
 class Visit:
@@ -175,7 +187,8 @@ class Visit:
         self.lost = True
         self.weak = SessionEnd(_NOT_SUPPORTED, why)
         if self._demand.strict:
-            return self._trouble(Cause.TLS_REQUIRED, f"{why}, which this mail needs (4.7.10)", _NOT_SUPPORTED)
+            who = _WHO_DEMANDS.get(self._demand.reason, "this mail needs")
+            return self._trouble(Cause.TLS_REQUIRED, f"{why}, which {who} (4.7.10)", _NOT_SUPPORTED)
         if not self._demand.clear:
             return self._trouble(
                 Cause.TLS_LOST, f"{why}, although it has done so before (4.7.10)", _NOT_SUPPORTED

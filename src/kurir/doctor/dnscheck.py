@@ -4,6 +4,7 @@ A record that could not be looked up is a grey finding: "could not test" is neve
 are red where they are needed, yellow elsewhere.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -53,9 +54,10 @@ class _Seen:
 async def check_records(
     records: Iterable[Record], hostname: str, dns: ZoneDns, fetch: Fetch | None = None
 ) -> list[Finding]:
-    """Look each record up, and with `fetch` the page behind the MTA-STS record.  Never raises."""
-    looker = _Looker(hostname, dns, fetch)
-    return [_finding(record, await looker.look(record)) for record in records]
+    """Look all records up at once, and with `fetch` the page behind the MTA-STS record.  Never raises."""
+    looker, records = _Looker(hostname, dns, fetch), list(records)
+    seen = await asyncio.gather(*map(looker.look, records))
+    return list(map(_finding, records, seen))
 
 
 def _finding(record: Record, seen: _Seen) -> Finding:
@@ -175,7 +177,7 @@ class _Looker:
         """A signing key."""
         answer = await self._dns.txt(record.name)
         found = _shown([r for r in answer.records if isinstance(r, bytes)])
-        return _Seen(_SIGHTINGS[sighting_of(answer, record.value)], found)
+        return _Seen(_SIGHTINGS[sighting_of(answer, record.value)], found or answer.status.value)
 
     async def dmarc(self, record: Record) -> _Seen:
         """The policy: any that asks for something counts."""

@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import ssl
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,11 +26,12 @@ NO_SUCH_NAME = "kurir-doctor.invalid"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place to listen and the name of its door; `banner` False for doors that do not greet (TLS first, HTTP)."""
+    """A place to listen and the name of its door; `banner` False for doors that do not greet, `tls` for those that begin with TLS."""
 
     spec: str
     listener: str
     banner: bool = True
+    tls: bool = False
 
 
 def ports(places: Sequence[Place], *, running: bool) -> list[Finding]:
@@ -57,7 +59,7 @@ def _port(place: Place, bind: BindSpec, port: str, running: bool) -> Finding:
     values = {"port": port, "listener": place.listener}
     wildcard = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
     try:
-        said = _greeting(bind.path or (wildcard.get(bind.host, bind.host), bind.port), place.banner)
+        said = _greeting(bind.path or (wildcard.get(bind.host, bind.host), bind.port), place)
     except (ConnectionRefusedError, FileNotFoundError) as e:
         severity = Severity.RED if running else Severity.YELLOW
         return Finding(check="ports", severity=severity, key="port_closed", values=values, evidence=str(e))
@@ -66,12 +68,17 @@ def _port(place: Place, bind: BindSpec, port: str, running: bool) -> Finding:
         return Finding(
             check="ports", severity=Severity.GREY, key="port_untested", values=values, evidence=str(e)
         )
-    if not running or (place.banner and not said.startswith("220")):
+    if not running or said is None or (place.banner and not said.startswith("220")):
+        said = said or ""
         return Finding(check="ports", severity=Severity.RED, key="port_in_use", values=values, evidence=said)
     return Finding(check="ports", severity=Severity.GREEN, key="port_listening", values=values, evidence=said)
 
 
-def _greeting(address: str | tuple[str, int], banner: bool) -> str:
+def _greeting(address: str | tuple[str, int], place: Place) -> str | None:
+    """Return what the door says; None where it should begin with TLS and does not.
+
+    The conversation is brought to its end, so that it leaves no trace of a client that failed.
+    """
     family = (
         socket.AF_UNIX
         if isinstance(address, str)
@@ -79,14 +86,30 @@ def _greeting(address: str | tuple[str, int], banner: bool) -> str:
         if ":" in address[0]
         else socket.AF_INET
     )
-    with socket.socket(family, socket.SOCK_STREAM) as s:
-        s.settimeout(BANNER_SECONDS)
-        s.connect(address)
-        if not banner:
-            return ""
-        said = s.recv(512).decode("utf-8", "replace").strip()
-        s.sendall(b"QUIT\r\n")
-        return said
+    with socket.socket(family, socket.SOCK_STREAM) as plain:
+        plain.settimeout(BANNER_SECONDS)
+        plain.connect(address)
+        try:
+            s = _any_certificate().wrap_socket(plain) if place.tls else plain
+        except ssl.SSLEOFError:
+            raise
+        except ssl.SSLError:
+            return None
+        with s:
+            if not place.banner:
+                return ""
+            said = s.recv(512).decode("utf-8", "replace").strip()
+            s.sendall(b"QUIT\r\n")
+            s.recv(512)
+            return said
+
+
+def _any_certificate() -> ssl.SSLContext:
+    """Return what only looks whether TLS is spoken: the certificate is a finding of its own."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def certificate(

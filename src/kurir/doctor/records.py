@@ -56,6 +56,7 @@ class DomainFacts:
     autoconfig: bool = True
     submissions: int | None = 465
     submission: int | None = 587
+    https: int = 443
 
 
 def sts_policy(hostname: str, mode: str = "testing") -> str:
@@ -122,7 +123,7 @@ def _for_programs(facts: DomainFacts) -> Iterable[Record]:
     if not facts.autoconfig:
         return
     yield Record(f"autoconfig.{domain}", "CNAME", f"{host}.", "autoconfig")
-    yield Record(f"_autodiscover._tcp.{domain}", "SRV", f"0 1 443 {host}.", "autoconfig")
+    yield Record(f"_autodiscover._tcp.{domain}", "SRV", f"0 1 {facts.https} {host}.", "autoconfig")
 
 
 def zone_value(record: Record) -> str:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kurir.model import AddressError, parse_address
 from kurir.model.told import told
+from kurir.net.pem import certificates
 
 from .accounts import AccountError
 from .ports import Account, ClientCertificate, PeerCertificate
@@ -94,8 +95,8 @@ def add_certificate(
 ) -> tuple[Account, ClientCertificate]:
     """Register the (first) certificate in `pem`.  Raises `AccountError`."""
     try:
-        certificate = x509.load_pem_x509_certificates(pem.encode())[0]
-    except (ValueError, UnicodeEncodeError) as e:
+        certificate = certificates(pem.encode("ascii", "replace"))[0]
+    except ValueError as e:
         raise AccountError(told("this is no certificate in PEM form: {why}", why=e)) from None
     key = key_of(certificate)
     for one in others:

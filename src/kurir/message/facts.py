@@ -47,15 +47,38 @@ def facts_of(head: bytes, limits: HeaderLimits = _DEFAULT) -> MessageFacts:
         or not _WELL_FORMED.fullmatch(block)
         or has_long_line(block)
     ):
-        problems = scan(head, limits).problems
+        found = scan(head, limits)
+        problems = found.problems
         if problems & Problem.NO_HEADER:
             return MessageFacts("", "", "", 0, 0, problems)
+        if problems & Problem.MALFORMED_LINE:  # only the scanner knows what counts as a field then
+            return _facts(
+                found.get(b"message-id") or b"",
+                found.get(b"subject") or b"",
+                found.get(b"from") or b"",
+                len(found.named(b"received")),
+                end,
+                problems,
+            )
     folded = b"\n" + block.lower()
+    return _facts(
+        _value(block, folded, b"\nmessage-id:"),
+        _value(block, folded, b"\nsubject:"),
+        _value(block, folded, b"\nfrom:"),
+        folded.count(b"\nreceived:"),
+        end,
+        problems,
+    )
+
+
+def _facts(
+    message_id: bytes, subject: bytes, sender: bytes, received: int, end: int, problems: Problem
+) -> MessageFacts:
     return MessageFacts(
-        message_id=disarm(_value(block, folded, b"\nmessage-id:")[:_MAX_ID].decode("utf-8", "replace")),
-        subject=decode_text(_value(block, folded, b"\nsubject:")),
-        header_from=decode_text(_value(block, folded, b"\nfrom:"), MAX_DISPLAY),
-        received_count=folded.count(b"\nreceived:"),
+        message_id=disarm(message_id[:_MAX_ID].decode("utf-8", "replace")),
+        subject=decode_text(subject),
+        header_from=decode_text(sender, MAX_DISPLAY),
+        received_count=received,
         header_end=end,
         problems=problems,
     )

@@ -5,8 +5,9 @@ possessive, so that its time is linear in the input whatever the input is.  Line
 tolerated as a line end (it cannot arrive by SMTP, but may stand in a file), a bare CR is an ordinary octet.
 
 What counts as a field is decided here once, for policy, signatures and display: a name of printable
-US-ASCII without colon, directly followed by the colon.  ``From : x``, ``From`` followed by NUL and a line without a colon are
-malformed lines and never found by name.
+US-ASCII without colon, followed by the colon.  Blanks between them are a fault, yet the field is found by name
+(section 4.5: they must be accepted).  ``From`` followed by NUL, a name that is folded and a line without a colon are
+malformed lines and never found by name; `Headers.disguised` tells what somebody else may read in them.
 """
 
 import re
@@ -20,11 +21,12 @@ from .words import decode_text
 # The empty line that ends the header block; a block may also begin with it (no fields at all).
 _HEADER_END = re.compile(rb"\n\r?\n")
 _FIELD = re.compile(
-    rb"(?:([!-9;-~]++):([^\n]*+(?:\n[ \t][^\n]*+)*+)"  # name ":" value, folded lines included
+    rb"(?:([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)"  # name ":" value, folded lines included
     rb"|([^\n]*+(?:\n[ \t][^\n]*+)*+))(?:\n|\Z)"  # anything else: a malformed line with its folds
 )
 _BLANK_FOLD = re.compile(rb"\n[ \t]++\r?(?:\n|\Z)")
-_FIRST_NAME = re.compile(rb"[!-9;-~]++:")
+_FIRST_NAME = re.compile(rb"[!-9;-~]++[ \t]*+:")
+_NOT_PRINTED = bytes((*range(0x21), *range(0x7F, 0x100)))
 
 _DEFAULT = HeaderLimits()
 
@@ -63,13 +65,21 @@ class Headers:
     of octets looked at.  Names are compared without case.
     """
 
-    __slots__ = ("_by_name", "data", "fields", "header_end", "problems")
+    __slots__ = ("_by_name", "_disguised", "data", "fields", "header_end", "problems")
 
-    def __init__(self, data: bytes, fields: tuple[Field, ...], header_end: int, problems: Problem) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        fields: tuple[Field, ...],
+        header_end: int,
+        problems: Problem,
+        disguised: frozenset[bytes] = frozenset(),
+    ) -> None:
         self.data = data
         self.fields = fields
         self.header_end = header_end
         self.problems = problems
+        self._disguised = disguised
         by_name: dict[bytes, list[Field]] = {}
         for field in fields:
             by_name.setdefault(field.name.lower(), []).append(field)
@@ -81,6 +91,10 @@ class Headers:
     def named(self, name: bytes | str) -> tuple[Field, ...]:
         """Return the fields with that name, in order."""
         return tuple(self._by_name.get(_key(name), ()))
+
+    def disguised(self, name: bytes | str) -> bool:
+        """Whether a lenient reader may take a malformed line for a field of that name, or for more of its value."""
+        return bool(self._disguised) and _key(name) in self._disguised
 
     def value(self, field: Field) -> bytes:
         """Return the value of `field` unfolded (RFC 5322 section 2.2.3), without blanks at its ends."""
@@ -138,16 +152,19 @@ def scan(data: bytes, limits: HeaderLimits = _DEFAULT) -> Headers:
         if not _any_field(data, end):
             return Headers(data, (), 0, problems | Problem.NO_HEADER)
         problems |= Problem.MALFORMED_LINE
-    fields, found = _fields(data, end, limits)
-    return Headers(data, fields, end, problems | found | _octet_problems(data[:end]))
+    fields, found, disguised = _fields(data, end, limits)
+    return Headers(data, fields, end, problems | found | _octet_problems(data[:end]), disguised)
 
 
 def _any_field(data: bytes, end: int) -> bool:
     return any(m[1] is not None for m in _FIELD.finditer(data, 0, end))
 
 
-def _fields(data: bytes, end: int, limits: HeaderLimits) -> tuple[tuple[Field, ...], Problem]:
+def _fields(
+    data: bytes, end: int, limits: HeaderLimits
+) -> tuple[tuple[Field, ...], Problem, frozenset[bytes]]:
     fields: list[Field] = []
+    disguised: set[bytes] = set()
     problems = Problem(0)
     for count, m in enumerate(_FIELD.finditer(data, 0, end)):
         start, stop = m.span()
@@ -161,9 +178,22 @@ def _fields(data: bytes, end: int, limits: HeaderLimits) -> tuple[tuple[Field, .
         name = m[1]
         if name is None:
             problems |= Problem.MALFORMED_LINE
+            disguised |= _readings(m[3], fields[-1].name if fields else b"")
         else:
-            fields.append(Field(name, start, m.start(2), stop))
-    return tuple(fields), problems
+            value_at = m.start(2)
+            if value_at - start > len(name) + 1:
+                problems |= Problem.MALFORMED_LINE
+            fields.append(Field(name, start, value_at, stop))
+    return tuple(fields), problems, frozenset(disguised)
+
+
+def _readings(line: bytes, above: bytes) -> set[bytes]:
+    """Return the names, lower case, of the fields that lenient readers may see in a malformed line.
+
+    Some drop what is not printed from a name; some know more blanks than two, and join such a line to the one above.
+    """
+    name = line.partition(b":")[0].translate(None, _NOT_PRINTED).lower()
+    return {name, above.lower()} if line[:1] in _NOT_PRINTED else {name}
 
 
 def _octet_problems(block: bytes) -> Problem:

@@ -23,6 +23,7 @@ from kurir.model import TlsFacts
 from kurir.model.told import told
 
 from .groups import limit_groups
+from .pem import certificates
 from .ports import NetError
 from .settings import CertificateFiles, ClientTlsSettings, ClientTrust, ServerTlsSettings, TlsLevel
 from .trust import Trust, is_issued_to_client, names_of, words_of_verify_code
@@ -214,7 +215,7 @@ def _no_password() -> str:
 
 def _read_leaf(path: Path) -> x509.Certificate:
     try:
-        return x509.load_pem_x509_certificates(path.read_bytes())[0]
+        return certificates(path.read_bytes())[0]
     except FileNotFoundError as e:
         raise CertificateError(told("the certificate file {path} does not exist", path=path)) from e
     except PermissionError as e:

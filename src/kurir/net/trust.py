@@ -28,6 +28,7 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
+from .pem import certificates
 from .settings import ClientTlsSettings
 
 JUDGEMENT_SECONDS = 3600.0
@@ -165,7 +166,7 @@ def name_matches(pattern: str, name: str) -> bool:
 
 def authorities(file: Path) -> tuple[bytes, ...]:
     """Return the certificates (DER) in a PEM file.  Raises OSError, ValueError."""
-    return tuple(_der(c) for c in x509.load_pem_x509_certificates(file.read_bytes()))
+    return tuple(_der(c) for c in certificates(file.read_bytes()))
 
 
 def is_issued_to_client(chain: tuple[bytes, ...], authorities: tuple[bytes, ...]) -> bool:

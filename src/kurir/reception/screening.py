@@ -8,7 +8,7 @@ RFC 8601 section 5 wants fields removed that pose as our results.  They are cut 
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kurir.message.headers import Headers
 from kurir.model import Address, Cause, Check, Origin, Reply
@@ -87,7 +87,8 @@ class StrangersMail:
         findings = await self._screening.findings()
         treatment = treat(findings, settings)
         action = treatment.action
-        fields = results_field(self._screener.settings.authserv_id, findings.results(), utf8=smtputf8)
+        done = findings if treatment.dmarc is findings.dmarc else replace(findings, dmarc=treatment.dmarc)
+        fields = results_field(self._screener.settings.authserv_id, done.results(), utf8=smtputf8)
         if action is Action.MARK:
             fields += MARK
         return Screened(

@@ -34,7 +34,9 @@ _FILES = frozenset(
     }
 )  # fmt: skip
 _FEEDBACK = b"message/feedback-report"
-_ORIGINAL = (b"message/rfc822", b"text/rfc822-headers", b"message/rfc822-headers", b"message/global")
+_ORIGINAL = (
+    b"message/rfc822", b"text/rfc822-headers", b"message/rfc822-headers", b"message/global", b"message/global-headers",
+)  # fmt: skip
 _RETURNED = re.compile(rb"^Message-ID:[ \t]*(<[^<>\r\n]{1,250}>)", re.IGNORECASE | re.MULTILINE)
 
 Report = AggregateReport | TlsReport | Feedback

@@ -1,7 +1,7 @@
 """Delivery status notifications: from an obligation of the queue to a message to hand in (RFC 3464, RFC 3461 section 6).
 
 Pure: time, ids and the catalogue of sentences are parameters, so the same obligation always makes the same octets.
-The whole is a ``multipart/report`` (RFC 6522): words for people, fields for programs, the original or its header.
+The whole is a ``multipart/report`` (RFC 6522; RFC 6533 for international mail): words for people, fields for programs, the original or its header.
 The report has the null reverse-path and NOTIFY=NEVER, so that nobody ever answers it or reports on it; it
 says ``Auto-Submitted: auto-replied`` (RFC 3834) for those who look.
 """
@@ -91,7 +91,7 @@ def render(
     if not work.reasons:
         raise ValueError(f"the obligation {work.id} has nothing to report")
     names = names or LimitNames()
-    utf8 = status_fields.is_global(work)
+    utf8 = status_fields.is_global(work, _header(work, original, settings))
     subject = _subject(work, settings)
     daemon = Address("MAILER-DAEMON", settings.domain)
     message_id = f"<{token}@{settings.domain}>"
@@ -117,7 +117,7 @@ def render(
     octets = compose.message(fields, content)
     eight = not octets.isascii()
     params = MailParams(
-        body=Body.EIGHT if eight else Body.SEVEN, smtputf8=utf8, size=len(octets),
+        body=Body.EIGHT if eight else Body.SEVEN, smtputf8=not work.to.is_ascii, size=len(octets),
         require_tls=work.original.params.require_tls,  # RFC 8689 section 5
     )  # fmt: skip
     return Report(
@@ -159,12 +159,22 @@ def _status(work: NoticeWork, settings: ReportSettings, names: LimitNames, *, ut
 def _original(work: NoticeWork, original: bytes, settings: ReportSettings, *, utf8: bool) -> compose.Part:
     if wants_full(work, settings) and len(original) == work.size and not has_long_line(original):
         whole = work.trace_block + original
-        kind = "message/global" if utf8 else "message/rfc822"
-        return compose.Part(compose.raw_field("Content-Type", kind) + _transfer(whole), whole)
-    end = work.header_end or find_header_end(original, settings.max_headers)[0]
-    block = _bounded(work.trace_block + original[:end], settings.max_headers)
+        if not utf8:
+            return compose.Part(compose.raw_field("Content-Type", "message/rfc822") + _transfer(whole), whole)
+        # In base64 it passes servers without SMTPUTF8 (RFC 6532 section 3.5), which the reader's may be.
+        encoding = compose.raw_field("Content-Transfer-Encoding", "base64")
+        return compose.Part(
+            compose.raw_field("Content-Type", "message/global") + encoding, compose.base64_lines(whole)
+        )
+    block = _header(work, original, settings)
     kind = "message/global-headers" if utf8 else "text/rfc822-headers"
     return compose.Part(compose.raw_field("Content-Type", kind) + _transfer(block), block)
+
+
+def _header(work: NoticeWork, original: bytes, settings: ReportSettings) -> bytes:
+    """Return the header of the original with what we put in front, as much of it as is returned."""
+    end = work.header_end or find_header_end(original, settings.max_headers)[0]
+    return _bounded(work.trace_block + original[:end], settings.max_headers)
 
 
 def _bounded(block: bytes, limit: int) -> bytes:

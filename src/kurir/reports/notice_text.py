@@ -14,6 +14,7 @@ from kurir.message.words import disarm
 from kurir.model import Cause, OutcomeKind, encode_id
 from kurir.queue.asks import NoticeReason, NoticeWork
 from kurir.trace import Catalogue, Teller, say_noted, wait_words, waited_words
+from kurir.trace.explain import units
 
 from .settings import Lang, ReportSettings
 from .statuses import ACTIONS
@@ -98,7 +99,7 @@ def _block(
     if work.held:
         facts.append((_say(lang, "word.sender"), str(work.original.reverse_path or "<>")))
     facts.append((_say(lang, "word.subject"), work.subject or _say(lang, "word.none")))
-    facts.append((_say(lang, "word.date"), _moment(lang, work.accepted_at, settings)))
+    facts.append((_say(lang, "word.date"), _moment(work.accepted_at, settings, lang)))
     facts.append((_say(lang, "word.id"), encode_id(work.number)))
     width = max(len(label) for label, _ in facts) + 2
     paragraphs.append("\n".join(f"  {label + ':':<{width}}{disarm(value)}" for label, value in facts))
@@ -106,9 +107,10 @@ def _block(
     return "\n\n".join(paragraphs)
 
 
-def _local(host: str) -> bool:
-    """Whether a socket of this machine answered: its path is nothing to read to a sender."""
-    return host.startswith("unix:")
+def _moment(at: float, settings: ReportSettings, lang: Lang) -> str:
+    """Return a time as people of that language write it; the fields for programs have those of mail."""
+    zone = timezone(timedelta(minutes=settings.offset_minutes)) if settings.offset_minutes else UTC
+    return units.moment(Catalogue.load(), lang, at, zone)
 
 
 def _one(
@@ -124,7 +126,7 @@ def _one(
         lines += _limited(reason, settings, explain, names, lang)
     elif outcome is not None and reason.action in ("failed", "delayed"):
         said = outcome.reply
-        host = Teller(Catalogue.load(), lang).host(outcome.host) if _local(outcome.host) else outcome.host
+        host = Teller(Catalogue.load(), lang).host(outcome.host)
         sentence = explain(
             outcome.cause,
             lang,
@@ -156,15 +158,9 @@ def _one(
     if reason.action == "delayed":
         when = (("next", reason.next_at), ("until", reason.give_up_at))
         lines += [
-            f"  {_say(lang, f'word.{k}')}: {_moment(lang, at, settings)}" for k, at in when if at is not None
+            f"  {_say(lang, f'word.{k}')}: {_moment(at, settings, lang)}" for k, at in when if at is not None
         ]
     return "\n".join(lines)
-
-
-def _moment(lang: Lang, at: float, settings: ReportSettings) -> str:
-    """Return a time as people write it in `lang`."""
-    zone = timezone(timedelta(minutes=settings.offset_minutes)) if settings.offset_minutes else UTC
-    return Teller(Catalogue.load(), lang, zone).moment(at)
 
 
 def _limited(
@@ -176,7 +172,7 @@ def _limited(
     if reason.action != "delayed":
         expired = explain(Cause.EXPIRED, lang, final=True, recipient=str(reason.recipient.address))
         return [_wrapped(disarm(f"{expired.what} {waited_words(catalogue, lang, wait)}"), "  ")]
-    time = _moment(lang, wait.free_at, settings) if wait.free_at else ""
+    time = _moment(wait.free_at, settings, lang) if wait.free_at else ""
     return [_wrapped(disarm(wait_words(catalogue, lang, wait, time)), "  ")]
 
 

@@ -19,12 +19,13 @@ _ORCPT = re.compile(r"([A-Za-z0-9-]{1,32});(.*)", re.DOTALL)
 _NOT_XCHAR = re.compile(r"[^!-*,-<>-\[\]-~]")
 
 
-def is_global(work: NoticeWork) -> bool:
-    """Tell whether the report needs the forms of RFC 6533: its reader asked for SMTPUTF8, and an address needs it."""
+def is_global(work: NoticeWork, header: bytes) -> bool:
+    """Tell whether the report needs the forms of RFC 6533: its reader asked for SMTPUTF8, and an address or the `header` needs it."""
     if not work.to.is_ascii:
         return True
     mentioned = [r.recipient.address for r in work.reasons] + [r.recipient.wanted for r in work.reasons]
-    return work.original.params.smtputf8 and any(a is not None and not a.is_ascii for a in mentioned)
+    international = not header.isascii() or any(a is not None and not a.is_ascii for a in mentioned)
+    return work.original.params.smtputf8 and international
 
 
 def render(work: NoticeWork, settings: ReportSettings, names: LimitNames, *, utf8: bool) -> bytes:

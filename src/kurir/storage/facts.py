@@ -29,7 +29,6 @@ from kurir.queue.ports import (
 )
 
 from .database import (
-    FULL,
     NoDatabase,
     Schema,
     one,
@@ -123,16 +122,15 @@ class SqliteFacts:
         ledger = one(self._writer, "SELECT messages, recipients, events FROM ledger")
         self._messages, self._events = int(ledger[0]), int(ledger[2])
 
-    def connect(self, synchronous: int = FULL) -> apsw.Connection:
+    def connect(self, cache: int | None = None) -> apsw.Connection:
         """Open one more writing connection to the facts (for the mover); the caller takes `writing` around it."""
         s = self.settings
         connection = open_writer(
             self.layout.facts,
             FACTS,
             self.clock.now,
-            synchronous=synchronous,
             page_size=s.page_size,
-            cache=s.cache,
+            cache=s.cache if cache is None else cache,
         )
         connection.pragma("journal_size_limit", 4 * s.wal_soft)
         return connection

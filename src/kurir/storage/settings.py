@@ -10,13 +10,15 @@ MIB = 1024 * KIB
 class FactsSettings:
     """How facts are kept.
 
-    `page_size` applies to a new database only.  A WAL with more than `wal_soft` in it is written from its start
+    `page_size` applies to a new database only.  `cache` is how much of it a connection keeps in memory; the mover sees
+    each page of a body once, to give it back, and would fill any cache with what is gone.  A WAL with more than `wal_soft` in it is written from its start
     again at the next chance (up to four times that stays on disk); above `wal_hard` the checkpoint waits up to
     `wal_patience` for readers (commits wait with it) and empties the file.
     """
 
     page_size: int = 4096
     cache: int = 16 * MIB
+    mover_cache: int = 2 * MIB
     wal_soft: int = 16 * MIB
     wal_hard: int = 256 * MIB
     wal_patience: float = 2.0

@@ -1,12 +1,12 @@
 """Takes in evidence and decides by the rules: bounces that come in, and our own refused deliveries."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
 
 from kurir.model import Address, Fate, Outcome
-from kurir.trace import Why, read_returned
+from kurir.trace import Returned, Why, read_returned
 
 from .entry import Entry, Report, Strike, day_of, key_of
 from .ports import SuppressionStore
@@ -14,6 +14,7 @@ from .rules import Weight, of_bounce, of_outcome
 from .settings import SuppressionSettings
 
 ARRIVED = frozenset({Fate.HANDED_OVER, Fate.CAPTURED})  # what other servers can send back
+SAME = 5.0  # seconds between our Received field and the accepting, at most
 MAX_WORDS = 500  # characters kept of what was said
 
 
@@ -27,11 +28,12 @@ class SentTo(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SentMail(msgspec.Struct, frozen=True, array_like=True):
-    """A message that this server took."""
+    """A message that this server took; `envid` is what its sender called the envelope."""
 
     number: int
     accepted_at: float
     recipients: tuple[SentTo, ...]
+    envid: str | None = None
 
 
 class History(Protocol):
@@ -39,6 +41,10 @@ class History(Protocol):
 
     def sent(self, message_id: str, since: float) -> Sequence[SentMail]:
         """Return messages with that Message-ID accepted since then, the newest first.  Raises `StoreError`."""
+        ...
+
+    def numbered(self, number: int) -> SentMail | None:
+        """Return the message with that accept number.  Raises `StoreError`."""
         ...
 
 
@@ -63,11 +69,23 @@ class Desk:
         if read is None:
             return ()
         now = self._now()
+        found = (m for m in self._originals(read, now - self._settings.window) if m.number != bounce)
+        original = next(found, None)
+        return tuple(self._noted(bounce, original, read.told, now)) if original is not None else ()
+
+    def _originals(self, read: Returned, since: float) -> Iterator[SentMail]:
+        """Return messages that a bounce may be about, the likeliest first.
+
+        Numbers can be guessed, so one counts only with the time at which it was given.  Of several messages with the same
+        Message-ID it is the one whose envelope the bounce names.
+        """
+        for passage in read.passages:
+            mail = self._history.numbered(passage.number)
+            if mail is not None and mail.accepted_at >= since and abs(mail.accepted_at - passage.at) < SAME:
+                yield mail
         for message_id in read.message_ids:
-            for mail in self._history.sent(message_id, now - self._settings.window):
-                if mail.number != bounce:
-                    return tuple(self._noted(bounce, mail, read.told, now))
-        return ()
+            sent = self._history.sent(message_id, since)
+            yield from sorted(sent, key=lambda mail: not mail.envid or mail.envid != read.envelope_id)
 
     def _noted(self, bounce: int, mail: SentMail, told: Sequence[Why], now: float) -> list[Report]:
         new = []

@@ -99,6 +99,10 @@ _DELAY = re.compile(
     r"warning message only|has been delayed|is delayed|delayed for|will be (?:re)?tried|temporary failure report|still (?:trying|being)|do(?:es)? not need to (?:re-?send|do)|keep trying|not yet been delivered",
     re.IGNORECASE,
 )
+# The part that is the returned original, or its header (RFC 6522, RFC 6533, RFC 2046).
+ORIGINALS = frozenset(
+    {"message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers", "message/partial"}
+)
 # Where the returned original begins in free text.
 _ORIGINAL = re.compile(
     r"(?:[->*\s_=.]{0,60}(?:original message|unsent message|message headers? follow|returned (?:message|mail)|(?:below|this|here) (?:this line )?is a copy|message header|"
@@ -115,7 +119,7 @@ _BOILERPLATE = re.compile(
     r"this is (?:the|an|a) |delivery has failed|reading text|contact (?:your|the) |^\W{0,3}(?:in|out): {1,3}(?:[23]\d\d|[a-z]{4}\b)|recipient of your|your mail sent on|subject:|^to:|^from:|^date:|^sent:|reached the following|reach the following",
     re.IGNORECASE,
 )
-_REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
+REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _INLINE_REPORT = re.compile(r"^(?:final|original)-recipient ?:", re.IGNORECASE | re.MULTILINE)
 _ACTIONS = {
     "delivered": Kind.DELIVERED,
@@ -175,7 +179,7 @@ def human_lines(mail: Mail) -> list[str]:
     lines: list[str] = []
     seen_plain = False
     for part in mail.parts:
-        if part.kind in ("message/rfc822", "text/rfc822-headers", "message/partial", "message/global"):
+        if part.kind in ORIGINALS:
             break
         if part.kind == "text/html" and seen_plain:
             continue
@@ -209,7 +213,7 @@ def common_evidence(mail: Mail, human: Sequence[str]) -> Iterator[Evidence]:
 def reported(mail: Mail, human: Sequence[str], kind: Kind) -> Iterator[Told]:
     """Yield what a machine-readable report says of each recipient (RFC 3464 section 2.3)."""
     for part in mail.parts:
-        if part.kind not in _REPORTS and not _INLINE_REPORT.search("\n".join(part.lines[:400])):
+        if part.kind not in REPORTS and not _INLINE_REPORT.search("\n".join(part.lines[:400])):
             continue
         for fields in groups(part.lines):
             if not first(fields, "action") and not first(fields, "final-recipient"):

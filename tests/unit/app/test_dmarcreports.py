@@ -22,9 +22,13 @@ POLICY = "v=DMARC1; p=none; rua=mailto:dmarc@{}"
 
 
 class Log:
+    def __init__(self):
+        self.warned = []
+
     def info(self, *_, **__): ...
 
-    warning = info
+    def warning(self, event, **values):
+        self.warned.append((event, values))
 
 
 def seen(domain: str, day: str = "2026-11-22", **row: object) -> DmarcSeen:
@@ -43,6 +47,7 @@ class Office:
         self.error = None
         self.fates = {}
         self.unsigned = False
+        self.log = Log()
         section = {"dmarc_reports_after": 0, **senderauth}
         self.config = Config.model_validate(
             {
@@ -72,12 +77,14 @@ class Office:
     def fate(self, number):
         return self.fates[number]
 
-    async def round(self):
-        reports = DmarcReports(
-            self.config, Zones(self.zone), self.clock, Log(), open_store=self.open, send=self.send, fates=self,
+    def reports(self):
+        return DmarcReports(
+            self.config, Zones(self.zone), self.clock, self.log, open_store=self.open, send=self.send, fates=self,
             unsigned=lambda: self.unsigned,
         )  # fmt: skip
-        await reports.round()
+
+    async def round(self):
+        await self.reports().round()
 
     def to(self):
         return [to for to, _ in self.sent]
@@ -106,8 +113,13 @@ async def test_reports_wait_until_our_own_mail_is_signed(office):
     office.asks("a.test")
     office.asks("b.test")
     office.unsigned = True
-    await office.round()
+    reports, log = office.reports(), office.log
+    await reports.round()
+    await reports.round()
     assert office.sent == [] and office.open().due("2026-11-23") == [("2026-11-22", "a.test")]
+    assert [(e, said["day"]) for e, said in log.warned if e.startswith("dmarc_reports")] == [
+        ("dmarc_reports_given_up", "2026-11-20"), ("dmarc_reports_wait", "2026-11-22"),
+    ]  # fmt: skip
     office.unsigned = False
     await office.round()
     assert office.to() == ["dmarc@a.test"]

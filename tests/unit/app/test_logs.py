@@ -1,8 +1,10 @@
 """Log lines: made in the writer's thread where asked, in order, bounded, and never with a body in them."""
 
+import io
 import json
 import os
 import threading
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -109,3 +111,35 @@ def test_a_process_that_forks_has_no_thread_and_never_waits_for_its_reader(
         os.close(kept)
         os.close(writing)
     assert b'"role_ended"' in first
+
+
+LINES = {
+    "json": b'{"time":"then","level":"warning","role":"test","n":1,"why":"two words","event":"odd"}',
+    "journald": b'<4>{"time":"then","level":"warning","role":"test","n":1,"why":"two words","event":"odd"}',
+    "console": b"then warning odd                      role=test n=1 why='two words'",
+}
+
+
+@pytest.mark.parametrize("forks", [False, True])
+@pytest.mark.parametrize("kind", LINES)
+def test_one_event_in_each_format_from_each_encoder(monkeypatch, kind, forks):
+    lines = []
+    for writer in ("LineWriter", "DirectWriter"):
+        monkeypatch.setattr(logs, writer, lambda _: SimpleNamespace(line=lines.append))
+    monkeypatch.setattr(logs.sys, "stderr", io.StringIO())
+    log = logs.make(kind, "info", {}, "test", forks=forks)
+    log.warning("odd", time="then", n=1, why="two words")
+    assert lines == [LINES[kind]]
+
+
+def test_an_exception_is_said_with_where_it_came_from(monkeypatch):
+    lines = []
+    monkeypatch.setattr(logs, "LineWriter", lambda _: SimpleNamespace(line=lines.append))
+    log = logs.make("console", "info", {}, "test")
+    try:
+        raise ValueError("no such thing")
+    except ValueError:
+        log.exception("stop_failed", part="brain")
+    first, *rest = lines[0].decode().splitlines()
+    assert "stop_failed" in first
+    assert rest[-1] == "ValueError: no such thing"

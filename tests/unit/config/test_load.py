@@ -95,6 +95,9 @@ def test_relative_paths_start_at_the_file(tmp_path: Path) -> None:
         ({"domains": {"x.org": {"relay_to": "smtp://h", "catch_all": "a@b.c"}}}, "its next server decides"),
         ({"tls": {"certificate": "a.pem"}}, "belong together"),
         ({"workers": 65}, "0 to 64"),
+        ({"queue": {"delay_notice": 8}}, r"must be a list, in brackets: \[8\]"),
+        ({"listen": {"smtp": "127.0.0.1:25"}}, r'must be a list, in brackets: \["127.0.0.1:25"\]'),
+        ({"listen": {"smtp": {"port": 25}}}, r"must be a list, in brackets: \[\.\.\.\]"),
     ],
 )
 def test_contradictions_are_mistakes(data: dict[str, object], says: str) -> None:

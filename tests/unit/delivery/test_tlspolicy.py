@@ -263,6 +263,8 @@ RECORDS = {
     b"v=STSv1; id=" + b"1" * 33: None,
     b"v=STSv1; id=a-b": None,
     b"v=STSv1 id=1": None,
+    b" v=STSv1; id=1": None,
+    b"v=STSv1 ;id=1 ; ": "1",
 }
 
 
@@ -273,6 +275,12 @@ def test_records(text):
 
 def test_two_records_are_none():
     assert read_record([b"v=STSv1; id=1", b"v=STSv1; id=2"]) is None
+
+
+@pytest.mark.parametrize("other", [b"v=STSv1", b"v=STSv1 id=2", b"v=STSv10; id=2", b" v=STSv1; id=2", b""])
+def test_what_is_no_record_does_not_count_as_a_second_one(other):
+    """RFC 8461 section 3.1: what does not begin with the version and a semicolon is discarded first."""
+    assert read_record([other, b"v=STSv1; id=1"]) == "1"
 
 
 POLICY = b"version: STSv1\r\nmode: enforce\r\nmx: mx1.example\r\nmx: *.Example.NET\r\nmax_age: 604800\r\n"
@@ -322,6 +330,7 @@ def test_a_long_age_is_cut():
     [
         ("mx.example", "mx.example", True), ("mx.example", "MX.Example.", True), ("*.example", "mx.example", True),
         ("*.example", "a.b.example", False), ("*.example", "example", False), ("mx.example", "mx2.example", False),
+        ("*.example", ".example", False), ("*.example", "*.example", False), ("*.example", "", False),
     ],
 )  # fmt: skip
 def test_patterns(pattern, host, fits):

@@ -191,3 +191,11 @@ def test_the_next_key_stands_beside_the_present_one():
 def test_what_is_not_served_is_not_published():
     names = {r.name for r in expected(replace(FACTS, sts_mode="off", autoconfig=False))}
     assert not {"_mta-sts.example.test", "mta-sts.example.test", "autoconfig.example.test"} & names
+
+
+def test_programs_are_led_to_the_ports_that_are_open() -> None:
+    found = {
+        r.name: r.value for r in expected(replace(FACTS, https=23443, submission=20587)) if r.type == "SRV"
+    }
+    assert found["_autodiscover._tcp.example.test"] == "0 1 23443 mail.example.test."
+    assert found["_submission._tcp.example.test"] == "1 1 20587 mail.example.test."

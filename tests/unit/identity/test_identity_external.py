@@ -75,7 +75,9 @@ def test_registering(tmp_path) -> None:
     for pem, others, why in (
         (made.pem.read_text(), (ana,), "registered already, for ana"),
         ("nonsense", (), "no certificate"),
-        (made.key_pem.read_text(), (), "no certificate"),
+        (made.key_pem.read_text(), (), "it is a private key, which stays with its owner"),
+        ("-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n", (), "it is a request"),
+        ("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", (), "is damaged"),
         (make(tmp_path, "old", from_days=-9, days=-1).pem.read_text(), (), "expired on"),
     ):
         with pytest.raises(AccountError, match=why):

@@ -1,5 +1,6 @@
 """Each mechanism as a table of turns, SCRAM against our own client, and garbage."""
 
+import base64
 from dataclasses import replace
 
 import pytest
@@ -63,6 +64,37 @@ def converse(client: ScramClientMechanism, context: SaslContext) -> object:
     while isinstance(step, Challenge):
         step = server.answer(client.answer(step.data))
     return step
+
+
+class _Nonce(bytes):
+    """The server's nonce of the example is no hexadecimal number, as ours would be."""
+
+    def hex(self, *_: object) -> str:  # type: ignore[override]
+        return self.decode()
+
+
+def test_the_exchange_of_the_rfc() -> None:
+    """RFC 7677 section 3, word for word, in both roles."""
+    client_first = b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO"
+    nonce = b"%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
+    server_first = b"r=rOprNGfwEbeRWgbNEkqO" + nonce + b",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
+    client_final = (
+        b"c=biws,r=rOprNGfwEbeRWgbNEkqO" + nonce + b",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
+    )
+    server_final = b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
+
+    salt = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")
+    account = Account("user", (), "", scram=scram_verifier("pencil", lambda _: salt, iterations=4096))
+    server = begin("SCRAM-SHA-256", SaslContext({"user": account}.get, b"s" * 32, lambda _: _Nonce(nonce)))
+    assert server.start(client_first) == Challenge(server_first)
+    assert server.answer(client_final) == Challenge(server_final)
+    assert server.answer(b"") == Success("user")
+
+    client = ScramClientMechanism("user", "pencil", nonce="rOprNGfwEbeRWgbNEkqO")
+    assert client.start() == client_first
+    assert client.answer(server_first) == client_final
+    assert client.answer(server_final) == b""
+    assert client.satisfied
 
 
 @pytest.mark.parametrize("endpoint", [None, ENDPOINT])

@@ -68,10 +68,34 @@ def test_what_is_wrong_is_said(data, problem):
         assert facts_of(data).problems == problem
 
 
-def test_misspelt_from_is_not_from():
-    head = scan(b"From: a@b\r\nFrom : evil@c\r\nX: 1\r\n\r\n")
-    assert head.all(b"From") == (b"a@b",)
-    assert [f.name for f in head] == [b"From", b"X"]
+def test_a_blank_before_the_colon_hides_no_field():
+    """RFC 5322 section 4.5: it is a fault, and must be read all the same."""
+    head = scan(b"From: a@b\r\nFrom \t: evil@c\r\n d\r\nX: 1\r\n\r\n")
+    assert head.all(b"From") == (b"a@b", b"evil@c d")
+    assert [f.name for f in head] == [b"From", b"From", b"X"]
+    assert head.problems == Problem.MALFORMED_LINE
+    assert facts_of(b"Subject : x\r\nFrom: a@b\r\n\r\n")[1:3] == ("x", "a@b")
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        (b"From\0: x", ["from"]),
+        (b"Fr\x01om\xff : x", ["from"]),
+        (b"FROM\r\n : x", ["from"]),
+        (b"\x0b, evil@c", ["subject"]),
+        (b"\xc2\xa0, evil@c", ["subject"]),
+        (b"\0From: x", ["from", "subject"]),
+        (b"no colon", []),
+        (b">From a@b Mon Nov 23 21:00:00 2026", []),
+        (b"From a@b Mon Nov 23 21:00:00 2026", []),
+        (b"X: from", []),
+    ],
+)
+def test_what_others_may_read_in_a_malformed_line(line, names):
+    head = scan(b"Subject: 1\r\n" + line + b"\r\nTo: b@c\r\n\r\n")
+    assert [name for name in ("from", "subject", "to") if head.disguised(name)] == names
+    assert head.disguised(b"FROM") is ("from" in names)
 
 
 def test_limits_are_kept():
@@ -94,7 +118,8 @@ def test_any_octets_are_scanned(data):
     at = 0
     for field in head:
         assert at <= field.start < field.value_at <= field.end <= head.header_end
-        assert data[field.start : field.value_at] == field.name + b":"
+        assert data[field.start : field.value_at - 1].rstrip(b" \t") == field.name
+        assert data[field.value_at - 1 : field.value_at] == b":"
         at = field.end
 
 

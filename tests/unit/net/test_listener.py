@@ -10,7 +10,6 @@ import pytest
 
 from kurir.net import BindError, BindSpec, Endpoint, NetError, TlsLevel, bind, connect, parse_bind, serve
 from kurir.net.addresses import endpoint_of, ip_of, is_own_host
-from kurir.net.systemd import notify
 
 from .conftest import LOOPBACK, listening
 
@@ -316,13 +315,3 @@ def test_mapped_addresses_are_their_ipv4(run):
     assert [h for h in own if not is_own_host(h)] == []
     assert not is_own_host("192.0.2.1")
     assert not is_own_host("example")
-
-
-def test_systemd_is_told(tmp_path):
-    path = str(tmp_path / "notify")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(path)
-        assert notify({"NOTIFY_SOCKET": path}, "READY=1", "STATUS=serving")
-        assert manager.recv(100) == b"READY=1\nSTATUS=serving"
-    assert not notify({}, "READY=1")
-    assert not notify({"NOTIFY_SOCKET": path + "gone"}, "READY=1")

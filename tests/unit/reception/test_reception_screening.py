@@ -101,7 +101,7 @@ CASES: dict[str, tuple[str, TreatmentSettings, str, bool, bool, str]] = {
         "250",
         False,
         False,
-        "dmarc=fail",
+        "dmarc=fail (p=reject dis=none local_policy)",
     ),
     "the DNS is silent": ("silent.example", TreatmentSettings(), "250", False, False, "spf=temperror"),
 }

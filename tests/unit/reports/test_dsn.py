@@ -1,6 +1,7 @@
 import email
 import email.policy
 import hashlib
+from base64 import b64decode
 from dataclasses import dataclass
 
 import pytest
@@ -146,14 +147,15 @@ def test_the_order_of_languages_is_the_readers():
 
 def test_a_delay_names_the_next_attempt():
     late = outcome(kind=OutcomeKind.DEFERRED, cause=Cause.GREYLISTED, reply=None, detail="slow")
-    _, parsed = written(work(reason("delayed", out=late, next_at=86_500.0, give_up_at=200.0)))
+    _, parsed = written(work(reason("delayed", out=late, next_at=90_000.0, give_up_at=200.0)))
     assert parsed["Subject"].startswith("Your message is delayed")
     block = status_blocks(parsed)[1]
     assert block["Will-Retry-Until"] == "Thu, 01 Jan 1970 00:03:20 +0000"
     assert (block["Action"], block["Status"]) == ("delayed", "4.7.1")
     assert block["Diagnostic-Code"] == "x-kurir; slow"
     text = parsed.get_payload(0).get_content()
-    assert "Next attempt: 2 January 1970 at 00:01 UTC" in text
+    assert "Next attempt: 2 January 1970 at 01:00 UTC" in text
+    assert "Percobaan berikutnya: 2 Januari 1970 pukul 01.00 UTC" in text
     assert "[en greylisted False]" in text
 
 
@@ -238,7 +240,9 @@ def test_international_addresses():
     assert [p.get_content_type() for p in parsed.get_payload()][1:] == [
         "message/global-delivery-status", "message/global-headers",
     ]  # fmt: skip
-    assert report.envelope.params.smtputf8
+    assert (
+        not report.envelope.params.smtputf8
+    )  # its own header is ASCII: it reaches a reader without SMTPUTF8
     assert f"Final-Recipient: utf-8; {BUE}\r\n".encode() in report.octets
     # A sender that did not ask for SMTPUTF8 gets the ASCII form (RFC 6533 section 3).
     report, parsed = written(work(reason(recipient=Recipient(BUE))))
@@ -246,6 +250,39 @@ def test_international_addresses():
     assert b"Final-Recipient: utf-8; " in report.octets
     assert b"\\x{FC}" in report.octets
     assert report.octets.isascii()
+
+
+UTF8_HEADER = "Subject: Grüße\r\n\r\nbody of mine\r\n".encode()
+
+
+def test_mail_that_is_international_only_in_its_header_is_returned_as_such():
+    """RFC 6533 section 4: text/rfc822-headers has no room for UTF-8."""
+    job = work(params=MailParams(smtputf8=True), size=len(UTF8_HEADER))
+    report, parsed = written(job, UTF8_HEADER)
+    assert [p.get_content_type() for p in parsed.get_payload()][1:] == [
+        "message/global-delivery-status", "message/global-headers",
+    ]  # fmt: skip
+    assert "Grüße".encode() in report.octets
+    assert not report.envelope.params.smtputf8
+    assert convert(report.octets).octets.isascii()  # and passes servers of any kind
+    _, parsed = written(work(params=MailParams(smtputf8=True)))
+    assert parsed.get_payload(2).get_content_type() == "text/rfc822-headers"  # nothing needs it here
+
+
+def test_a_whole_international_original_passes_servers_of_any_kind():
+    params = MailParams(smtputf8=True, ret=Ret.FULL)
+    report, parsed = written(work(params=params, size=len(UTF8_HEADER)), UTF8_HEADER)
+    returned = parsed.get_payload(2)
+    assert returned.get_content_type() == "message/global"
+    assert b64decode(report.octets.split(b"\r\n--=_kurir_")[3].partition(b"\r\n\r\n")[2]).endswith(
+        UTF8_HEADER
+    )
+    assert convert(report.octets).octets.isascii()
+
+
+def test_a_reader_with_an_international_address_needs_smtputf8():
+    report, _ = written(work(to=BUE, params=MailParams(smtputf8=True)))
+    assert report.envelope.params.smtputf8
 
 
 def test_the_postmaster_hears_of_unproven_senders():
@@ -290,7 +327,7 @@ def test_nothing_foreign_breaks_a_report(words, other, original, utf8):
     assert fields.count(b"Final-Recipient: ") == fields.count(b"Action: failed\r\n") == 1
     assert fields.count(b"\r\n\r\n") == 1
     assert parsed["Bcc"] is None
-    assert not utf8 or report.envelope.params.smtputf8
+    assert not report.envelope.params.smtputf8
 
 
 def test_large_headers_are_cut_at_a_line():

@@ -113,7 +113,7 @@ def test_mail_whose_receiver_is_spared() -> None:
         "4.4.5", "x-kurir; waits because X Mail is spared at present",
     )  # fmt: skip
     assert "Nothing is wrong with this mail: X Mail is spared at present" in text
-    assert "not before 24 November 2026" in text
+    assert "not before 24 November 2026 at 08:10 UTC" in text
     assert "X Mail sedang diperlakukan lebih ringan karena jawabannya" in text
     _, text = told(reason("failed", None, None, limit=spared), languages=("en",))
     assert "All that time it waited because X Mail was spared" in text

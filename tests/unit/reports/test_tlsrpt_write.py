@@ -60,6 +60,8 @@ def test_the_mail_carries_it():
         ([b"v=spf1 -all", b"v=TLSRPTv1; rua=mailto:a@b"], ("mailto:a@b",)),
         ([b"v=TLSRPTv1; rua=mailto:a@b", b"v=TLSRPTv1; rua=mailto:c@d"], ()),
         ([b"v=TLSRPTv1"], ()),
+        ([b"v=TLSRPTv1", b"v=TLSRPTv1 ; rua=mailto:a@b"], ("mailto:a@b",)),  # the first is no record at all
+        ([b" v=TLSRPTv1; rua=mailto:a@b"], ()),
         ([b"v=TLSRPTv1; rua=http://r.example"], ()),
         ([b"v=TLSRPTv1; rua=mailto:a b@c, mailto:no-at, mailto:<x@y>"], ()),
         ([], ()),

@@ -184,6 +184,27 @@ async def test_the_list_helps_where_the_dns_does_not() -> None:
     assert (await _check(zone, "sub.a.co.uk", spf="b.co.uk", suffixes=SUFFIXES)).result is DmarcResult.FAIL
 
 
+@pytest.mark.parametrize(
+    ("record", "policy"), [("p=reject; np=none", Policy.NONE), ("p=quarantine; np=reject", Policy.QUARANTINE)]
+)
+async def test_where_the_dns_is_silent_about_a_domain_the_milder_policy_holds(
+    record: str, policy: Policy
+) -> None:
+    zone = _zone(a_test=record)
+    zone["sub.a.test"] = [(TIMEOUT, None)]
+    assert (await _check(zone, "sub.a.test")).policy is policy
+
+
+@pytest.mark.parametrize(
+    "line", ["From : b@c.test", "From\0: b@c.test", "From\r\n : b@c.test", "\x0b, b@c.test"]
+)
+def test_a_second_author_in_a_malformed_line(line: str) -> None:
+    for first, second in ((line, "From: a@b.test"), ("From: a@b.test", line)):
+        found = author_of(scan(f"{first}\r\n{second}\r\nTo: x@y.test\r\n\r\n".encode()))
+        alone = first.startswith("\x0b")  # it stands at the top, where it can continue nothing
+        assert (found.problem is None) is alone, first
+
+
 async def test_few_questions() -> None:
     dns = Zones(_zone(a_test="p=reject; np=quarantine"))
     await check(Author(("a.test",)), Proven("a.test", ("x.other.example", "a.test")), dns)

@@ -35,11 +35,29 @@ def test_our_field() -> None:
     field = results_field("mx.us.test", [of_reverse(reverse), of_spf(spf), of_dmarc(dmarc)])
     assert field == (
         b"Authentication-Results: mx.us.test;\r\n"
-        b"\tiprev=pass (mx.a.test)\r\n\t policy.iprev=2001:db8::1;\r\n"
+        b'\tiprev=pass (mx.a.test)\r\n\t policy.iprev="2001:db8::1";\r\n'
         b"\tspf=pass (mx)\r\n\t smtp.mailfrom=joe@a.test;\r\n"
         b"\tdmarc=fail (p=reject dis=none)\r\n\t header.from=b.test\r\n"
     )
     assert len(scan(field + b"\r\n").fields) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("a@b.test", "a@b.test"),
+        ("@b.test", "@b.test"),
+        ("a@b@c", '"a@b@c"'),
+        ("2001:db8::1", '"2001:db8::1"'),  # a colon is no part of a token (RFC 2045 section 5.1)
+        ("a/b=", '"a/b="'),
+        ("", '""'),
+    ],
+)
+def test_a_value_is_a_token_an_address_or_quoted(value: str, written: str) -> None:
+    """RFC 8601 section 2.2, pvalue."""
+    said = render_results("mx", [MethodResult("x", "pass", (("policy.v", value),))])
+    assert said.endswith(f"policy.v={written}")
+    assert parse_results(said.encode()).results[0].get("policy.v") == value
 
 
 def test_nothing_checked() -> None:
@@ -51,13 +69,15 @@ def test_an_example_of_the_rfc() -> None:
     """RFC 8601 appendix B.5 and B.7: comments everywhere."""
     value = (
         b" foo.example.net (foobar) 1 (baz);\r\n dkim (Because I like it) / 1 (One yay) = (wait for it) fail\r\n"
-        b" policy (A dot can go here) .expired=yes"
+        b" policy (A dot can go here) . (like that) expired\r\n"
+        b" (this surprised me) = (as I wasn't expecting it) 1362471462"
     )
     read = parse_results(value)
-    assert read.authserv_id == "foo.example.net"
-    assert (
-        read.problem
-    )  # a comment inside a property name is beyond us, the result before it is not lost silently
+    assert (read.authserv_id, read.problem) == ("foo.example.net", "")
+    assert read.results == (MethodResult("dkim", "fail", (("policy.expired", "1362471462"),)),)
+    for part in (b"policy.expired =1", b"policy. expired=1", b"policy .expired= 1"):
+        assert parse_results(b"x; dkim=fail " + part).results[0].get("policy.expired") == "1"
+    assert parse_results(b"x; dkim=fail policy.=1").problem
 
     value = (
         b' example.com;\r\n dkim=pass reason="good signature" header.i=@mail-router.example.net;\r\n'
@@ -94,6 +114,8 @@ def test_what_big_providers_write() -> None:
         (b"Authentication-Results: (x) mx.us.test\r\n ; spf=pass\r\n", True),
         (b"Authentication-Results:\r\n mx.us.test; spf=pass\r\n", True),
         (b"Authentication-Results : mx.us.test; spf=pass\r\n", True),
+        (b"Authentication-Results\r\n : mx.us.test; spf=pass\r\n", True),
+        (b"Authentication-Results\0\xa0: mx.us.test; spf=pass\r\n", True),
         (b'Authentication-Results: "mx.us.test"; spf=pass\r\n', True),
         (b"Authentication-Results: spf=pass smtp.mailfrom=x\r\n", True),
         (b"Authentication-Results: ((((((((((x; spf=pass\r\n", True),

@@ -136,12 +136,19 @@ def test_session(sent, codes, enhanced, closed):
     assert len(seen) == 1
 
 
-BEFORE_HELLO = [M, R, b"DATA\r\n", b"STARTTLS\r\n", b"AUTH PLAIN\r\n", b"BDAT 3\r\nabc"]
+BEFORE_HELLO = [M, R, b"DATA\r\n", b"AUTH PLAIN\r\n", b"BDAT 3\r\nabc"]
 
 
 @pytest.mark.parametrize("sent", BEFORE_HELLO)
 def test_hello_comes_first(sent):
     assert Yes().feed(sent).codes == [503]
+
+
+def test_tls_may_begin_before_hello():
+    yes = Yes(ServerSettings("mx.test", offer_starttls=True)).feed(b"STARTTLS\r\n")
+    assert yes.codes == [220]
+    yes.server.tls_started()
+    assert yes.feed(M).codes == [220, 503]  # EHLO has still to be said
 
 
 @pytest.mark.parametrize(

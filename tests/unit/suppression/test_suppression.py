@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kurir.model import Address, Cause, Fate, Outcome, OutcomeKind, Reply, Stage
+from kurir.model import Address, Cause, Fate, Outcome, OutcomeKind, Reply, Stage, encode_id
 from kurir.storage import Layout, SqliteSuppressions
 from kurir.suppression import Barred, Desk, Entry, Report, SentMail, SentTo, SuppressionSettings
 from kurir.suppression.rules import DEAD, Weight, of_bounce, of_outcome
@@ -33,12 +33,16 @@ class Clock:
 class Sent:
     """Implements `History`: the mails that were sent, by Message-ID."""
 
-    def __init__(self, **mails: SentMail) -> None:
+    def __init__(self, *twins: SentMail, **mails: SentMail) -> None:
+        self.twins = twins
         self.mails = {f"<{name}@here.test>": mail for name, mail in mails.items()}
 
     def sent(self, message_id: str, since: float) -> Sequence[SentMail]:
         mail = self.mails.get(message_id)
-        return [mail] if mail is not None and mail.accepted_at >= since else []
+        return [mail, *self.twins] if mail is not None and mail.accepted_at >= since else []
+
+    def numbered(self, number: int) -> SentMail | None:
+        return next((mail for mail in (*self.mails.values(), *self.twins) if mail.number == number), None)
 
 
 def to(*addresses: Address, fate: Fate = Fate.HANDED_OVER, at: float = START) -> SentMail:
@@ -157,6 +161,57 @@ def test_a_bounce_of_mail_that_went_there_is_proof(store: SqliteSuppressions, cl
     assert desk.returned(9, bounce("x")) == ()  # read again after a crash
     assert store.reports(7) == [report]
     assert [e.by for e in store.entries()] == ["bounce"]
+
+
+RETURNED = """From: MAILER-DAEMON@far.test
+To: a@here.test
+Subject: failure notice
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary=b
+
+--b
+Content-Type: message/delivery-status
+
+Original-Envelope-Id: {envid}
+Reporting-MTA: dns; far.test
+
+Final-Recipient: rfc822; budi@far.test
+Action: failed
+Status: 5.1.1
+
+--b
+Content-Type: text/rfc822-headers
+
+Received: from here.test by far.test with ESMTP id 1; Fri, 15 Jan 2027 08:00:01 +0000
+Received: by here.test (Kurir) with ESMTPSA (TLSv1.3)
+	id {id}; Fri, 15 Jan 2027 08:00:{second} +0000
+{message}
+
+--b--
+"""
+
+
+@pytest.mark.parametrize(
+    ("id", "second", "envid", "message", "about"),
+    [
+        (encode_id(7), "00", "", "", 7),  # whose Message-ID was taken away on the way
+        (encode_id(6), "02", "", "Message-ID: <x@here.test>", 6),
+        (encode_id(7), "40", "", "", None),  # guessed: the time is wrong
+        (encode_id(5), "00", "", "", None),
+        ("k1234567", "00", "", "", None),
+        ("-", "00", "QQ6", "Message-ID: <x@here.test>", 6),
+        ("-", "00", "QQ6", "", None),
+        ("-", "00", "other", "Message-ID: <x@here.test>", 7),
+    ],
+)
+def test_which_of_ours_it_is_follows_from_the_number_or_the_envelope_too(
+    store: SqliteSuppressions, clock: Clock, id: str, second: str, envid: str, message: str, about: int | None
+) -> None:
+    recipients = to(BUDI).recipients
+    history = Sent(SentMail(6, START + 2.5, recipients, "QQ6"), x=SentMail(7, START + 0.5, recipients))
+    text = RETURNED.format(id=id, second=second, envid=envid, message=message)
+    found = Desk(SuppressionSettings(), store, history, clock.now).returned(9, text)
+    assert [r.number for r in found] == ([about] if about else [])
 
 
 @pytest.mark.parametrize(

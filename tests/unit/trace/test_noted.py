@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kurir.delivery.visit import _WHO_DEMANDS
 from kurir.message.eightbit import Obstacle
-from kurir.net.connect import _WORDS as _CONNECTING
+from kurir.net.connect import _WORDS as _CONNECT_WORDS
 from kurir.net.tls import _REASONS
 from kurir.net.trust import _VERIFY_CODES, _WORDS
 from kurir.trace import say_noted
@@ -50,13 +51,15 @@ def noted() -> Iterator[str]:
                     found.append(node.args[CALLS[name]])
                 yield from (s for s in map(sentence, found) if s and s.strip("X; ") and " " in s)
     yield from (o.value for o in Obstacle)
-    yield from (words for _, words in _CONNECTING.values())
     yield from (*_REASONS.values(), *_WORDS.values(), *_VERIFY_CODES.values())
+    yield from (f"the server offers no TLS, which {who} (4.7.10)" for who in _WHO_DEMANDS.values())
+    yield from (f"192.0.2.1:25: {words}" for _, words in _CONNECT_WORDS.values())
 
 
 @pytest.mark.parametrize("text", sorted(set(noted())))
 def test_every_detail_of_a_delivery_is_translated(text: str) -> None:
     text = text.replace("needs X", "needs SMTPUTF8, which the server does not offer (5.6.7)")
+    text = text.replace("which X (4.7.10)", "which the sender demands (4.7.10)")
     assert say_noted(text, "id") != text
     assert say_noted(text, "en") == text
 
@@ -65,10 +68,41 @@ def test_sentences_inside_sentences_and_words_of_others() -> None:
     said = say_noted("not tried: it failed a moment ago (no answer)", "id")
     assert said == "tidak dicoba: baru saja gagal (tidak ada jawaban)"
     assert say_noted("the connection was lost: Broken pipe", "id") == "sambungan hilang: Broken pipe"
-    refused = "192.0.2.1:25: connection refused; [2001:db8::1]:25: no route to the host"
-    said = "192.0.2.1:25: sambungan ditolak; [2001:db8::1]:25: tidak ada jalur ke server itu"
-    assert say_noted(refused, "id") == said
+    said = say_noted("192.0.2.1:25: connection refused; [2001:db8::1]:25: no answer", "id")
+    assert said == "192.0.2.1:25: sambungan ditolak; [2001:db8::1]:25: tidak ada jawaban"
     assert say_noted("550 5.1.1 No such user here", "id") == "550 5.1.1 No such user here"
+
+
+LOGIN_CALLS = {"Failure": 0, "_wrong": 1, "NotLoggedIn": 2, "Owner": 1}
+
+
+def logins() -> Iterator[str]:
+    """Return why logins fail: arguments of those calls, `reason=`, and what functions that look for a reason return."""
+    for file in (*(SOURCE / "identity").rglob("*.py"), SOURCE / "reception" / "authentication.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            found: list[ast.expr] = []
+            match node:
+                case ast.Call(ast.Name(id=name) | ast.Attribute(attr=name)):
+                    found = [k.value for k in node.keywords if k.arg == "reason"]
+                    found += node.args[LOGIN_CALLS.get(name, 9) :][:1]
+                case ast.FunctionDef(name="_issuer" | "_times" | "why_not"):
+                    found = [n.value for n in ast.walk(node) if isinstance(n, ast.Return) and n.value]
+            found = [n.value if isinstance(n, ast.Subscript) else n for n in found]
+            found += [
+                part
+                for n in found
+                if isinstance(n, ast.IfExp | ast.BoolOp)
+                for part in ast.iter_child_nodes(n)
+            ]  # type: ignore[misc]
+            yield from (s for s in map(sentence, found) if s and s.strip("X:; ") and " " in s)
+
+
+@pytest.mark.parametrize("text", sorted({*logins(), "PLAIN, app password printer"}))
+def test_every_reason_of_a_login_is_translated(text: str) -> None:
+    if text.startswith("this app password"):
+        text += ": printer"
+    text = text.replace("names X", "names no account")
+    assert text.startswith("SCRAM: ") or say_noted(text, "id") != text
 
 
 @given(st.text(max_size=700))

@@ -17,7 +17,7 @@ from kurir.delivery import Bodies, BodyDamaged, DeliverySettings, RouteKind
 from kurir.model import Address, Cause, Clock, Outcome, OutcomeKind, Stage, encode_id
 from kurir.queue import StoreError
 from kurir.queue.asks import Lease, Work
-from kurir.storage import Layout, SqliteSuppressions, TraceQuery, TraceReader
+from kurir.storage import Layout, SqliteSuppressions, StoredTrace, TraceQuery, TraceReader
 from kurir.suppression import Barred, Desk, Entry, SentMail, SentTo
 
 T = TypeVar("T")
@@ -36,18 +36,22 @@ class SentBefore:
 
     def sent(self, message_id: str, since: float) -> Sequence[SentMail]:
         """Return messages with that Message-ID accepted since then, the newest first."""
-        found = self._reader.search(TraceQuery(message_id=message_id, since=since), 5)
         return [
-            SentMail(
-                mail.number,
-                mail.accepted_at,
-                tuple(
-                    SentTo(i, recipient.address, recipient.wanted, state.fate)
-                    for i, (recipient, state) in enumerate(mail.recipients)
-                ),
-            )
-            for mail in found
+            _sent(mail) for mail in self._reader.traces(TraceQuery(message_id=message_id, since=since), 5)
         ]
+
+    def numbered(self, number: int) -> SentMail | None:
+        """Return the message with that accept number."""
+        found = self._reader.trace(number)
+        return _sent(found) if found is not None else None
+
+
+def _sent(mail: StoredTrace) -> SentMail:
+    recipients = (
+        SentTo(i, recipient.address, recipient.wanted, state.fate)
+        for i, (recipient, state) in enumerate(mail.recipients)
+    )
+    return SentMail(mail.number, mail.letter.accepted_at, tuple(recipients), mail.params.envid)
 
 
 class ListPart:

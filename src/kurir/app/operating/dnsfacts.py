@@ -70,6 +70,7 @@ def facts(config: Config, domain: str, addresses: Sequence[str] = ()) -> DomainF
         others_send=any(r.url not in ("mx:", "sandbox:") for r in config.roads),
         submissions=door(config.listen.submissions),
         submission=door(config.listen.submission),
+        https=door(config.listen.https) or 443,  # where another web server stands before us
     )
 
 

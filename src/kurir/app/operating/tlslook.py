@@ -1,5 +1,6 @@
 """What the command line knows about TLS towards others: a look at a domain, what was lost, and accepting it."""
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,8 +99,11 @@ def _opened(config: Config) -> SqliteTls | None:
         ) from None
 
 
-def lost(config: Config) -> list[Remembered]:
-    """Return the hosts that protected mail better before, without those that the operator has accepted."""
+async def lost(config: Config) -> list[Remembered]:
+    """Return the hosts that protected mail better before, without those that the operator has accepted.
+
+    Who accepts a domain accepts its mail hosts, as the DNS names them now.  Raises `ControlError`.
+    """
     store = _opened(config)
     if store is None:
         return []
@@ -107,9 +111,15 @@ def lost(config: Config) -> list[Remembered]:
         shelf = store.changes(0)
     finally:
         store.close()
-    now = SystemClock().now()
-    accepted = _names(shelf.acceptances, now)
-    return [m for m in shelf.memories if m.lost and m.host not in accepted]
+    clock = SystemClock()
+    accepted = _names(shelf.acceptances, clock.now())
+    worse = [m for m in shelf.memories if m.lost and m.host not in accepted]
+    if not worse or not accepted:
+        return worse
+    resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)
+    answers = await asyncio.gather(*(resolver.mx(name) for name in sorted(accepted)))
+    theirs = {str(mx[1]) for answer in answers for mx in answer.records if isinstance(mx, tuple)}
+    return [m for m in worse if m.host not in theirs]
 
 
 def _names(acceptances: Iterable[Acceptance], now: float) -> set[str]:

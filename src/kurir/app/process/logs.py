@@ -2,35 +2,50 @@
 
 Lines are written by a thread of their own: a log reader that is slow or gone never stops mail.  When the
 backlog is full, lines are dropped and counted, and the count is said as soon as there is room again.  A process
-that forks (the supervisor) has no threads: what its reader does not take at once is dropped.
+that forks (the supervisor) has no threads: what its reader does not take at once is dropped.  It is also kept
+small, so this module is too: the fast encoder is loaded only where lines are many.
 """
 
 import contextlib
+import json
 import os
 import select
 import sys
 import threading
+import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
-
-import msgspec
-import structlog
+from typing import Protocol
 
 MAX_BACKLOG = 20_000
 LINGER = 0.05  # seconds that lines about mail may wait for others
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-_PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+_PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3}
+_COLOUR = {"debug": "2", "info": "32", "warning": "33", "error": "31;1"}  # SGR, ECMA-48
 # Values under these names never reach a line, whoever logs them.
 _SECRET = frozenset({"password", "token", "secret", "authorization", "initial", "response"})
 
 
 Lines = Callable[[], Iterable[bytes]]
+Values = dict[str, object]
+Encode = Callable[[object], bytes]
+
+
+class Writer(Protocol):
+    """Where finished lines go."""
+
+    def line(self, line: bytes) -> None:
+        """Take one line (without its end)."""
+        ...
+
+    def later(self, count: int, lines: Lines) -> None:
+        """Take `count` lines that are made when they are written."""
+        ...
 
 
 class LineWriter:
-    """Writes lines to a file descriptor from a thread.  It is a structlog logger: one method per level.
+    """Writes lines to a file descriptor from a thread.
 
     Lines that come in great numbers (`later`) are gathered for up to `LINGER` seconds: the thread needs the interpreter's
     lock, and woken for each message it would take it just when a client waits for a reply.
@@ -46,13 +61,11 @@ class LineWriter:
         self._closed = False
         self._thread: threading.Thread | None = None
 
-    def msg(self, line: bytes) -> None:
+    def line(self, line: bytes) -> None:
         """Take one line (without its end), which is written at once."""
         self._take(1, line)
         if not self._hurry.is_set():
             self._hurry.set()
-
-    debug = info = warning = error = critical = exception = msg
 
     def later(self, count: int, lines: Lines) -> None:
         """Take `count` lines that are made when they are written, soon."""
@@ -117,7 +130,7 @@ class DirectWriter:
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
-    def msg(self, line: bytes) -> None:
+    def line(self, line: bytes) -> None:
         """Write one line (without its end)."""
         room = select.poll()
         room.register(self._fd, select.POLLOUT)
@@ -125,26 +138,42 @@ class DirectWriter:
             with contextlib.suppress(OSError):  # nobody reads any more
                 os.write(self._fd, line[: select.PIPE_BUF - 1] + b"\n")  # so much never waits (pipe(7))
 
-    debug = info = warning = error = critical = exception = msg
+    def later(self, count: int, lines: Lines) -> None:
+        """Write `count` lines, one by one."""
+        for line in lines():
+            self.line(line)
 
 
 class Format:
-    """The last processor: an event dict becomes a line in the chosen format."""
+    """How an event becomes a line; `encode` makes JSON of one."""
 
-    def __init__(self, kind: str, colour: bool) -> None:
-        self._json = msgspec.json.Encoder(enc_hook=str)
-        self._console = structlog.dev.ConsoleRenderer(colors=colour) if kind == "console" else None
+    def __init__(self, kind: str, colour: bool, encode: Encode) -> None:
+        self._encode = encode
+        self._words = kind == "console"
         self._journald = kind == "journald"
+        self._colour = colour
 
-    def __call__(self, logger: object, method: str, event: MutableMapping[str, Any]) -> bytes:
-        """Return the line as bytes."""
+    def __call__(self, level: str, event: Values) -> bytes:
+        """Return the line of an event; it has a time, a level and a name."""
         for name in _SECRET & event.keys():
             event[name] = "(hidden)"
-        if self._console:
-            text = self._console(logger, method, event)
-            return text.encode("utf-8", "backslashreplace")
-        line = self._json.encode(event)
-        return b"<%d>%b" % (_PRIORITY.get(method, 6), line) if self._journald else line
+        if self._words:
+            return self._said(level, event).encode("utf-8", "backslashreplace")
+        line = self._encode(event)
+        return b"<%d>%b" % (_PRIORITY[level], line) if self._journald else line
+
+    def _said(self, level: str, event: Values) -> str:
+        """For a person: time, level and name in columns, then the values; the words of an exception below."""
+        trace = event.pop("exception", "")
+        time, _, name = event.pop("time"), event.pop("level"), event.pop("event")
+        shown = f"\x1b[{_COLOUR[level]}m{level:<7}\x1b[0m" if self._colour else f"{level:<7}"
+        values = " ".join(f"{key}={value if _plain(value) else repr(value)}" for key, value in event.items())
+        return f"{time} {shown} {name:<24} {values}" + (f"\n{trace}" if trace else "")
+
+
+def _plain(value: object) -> bool:
+    """Whether a value stands in a line as it is: one word that can be printed."""
+    return not isinstance(value, str) or (value.isprintable() and bool(value) and " " not in value)
 
 
 def stamp(at: datetime) -> str:
@@ -152,36 +181,67 @@ def stamp(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds")
 
 
-def _stamp(_logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {"time": event.get("time") or stamp(datetime.now(UTC)), "level": method, **event}
+class Log:
+    """Says what happened: an event by name, with values.  `said` stands in every line."""
+
+    def __init__(self, writer: Writer, form: Format, level: str, said: Values) -> None:
+        self._writer = writer
+        self._format = form
+        self._least = _LEVELS[level]
+        self._said = said
+
+    def debug(self, event: str, **values: object) -> None:
+        """Say something that only a search for a mistake needs."""
+        self._say("debug", event, values)
+
+    def info(self, event: str, **values: object) -> None:
+        """Say what is as it should be."""
+        self._say("info", event, values)
+
+    def warning(self, event: str, **values: object) -> None:
+        """Say what somebody should look at some day."""
+        self._say("warning", event, values)
+
+    def error(self, event: str, **values: object) -> None:
+        """Say what somebody should look at now."""
+        self._say("error", event, values)
+
+    def exception(self, event: str, **values: object) -> None:
+        """Say an error of our own, with where the exception at hand came from."""
+        self._say("error", event, {**values, "exception": traceback.format_exc().rstrip()})
+
+    def events(self, count: int, events: Callable[[], Iterable[tuple[str, Values]]]) -> None:
+        """Say `count` events at level info; `events` makes their names and values, in the writer's thread."""
+        if self._least <= _LEVELS["info"]:
+            self._writer.later(
+                count, lambda: [self._line("info", event, values) for event, values in events()]
+            )
+
+    def _say(self, level: str, event: str, values: Values) -> None:
+        if self._least <= _LEVELS[level]:
+            self._writer.line(self._line(level, event, values))
+
+    def _line(self, level: str, event: str, values: Values) -> bytes:
+        time = values.get("time") or stamp(datetime.now(UTC))
+        return self._format(level, {"time": time, "level": level, **self._said, **values, "event": event})
 
 
-Log = Any  # a structlog bound logger; its methods are made at run time
+def _fast() -> Encode:
+    import msgspec  # here, because the supervisor does without it
+
+    return msgspec.json.Encoder(enc_hook=str).encode
 
 
-def _logger_class(level: int) -> type:
-    class Logger(structlog.make_filtering_bound_logger(level)):  # type: ignore[misc]
-        """The filtering logger of structlog, and a way to log many events at once."""
-
-        def events(self, count: int, events: Callable[[], Iterable[tuple[str, dict[str, object]]]]) -> None:
-            """Log `count` events at level info; `events` makes their names and values, in the writer's thread."""
-            if level <= _LEVELS["info"]:
-                self._logger.later(
-                    count,
-                    lambda: [self._process_event("info", event, values)[0][0] for event, values in events()],
-                )
-
-    return Logger
+def _small(event: object) -> bytes:
+    text = json.dumps(event, default=str, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace")
 
 
 def make(kind: str, level: str, env: Mapping[str, str], role: str, *, forks: bool = False) -> Log:
-    """Return a logger for this process.  `kind` is auto, console, json or journald; one that `forks` gets no thread."""
+    """Return a log for this process.  `kind` is auto, console, json or journald; one that `forks` gets no thread."""
     terminal = sys.stderr.isatty()
     if kind == "auto":
         kind = "console" if terminal else "journald" if "JOURNAL_STREAM" in env else "json"
-    colour = terminal and "NO_COLOR" not in env
-    return structlog.wrap_logger(
-        DirectWriter(2) if forks else LineWriter(2),
-        processors=[_stamp, Format(kind, colour)],
-        wrapper_class=_logger_class(_LEVELS[level]),
-    ).bind(role=role)
+    form = Format(kind, terminal and "NO_COLOR" not in env, _small if forks else _fast())
+    writer = DirectWriter(2) if forks else LineWriter(2)
+    return Log(writer, form, level, {"role": role})

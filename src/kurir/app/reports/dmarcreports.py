@@ -28,7 +28,7 @@ from kurir.senderauth.dmarc import Discovery, DnsFailed, destinations
 from kurir.senderauth.ports import SenderDns
 from kurir.storage import SqliteReports
 
-from .yesterday import GIVE_UP_DAYS, end_of, keep_sending, turn_of
+from .yesterday import GIVE_UP_DAYS, Unsent, end_of, keep_sending, turn_of
 
 SETTLE = timedelta(seconds=600)  # after midnight: by then all processes have given their counts away
 MAX_A_DAY = 1_000  # reports in 24 hours
@@ -79,6 +79,7 @@ class DmarcReports:
         self._send = send
         self._fates = fates
         self._unsigned = unsigned
+        self._unsent = Unsent(log, "dmarc")
 
     async def run(self) -> None:
         """Send what is due, again and again, until cancelled."""
@@ -97,10 +98,13 @@ class DmarcReports:
                     continue
                 outcome = None if unsigned else await self._report(store, day, domain)
                 if outcome is None and now < ended + timedelta(days=GIVE_UP_DAYS):
+                    if unsigned:
+                        self._unsent.waits(day)
                     continue
-                await asyncio.to_thread(
-                    store.dealt, day, domain, outcome or ("unsigned" if unsigned else "failed")
-                )
+                if outcome is None:
+                    outcome = "unsigned" if unsigned else "failed"
+                    self._unsent.given_up(day, outcome, *(() if unsigned else (domain,)))
+                await asyncio.to_thread(store.dealt, day, domain, outcome)
         finally:
             await asyncio.to_thread(store.close)
 

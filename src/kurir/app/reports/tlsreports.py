@@ -19,7 +19,7 @@ from kurir.net import DnsStatus, Fetch, Resolver, WebError, WebRequest
 from kurir.reports import Reporter, mail_tls_report, pack_tls_report, read_rua, write_tls_report
 from kurir.storage import SqliteTls
 
-from .yesterday import GIVE_UP_DAYS, end_of, keep_sending, turn_of
+from .yesterday import GIVE_UP_DAYS, Unsent, end_of, keep_sending, turn_of
 
 KEEP_DAYS = 30
 
@@ -54,6 +54,7 @@ class TlsReports:
         self._open = open_store
         self._send = send
         self._unsigned = unsigned
+        self._unsent = Unsent(log, "tls")
 
     async def run(self) -> None:
         """Send what is due, again and again, until cancelled."""
@@ -71,6 +72,8 @@ class TlsReports:
                 outcome = await self._report(store, day, domain)
                 if outcome is None and now < ended + timedelta(days=GIVE_UP_DAYS):
                     continue
+                if outcome is None:
+                    self._unsent.given_up(day, "failed", domain)
                 oldest = f"{now - timedelta(days=KEEP_DAYS):%Y-%m-%d}"
                 await asyncio.to_thread(store.reported, day, domain, outcome or "failed", oldest)
         finally:
@@ -97,6 +100,7 @@ class TlsReports:
         try:
             if uri.startswith("mailto:"):
                 if await asyncio.to_thread(self._unsigned):
+                    self._unsent.waits(day)
                     return False
                 to = unquote(uri.removeprefix("mailto:").partition("?")[0])
                 message = mail_tls_report(day, domain, to, report, self._reporter, at=now)

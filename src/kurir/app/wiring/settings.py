@@ -319,6 +319,11 @@ def sealing(config: Config) -> SealingSettings:
     return SealingSettings(own=frozenset(config.domains), server=_authserv_id(config))
 
 
+def brain_place(config: Config) -> str:
+    """Return where the brain listens for the other processes."""
+    return f"unix:{config.server.state / BRAIN_SOCKET}"
+
+
 def doors(config: Config) -> list[Door]:
     """Return every place to listen for mail."""
     xclient, proxies = networks(config.trust.xclient), networks(config.trust.proxies)

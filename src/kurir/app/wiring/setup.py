@@ -187,7 +187,10 @@ def _certificate_mistakes(config: Config) -> list[Mistake]:
     if config.submission.client_ca:
         try:
             authorities(config.submission.client_ca)
-        except (OSError, ValueError) as e:
+        except OSError as e:
+            why = told("{path} cannot be read: {why}", path=config.submission.client_ca, why=e.strerror or e)
+            mistakes.append(Mistake("submission.client_ca", why))
+        except ValueError as e:
             mistakes.append(
                 Mistake("submission.client_ca", told("holds no certificate in PEM form: {why}", why=e))
             )

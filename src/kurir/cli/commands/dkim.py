@@ -46,36 +46,25 @@ def _row(key: dict[str, Any]) -> list[str]:
     return [key["domain"], key["selector"], key["algorithm"], key["state"], when(key["since"]), what]
 
 
-def _maker(name: str) -> click.Command:
-    """Make the command for ``new`` and ``rotate``: both make keys, which take over when they are seen."""
-
-    @command.command(name, cls=Command)
-    @click.argument("domain")
-    @option("--kind", "kinds", type=click.Choice(list(dkim.KINDS)), multiple=True, help="opt.kind")
-    @common
-    def run(domain: str, kinds: tuple[str, ...], config_file: str | None, as_json: bool) -> int:
-        _, config = configuration(config_file)
-        made = operate(config, "dkim.new", domain=domain, kinds=list(kinds))
-        if as_json:
-            document(made)
-            return 0
-        for key in made["keys"]:
-            used = key["state"] == "active"
-            click.echo(
-                say("dkim.in_use", name=key["name"])
-                if used
-                else say("dkim.made", name=key["name"], domain=key["domain"])
-            )
-        if any(key["state"] == "pending" for key in made["keys"]):
-            click.echo(say("dkim.takes_over"))
+@command.command("rotate", cls=Command)
+@click.argument("domain")
+@option("--kind", "kinds", type=click.Choice(list(dkim.KINDS)), multiple=True, help="opt.kind")
+@common
+def rotate(domain: str, kinds: tuple[str, ...], config_file: str | None, as_json: bool) -> int:
+    """Make keys, which take over from those in use when they are seen."""
+    _, config = configuration(config_file)
+    made = operate(config, "dkim.rotate", domain=domain, kinds=list(kinds))
+    if as_json:
+        document(made)
         return 0
-
-    command_made: click.Command = run
-    return command_made
-
-
-new = _maker("new")
-rotate = _maker("rotate")
+    waiting = False
+    for key in made["keys"]:
+        used = key["state"] == "active"
+        waiting |= not used
+        click.echo(say("dkim.in_use" if used else "dkim.made", name=key["name"], domain=key["domain"]))
+    if waiting:
+        click.echo(say("dkim.takes_over"))
+    return 0
 
 
 @command.command("retire", cls=Command)

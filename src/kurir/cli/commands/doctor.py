@@ -98,8 +98,8 @@ def _server(config: Config) -> list[Finding]:
     listen = config.listen
     places = [
         *(Place(s, "smtp") for s in listen.smtp), *(Place(s, "submission") for s in listen.submission),
-        *(Place(s, "submissions", banner=False) for s in listen.submissions), *(Place(s, "lmtp") for s in listen.lmtp),
-        *(Place(s, "http", banner=False) for s in listen.http), *(Place(s, "https", banner=False) for s in listen.https),
+        *(Place(s, "submissions", tls=True) for s in listen.submissions), *(Place(s, "lmtp") for s in listen.lmtp),
+        *(Place(s, "http", banner=False) for s in listen.http), *(Place(s, "https", banner=False, tls=True) for s in listen.https),
         *(Place(s, "admin", banner=False) for s in listen.admin),
     ]  # fmt: skip
     found += ports(places, running=running)
@@ -155,7 +155,7 @@ def _renewal(config: Config) -> list[Finding]:
 
 def _lost(config: Config) -> list[Finding]:
     try:
-        return kept(tlslook.lost(config))
+        return kept(asyncio.run(tlslook.lost(config)))
     except control.ControlError as e:
         values = {"detail": say_told(of_error(e), current())}
         return [Finding(check="tls", severity=Severity.GREY, key="tls_untested", values=values)]

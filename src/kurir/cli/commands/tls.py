@@ -18,7 +18,7 @@ from kurir.delivery import DomainExam, HostExam
 from kurir.delivery.tlspolicy import DaneState, StsMode
 from kurir.model import AddressError, normalise_domain
 from kurir.model.told import of_error
-from kurir.trace import Catalogue, say_noted, say_told
+from kurir.trace import Catalogue, Teller, say_noted, say_told
 
 STRENGTHS = {-1: "unreached", 0: "clear", 1: "encrypted", 2: "name", 3: "dane"}
 _SPAN = re.compile(r"(\d{1,4})([hdw])")
@@ -34,7 +34,7 @@ def command() -> None:
 @click.argument("domain")
 @common
 def show(domain: str, config_file: str | None, as_json: bool) -> int:
-    """Look at a domain; exit 1 where mail to it would travel without encryption, or not at all."""
+    """Look at a domain; exit 1 where mail to it would travel without encryption, or not be sent."""
     _, config = configuration(config_file)
     try:
         domain = normalise_domain(domain.rpartition("@")[2])
@@ -45,7 +45,8 @@ def show(domain: str, config_file: str | None, as_json: bool) -> int:
         document(_json(exam))
     else:
         click.echo("\n".join(_lines(exam)))
-    return 0 if exam.weakest > 0 and any(h.sent for h in exam.hosts) else 1
+    stays = not exam.failure and not exam.hosts
+    return 0 if stays or (exam.weakest > 0 and any(h.sent for h in exam.hosts)) else 1
 
 
 @command.command("accept", cls=Command)
@@ -109,9 +110,16 @@ def _lines(exam: DomainExam) -> list[str]:
         return [say("tls.stays", domain=exam.domain, road=exam.road)]
     lines += ["", _sts(exam), Catalogue.load().text(current(), f"dnssec.{exam.validation.value}")]
     for host in exam.hosts:
-        lines += ["", f"{host.host} [{host.address}]" if host.address else host.host]
+        lines += ["", _title(host)]
         lines += [f"  {line}" for line in _host(exam, host)]
     return lines
+
+
+def _title(host: HostExam) -> str:
+    """Return who it is: its name and address; what a socket of this machine belongs to, which has no name."""
+    if not host.host:
+        return Teller(Catalogue.load(), current()).host(f"unix:{host.address}")
+    return f"{host.host} [{host.address}]" if host.address else host.host
 
 
 def _sts(exam: DomainExam) -> str:
@@ -134,7 +142,8 @@ def _host(exam: DomainExam, host: HostExam) -> list[str]:
         if host.tls.verified == "name":
             lines.append(say("tls.name", host=host.host))
         elif host.tls.verified is None:
-            lines.append(say("tls.no_name", host=host.host, why=_said(host.tls.why_not or "")))
+            key = "no_name" if host.host else "proves_nothing"
+            lines.append(say(f"tls.{key}", host=host.host, why=_said(host.tls.why_not or "")))
     dane = host.facts.dane
     if dane.state is DaneState.USABLE and host.strength >= 0:
         key = "dane_bad" if host.dane_why else "dane_good"
@@ -153,9 +162,10 @@ def _host(exam: DomainExam, host: HostExam) -> list[str]:
         lines.append(say("tls.memory", strength=strength, time=when(memory.seen)))
         if memory.lost and not host.facts.accepted:
             lines.append(say(f"tls.lost_{memory.lost}", time=when(memory.lost_since), domain=exam.domain))
-    reason = Catalogue.load().text(current(), f"policy.{host.demand.reason.value}")
-    lines.append(f"{say('tls.sent' if host.sent else 'tls.not_sent')} {reason}")
-    return lines
+    said = [say("tls.sent" if host.sent else "tls.not_sent")]
+    if host.reached:  # else no demand is the reason
+        said.append(Catalogue.load().text(current(), f"policy.{host.demand.reason.value}"))
+    return [*lines, " ".join(said)]
 
 
 def _json(exam: DomainExam) -> dict[str, Any]:

@@ -7,10 +7,14 @@ from .facts import StsFacts, StsMode
 
 MAX_AGE = 31_557_600  # seconds, RFC 8461 section 3.2
 MAX_MX = 200
+_VERSION = re.compile(
+    rb"v=STSv1[ \t]*;"
+)  # what does not begin so is no record (section 3.1), and does not count as a second one
 _ID = re.compile(r"[A-Za-z0-9]{1,32}")
 _FIELD = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,31})=([\x21-\x3a\x3c\x3e-\x7e]+)")
 _LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,31}):[ \t]*(.*?)[ \t]*")
-_HOST = re.compile(r"(?:\*\.)?(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*", re.IGNORECASE)
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"  # the underscore is no letter of a host, but in names of MX hosts
+_HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,10}")
 
 
@@ -20,15 +24,11 @@ class StsError(ValueError):
 
 def read_record(texts: Iterable[bytes]) -> str | None:
     """Return the id of the one valid record among TXT records; None where there is none or more than one."""
-    found = []
-    for text in texts:
-        fields = [f.strip(" \t") for f in text.decode("ascii", "replace").split(";")]
-        if fields[0] == "v=STSv1":
-            found.append(fields[1:])
+    found = [text for text in texts if _VERSION.match(text)]
     if len(found) != 1:
         return None
-    fields = found[0]
-    if fields and not fields[-1]:
+    fields = [f.strip(" \t") for f in found[0].decode("ascii", "replace").split(";")[1:]]
+    if not fields[-1]:
         fields = fields[:-1]
     read: dict[str, str] = {}
     for field in fields:
@@ -87,5 +87,7 @@ def _pattern(text: str) -> str:
 def names_host(patterns: Iterable[str], host: str) -> bool:
     """Whether a mail host is one of the policy's: ``*.`` stands for exactly one label (RFC 8461 section 4.1)."""
     host = host.lower().rstrip(".")
-    parent = host.partition(".")[2]
+    label, _, parent = host.partition(".")
+    if label in ("", "*"):  # no mail host has such a name: nobody may take a pattern by its word
+        return False
     return any(p == host or (p.startswith("*.") and parent == p[2:]) for p in patterns)

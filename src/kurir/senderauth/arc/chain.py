@@ -6,10 +6,11 @@ A set is three fields with one number ``i=``: ARC-Authentication-Results (what a
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from kurir.message import Field, Headers
+from kurir.senderauth.dkim.canon import Canon
 from kurir.senderauth.dkim.signature import Signature, Stamp, read_signature, read_stamp, read_tags
 from kurir.senderauth.dkim.tags import number
 from kurir.senderauth.dkim.verdict import DkimProblem, DkimReason
@@ -40,13 +41,16 @@ class ChainProblem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ArcSet:
-    """One set; `status` is the ``cv=`` of its seal."""
+    """One set; `status` is the ``cv=`` of its seal.
+
+    `signatures` are the ways to read its message signature: two where ``c=`` is missing, else one.
+    """
 
     instance: int
     results: Field
     message: Field
     seal: Field
-    signature: Signature
+    signatures: tuple[Signature, ...]
     stamp: Stamp
     status: str
 
@@ -124,19 +128,22 @@ def _read_set(
     headers: Headers, instance: int, results: Field, message: Field, seal: Field, settings: ArcSettings
 ) -> ArcSet:
     try:
-        signature = _message_signature(headers.data[message.value_at : message.end], settings)
+        signatures = _message_signatures(headers.data[message.value_at : message.end], settings)
         stamp, status = _seal(headers.data[seal.value_at : seal.end], settings)
     except DkimProblem as e:
         raise ChainProblem(ArcReason.SYNTAX, instance, e.reason, e.detail) from None
-    return ArcSet(instance, results, message, seal, signature, stamp, status)
+    return ArcSet(instance, results, message, seal, signatures, stamp, status)
 
 
-def _message_signature(value: bytes, settings: ArcSettings) -> Signature:
-    # RFC 8617 section 4.1.2 leaves c= as in DKIM, yet everyone who makes ARC takes it for relaxed where it is missing.
-    signature = read_signature(read_tags(value, settings.keys), settings.keys, canon="relaxed/relaxed")
+def _message_signatures(value: bytes, settings: ArcSettings) -> tuple[Signature, ...]:
+    tags = read_tags(value, settings.keys)
+    signature = read_signature(tags, settings.keys)
     if "arc-seal" in signature.names:  # section 4.1.2
         raise DkimProblem(DkimReason.SYNTAX, "h= covers ARC-Seal")
-    return signature
+    if "c" in tags:
+        return (signature,)
+    # As in DKIM a missing c= means simple (section 4.1.2), yet many who make ARC take it for relaxed.
+    return signature, replace(signature, header_canon=Canon.RELAXED, body_canon=Canon.RELAXED)
 
 
 def _seal(value: bytes, settings: ArcSettings) -> tuple[Stamp, str]:

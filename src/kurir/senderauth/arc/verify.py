@@ -8,11 +8,11 @@ import asyncio
 import hashlib
 from collections.abc import Iterable
 
-from kurir.message import Headers
+from kurir.message import Field, Headers
 from kurir.senderauth.dkim.body import BodyDigests
 from kurir.senderauth.dkim.canon import Canon, canonical_fields, canonical_own
 from kurir.senderauth.dkim.keylookup import KeyLookup, TxtLookup
-from kurir.senderauth.dkim.signature import Stamp, check_times
+from kurir.senderauth.dkim.signature import Signature, Stamp, check_times
 from kurir.senderauth.dkim.verdict import DkimProblem, DkimReason
 from kurir.senderauth.dkim.verify import header_digest
 
@@ -41,8 +41,8 @@ class ArcCheck:
         except ChainProblem as e:
             self._problem = e
             return
-        for arc_set in self._checked():
-            bodies.want(arc_set.signature.body_canon, arc_set.signature.length)
+        for signature in (signature for arc_set in self._checked() for signature in arc_set.signatures):
+            bodies.want(signature.body_canon, signature.length)
 
     def _checked(self) -> tuple[ArcSet, ...]:
         return self._sets[-1 - self._settings.older :]
@@ -79,7 +79,17 @@ class ArcCheck:
         return 0 if oldest == 1 else oldest
 
     async def _message_problem(self, arc_set: ArcSet, keys: KeyLookup, now: float) -> DkimProblem | None:
-        signature = arc_set.signature
+        """Return why no reading of the set's message signature fits the message, None where one does."""
+        problem: DkimProblem | None = None
+        for signature in arc_set.signatures:
+            problem = await self._problem_of(signature, arc_set.message, keys, now)
+            if problem is None:
+                break
+        return problem
+
+    async def _problem_of(
+        self, signature: Signature, field: Field, keys: KeyLookup, now: float
+    ) -> DkimProblem | None:
         body = self._bodies.digest(signature.body_canon, signature.length)
         if body.sha256 != signature.body_hash or body.unsigned < 0:
             return DkimProblem(DkimReason.BODY_CHANGED)
@@ -87,7 +97,7 @@ class ArcCheck:
             return DkimProblem(DkimReason.PARTLY_SIGNED, f"{body.unsigned} octets are not signed")
         try:
             check_times(signature, now, self._settings.keys)
-            digest = header_digest(self._headers, arc_set.message, signature)
+            digest = header_digest(self._headers, field, signature)
             await _verify(signature.stamp, digest, keys)
         except DkimProblem as e:
             return e

@@ -90,17 +90,14 @@ def read_stamp(tags: Mapping[str, str]) -> Stamp:
     )
 
 
-def read_signature(
-    tags: Mapping[str, str], settings: DkimSettings, canon: str = "simple/simple"
-) -> Signature:
+def read_signature(tags: Mapping[str, str], settings: DkimSettings) -> Signature:
     """Return a signature over header and body.  Raises `DkimProblem`.
 
     ``v=`` is the caller's: ARC-Message-Signature has none, and means something else by ``i=``.
-    `canon` is what a missing ``c=`` means.
     """
     _demand(tags, (*_REQUIRED_STAMP, "bh", "h"))
     stamp = read_stamp(tags)
-    header_canon, body_canon = _canons(tags.get("c", canon))
+    header_canon, body_canon = _canons(tags.get("c", "simple/simple"))
     covered = names(tags["h"])
     if len(covered) > settings.signed_names or not all(map(_FIELD_NAME.fullmatch, covered)):
         raise DkimProblem(DkimReason.SYNTAX, "h= is not a list of field names, or is too long")

@@ -103,10 +103,13 @@ class DkimCheck:
         return DkimReason.VALID
 
     def _added(self, signature: Signature) -> tuple[str, ...]:
+        """Return the names of signed fields beside which readers may see another one, or more of the signed one."""
+        shown = self._headers
         return tuple(
             name
             for name in _ONCE
-            if (count := len(self._headers.named(name))) > 1 and 0 < signature.names.count(name) < count
+            if (covered := signature.names.count(name)) > 0
+            and (len(shown.named(name)) > covered or shown.disguised(name))
         )
 
 

@@ -1,7 +1,8 @@
 """Whose name stands in From: the author domain (RFC 9989 sections 5.3.1 and 11.5).
 
 Read by the one parser of the message room, so that what is compared is what a person is shown.  Where From is
-missing, repeated, or can be read in two ways, there is no author that could be proven.
+missing, repeated (a malformed line that others may show as one included), or can be read in two ways, there is no
+author that could be proven.
 """
 
 from dataclasses import dataclass
@@ -31,9 +32,11 @@ class Author:
 def author_of(headers: Headers) -> Author:
     """Read the From field of `headers`.  Never raises."""
     fields = headers.named("from")
-    if len(fields) != 1:
-        problem = AuthorProblem.REPEATED if fields else AuthorProblem.MISSING
-        return Author((), problem, f"{len(fields)}")
+    if not fields:
+        return Author((), AuthorProblem.MISSING, "0")
+    seen = len(fields) + headers.disguised("from")
+    if seen != 1:
+        return Author((), AuthorProblem.REPEATED, f"{seen}")
     return author_in(headers.data[fields[0].value_at : fields[0].end])
 
 

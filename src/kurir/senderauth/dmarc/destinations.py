@@ -7,16 +7,14 @@ Addresses within the domain's own organization are taken as they stand.  Any oth
 from collections.abc import Iterable
 
 from kurir.model import Address
-from kurir.net.ports import DnsStatus
 from kurir.senderauth.ports import SenderDns
 from kurir.senderauth.publicsuffix import SuffixList
 
-from .discovery import Discovery, DnsFailed
+from .discovery import FAILED, Discovery, DnsFailed
 from .record import DmarcRecord, dmarc_texts, parse_record
 
 MAX_DESTINATIONS = 3  # of one record; section 3.5 wants two to be served at least
 MAX_NAME = 253  # octets of a domain name
-_FAILED = (DnsStatus.SERVFAIL, DnsStatus.TIMEOUT)
 
 
 async def destinations(
@@ -53,7 +51,7 @@ async def _agreed(domain: str, wanted: Address, discovery: Discovery, dns: Sende
     if len(name) > MAX_NAME:
         return ()
     answer = await dns.txt(name)
-    if answer.status in _FAILED:
+    if answer.status in FAILED:
         raise DnsFailed(name)
     records = [parse_record(text) for text in dmarc_texts(answer.records)]
     if not records:

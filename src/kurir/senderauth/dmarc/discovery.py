@@ -12,7 +12,7 @@ from kurir.senderauth.publicsuffix import SuffixList
 from .record import DmarcRecord, dmarc_texts, parse_record
 
 MAX_LABELS = 8  # section 4.10 step 4: the walk of a longer name goes on at seven labels
-_FAILED = (DnsStatus.SERVFAIL, DnsStatus.TIMEOUT)
+FAILED = (DnsStatus.SERVFAIL, DnsStatus.TIMEOUT)
 
 
 class DnsFailed(Exception):
@@ -65,7 +65,7 @@ class Discovery:
             if domain.startswith("[") or len(domain) > 246:  # a literal, or no room for "_dmarc."
                 return None
             answer = await self._dns.txt(f"_dmarc.{domain}")
-            if answer.status in _FAILED:
+            if answer.status in FAILED:
                 self._failed.add(domain)
                 raise DnsFailed(f"_dmarc.{domain}")
             texts = dmarc_texts(answer.records)

@@ -16,7 +16,7 @@ from kurir.senderauth.settings import DmarcSettings
 from kurir.senderauth.spf import SpfIdentity, SpfResult, SpfVerdict
 
 from .author import Author
-from .discovery import Discovery, DnsFailed, Organization
+from .discovery import FAILED, Discovery, DnsFailed, Organization
 from .record import DmarcRecord, Policy
 from .verdict import DmarcReason, DmarcResult, DmarcVerdict, Override, OverrideType
 
@@ -160,14 +160,21 @@ def _disposition(
 async def _policy_for(
     domain: str, policy_domain: str, record: DmarcRecord, dns: SenderDns
 ) -> tuple[str, Policy]:
-    """Which tag applies (section 4.10.1).  Only a clear NXDOMAIN makes a domain non-existent (RFC 8020)."""
+    """Which tag applies (section 4.10.1).  Only a clear NXDOMAIN makes a domain non-existent (RFC 8020).
+
+    Where the DNS does not say whether the domain exists, the milder of both wishes is taken: nobody is refused
+    for an answer that is missing.
+    """
     if domain == policy_domain:
         return "p", record.p
     existing = ("sp", record.sp) if record.sp is not None else ("p", record.p)
     if record.np is None or record.np == existing[1]:
         return existing
+    missing = ("np", record.np)
     answer = await dns.mx(domain)
-    return ("np", record.np) if answer.status is DnsStatus.NXDOMAIN else existing
+    if answer.status in FAILED:
+        return min(existing, missing, key=lambda choice: choice[1].strength)
+    return missing if answer.status is DnsStatus.NXDOMAIN else existing
 
 
 class _Alignment:

@@ -1,6 +1,8 @@
 """Chains made by Kurir: whole over many hops, broken by any change, and never an exception."""
 
 import asyncio
+import base64
+import hashlib
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -10,7 +12,8 @@ from hypothesis import strategies as st
 from kurir.message import scan
 from kurir.net.ports import DnsStatus
 from kurir.senderauth.arc import ArcReason, ArcResult, ArcSettings, Sealer, check_message, of_arc, own_results
-from kurir.senderauth.dkim import BodyDigests, DkimCheck, DkimReason, SigningKey, record_text
+from kurir.senderauth.dkim import BodyDigests, Canon, DkimCheck, DkimReason, SigningKey, record_text
+from kurir.senderauth.dkim.canon import canonical_fields, relaxed
 from kurir.senderauth.results import render_results
 from tests.unit.senderauth.dkim.material import MAIL, NOW, rsa_key, signed, zone_records
 from tests.unit.senderauth.dns import TxtZone
@@ -102,6 +105,37 @@ def test_each_way_to_break_it(old, new, reason, cause):
     assert old in message
     verdict = judge(message.replace(old, new, 1))
     assert (verdict.reason, verdict.cause, verdict.result) == (reason, cause, ArcResult.FAIL)
+
+
+def sealed_without_c(message, form):
+    """Put a first set in front whose message signature, made in `form`, does not say so."""
+    head, key = scan(message), KEYS[1]
+    bodies = BodyDigests()
+    bodies.want(form)
+    bodies.feed(message[head.header_end :])
+    body = base64.b64encode(bodies.digest(form).sha256).decode()
+    results = b"ARC-Authentication-Results: i=1; mx; spf=pass\r\n"
+    start = (
+        f"ARC-Message-Signature:  i=1; a={key.algorithm.value}; d={key.domain}; s=s; h=from:to; bh={body}; b="
+    )
+    covered = canonical_fields(head, [head.named("from")[0], head.named("to")[0]], form)
+    own = start.encode() if form is Canon.SIMPLE else relaxed(*start.encode().split(b":", 1))[:-2]
+    sets = (results, f"{start}{key.sign(hashlib.sha256(covered + own).digest())}\r\n".encode())
+    start = f"ARC-Seal: i=1; a={key.algorithm.value}; cv=none; d={key.domain}; s=s; b=".encode()
+    parts = [relaxed(*field.split(b":", 1)) for field in (*sets, start)]
+    seal = start + key.sign(hashlib.sha256(b"".join(parts)[:-2]).digest()).encode()
+    return seal + b"\r\n" + sets[1] + sets[0] + message
+
+
+@pytest.mark.parametrize("form", Canon)
+def test_a_signature_that_does_not_say_its_form(form):
+    """RFC 8617 section 4.1.2 has simple, as in DKIM; many mean relaxed."""
+    message = sealed_without_c(signed(), form)
+    assert judge(message).passed
+    assert judge(message.replace(b"there.", b"there!")).reason is ArcReason.MESSAGE_CHANGED
+    assert judge(message.replace(b"bob@example.net", b"eve@example.net")).reason is ArcReason.MESSAGE_CHANGED
+    spaced = message.replace(b"there.", b"there. ")
+    assert judge(spaced).passed is (form is Canon.RELAXED)
 
 
 def test_dns_failures_are_temporary():

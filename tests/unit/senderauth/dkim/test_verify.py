@@ -212,6 +212,36 @@ def test_a_second_field_beside_a_signed_one_is_policy():
         assert verdict.detail == field.partition(b":")[0].decode().lower()
 
 
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        (b"From : eve@example.com", "from"),
+        (b"From\0: eve@example.com", "from"),
+        (b"From\r\n : eve@example.com", "from"),
+        (b"\x0b, eve@example.com", "from"),
+        (b"\xc2\xa0, eve@example.com", "from"),
+    ],
+)
+def test_a_malformed_line_may_show_what_nobody_signed(line, name):
+    """RFC 6376 section 3.8: a message that others read in another way than we do proves nothing."""
+    sender = b"From: Ann <ann@example.org>\r\n"
+    verdict = one(signed(MAIL, rsa_key()).replace(sender, sender + line + b"\r\n"))
+    assert not verdict.passed
+    assert verdict.reason in (DkimReason.ADDED_FIELDS, DkimReason.HEADER_CHANGED)
+    assert verdict.reason is DkimReason.HEADER_CHANGED or verdict.detail == name
+
+
+def test_a_harmless_malformed_line_spoils_nothing():
+    assert one(signed(b">From somebody\r\n" + MAIL, rsa_key())).passed
+
+
+def test_a_blank_before_the_colon_is_signed_and_verified():
+    """RFC 6376 section 3.4.2: relaxed form has none."""
+    message = MAIL.replace(b"Subject:", b"Subject \t:").replace(b"From:", b"From :")
+    assert one(signed(message, rsa_key())).passed
+    assert one(signed(message, rsa_key()).replace(b"Subject \t:", b"Subject:")).passed
+
+
 def test_changed_body_tells_whether_the_header_is_intact():
     message = signed(MAIL, rsa_key()).replace(b"there.", b"there!")
     assert one(message).header_intact is True

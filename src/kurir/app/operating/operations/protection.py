@@ -24,13 +24,13 @@ class ProtectionVerbs:
         self._keys = keys
         self._selectors = settings.keys(config).selectors
         self.verbs: Verbs = {
-            "dkim.new": self._dkim_new,
+            "dkim.rotate": self._dkim_rotate,
             "dkim.retire": self._dkim_retire,
             "dkim.seen": self._dkim_seen,
             "tls.accept": self._tls_accept,
         }
 
-    async def _dkim_new(self, *, domain: str, kinds: list[str], by: str = "") -> dict[str, Any]:
+    async def _dkim_rotate(self, *, domain: str, kinds: list[str], by: str = "") -> dict[str, Any]:
         made = await asyncio.to_thread(self._keys.new, domain, kinds)
         return {"keys": [self._shown_key(domain, s) for s in made]}
 
