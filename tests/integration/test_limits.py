@@ -139,6 +139,8 @@ def test_a_message_too_large_for_the_road_is_refused_before_its_data(tmp_path: P
         assert "Tiny Mail" in said
         assert "37 %" in said
         assert sink.messages == []
+        route = kurir.cli("route", "you@example.test", "b@far.example", "--size", "1MB", check=1)
+        assert "too large for every road" in route.stdout.decode()
 
 
 def test_a_submission_is_told_what_goes_later(tmp_path: Path) -> None:
@@ -148,7 +150,9 @@ def test_a_submission_is_told_what_goes_later(tmp_path: Path) -> None:
         kurir.wait("a delivery", lambda: len(sink.messages) == 1)
         to = [word for i in range(250) for word in ("--to", f"b{i}@{i}.example")]
         said = words_of(kurir, "send", "--from", "you@example.test", *to, "--subject", "news")
-        assert "250 recipient(s): 100 now, 150 on " in said  # 100 in one message, and one message is left
+        assert (
+            "250 recipient(s): 100 now by Tiny Mail, 150 on " in said
+        )  # 100 in one message, and one message is left
         assert "because of a limit of Tiny Mail. They go by themselves." in said
         assert "go later" not in said  # what the reply says as well is not told twice
         listed = words_of(kurir, "queue", "list")
@@ -225,9 +229,7 @@ def test_a_submission_is_told_what_goes_now_by_which_provider(tmp_path: Path) ->
             to = [x for i in range(15) for x in ("--to", f"b{i}@far.example")]
             said = kurir.cli("send", "--from", "you@example.test", *to, stdin="hello")
             told = said.stdout.decode()
-            assert (
-                "15 recipient(s): " in told
-            )  # those that are on their way already are "now", of no provider
-            assert ", 2 on 20" in told
+            # also of those that are on their way already
+            assert "15 recipient(s): 9 now by Provider A, 4 now by Provider B, 2 on 20" in told
             assert "because of a limit of Provider A" in told
             assert b"go now by" not in said.stderr  # the words of the reply are not said twice

@@ -3,7 +3,7 @@
 from markdown import code, page, table
 
 from kurir.config import load_atlas
-from kurir.limits import Limit, Receiver, Smarthost, Unit
+from kurir.limits import Includes, Limit, Receiver, Smarthost, Unit
 
 COLUMNS = ("limit", "counted", "plan", "beyond it", "source", "seen", "confidence")
 
@@ -33,7 +33,7 @@ def _entry(entry: Smarthost | Receiver) -> list[str | list[str]]:
         facts += [f"logins at {', '.join(code(x) for x in entry.logins)}"] if entry.logins else []
         doors = [f"{a.port} {a.tls} ({', '.join(a.auth)})" for a in entry.access]
         facts += [f"ports {'; '.join(doors)}"] if doors else []
-        facts += [f"in SPF records {code('include:' + entry.spf[0])}"] if entry.spf else []
+        facts += [_included(entry.spf)] if entry.spf else []
         facts += [f"plan {code(entry.assumed)} where none is named"] if entry.assumed else []
     elif entry.tls:
         facts.append("TLS required")
@@ -41,6 +41,12 @@ def _entry(entry: Smarthost | Receiver) -> list[str | list[str]]:
     if entry.limits:
         parts.append(table(COLUMNS, [_row(x) for x in entry.limits]))
     return parts
+
+
+def _included(spf: Includes) -> str:
+    return (
+        f"in SPF records {code('include:' + spf.names[0])} ({spf.source}; {spf.seen}, {spf.confidence.value})"
+    )
 
 
 def _row(x: Limit) -> tuple[str, ...]:

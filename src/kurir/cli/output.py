@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from kurir.config import Config, ConfigError, find, load
+from kurir.config import Config, ConfigError, Mistake, find, load
 from kurir.trace import Catalogue, say_told
 from kurir.trace.explain import units
 
@@ -70,9 +70,13 @@ def size(octets: int) -> str:
 
 
 def show_config_error(error: ConfigError) -> None:
-    """Print every mistake of a configuration on standard error."""
-    click.echo(say("error.config", file=error.source, count=len(error.mistakes)), err=True)
-    lang = current()
+    """Print every mistake of a configuration on standard error, by the file that it stands in."""
+    files: dict[str, list[Mistake]] = {}
     for m in error.mistakes:
-        hint = f" ({say_told(m.hint, lang)})" if m.hint else ""
-        click.echo(f"  {m.where}: {say_told(m.what, lang)}{hint}", err=True)
+        files.setdefault(m.file or error.source, []).append(m)
+    lang = current()
+    for file, mistakes in files.items():
+        click.echo(say("error.config", file=file, count=len(mistakes)), err=True)
+        for m in mistakes:
+            hint = f" ({say_told(m.hint, lang)})" if m.hint else ""
+            click.echo(f"  {m.where}: {say_told(m.what, lang)}{hint}", err=True)

@@ -44,8 +44,8 @@ class NewRoad:
 
 
 def services(config: Config) -> Sequence[Smarthost]:
-    """Return the services that the atlas knows."""
-    return roads.atlas(config).smarthosts
+    """Return the services that the atlas knows, by name."""
+    return sorted(roads.atlas(config).smarthosts, key=lambda service: service.name)
 
 
 def choose_service(
@@ -62,7 +62,11 @@ def choose_service(
         return None
     if name not in by_name:
         close = difflib.get_close_matches(name, by_name, 1)
-        hint = say("error.did_you_mean", name=close[0]) if close else ", ".join(by_name)
+        hint = (
+            say("error.did_you_mean", name=close[0])
+            if close
+            else say("road.services", names=", ".join(by_name))
+        )
         raise Failure(say("road.no_service", name=name) + " " + hint)
     return by_name[name]
 
@@ -152,12 +156,17 @@ def what_it_takes(new: NewRoad) -> list[str]:
         return [*lines, say("road.not_in_atlas")]
     allowed = [_limit(x) for x in service.limits]
     lines.append(say("road.allows", limits="; ".join(allowed) or _UNKNOWN))
-    lines += [
+    doors = [
         say("road.door", port=a.port, tls=say(f"road.{a.tls}"), auth=", ".join(a.auth) or _UNKNOWN)
         for a in service.access
     ]
+    if doors:
+        lines.append(say("road.doors", doors="; ".join(doors)))
     if service.spf:
-        lines.append(say("road.spf", include=f"include:{service.spf[0]}"))
+        include, sure = f"include:{service.spf.names[0]}", say(f"sure.{service.spf.confidence.value}")
+        lines.append(
+            say("road.spf", include=include, source=service.spf.source, seen=service.spf.seen, sure=sure)
+        )
     lines.append(say("road.dkim"))
     if service.note:
         lines.append(say("road.note", note=service.note))

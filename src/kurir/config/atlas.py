@@ -81,6 +81,15 @@ class LimitPart(_Part):
         return self
 
 
+class SpfPart(_Part):
+    """The names by which SPF records include a service, and who says so."""
+
+    names: list[HostPattern] = Field(min_length=1)
+    source: str = Field(min_length=1)
+    seen: date
+    confidence: Confidence
+
+
 class AccessPart(_Part):
     """One door."""
 
@@ -105,7 +114,7 @@ class SmarthostPart(EntryPart):
 
     hosts: list[HostPattern] = []
     logins: list[HostPattern] = []
-    spf: list[HostPattern] = []
+    spf: SpfPart | None = None
     access: list[AccessPart] = []
     plans: list[str] = []
     assumed: str = ""
@@ -165,7 +174,7 @@ def _in_file(mistake: Mistake, owns: Mapping[Path, dict[str, Any]]) -> Mistake:
     """Return a mistake with the file that it stands in: the one that says most of its place, of several the last."""
     depths = [(_depth(own, mistake.where.split(".")), i, path) for i, (path, own) in enumerate(owns.items())]
     depth, _, path = max(depths, default=(0, 0, None))
-    return replace(mistake, where=f"{path}: {mistake.where}") if depth > 1 else mistake
+    return replace(mistake, file=str(path)) if depth > 1 else mistake
 
 
 def _depth(data: Any, place: Sequence[str]) -> int:
@@ -200,22 +209,24 @@ def _read(path: Path, mistakes: list[Mistake]) -> dict[str, Any] | None:
 
 
 def _sign(data: dict[str, Any], path: Path) -> None:
-    """Put the operator's name and the date of his file under each limit in it that names nobody else."""
+    """Put the operator's name and the date of his file under each limit and SPF name in it that names nobody else."""
     written = datetime.fromtimestamp(path.stat().st_mtime, UTC).date()
-    for limit in _limits(data):
-        limit.setdefault("source", str(path))
-        limit.setdefault("confidence", Confidence.OPERATOR.value)
-        limit.setdefault("seen", written)
+    for said in _sourced(data):
+        said.setdefault("source", str(path))
+        said.setdefault("confidence", Confidence.OPERATOR.value)
+        said.setdefault("seen", written)
 
 
-def _limits(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _sourced(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what has a source: limits, and the SPF names of a service."""
     for kind in _KINDS:
         entries = data.get(kind)
         for entry in entries.values() if isinstance(entries, dict) else ():
             of_entry = entry.get("limits") if isinstance(entry, dict) else None
-            for limit in of_entry.values() if isinstance(of_entry, dict) else ():
-                if isinstance(limit, dict):
-                    yield limit
+            spf = entry.get("spf") if isinstance(entry, dict) else None
+            for said in (spf, *(of_entry.values() if isinstance(of_entry, dict) else ())):
+                if isinstance(said, dict):
+                    yield said
 
 
 def _lay(below: dict[str, Any], above: Mapping[str, Any]) -> None:
@@ -283,11 +294,17 @@ def _smarthost(name: str, part: SmarthostPart) -> limits.Smarthost:
         limits=_of(part),
         note=part.note,
         logins=tuple(part.logins),
-        spf=tuple(part.spf),
+        spf=_includes(part.spf),
         access=tuple(limits.Access(a.port, a.tls, tuple(a.auth), a.host) for a in part.access),
         plans=tuple(part.plans),
         assumed=part.assumed,
     )
+
+
+def _includes(part: SpfPart | None) -> limits.Includes | None:
+    if part is None:
+        return None
+    return limits.Includes(tuple(part.names), part.source, part.seen.isoformat(), part.confidence)
 
 
 def _receiver(name: str, part: ReceiverPart) -> limits.Receiver:

@@ -16,14 +16,19 @@ _SHOWN = 60  # characters of a value that is shown again
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One thing that is wrong: where (``queue.retry``), what, and a hint ("" where there is none)."""
+    """One thing that is wrong: where (``queue.retry``), what, and a hint ("" where there is none).
+
+    `file` is the file that it stands in, "" for the configuration itself.
+    """
 
     where: str
     what: str
     hint: str = ""
+    file: str = ""
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}" + (f" ({self.hint})" if self.hint else "")
+        where = f"{self.file}: {self.where}" if self.file else self.where
+        return f"{where}: {self.what}" + (f" ({self.hint})" if self.hint else "")
 
 
 class ConfigError(Exception):

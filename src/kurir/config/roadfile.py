@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from .load import load
-from .mistakes import ConfigError, Mistake
+from .mistakes import ConfigError
 
 _ROAD = re.compile(r"^[ \t]*\[\[[ \t]*roads[ \t]*\]\]", re.MULTILINE)
 _ANY = re.compile(r"^[ \t]*\[", re.MULTILINE)
@@ -92,8 +92,7 @@ def replace_file(path: Path, text: str, now: datetime) -> Path:
         try:
             load(new)
         except ConfigError as e:
-            mistakes = [Mistake(m.where, m.what, m.hint) for m in e.mistakes]
-            raise ConfigError(str(path), mistakes) from None
+            raise ConfigError(str(path), e.mistakes) from None
         with new.open("rb") as file:
             os.fsync(file.fileno())
         backup = path.with_name(f"{path.name}.{now:%Y%m%d-%H%M%S}.bak")

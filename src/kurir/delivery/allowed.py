@@ -139,8 +139,8 @@ def of_one_connection(known: Known | None) -> int:
 def included(atlas: Atlas, route: Route) -> tuple[str, ...]:
     """Return the names by which SPF records allow mail that goes by `route`."""
     known = known_limits(atlas, route, ()) if route.kind is RouteKind.SMARTHOST else None
-    spf = known.entry.spf if known is not None and isinstance(known.entry, Smarthost) else ()
-    return (*route.spf, *spf)
+    spf = known.entry.spf if known is not None and isinstance(known.entry, Smarthost) else None
+    return (*route.spf, *(spf.names if spf is not None else ()))
 
 
 class RoadSizes:
@@ -202,10 +202,13 @@ class RoadSizes:
         ]
 
     def _passage(self, route: Route, together: int) -> Passage:
-        known = self._known.get(_key(route))
+        known, size = self._known.get(_key(route)), self._sizes[_key(route)]
+        place = route.name, route.next_hop is not None, size.octets if size is not None else 0
         if known is None:  # nothing that is counted, as far as anybody knows before it is tried
-            return Passage(route.name, (), together)
-        return Passage(known.entry.label, known.quotas, min(together, of_one_message(known) or together))
+            return Passage(route.name, (), together, *place)
+        return Passage(
+            known.entry.label, known.quotas, min(together, of_one_message(known) or together), *place
+        )
 
     @property
     def largest(self) -> int | None:

@@ -122,6 +122,7 @@ class Planner:
             size.octets if size is not None else 0,
             obstacles,
             known.entry.key if known is not None else "",
+            known.entry.label if known is not None else "",
         )
 
     async def _obstacles(self, main: Route, route: Route, request: PlanRequest) -> tuple[Obstacle, ...]:

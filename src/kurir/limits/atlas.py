@@ -15,7 +15,7 @@ from difflib import get_close_matches
 
 from kurir.model.told import told
 
-from .limit import Limit, Margins, Per, Quota, Scope, Unit
+from .limit import Confidence, Limit, Margins, Per, Quota, Scope, Unit
 from .size import RoadSize, encoded
 
 AT = "at-"
@@ -30,6 +30,16 @@ class Access:
     tls: str
     auth: tuple[str, ...] = ()
     host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Includes:
+    """The names by which SPF records include a service (RFC 7208 section 5.2), and who says so, as of a `Limit`."""
+
+    names: tuple[str, ...]
+    source: str
+    seen: str
+    confidence: Confidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +65,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Smarthost(Entry):
-    """A service that sends mail for us.  `logins` are the domains of logins it is for; empty: all.
-
-    `spf` are the names that SPF records include for it.
-    """
+    """A service that sends mail for us.  `logins` are the domains of logins it is for; empty: all."""
 
     logins: tuple[str, ...] = ()
-    spf: tuple[str, ...] = ()
+    spf: Includes | None = None
     access: tuple[Access, ...] = ()
     plans: tuple[str, ...] = ()
     assumed: str = ""

@@ -97,7 +97,8 @@ class Road(msgspec.Struct, frozen=True, array_like=True):
     others that are counted here; `recipients` is how many one message may have there (0 = no limit).
     `hop` says that one server of a provider takes everything and passes it on.  `size` is the largest message
     in octets as far as it is known (0: not).  `obstacles` keep mail of this plan away from it whatever the hour.
-    `provider` is whose hosts they are, where the atlas knows it: what it says of us holds for all its sites.
+    `provider` is whose hosts they are, where the atlas knows it: what it says of us holds for all its sites;
+    `label` is what people call it.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Road(msgspec.Struct, frozen=True, array_like=True):
     size: int = 0
     obstacles: tuple[Obstacle, ...] = ()
     provider: str = ""
+    label: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True, array_like=True):

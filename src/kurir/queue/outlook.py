@@ -25,11 +25,17 @@ AHEAD = 5_000
 
 
 class Passage(msgspec.Struct, frozen=True, array_like=True):
-    """A road as one says it, and its limits: at most `together` recipients in one message."""
+    """A road as one says it, and its limits: at most `together` recipients in one message, of `size` octets (0: any).
+
+    `road` is its name; `hop` tells one to a smarthost, which is broken as soon as that is.
+    """
 
     label: str
     quotas: tuple[Quota, ...]
     together: int
+    road: str = ""
+    hop: bool = False
+    size: int = 0
 
 
 class Share(msgspec.Struct, frozen=True, array_like=True):
@@ -109,8 +115,9 @@ def foresee(schedule: Schedule, mail: Mail, shares: Sequence[Share], now: float)
 
 
 def _of_share(schedule: Schedule, mail: Mail, share: Share, now: float) -> list[Forecast]:
-    """Return what goes soonest by any of the passages; of those that open at the same time the first is taken."""
-    ways = [_by(schedule, mail, share.recipients, passage, now) for passage in share.passages]
+    """Return what goes soonest by any of the passages that are open (where none is, by any); of those that open at the same time the first is taken."""
+    open_ = [p for p in share.passages if not _closed(schedule, mail, p)] or share.passages
+    ways = [_by(schedule, mail, share.recipients, passage, now) for passage in open_]
     found: list[Forecast] = []
     left = share.recipients
     for step in sorted((step for way in ways for step in way), key=_moment):
@@ -118,6 +125,12 @@ def _of_share(schedule: Schedule, mail: Mail, share: Share, now: float) -> list[
             found.append(msgspec.structs.replace(step, recipients=count))
             left -= count
     return found
+
+
+def _closed(schedule: Schedule, mail: Mail, passage: Passage) -> bool:
+    """Whether it is too narrow for `mail`, or broken at present."""
+    too_narrow = 0 < passage.size < mail.size
+    return too_narrow or schedule.roads.is_broken(passage.road, hop=passage.hop)
 
 
 def _moment(step: Forecast) -> float:

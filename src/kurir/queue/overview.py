@@ -13,7 +13,7 @@ from kurir.model import Cause, Outcome, encode_id
 from .book import Book
 from .outlook import Forecast, Outlook, Share, foresee
 from .schedule import Schedule
-from .shaping import PaceState
+from .shaping import PaceState, Shaper
 from .site import Site
 from .state import Errand, State
 
@@ -41,7 +41,11 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SiteState(msgspec.Struct, frozen=True, kw_only=True):
-    """One site: what waits, what is out, and why it rests."""
+    """One site: what waits, what is out, and why it rests.
+
+    `next_at` is when the next of what waits may go: after the rest, or when a limit or a pace has room; None where only
+    the end of an attempt can tell, or nothing waits.
+    """
 
     road: str
     site: str
@@ -51,6 +55,7 @@ class SiteState(msgspec.Struct, frozen=True, kw_only=True):
     rate: float
     failures: int
     paused_until: float | None
+    next_at: float | None
     why: Outcome | None
     provider: str = ""  # whose hosts they are, where the atlas knows it
 
@@ -80,6 +85,19 @@ _MAILS_NAMED = 5
 
 def _binding(site: Site, now: float) -> Budget | None:
     return site.paced.binding(now) if site.paced is not None else None
+
+
+def _next_at(site: Site, now: float) -> float:
+    """Return when the next of what waits at `site` may go, `NEVER` where time alone does not tell."""
+    if not site.waiting or site.probe or site.open >= site.road.concurrency:
+        return NEVER
+    if site.failures and site.paused_until > now:
+        return site.paused_until
+    if (budget := _binding(site, now)) is not None:
+        return max(now, budget.ready_at(now))
+    if held := Shaper.holding(site, now):
+        return max(now, held[1])
+    return now
 
 
 def _limit_state(budget: Budget, sites: list[Site], now: float, wall: float) -> LimitState:
@@ -216,6 +234,7 @@ class Overview:
                 rate=site.road.rate,
                 failures=site.failures,
                 paused_until=wall + site.paused_until - now if site.paused_until > now else None,
+                next_at=wall + at - now if (at := _next_at(site, now)) != NEVER else None,
                 why=site.why,
                 provider=site.road.provider,
             )

@@ -116,6 +116,10 @@ class Roadbook:
         """Return why a new mail may not take `road` now."""
         return may_take(road, size, self.state(road, now), now)
 
+    def is_broken(self, road: str, *, hop: bool) -> bool:
+        """Whether `road` is not sound: as a whole, or where its one site (`hop`) is not."""
+        return any(name == road and (hop or site == WHOLE) for name, site in self._unsound)
+
     def elsewhere(self, errand: Errand, plan: Plan, road: Road, now: float, *, anew: bool = False) -> bool:
         """Whether another road than `road` is free for `errand` now; `anew`: or will be so soon that it is better waited for."""
         chosen = self._choose(errand, plan, now)

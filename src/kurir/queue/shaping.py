@@ -150,7 +150,7 @@ class Shaper:
                     self.join(other)
             pace.widen(back=0 if bears else 1)
         shift = pace.trouble(signal, _said(outcome), since=since, now=now, bears=bears)
-        return Slowed(key, words_of(shift, pace)) if shift is not None else None
+        return Slowed(key, words_of(shift, pace, _called(key, site))) if shift is not None else None
 
     def success(self, site: "Site", *, since: float, now: float) -> None:
         """A lease of a troubled site went well: its paces open by a step where it is time to."""
@@ -216,9 +216,14 @@ def _said(outcome: Outcome) -> str:
     return str(outcome.reply) if outcome.reply is not None else outcome.detail
 
 
-def words_of(shift: Shift, pace: Pace) -> str:
+def _called(key: str, site: "Site") -> str:
+    """Return what people call those who are spared by the pace `key` of `site`."""
+    who = spared(key)
+    return site.road.label or who if who == site.road.provider else who
+
+
+def words_of(shift: Shift, pace: Pace, who: str) -> str:
     """Say what was changed and why, for the trace (`kurir.trace.explain.noted` says it in Indonesian)."""
-    who = spared(pace.key)
     if shift.what == "connections":
         did = f"fewer connections at once to {who}, {shift.after:.0f} instead of {shift.before:.0f}"
     else:

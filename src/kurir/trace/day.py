@@ -12,6 +12,7 @@ import msgspec
 
 from kurir.model import Fate, LimitFacts, encode_id
 
+from .alike import alike
 from .explain import Catalogue, Lang, units
 from .telling import Teller
 from .timeline import RecipientStory, State, Timeline
@@ -133,10 +134,12 @@ def _limits(lines: Iterable[Line]) -> Iterator[LimitFacts]:
 
 
 def _listed(lines: Sequence[Line], teller: Teller) -> Iterator[str]:
-    for line in lines[:_LISTED]:
-        yield from _wrapped(f"{line.id}  {teller.summary(line.story)}", "  ", "    ")
-    if len(lines) > _LISTED:
-        yield "  " + teller.say("day.more", count=len(lines) - _LISTED)
+    groups = alike(lines, lambda line: line.story, lambda line: f"{line.id}  {teller.summary(line.story)}")
+    for group in groups[:_LISTED]:
+        said = teller.summary(group[0].story, len(group) - 1)
+        yield from _wrapped(f"{group[0].id}  {said}", "  ", "    ")
+    if len(groups) > _LISTED:
+        yield "  " + teller.say("day.more", count=sum(map(len, groups[_LISTED:])))
 
 
 def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:

@@ -15,7 +15,7 @@ def limit_words(catalogue: Catalogue, lang: Lang, limit: dict[str, object]) -> s
     if limit["unit"] == "octets":
         key = "limit.size" if limit.get("encoded", True) else "limit.size_attachments"
         return catalogue.text(lang, key, size=units.size(catalogue, lang, value), per=per)
-    unit = catalogue.text(lang, f"limit.unit.{limit['unit']}")
+    unit = catalogue.text(lang, f"limit.{'unit_of_one' if value == 1 else 'unit'}.{limit['unit']}")
     words = catalogue.text(lang, "limit.what", value=units.number(catalogue, lang, value), unit=unit, per=per)
     if limit.get("id") == _WARM_UP:
         return catalogue.text(lang, "limit.warm_up", limit=words, day=limit["note"])

@@ -1,11 +1,13 @@
-"""Lays a timeline out as text, for a terminal or a pipe.  What a peer said is never cut."""
+"""Lays a timeline out as text, for a terminal or a pipe.  What a peer said is never cut; who has the same story is told together."""
 
+import sys
 import textwrap
 from collections.abc import Iterator
 from datetime import UTC, tzinfo
 
 from kurir.model import Address, Cause, Fate, OutcomeKind, Reply, Urgency, UrgencyBy, encode_id
 
+from .alike import alike
 from .explain import Catalogue, Lang
 from .explain.catalogue import printable
 from .telling import Teller
@@ -14,6 +16,7 @@ from .timeline import RecipientStory, Step, Timeline
 _BOLD, _DIM, _GREEN, _YELLOW, _RED, _OFF = "\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"
 # Reasons for the protection of a connection that are worth a line; the others are the ordinary case.
 _SAID = frozenset({"rule", "dane", "dane_unusable", "sts", "requiretls", "sealed", "tls_optional"})
+_NAMED = 20  # recipients in the head
 _GOOD = frozenset({Fate.DELIVERED, Fate.HANDED_OVER, Fate.CAPTURED})
 
 
@@ -36,9 +39,23 @@ class _Page:
 
     def lines(self) -> Iterator[str]:
         yield from self._head()
-        for story in self._timeline.recipients:
+        for group in self._groups():
             yield ""
-            yield from self._story(story)
+            yield from self._story(group[0], len(group) - 1)
+            if group[1:]:
+                others = ", ".join(str(story.facts.address) for story in group[1:])
+                yield from self._wrap(
+                    self._teller.say("ui.trace.same", addresses=printable(others)), first="  ", rest="    "
+                )
+
+    def _groups(self) -> list[list[RecipientStory]]:
+        """Return recipients with the same story together; where lines break depends on the address, so they must not."""
+        if len(self._timeline.recipients) < 2:
+            return [[story] for story in self._timeline.recipients]
+        unbroken = _Page(self._teller, self._timeline, sys.maxsize, colour=False)
+        return alike(
+            self._timeline.recipients, lambda story: story, lambda story: "\n".join(unbroken._story(story))
+        )
 
     def _head(self) -> Iterator[str]:
         say, message = self._teller.say, self._timeline.message
@@ -46,7 +63,7 @@ class _Page:
         rows = [
             ("message", f"{encode_id(message.number)}  {message.message_id}".rstrip()),
             ("from", sender),
-            ("to", ", ".join(_shown(r.address, r.wanted, self._teller) for r in message.recipients)),
+            ("to", self._recipients()),
             ("subject", message.subject or say("ui.trace.none")),
             ("size", self._teller.size(message.size)),
             ("accepted", self._teller.moment(message.accepted_at)),
@@ -68,9 +85,16 @@ class _Page:
         for step in self._timeline.common:
             yield from self._step(step)
 
-    def _story(self, story: RecipientStory) -> Iterator[str]:
+    def _recipients(self) -> str:
+        """Return the first recipients; all of them are named below."""
+        recipients = self._timeline.message.recipients
+        shown = ", ".join(_shown(r.address, r.wanted, self._teller) for r in recipients[:_NAMED])
+        more = len(recipients) - _NAMED
+        return self._teller.say("ui.trace.others", recipient=shown, count=more) if more > 0 else shown
+
+    def _story(self, story: RecipientStory, others: int = 0) -> Iterator[str]:
         teller, say = self._teller, self._teller.say
-        yield from self._wrap(teller.summary(story), style=self._state_colour(story))
+        yield from self._wrap(teller.summary(story, others), style=self._state_colour(story))
         for step in story.steps:
             yield from self._step(step)
         if story.facts.limit is not None:

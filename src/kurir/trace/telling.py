@@ -7,6 +7,7 @@ import msgspec
 
 from kurir.model import Cause, Check, EventKind, Fate, LimitFacts, OutcomeKind, TlsFacts
 
+from .alike import alike
 from .explain import Catalogue, Lang, Sentence, say_noted, units
 from .limited import cause_words, wait_words
 from .timeline import Protection, RecipientStory, State, Step, Timeline
@@ -176,12 +177,15 @@ class Teller:
             self._catalogue, self._lang, wait, self.moment(wait.free_at) if wait.free_at else ""
         )
 
-    def summary(self, story: RecipientStory) -> str:
-        """Return where a recipient stands, in one sentence."""
+    def summary(self, story: RecipientStory, others: int = 0) -> str:
+        """Return where a recipient, and so many `others` with it, stand, in one sentence."""
         facts, step = story.facts, story.decisive
+        recipient = str(facts.address)
         attempts = max(facts.attempts, sum(s.result is not None for s in story.steps))
         values: dict[str, object] = {
-            "recipient": str(facts.address),
+            "recipient": self.say("ui.trace.others", recipient=recipient, count=others)
+            if others
+            else recipient,
             "cause": self.label(story.cause),
             "attempts": units.count(self._catalogue, self._lang, "attempt", attempts),
             "host": self.host(step.host) if step else "",
@@ -214,9 +218,10 @@ class Teller:
 
 
 def summary(timeline: Timeline, lang: Lang, zone: tzinfo = UTC) -> tuple[str, ...]:
-    """Return one sentence for each recipient: where it stands and why."""
+    """Return one sentence for all recipients of whom the same is told: where they stand and why."""
     teller = Teller(Catalogue.load(), lang, zone)
-    return tuple(teller.summary(story) for story in timeline.recipients)
+    groups = alike(timeline.recipients, lambda story: story, teller.summary)
+    return tuple(teller.summary(group[0], len(group) - 1) for group in groups)
 
 
 def _told(step: Step, timeline: Timeline) -> str:

@@ -86,6 +86,19 @@ def test_an_operator_overrides_a_field_and_is_named_for_it(tmp_path: Path) -> No
     )  # the shipped one is untouched
 
 
+def test_names_for_spf_have_a_source_too_and_the_operator_may_say_others(tmp_path: Path) -> None:
+    for service in load_atlas().smarthosts:
+        assert service.spf is None or (service.spf.names and service.spf.source and service.spf.seen)
+    file = own(tmp_path, '[smarthosts.brevo.spf]\nnames = ["spf.own.example"]\nsource = "their help"\n')
+    brevo = load_atlas([file]).smarthost("smtp-relay.brevo.com")
+    assert brevo is not None and brevo.spf is not None
+    assert (brevo.spf.names, brevo.spf.source) == (("spf.own.example",), "their help")
+    file.write_text('[smarthosts.new]\nlabel = "New"\n[smarthosts.new.spf]\nnames = ["spf.new.example"]\n')
+    new = next(s for s in load_atlas([file]).smarthosts if s.name == "new")
+    assert new.spf is not None
+    assert (new.spf.source, new.spf.confidence) == (str(file), Confidence.OPERATOR)
+
+
 def test_an_operator_adds_and_switches_off(tmp_path: Path) -> None:
     atlas = load_atlas([own(tmp_path, """
 [smarthosts.mine]

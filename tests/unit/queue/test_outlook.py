@@ -1,5 +1,6 @@
 """Mail that waits for a limit: which one, how much of it is used, when it goes, and that its sender is told."""
 
+import msgspec
 import pytest
 
 from kurir.limits import Quota, Unit, Wait
@@ -8,7 +9,7 @@ from kurir.queue import Forecast, Passage, Plan, Road, Share
 
 from .test_limits import per_day, plan
 from .test_shaping import TOO_MANY
-from .world import LATER, SENT, START, World
+from .world import DOWN, LATER, SENT, START, World
 
 DAY, HOUR, MINUTE = 86400.0, 3600.0, 60.0
 
@@ -170,3 +171,38 @@ def test_what_a_fallback_takes_now_does_not_go_later() -> None:
     free = Passage("direct", (), 100)
     found = world.brain.overview.foresee(number, [Share(600, (ways[0], free))])
     assert [(f.label, f.recipients, f.limit) for f in found] == [("A", 412, ""), ("direct", 188, "")]
+
+
+def test_a_road_that_is_broken_or_too_narrow_is_not_promised() -> None:
+    world = World(alternatives=True)
+    hand = world.hand()
+    main, spare = Road("main", "a:587", hop=True), Road("spare", "b:587", hop=True)
+    ways = Passage("A", (), 100, "main", True), Passage("B", (), 100, "spare", True)
+    number = world.accept("a@far.example")
+    assert [f.label for f in world.brain.overview.foresee(number, [Share(1, ways)])] == ["A"]
+    requests, hand.plans = hand.plans, []
+    world.brain.planned([Plan(r, (main, spare), 1e6) for r in requests])
+    world.run()
+    world.settle(hand.take()[0], DOWN)
+    assert [f.label for f in world.brain.overview.foresee(number, [Share(1, ways)])] == ["B"]
+    narrow = msgspec.structs.replace(ways[1], size=1)
+    assert [f.label for f in world.brain.overview.foresee(number, [Share(1, (narrow, ways[0]))])] == ["B"]
+    wide = Passage("C", (), 100, "other", True)
+    assert [f.label for f in world.brain.overview.foresee(number, [Share(1, (narrow, wide))])] == ["C"]
+
+
+def test_the_state_of_a_site_says_when_the_next_goes() -> None:
+    world = World(lifetime=30 * DAY)
+    hand = world.hand()
+    for i in range(3):
+        world.accept(f"b{i}@far.example")
+    plan(world, hand, per_day(1))
+    [site] = world.brain.overview.sites()
+    assert (site.waiting, site.next_at) == (2, None)  # the first is out: when it ends tells
+    world.settle(hand.take()[0], SENT)
+    [site] = world.brain.overview.sites()
+    assert near(site.next_at, 1)
+    world.pass_time(DAY + 5 * MINUTE)
+    hand.take()
+    [site] = world.brain.overview.sites()
+    assert site.waiting == 1

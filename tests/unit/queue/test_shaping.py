@@ -208,3 +208,18 @@ def test_an_untroubled_site_has_no_pace() -> None:
         world.settle(lease, SENT)
     assert world.brain.overview.paces() == []
     assert world.brain.figures().paced == 0
+
+
+def test_the_trace_calls_a_provider_as_people_do() -> None:
+    world = World()
+    hand = world.hand(slots=100)
+    for _ in range(3):
+        world.accept("x@a.example")
+    requests, hand.plans = hand.plans, []
+    road = Road("mx", "a.example", 4, provider="at-big", label="Big Mail")
+    world.brain.planned([Plan(r, (road,), 1e9) for r in requests])
+    world.run()
+    world.settle(hand.take()[0], TOO_MANY)
+    [slowed] = [e for e in world.store.events if e.kind is EventKind.SLOWED]
+    assert "to Big Mail, " in slowed.reason
+    assert "at-big" not in slowed.reason

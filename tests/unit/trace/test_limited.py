@@ -5,7 +5,16 @@ from datetime import UTC
 from msgspec import structs
 
 from kurir.model import Cause, Fate, LimitFacts, OutcomeKind, Reply, Stage, Urgency, UrgencyBy
-from kurir.trace import RecipientFacts, day_json, day_text, render_text, summarise, timeline
+from kurir.trace import (
+    Catalogue,
+    RecipientFacts,
+    day_json,
+    day_text,
+    limit_words,
+    render_text,
+    summarise,
+    timeline,
+)
 
 from .stories import ACCEPTED, ANI, BUDI, CITRA, T0, attempt, attempted, message
 
@@ -163,3 +172,9 @@ def test_an_attempt_under_way_is_told_as_such() -> None:
     text = flat(render_text(timeline(message(facts), [ACCEPTED, refused]), "en", zone=UTC))
     assert "is being tried right now, after 1 attempt" in text
     assert "We are trying again right now." in text
+
+
+def test_a_limit_of_one_is_told_in_the_singular() -> None:
+    limit = {"unit": "recipients", "value": 1, "per": "second"}
+    assert limit_words(Catalogue.load(), "en", limit) == "1 recipient a second"
+    assert limit_words(Catalogue.load(), "en", limit | {"value": 2}) == "2 recipients a second"

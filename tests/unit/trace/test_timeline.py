@@ -23,6 +23,7 @@ from kurir.model import (
     Reply,
     Stage,
     TlsFacts,
+    parse_address,
 )
 from kurir.trace import (
     Decider,
@@ -164,6 +165,28 @@ def test_colour_only_where_asked() -> None:
     story = timeline(*handed_over())
     assert "\x1b" not in render_text(story, "en", 80)
     assert "\x1b[32m" in render_text(story, "en", 80, colour=True)
+
+
+def test_who_has_the_same_story_is_told_together() -> None:
+    facts, events = refused_and_waiting()
+    one, other = facts.recipients
+    crowd = [
+        msgspec.structs.replace(other, index=i, address=parse_address(f"z{i}@far.example"))
+        for i in range(1, 41)
+    ]
+    many = msgspec.structs.replace(facts, recipients=(one, *crowd))
+    copies = [
+        msgspec.structs.replace(event, recipient=i)
+        for event in events
+        for i in (range(1, 41) if event.recipient == other.index else [event.recipient])
+    ]
+    story = timeline(many, copies)
+    text = render_text(story, "en", 90)
+    assert len(text.splitlines()) < 80
+    assert " ".join(text.split()).count("z1@far.example and 39 more") == 1
+    assert all(f"z{i}@far.example" in text for i in range(1, 41))
+    assert "z1@far.example dan 39 lagi" in " ".join(render_text(story, "id", 90).split())
+    assert len(summary(story, "en")) == 2
 
 
 texts = st.text(max_size=60)

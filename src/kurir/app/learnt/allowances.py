@@ -18,6 +18,8 @@ from kurir.queue import Brain, Forecast, LimitState, PaceState, QueueSettings, p
 
 RECIPIENTS = QueueSettings().lease_recipients
 """In one message at most."""
+FORETOLD = 100
+"""Messages of which the forecast is remembered until it is asked for."""
 _IN_LINE = frozenset({"waiting", "ready", "planning"})
 _AT_WORK = frozenset({"ready", "planning", "trying"})
 
@@ -37,6 +39,7 @@ class Allowances:
         self._brain = brain
         self._allowed = allowed
         self._routes = roads.delivery(config).routes
+        self._foretold: dict[int, list[Forecast]] = {}
 
     def show(self, recipients: int = 0) -> dict[str, Any]:
         """Return every limit with what is used of it, and when a message to `recipients` would have gone, as plain data."""
@@ -90,6 +93,17 @@ class Allowances:
         sizes = RoadSizes(self._routes, self._allowed)  # with what holds at this moment
         shares = sizes.shares(waiting[0].sender_domain, (w.domain for w in waiting), RECIPIENTS)
         return self._brain.overview.foresee(number, shares)
+
+    def foretell(self, number: int) -> list[Forecast]:
+        """Foresee a message that was accepted this moment, and remember it for who asks right after (`foretold`)."""
+        found = self._foretold[number] = self.foresee(number)
+        if len(self._foretold) > FORETOLD:
+            del self._foretold[next(iter(self._foretold))]
+        return found
+
+    def foretold(self, number: int) -> list[Forecast]:
+        """Return once what was foreseen at the acceptance, when nothing had left yet; after that, what is foreseen now."""
+        return self._foretold.pop(number, None) or self.foresee(number)
 
     def named(self, key: str) -> dict[str, Any] | None:
         """Return the limit that is counted under `key`, with the label of who set it."""

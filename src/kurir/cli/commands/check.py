@@ -27,7 +27,9 @@ def command(file: str | None, config_file: str | None, as_json: bool) -> int:
     except ConfigError as e:
         error, mistakes = e, e.mistakes
     if as_json:
-        found = [{"where": m.where, "what": m.what, "hint": m.hint} for m in mistakes]
+        found = [
+            {"file": m.file or source, "where": m.where, "what": m.what, "hint": m.hint} for m in mistakes
+        ]
         document({"file": source, "ok": not mistakes, "mistakes": found})
     elif mistakes:
         show_config_error(error)

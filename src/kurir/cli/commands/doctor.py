@@ -74,7 +74,8 @@ def _findings(config_file: str | None) -> list[Finding]:
 
 
 def _configuration(source: str, mistakes: Sequence[Mistake]) -> Finding:
-    detail = "; ".join(f"{m.where}: {say_told(m.what, current())}" for m in mistakes)
+    places = [(f"{m.file}: {m.where}" if m.file else m.where, m) for m in mistakes]
+    detail = "; ".join(f"{place}: {say_told(m.what, current())}" for place, m in places)
     severity, key = (Severity.RED, "config_bad") if mistakes else (Severity.GREEN, "config_ok")
     values = {"file": source, "detail": detail}
     return Finding(check="configuration", severity=severity, key=key, values=values)

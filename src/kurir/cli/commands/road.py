@@ -141,8 +141,9 @@ def said(result: roadlook.RoadTest) -> list[str]:
     catalogue, lang = Catalogue.load(), current()
     if result.trouble is not None:
         t = result.trouble
+        key = "road.test_refused" if t.reply else "road.test_failed"
         words = str(t.reply) if t.reply else say_noted(t.detail, lang)
-        return [say("road.test_failed", host=result.host, cause=catalogue.label(t.cause, lang), words=words)]
+        return [say(key, host=result.host, cause=catalogue.label(t.cause, lang), words=words)]
     lines = [say("road.test_reached", host=result.host)]
     lines.append(say("road.test_tls", tls=result.tls) if result.tls else say("road.test_clear"))
     if result.logged_in:

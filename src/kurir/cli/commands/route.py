@@ -58,6 +58,8 @@ def _domain(text: str) -> str:
 def _lines(sender: str, recipient: str, length: int, choices: list[dict[str, Any]]) -> list[str]:
     taken = next(c for c in choices if c["taken"])
     key = "route.takes" if not taken["obstacles"] else "route.waits"
+    if all(any(kind == "size" for kind, _ in choice["obstacles"]) for choice in choices):
+        key = "route.too_large"
     mail = say("route.mail", sender=sender or "<>", recipient=recipient)
     if length:
         mail = say("route.mail_sized", sender=sender or "<>", recipient=recipient, size=size(length))

@@ -34,7 +34,7 @@ def command(config_file: str | None, as_json: bool) -> int:
     sites = [s for s in status["sites"] if s["waiting"] or s["open"] or s["paused_until"]]
     if sites:
         columns = [say(f"label.{c}") for c in ("destination", "waiting", "open", "next")]
-        rows = [(s["site"], str(s["waiting"]), str(s["open"]), when(s["paused_until"])) for s in sites]
+        rows = [(s["site"], str(s["waiting"]), str(s["open"]), when(s.get("next_at"))) for s in sites]
         table(columns, rows)
     for road in status["roads"]:
         if road["health"] != "sound":

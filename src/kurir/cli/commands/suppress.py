@@ -1,6 +1,7 @@
 """``kurir suppress``: addresses that mail is not sent to, why, and lifting that."""
 
 import time
+from typing import Any
 
 import click
 
@@ -34,7 +35,7 @@ def list_(config_file: str | None, as_json: bool) -> int:
         click.echo(say("suppress.none"))
     else:
         heads = [say(f"suppress.{head}") for head in ("address", "why", "since", "until")]
-        rows = [(e.address, _label(e), when(e.since), _until(e)) for e in found]
+        rows = [(e.address, _label(e), when(e.since), _until(e.until)) for e in found]
         table(heads, rows)
     return 0
 
@@ -63,9 +64,7 @@ def show(address: str, config_file: str | None, as_json: bool) -> int:
 def add(address: str, reason: str, days: int, config_file: str | None, as_json: bool) -> int:
     """Put an address on the list."""
     until = time.time() + days * DAY if days else None
-    return act(
-        config_file, as_json, "suppress.add", "suppress.added", address=address, reason=reason, until=until
-    )
+    return act(config_file, as_json, "suppress.add", _added, address=address, reason=reason, until=until)
 
 
 @command.command("remove", cls=Command)
@@ -76,14 +75,25 @@ def remove(address: str, config_file: str | None, as_json: bool) -> int:
     return act(config_file, as_json, "suppress.remove", "suppress.removed", address=address)
 
 
+def _added(done: dict[str, Any]) -> str:
+    """Say until when the address is on the list, and what stood there before."""
+    lines = [
+        say("suppress.added", address=done["address"]),
+        say("suppress.ends", until=_until(done["until"])),
+    ]
+    if (before := done["replaced"]) is not None:
+        lines.append(say("suppress.replaced", words=before["words"], until=_until(before["until"])))
+    return "\n".join(lines)
+
+
 def _label(entry: Entry) -> str:
     if entry.cause is Cause.SUPPRESSED:
-        return say("suppress.by_person", by=entry.by)
+        return say("suppress.by_person", by=entry.by, words=entry.words)
     return Catalogue.load().label(entry.cause, current())
 
 
-def _until(entry: Entry) -> str:
-    return say("suppress.for_good") if entry.until is None else when(entry.until)
+def _until(until: float | None) -> str:
+    return say("suppress.for_good") if until is None else when(until)
 
 
 def _story(entry: Entry) -> list[str]:
@@ -101,6 +111,6 @@ def _story(entry: Entry) -> list[str]:
     ]
     if entry.source is not None:
         lines.append(say("suppress.source", id=encode_id(entry.source)))
-    lines.append(say("suppress.ends", until=_until(entry)))
+    lines.append(say("suppress.ends", until=_until(entry.until)))
     lines.append(say("suppress.lift", address=entry.address))
     return lines

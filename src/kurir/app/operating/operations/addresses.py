@@ -53,8 +53,8 @@ class AddressVerbs:
             since=now,
             until=until,
         )
-        await asyncio.to_thread(self._suppressions, lambda store: store.put(entry))
-        return suppression_json(entry)
+        before = await asyncio.to_thread(self._suppressions, lambda store: _replaced(store, entry))
+        return {**suppression_json(entry), "replaced": suppression_json(before) if before else None}
 
     async def _suppress_remove(self, *, address: str, by: str = "") -> dict[str, Any]:
         key = key_of(address)
@@ -80,3 +80,10 @@ class AddressVerbs:
             return do(store)
         finally:
             store.close()
+
+
+def _replaced(store: SqliteSuppressions, entry: Entry) -> Entry | None:
+    """Put `entry` on the list; return what it replaces there."""
+    before = next((e for e in store.entries() if e.address == entry.address and e.holds(entry.since)), None)
+    store.put(entry)
+    return before

@@ -65,8 +65,8 @@ class Operations:
             return Result(error=pack(f"{op}: {e}"))
 
     def foresee(self, number: int) -> list[Forecast]:
-        """Return when the recipients of a message go that have to wait for limits."""
-        return self._allowances.foresee(number)
+        """Return when the recipients of a message just accepted go, where limits may let them wait."""
+        return self._allowances.foretell(number)
 
     async def _status(self) -> dict[str, Any]:
         figures = self._brain.figures()

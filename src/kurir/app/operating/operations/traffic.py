@@ -125,7 +125,7 @@ class TrafficVerbs:
 
     async def _foresee(self, id: str, by: str = "") -> list[dict[str, Any]]:
         number = decode_id(id)
-        found = self._allowances.foresee(number) if number is not None else []
+        found = self._allowances.foretold(number) if number is not None else []
         return [
             {"label": f.label, "recipients": f.recipients, "at": f.at, "waits": bool(f.limit)} for f in found
         ]
