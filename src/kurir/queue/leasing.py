@@ -244,7 +244,9 @@ class Leasing:
             self._schedule.replan(lease.site)
         if settlement.refused is not None and lease.site is not None:
             refused, bears = settlement.refused
-            slowed = self._schedule.refused(lease.site, refused, since=lease.since, now=now, bears=bears)
+            slowed = self._schedule.judge.refused(
+                lease.site, refused, since=lease.since, now=now, bears=bears
+            )
             self._tell(lease, slowed)
         self._settle_lease(lease, settlement.results, now)
 

@@ -7,7 +7,7 @@ site with 50,000 waiting costs a site with one waiting no more than one turn.  R
 1. A site runs while it has work, less leases than its concurrency, a token of its rate, and no pause.
 2. A site holds at most `share` times as many slots as are free (the dynamic threshold of Choudhury and
    Hahne): alone it gets nearly all, and N slow sites together still leave a slot for the next one.
-3. After a connection failure the site rests, longer each time; then one probe lease goes out, and only its
+3. After a connection failure the site rests, longer each time (`judge`); then one probe lease goes out, and only its
    success opens the site again.  Whom its failure kept waiting then goes on at once (`stranded`), and sites of the same
    provider that failed meanwhile are probed, too (`neighbours`).
 4. Recipients of a message share a lease, but for those that are to go alone or in smaller company
@@ -24,25 +24,24 @@ from heapq import heappop, heappush
 
 from msgspec import structs
 
-from kurir.limits import NEVER, Budget, Budgets, Signal, Unit
-from kurir.model import Outcome, OutcomeKind, Urgency
+from kurir.limits import NEVER, Budget, Budgets, Unit
+from kurir.model import Outcome, Urgency
 
 from .acquaintances import Acquaintances, person_of
 from .alternatives import Alternatives
 from .asks import Plan, Road
 from .choice import WORTH_WAITING
+from .judge import Judge
 from .neighbours import Neighbours
 from .paced import FairQueue, Paced, Turns, rejoin
 from .plans import Plans
-from .retry import site_pause
 from .roadbook import Roadbook
 from .settings import QueueSettings
-from .shaping import Shaper, Slowed, signal_of, too_many_at_once
+from .shaping import Shaper, Slowed, too_many_at_once
 from .site import Site
 from .state import Errand, Place, State
 from .stranded import forget_ended
 from .streak import Streaks
-from .trouble import CONNECTION_STAGES, OWN_STAGES
 
 
 class Schedule:
@@ -64,6 +63,7 @@ class Schedule:
         self._streaks = Streaks()
         self._turns: dict[str, Turns] = {}  # by the longest of the limits that sites share
         self.shaper = Shaper(settings.shape, self.sites, self.consider)
+        self.judge = Judge(settings, self.neighbours, self.shaper, self.consider)
         self.ready = 0
 
     # planning
@@ -312,7 +312,7 @@ class Schedule:
             site.waiting -= 1
             self.ready -= 1
 
-    # health
+    # taking back
 
     def ended(
         self, site: Site, *, since: float, probe: bool, outcomes: list[Outcome], now: float, roll: float
@@ -328,69 +328,10 @@ class Schedule:
         if outcomes:
             if site.alternatives and not too_many_at_once(site, outcomes[0], since):
                 self.roads.heard(site.road, outcomes, since=since, now=now, roll=roll)
-            slowed = self._judge(site, since, outcomes[0], now, roll)
+            slowed = self.judge.ended(site, outcomes[0], since=since, now=now, roll=roll)
         if not site.queued:
             self.consider(site, now)
         return slowed
-
-    def refused(
-        self, site: Site, outcome: Outcome, *, since: float, now: float, bears: int = 0
-    ) -> Slowed | None:
-        """A lease met what may be trouble of the peer; where a connection for it was refused, `bears` others took it over."""
-        signal = signal_of(outcome)
-        if signal is None:
-            return None
-        return self.shaper.trouble(site, signal, outcome, since=since, now=now, bears=bears)
-
-    def _judge(self, site: Site, since: float, outcome: Outcome, now: float, roll: float) -> Slowed | None:
-        if outcome.stage in OWN_STAGES and outcome.kind is OutcomeKind.DEFERRED:
-            return None
-        if outcome.stage not in CONNECTION_STAGES or outcome.kind is not OutcomeKind.DEFERRED:
-            site.succeeded_at = now
-            if site.failures:
-                for other in self.neighbours.back(site, now):
-                    self.consider(other, now)
-            site.failures = 0
-            site.why = None
-            return self._went(site, since, outcome, now)
-        dead = self._failed(site, since, outcome, now, roll)
-        if not dead and signal_of(outcome) is Signal.HANDSHAKE:
-            return None
-        return self.refused(site, outcome, since=since, now=now)
-
-    def _went(self, site: Site, since: float, outcome: Outcome, now: float) -> Slowed | None:
-        """The peer talked with us: well, too slowly, or to say that it is too much."""
-        seconds, usual, shape = outcome.seconds, site.usual, self._settings.shape
-        site.usual = usual * (1.05 if seconds > usual else 0.95) if usual else seconds
-        if outcome.kind is OutcomeKind.DEFERRED:
-            return self.refused(site, outcome, since=since, now=now)
-        if seconds > shape.latency_floor and seconds > shape.latency * usual > 0:
-            site.slow += 1
-            if site.slow >= shape.latency_row:
-                site.slow = 0
-                return self.shaper.trouble(site, Signal.LATENCY, outcome, since=since, now=now)
-            return None
-        site.slow = 0
-        if site.paces:
-            self.shaper.success(site, since=since, now=now)
-        return None
-
-    def _failed(self, site: Site, since: float, outcome: Outcome, now: float, roll: float) -> bool:
-        """Let the site rest; False where that says nothing new of it."""
-        # One flaw among successes is no dead site, and twenty failures at once are one failure.
-        if since <= site.failed_at or since <= site.succeeded_at:
-            return False
-        if not site.failures:
-            site.failing_since = now
-        site.failures += 1
-        site.failed_at = now
-        self.neighbours.failed(site)
-        site.why = outcome
-        pause = site_pause(self._settings, site.failures, roll)
-        if outcome.retry_after is not None:
-            pause = max(pause, min(outcome.retry_after, max(self._settings.retry)))
-        site.paused_until = now + pause
-        return True
 
     # several roads
 
