@@ -183,7 +183,6 @@ class _QuotedPrintable:
 
     def __init__(self) -> None:
         self._rest = b""
-        self._ended_line = True
 
     def feed(self, data: bytes) -> bytes:
         data = self._rest + data

@@ -9,7 +9,7 @@ from enum import Flag
 
 from .headers import has_long_line
 from .limits import MAX_LINE, MimeLimits
-from .mime import UNSCANNABLE, Entity, Kind, MimeParser, MimeProblem, Role
+from .mime import UNSCANNABLE, Entity, MimeParser, MimeProblem, Role
 
 
 class Trait(Flag):
@@ -112,11 +112,6 @@ class Structure:
                 return True
             parent = self.parts[parent].parent
         return False
-
-    @property
-    def leaves(self) -> tuple[Entity, ...]:
-        """The entities with content of their own."""
-        return tuple(part for part in self.parts if part.kind is Kind.LEAF)
 
 
 @dataclass(slots=True)

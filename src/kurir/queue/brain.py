@@ -91,7 +91,6 @@ class Brain:
         self.operator = Operator(book, self._schedule, self._settler, self._committer, self._go_on)
         self._armed: float | None = None  # when tick is going to be called
         self._open_at: float | None = 0.0  # from when on calendars are looked at; None: no hand yet
-        self._grace = False
         self._stalled_at = 0.0
         self._swept_at = self._forgot_at = book.steady.now()
         self._drained: list[Callable[[], None]] = []
@@ -115,7 +114,6 @@ class Brain:
         self._notices.owe(list(self._store.open_notices()))
         if count:
             self._open_at = None
-            self._grace = True
         return count
 
     def drain(self, done: Callable[[], None]) -> None:

@@ -29,12 +29,11 @@ _UNKNOWN = Reply(554, "5.3.0", ("No such obligation to report is open",))
 
 
 class _Open:
-    __slots__ = ("closers", "issued_at", "notice", "worker")
+    __slots__ = ("closers", "notice", "worker")
 
     def __init__(self, notice: Notice) -> None:
         self.notice = notice
         self.worker: Worker | None = None
-        self.issued_at = 0.0
         self.closers: list[Done] | None = None  # its report is being accepted
 
 
@@ -127,7 +126,6 @@ class Notices:
                 if entry is None or entry.worker is not None or entry.closers is not None:
                     continue
                 entry.worker = worker
-                entry.issued_at = now
                 worker.notices += 1
                 self._issued[entry.notice.id] = now
                 picked.append(entry)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kurir.model import Cause, EventKind, Fate, ObservationKind, Stage
 from kurir.trace.explain import Catalogue, Side, language, side_of
 from kurir.trace.explain.catalogue import LANGUAGES, placeholders
-from kurir.trace.explain.units import count, date, duration, moment, size
+from kurir.trace.explain.units import count, date, moment, size
 
 CATALOGUE = Catalogue.load()
 
@@ -164,24 +164,6 @@ def test_language(env: dict[str, str], wanted: str | None, lang: str) -> None:
     assert language(env, wanted) == lang
 
 
-@pytest.mark.parametrize(
-    ("seconds", "en", "indonesian"),
-    [
-        (0.2, "less than a second", "kurang dari satu detik"),
-        (1, "1 second", "1 detik"),
-        (300, "5 minutes", "5 menit"),
-        (5400, "1 hour 30 minutes", "1 jam 30 menit"),
-        (90061, "1 day 1 hour", "1 hari 1 jam"),
-        (86460, "1 day", "1 hari"),
-        (432000, "5 days", "5 hari"),
-        (-5, "less than a second", "kurang dari satu detik"),
-    ],
-)
-def test_durations(seconds: float, en: str, indonesian: str) -> None:
-    assert duration(CATALOGUE, "en", seconds) == en
-    assert duration(CATALOGUE, "id", seconds) == indonesian
-
-
 def test_dates_and_sizes() -> None:
     at = 1795428192.0
     assert moment(CATALOGUE, "en", at) == "23 November 2026 at 10:03 UTC"
@@ -196,8 +178,6 @@ def test_dates_and_sizes() -> None:
 def test_times_never_raise(at: float) -> None:
     for lang in LANGUAGES:
         assert moment(CATALOGUE, lang, at)
-    if at == at:
-        assert duration(CATALOGUE, "en", at)
 
 
 @given(st.text())

@@ -1,10 +1,9 @@
-"""Times, durations, sizes and counts in words, in both languages.  Pure: the time zone is a parameter."""
+"""Times, sizes and counts in words, in both languages.  Pure: the time zone is a parameter."""
 
 from datetime import UTC, datetime, tzinfo
 
 from .catalogue import Catalogue, Lang
 
-_STEPS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 _SIZES = (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000))
 
 
@@ -17,22 +16,6 @@ def count(catalogue: Catalogue, lang: Lang, unit: str, n: int) -> str:
 def number(catalogue: Catalogue, lang: Lang, n: int) -> str:
     """Return `n` with the language's separator between thousands: ``12,345`` or ``12.345``."""
     return f"{n:,}".replace(",", catalogue.text(lang, "unit.thousands"))
-
-
-def duration(catalogue: Catalogue, lang: Lang, seconds: float) -> str:
-    """Return the two largest units: ``"1 hour 30 minutes"``; negative is taken as zero."""
-    rest = int(min(max(seconds, 0.0), 1e12))
-    if rest < 1:
-        return catalogue.text(lang, "unit.less_than_second")
-    parts: list[str] = []
-    for unit, length in _STEPS:
-        n, rest_after = divmod(rest, length)
-        if n:
-            parts.append(count(catalogue, lang, unit, n))
-            rest = rest_after
-        if len(parts) == 2 or (parts and not n):
-            break
-    return " ".join(parts)
 
 
 def moment(catalogue: Catalogue, lang: Lang, at: float, zone: tzinfo = UTC) -> str:
