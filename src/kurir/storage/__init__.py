@@ -9,7 +9,7 @@ and what is known about TLS have files of their own, so that neither a flood nor
 
 ====================  =================================================================================================
 how                   `database` (WAL, synced), `layout` (names of files), `lock` (one writer), `rows` (and values)
-mail                  `facts`, `bodies`, `reading` (bodies), `days`, `totals` (their books), `memory` (twins for tests)
+mail                  `facts`, `checkpoint`, `bodies`, `reading` (bodies), `days`, `totals` (their books), `memory` (for tests)
 looking               `reader` (trace), `waiting` (queue), `observations`
 proof                 `audit`, `checks`, `problems`
 other files           `accounts`, `keys`, `certificates`, `suppressions`, `tls`, `learnt`, `reports`, `mornings`
@@ -21,10 +21,11 @@ from .accounts import SqliteAccounts
 from .audit import audit
 from .bodies import FileBodies
 from .certificates import CertificateFolder, RenewalState
+from .checkpoint import CheckpointReport
 from .database import NoDatabase
 from .days import DayMover
 from .erase import EraseReport, erase
-from .facts import CheckpointReport, SqliteFacts
+from .facts import SqliteFacts
 from .keys import KeyFolder
 from .layout import Layout
 from .learnt import SqliteLearnt

@@ -23,6 +23,8 @@ from kurir.queue.ports import StoreError, StoreFull
 
 FULL: Final = 2
 NORMAL: Final = 1
+LOCK_WAIT: Final = 5000
+"""Milliseconds that a connection waits for locks of other processes."""
 _LEVEL_NAME = {FULL: "FULL", NORMAL: "NORMAL"}
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -140,7 +142,7 @@ def remove_database(path: Path) -> None:
 
 
 def _prepare(connection: apsw.Connection, path: Path, synchronous: int, cache: int) -> None:
-    connection.set_busy_timeout(5000)
+    connection.set_busy_timeout(LOCK_WAIT)
     connection.wal_autocheckpoint(0)
     journal = connection.pragma("journal_mode", "wal")
     connection.pragma("synchronous", synchronous)

@@ -9,7 +9,6 @@ that has ended stays as it ended.
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import apsw
@@ -28,6 +27,7 @@ from kurir.queue.ports import (
     StoreFull,
 )
 
+from .checkpoint import Checkpointer, CheckpointReport
 from .database import (
     NoDatabase,
     Schema,
@@ -77,6 +77,8 @@ _ADD_DEBIT = (
 _SET_ROAD = f"INSERT OR REPLACE INTO road ({ROAD_COLUMNS}) VALUES ({marks(ROAD_COLUMNS)})"
 _COUNT = "UPDATE ledger SET messages=messages+?, recipients=recipients+?, events=events+?"
 
+_ONE_MESSAGE = f"SELECT {MESSAGE_COLUMNS} FROM message WHERE number = ?"
+_ITS_RECIPIENTS = f"SELECT {RECIPIENT_COLUMNS} FROM recipient WHERE number = ? ORDER BY idx"
 _WAITING = """
 SELECT r.number, r.idx, r.fate, r.next_at, r.attempts, r.held, r.leased, r.told,
        r.address, r.wanted, r.notify, r.orcpt,
@@ -90,14 +92,6 @@ _LOST_REPLIES = """
 SELECT e.data FROM recipient r JOIN event e ON e.number = r.number AND e.recipient = r.idx
 WHERE r.fate IS NULL AND r.attempts > 0 AND e.kind = ?
 AND instr(e.data, CAST('possibly_delivered' AS BLOB)) > 0 ORDER BY e.number, e.id"""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckpointReport:
-    """What a checkpoint came to: octets still in use in the WAL; `blocked` by a reader that would not go."""
-
-    wal: int
-    blocked: bool
 
 
 class SqliteFacts:
@@ -116,7 +110,7 @@ class SqliteFacts:
         self._failure: StoreError | None = None
         rewrite_log(layout.facts)
         self._writer = self.connect()
-        self._checkpointer = self.connect()
+        self._checkpointer = Checkpointer(self.connect(), self.writing, self.settings)
         self._reader = open_reader(layout.facts)
         self._reading = threading.Lock()
         ledger = one(self._writer, "SELECT messages, recipients, events FROM ledger")
@@ -347,45 +341,12 @@ class SqliteFacts:
 
     # checkpoints
 
-    def wal_size(self) -> int:
-        """Return the octets of the WAL on disk."""
-        wal = self.layout.facts.with_name(self.layout.facts.name + "-wal")
-        try:
-            return wal.stat().st_size
-        except FileNotFoundError:
-            return 0
-
     def checkpoint(self) -> CheckpointReport:
         """Copy the WAL into the database; call it every second or so from a thread of its own.
 
-        The bulk is copied without holding anybody up.  With more than `wal_soft` in the WAL it is then written
-        from its start again, if no reader is in the way: over what is there, since a file that does not grow
-        is synced in half the time.  Above `wal_hard` readers are waited for and the file is emptied.
         Raises `StoreFull`, `StoreError`.
         """
-        db, s = self._checkpointer, self.settings
-        with translated(db, "writing a checkpoint"):
-            frames, _ = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            used = frames * (s.page_size + _FRAME_HEADER)
-            if used <= s.wal_soft:
-                return CheckpointReport(used, blocked=False)
-            hard = used > s.wal_hard
-            with self.writing:
-                db.set_busy_timeout(round(s.wal_patience * 1000) if hard else 0)
-                try:
-                    db.wal_checkpoint(
-                        mode=apsw.SQLITE_CHECKPOINT_TRUNCATE if hard else apsw.SQLITE_CHECKPOINT_RESTART
-                    )
-                except apsw.BusyError:
-                    return CheckpointReport(used, blocked=True)
-                finally:
-                    db.set_busy_timeout(5000)
-        return CheckpointReport(0, blocked=False)
-
-
-_FRAME_HEADER: Final = 24
-_ONE_MESSAGE = f"SELECT {MESSAGE_COLUMNS} FROM message WHERE number = ?"
-_ITS_RECIPIENTS = f"SELECT {RECIPIENT_COLUMNS} FROM recipient WHERE number = ? ORDER BY idx"
+        return self._checkpointer.write()
 
 
 def _grouped(connection: apsw.Connection) -> Iterator[StoredMessage]:
