@@ -18,9 +18,13 @@ def test_a_second_one_is_told_who_holds_it(tmp_path: Path) -> None:
 
 
 def test_releasing_twice_is_harmless(tmp_path: Path) -> None:
-    lock = StateLock(Layout(tmp_path / "new" / "folder"))
+    layout = Layout(tmp_path / "new" / "folder")
+    lock = StateLock(layout)
     lock.release()
     lock.release()
+    with StateLock(layout), pytest.raises(StateLocked):
+        lock.release()  # which it does not hold any more
+        StateLock(layout)
 
 
 def test_it_goes_with_a_killed_process(tmp_path: Path) -> None:
