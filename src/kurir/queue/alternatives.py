@@ -57,7 +57,7 @@ class Alternatives:
         return islice((e for e in self._schedule.in_line(site) if not e.mail.urgent), PROBERS)
 
     def _waiting(self) -> list["Site"]:
-        return [s for s in self._schedule.sites.values() if s.alternatives and s.waiting]
+        return [s for s in self._schedule.sites if s.alternatives and s.waiting]
 
     def turn(self, now: float) -> None:
         """A road broke or is back: all that waits and has several roads chooses anew."""

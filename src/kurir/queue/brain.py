@@ -104,7 +104,7 @@ class Brain:
         load_debits(
             self._store,
             self._budgets,
-            self._schedule.known,
+            self._schedule.sites.known,
             self._committer,
             self._book.steady.now(),
             self._settings.air_grace,

@@ -244,10 +244,8 @@ class Leasing:
             self._schedule.replan(lease.site)
         if settlement.refused is not None and lease.site is not None:
             refused, bears = settlement.refused
-            slowed = self._schedule.judge.refused(
-                lease.site, refused, since=lease.since, now=now, bears=bears
-            )
-            self._tell(lease, slowed)
+            judge = self._schedule.judge
+            self._tell(lease, judge.refused(lease.site, refused, since=lease.since, now=now, bears=bears))
         self._settle_lease(lease, settlement.results, now)
 
     def _settle_lease(self, lease: OpenLease, results: Sequence[tuple[int, Outcome]], now: float) -> None:
@@ -284,7 +282,8 @@ class Leasing:
             for errand, outcome in pairs
             if outcome.kind in SUCCESS
         ]
-        noted = [self._schedule.known.met(budget, person, now) for budget in budgets for person in people]
+        known = self._schedule.sites.known
+        noted = [known.met(budget, person, now) for budget in budgets for person in people]
         self._debits.write([debit for debit in noted if debit is not None])
 
     def _match(

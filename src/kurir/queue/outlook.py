@@ -176,7 +176,7 @@ def _in_front(
 ) -> Iterable[Sequence[Errand]]:
     """Return what waits for the same limits, in turn, and `mail` where its turn is."""
     queue = FairQueue()
-    for site in schedule.sites.values():
+    for site in schedule.sites:
         if site.paced is not None and site.road.quotas == passage.quotas:
             for bundle in site.paced.queue.in_turn():
                 here = [e for e in _ready(bundle, site) if e.mail is not mail]

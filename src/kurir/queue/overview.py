@@ -209,7 +209,7 @@ class Overview:
             self._schedule.budgets.of(quota)
         now, wall = self._book.steady.now(), self._book.steady.wall()
         waiting: dict[str, list[Site]] = {}
-        for site in self._schedule.sites.values():
+        for site in self._schedule.sites:
             if site.waiting and (binding := _binding(site, now)) is not None:
                 waiting.setdefault(binding.quota.key, []).append(site)
         return [
@@ -238,6 +238,6 @@ class Overview:
                 why=site.why,
                 provider=site.road.provider,
             )
-            for site in self._schedule.sites.values()
+            for site in self._schedule.sites
         ]
         return sorted(states, key=lambda s: (-s.waiting, -s.open, s.site))

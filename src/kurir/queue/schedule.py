@@ -22,25 +22,22 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 
-from msgspec import structs
-
-from kurir.limits import NEVER, Budget, Budgets, Unit
+from kurir.limits import NEVER, Budgets
 from kurir.model import Outcome, Urgency
 
-from .acquaintances import Acquaintances, person_of
 from .alternatives import Alternatives
-from .asks import Plan, Road
+from .asks import Plan
 from .choice import WORTH_WAITING
 from .judge import Judge
 from .neighbours import Neighbours
-from .paced import FairQueue, Paced, Turns, rejoin
+from .paced import FairQueue, rejoin
 from .plans import Plans
 from .roadbook import Roadbook
 from .settings import QueueSettings
-from .shaping import Shaper, Slowed, too_many_at_once
+from .shaping import Slowed, too_many_at_once
 from .site import Site
+from .sites import Sites
 from .state import Errand, Place, State
-from .stranded import forget_ended
 from .streak import Streaks
 
 
@@ -51,18 +48,16 @@ class Schedule:
         self._settings = settings
         self.budgets = budgets
         self.plans = Plans(settings)
-        self.roads = Roadbook(settings, self._load_of)
+        self.sites = Sites(settings, budgets, self.consider)
+        self.shaper = self.sites.shaper
+        self.roads = Roadbook(settings, self.sites.load_of)
         self.alternatives = Alternatives(self, self.roads, settings)
-        self.sites: dict[tuple[str, str], Site] = {}
         self._round: deque[Site] = deque()
         self._crowded: list[Site] = []
         self._sleeping: list[tuple[float, int, Site]] = []
         self._tie = 0
-        self.known = Acquaintances()
         self.neighbours = Neighbours(settings)
         self._streaks = Streaks()
-        self._turns: dict[str, Turns] = {}  # by the longest of the limits that sites share
-        self.shaper = Shaper(settings.shape, self.sites, self.consider)
         self.judge = Judge(settings, self.neighbours, self.shaper, self.consider)
         self.ready = 0
 
@@ -93,10 +88,7 @@ class Schedule:
                 continue
             ready += [(errand, plan) for errand in waiting]
             for road in plan.roads:
-                if (road.name, road.site) in self.sites:
-                    self.consider(self._site(road), now)  # with its newest limits
-                if (road.name, _known(road.site)) in self.sites:
-                    self.consider(self._of_the_known(road), now)
+                self.sites.renew(road, now)
         ready.sort(key=lambda pair: pair[0].mail.number)
         for errand, plan in ready:
             self._enqueue(errand, plan, now)
@@ -108,9 +100,7 @@ class Schedule:
 
     def _enqueue(self, errand: Errand, plan: Plan, now: float) -> None:
         chosen = self.roads.take(errand, plan, now) if len(plan.roads) > 1 else None
-        site = self._site(chosen.road if chosen is not None else plan.roads[0])
-        if site.meets and self._is_known(errand, site.road, now):
-            site = self._of_the_known(site.road)
+        site = self.sites.place(errand, chosen.road if chosen is not None else plan.roads[0], now)
         if chosen is not None:
             site.alternatives = True
             if site.failures and chosen.free:  # as its probe: whether one goes is the roadbook's to say
@@ -138,66 +128,6 @@ class Schedule:
             queue.append([errand])
         if not site.queued:
             self.consider(site, now)
-
-    def _is_known(self, errand: Errand, road: Road, now: float) -> bool:
-        """Whether limits of new recipients do not hold for an errand.
-
-        Whose letter is not at hand (it was tried before, or read back after a start) counts as new.
-        """
-        letter, meets = errand.mail.fresh, _meets(road)
-        if letter is None or not meets:
-            return False
-        person = person_of(letter.recipients[errand.index])
-        return all(self.known.knows(budget, person, now) for budget in meets)
-
-    def _of_the_known(self, road: Road) -> Site:
-        """Return the queue of those who are not new to the provider behind `road`: its limits of new ones do not hold there."""
-        usual = tuple(q for q in road.quotas if q.unit is not Unit.NEW_RECIPIENTS)
-        known = self._site(structs.replace(road, quotas=usual), (road.name, _known(road.site)))
-        known.meets = _meets(road)
-        return known
-
-    def _load_of(self, road: Road, errand: Errand | None, now: float) -> tuple[list[Budget], int]:
-        """Return what is counted on `road` for anybody new, or for one errand, and how many wait there before it."""
-        known = errand is not None and self._is_known(errand, road, now)
-        site = self.sites.get((road.name, _known(road.site) if known else road.site))
-        quotas = (q for q in road.quotas if not (known and q.unit is Unit.NEW_RECIPIENTS))
-        before = site.waiting if site is not None else 0
-        if before and site is not None and errand is not None and isinstance(site.queue, FairQueue):
-            before = site.queue.ahead(errand.mail, before)
-        return [self.budgets.of(q) for q in quotas], before
-
-    def _site(self, road: Road, key: tuple[str, str] | None = None) -> Site:
-        key = key or (road.name, road.site)
-        site = self.sites.get(key)
-        if site is None:
-            site = self.sites[key] = Site(road, self._most(road))
-            self.shaper.join(site)
-            if road.quotas:
-                self._pace(site)
-        elif road is not site.road:
-            site.road, site.most = road, self._most(road)  # newest limits
-            self.shaper.join(site)
-            if road.quotas or site.paced is not None:
-                self._pace(site)
-        return site
-
-    def _most(self, road: Road) -> int:
-        """Return how many recipients a lease may have: what is counted as one message has to be one."""
-        usual = self._settings.lease_recipients
-        return min(usual, road.recipients) if road.recipients else usual
-
-    def _pace(self, site: Site) -> None:
-        """Let the budgets of its road decide over `site`, or no longer."""
-        site.meets = _meets(site.road)
-        if not site.road.quotas:
-            site.paced, site.queue = None, deque(site.queue)
-            return
-        if site.paced is None:
-            longest = max(site.road.quotas, key=lambda q: q.window).key
-            queue = site.queue = FairQueue(site.queue, self._turns.setdefault(longest, Turns()))
-            site.paced = Paced(queue, lambda now: self.consider(site, now))
-        site.paced.budgets = [self.budgets.of(quota) for quota in site.road.quotas]
 
     # the round
 
@@ -359,27 +289,8 @@ class Schedule:
 
     def forget_idle_sites(self, now: float) -> None:
         """Drop what is known of sites that have no work and no bad record."""
-        idle = [
-            key
-            for key, site in self.sites.items()
-            if not (site.waiting or site.open or site.failures or site.queued)
-        ]
-        for site in self.sites.values():
-            if site.stranded:
-                forget_ended(site)
-        for key in idle:
-            del self.sites[key]
+        self.sites.forget_idle()
         self.shaper.forget(now)
-
-
-def _meets(road: Road) -> tuple[str, ...]:
-    """Return the keys of the budgets of `road` that count new recipients."""
-    return tuple(q.key for q in road.quotas if q.unit is Unit.NEW_RECIPIENTS)
-
-
-def _known(site: str) -> str:
-    """Return the key of the queue of those who are not new at `site`."""
-    return f"{site} known"
 
 
 __all__ = ["Schedule"]
