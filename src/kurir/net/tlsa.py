@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, p
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from .trust import MAX_CHAIN, name_matches, names_of
+from .trust import MAX_CHAIN, name_matches, names_of, signed
 
 DANE_TA, DANE_EE = 2, 3
 _DIGESTS = {1: "sha256", 2: "sha512"}
@@ -160,7 +160,7 @@ class _Matcher:
             self._steps += 1
             if self._steps > _MAX_STEPS or below >= MAX_CHAIN:
                 return None
-            if issuer == current or issuer.subject != current.issuer or not _signed(current, issuer):
+            if issuer == current or issuer.subject != current.issuer or not signed(current, issuer):
                 continue
             if not _may_issue(issuer, below):
                 continue
@@ -187,14 +187,6 @@ def association(certificate: x509.Certificate, selector: int, matching: int) -> 
     else:
         whole = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.new(_DIGESTS[matching], whole).digest() if matching else whole
-
-
-def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
 
 
 def _signed_by_key(certificate: x509.Certificate, key: object) -> bool:

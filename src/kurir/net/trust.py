@@ -218,14 +218,15 @@ def _reaches_root(
     for _ in range(MAX_CHAIN):
         if _der(current) in roots:
             return True
-        issuer = next((c for c in known if c.subject == current.issuer and _signed(current, c)), None)
+        issuer = next((c for c in known if c.subject == current.issuer and signed(current, c)), None)
         if issuer is None or issuer == current:
             return False
         current = issuer
     return False
 
 
-def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+def signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether `issuer` is named as the issuer of a certificate, and its key signed it."""
     try:
         certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature):

@@ -17,7 +17,7 @@ from kurir.model import Clock
 from kurir.model.told import told
 from kurir.queue.ports import StoreError
 
-from .database import Row, Schema, open_reader, open_writer, transaction, translated
+from .database import Row, Schema, copy_log, finish, open_reader, open_writer, transaction, translated
 from .layout import Layout
 from .rows import marks
 
@@ -50,9 +50,7 @@ class SqliteAccounts:
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            if not self._db.readonly("main"):
-                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            self._db.close()
+            finish(self._db)
 
     def account(self, name: str) -> Account | None:
         """Return the account with that login name (case-insensitive), or None."""
@@ -91,7 +89,7 @@ class SqliteAccounts:
             with transaction(self._db):
                 self._db.execute(sql, row)
             changed = self._db.changes()
-            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            copy_log(self._db)
             self._cache = None
         return changed
 

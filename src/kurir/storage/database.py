@@ -282,3 +282,15 @@ def snapshot(connection: apsw.Connection) -> Iterator[None]:
         yield
     finally:
         connection.execute("ROLLBACK")
+
+
+def copy_log(connection: apsw.Connection) -> None:
+    """Copy the WAL into the database, as far as nobody is in the way."""
+    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+
+def finish(connection: apsw.Connection) -> None:
+    """Close a connection; one that may write copies the WAL first."""
+    if not connection.readonly("main"):
+        copy_log(connection)
+    connection.close()

@@ -20,7 +20,16 @@ import apsw
 
 from kurir.queue.ports import StoreError
 
-from .database import Schema, one, open_writer, remove_database, sync_directory, transaction, translated
+from .database import (
+    Schema,
+    copy_log,
+    one,
+    open_writer,
+    remove_database,
+    sync_directory,
+    transaction,
+    translated,
+)
 from .facts import SqliteFacts
 from .rows import EVENT_COLUMNS, MESSAGE_COLUMNS, NOTICE_COLUMNS, RECIPIENT_COLUMNS
 from .settings import DaySettings
@@ -181,7 +190,7 @@ class DayMover:
                 for statement in _COPIES:
                     connection.execute(statement, these)
             self._fault("copied")
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            copy_log(connection)
         with translated(self._db, "removing settled mail from the queue"):
             query = f"SELECT body_file FROM message WHERE {_THESE} AND body_file IS NOT NULL"
             files = [row[0] for row in self._db.execute(query, these)]

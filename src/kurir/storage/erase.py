@@ -18,7 +18,7 @@ import msgspec
 
 from kurir.model import Event, EventKind
 
-from .database import one, open_reader, rows, transaction, translated
+from .database import copy_log, one, open_reader, rows, transaction, translated
 from .days import DayMover, fold, open_day, rest
 from .layout import Layout
 from .observations import SqliteObservations
@@ -92,7 +92,7 @@ def _erase_in_day(day: apsw.Connection, address: str, by: str, at: float) -> int
                 f"INSERT INTO event ({EVENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", event_row(event, event_id)
             )
         day.execute("DELETE FROM person WHERE address = ?", (key,))
-    day.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    copy_log(day)
     return len(numbers)
 
 
@@ -155,7 +155,7 @@ def _erase_observations(observations: SqliteObservations, address: str) -> int:
                     "UPDATE observation SET sender = ?, recipient = ?, account = ?, client = '', data = ? WHERE id = ?",
                     (*clean, _blob(data, lambda value: without(_without_client(value))), number),
                 )
-        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        copy_log(db)
     return len(found)
 
 

@@ -8,12 +8,21 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
-import apsw
-
 from kurir.limits import Lesson, Per, Unit
 from kurir.model import Clock
 
-from .database import NORMAL, Schema, one, open_reader, open_writer, rows, transaction, translated
+from .database import (
+    NORMAL,
+    Schema,
+    copy_log,
+    finish,
+    one,
+    open_reader,
+    open_writer,
+    rows,
+    transaction,
+    translated,
+)
 from .layout import Layout
 
 LEARNT: Final = Schema.of("learnt")
@@ -39,9 +48,7 @@ class SqliteLearnt:
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            if not self._db.readonly("main"):
-                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            self._db.close()
+            finish(self._db)
 
     def changed(self, mark: int) -> int:
         """Return the number of the last change."""
@@ -98,4 +105,4 @@ class SqliteLearnt:
 
     def _checkpoint(self) -> None:
         with self._lock, translated(self._db, _DOING):
-            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            copy_log(self._db)

@@ -14,7 +14,7 @@ import msgspec
 
 from kurir.model import Clock, Observation, Reply
 
-from .database import NORMAL, Row, Schema, one, open_writer, transaction, translated
+from .database import NORMAL, Row, Schema, copy_log, finish, one, open_writer, transaction, translated
 from .layout import Layout
 from .rows import encode, mended
 from .settings import ObservationSettings
@@ -61,8 +61,7 @@ class SqliteObservations:
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            self._db.close()
+            finish(self._db)
 
     def add(self, batch: Sequence[Observation]) -> None:
         """Note them in one transaction."""
@@ -76,7 +75,7 @@ class SqliteObservations:
                     except UnicodeEncodeError:
                         self._note(mended(self._cut(observation)))
                 self._trim()
-            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            copy_log(self._db)
 
     def forget(self) -> None:
         """Forget which rows equal observations would be counted in (they get new rows)."""

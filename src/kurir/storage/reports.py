@@ -12,7 +12,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-import apsw
 import msgspec
 
 from kurir.model import Clock
@@ -28,7 +27,7 @@ from kurir.reports.ports import (
     TlsReport,
 )
 
-from .database import Schema, one, open_reader, open_writer, rows, transaction, translated
+from .database import Schema, copy_log, finish, one, open_reader, open_writer, rows, transaction, translated
 from .days import fold
 from .layout import Layout
 
@@ -66,9 +65,7 @@ class SqliteReports:
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            if not self._db.readonly("main"):
-                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            self._db.close()
+            finish(self._db)
 
     # -- for reception ------------------------------------------------------------------------
 
@@ -272,7 +269,7 @@ class SqliteReports:
         with self._lock, translated(self._db, doing):
             with transaction(self._db):
                 yield
-            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            copy_log(self._db)
 
 
 _COUNT = (

@@ -7,12 +7,21 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
-import apsw
-
 from kurir.model import Cause, Clock
 from kurir.suppression.entry import Entry, Report, Strike, day_of
 
-from .database import Row, Schema, one, open_reader, open_writer, rows, transaction, translated
+from .database import (
+    Row,
+    Schema,
+    copy_log,
+    finish,
+    one,
+    open_reader,
+    open_writer,
+    rows,
+    transaction,
+    translated,
+)
 from .layout import Layout
 
 SUPPRESSIONS: Final = Schema.of("suppressions")
@@ -36,9 +45,7 @@ class SqliteSuppressions:
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            if not self._db.readonly("main"):
-                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            self._db.close()
+            finish(self._db)
 
     def version(self) -> int:
         """Return a number that changes when anybody has written to the list."""
@@ -105,7 +112,7 @@ class SqliteSuppressions:
                 self._db.execute(sql, row)
                 changed = self._db.changes()
             self._own += 1
-            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            copy_log(self._db)
             return changed
 
 

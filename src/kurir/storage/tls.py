@@ -9,8 +9,6 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
-import apsw
-
 from kurir.delivery.tlspolicy import (
     Acceptance,
     KeptPolicy,
@@ -23,7 +21,18 @@ from kurir.delivery.tlspolicy import (
 )
 from kurir.model import Clock
 
-from .database import Row, Schema, one, open_reader, open_writer, rows, transaction, translated
+from .database import (
+    Row,
+    Schema,
+    copy_log,
+    finish,
+    one,
+    open_reader,
+    open_writer,
+    rows,
+    transaction,
+    translated,
+)
 from .layout import Layout
 
 TLS: Final = Schema.of("tls")
@@ -49,9 +58,7 @@ class SqliteTls:
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            if not self._db.readonly("main"):
-                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            self._db.close()
+            finish(self._db)
 
     # -- for delivery -------------------------------------------------------------------------
 
@@ -156,7 +163,7 @@ class SqliteTls:
 
     def _checkpoint(self) -> None:
         with self._lock, translated(self._db, "noting TLS"):
-            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            copy_log(self._db)
 
 
 def _memory(row: Row) -> Remembered:
