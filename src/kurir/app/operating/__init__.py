@@ -2,5 +2,5 @@
 
 What changes something goes by `control` (the socket) or `operate` (a stopped server, under its lock) and ends in the
 table of `operations`; `submit` hands over a message; `housekeeping` is done now and then.  What only looks needs no
-server: `reading`, `roadlook`, `tlslook`, `reportlook`, `dnsfacts`.
+server: `reading`, `queuelook`, `roadlook`, `tlslook`, `reportlook`, `dnsfacts`.
 """

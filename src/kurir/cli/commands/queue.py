@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from kurir.app.operating.operate import operate
-from kurir.app.operating.reading import QueueEntry, head_of, queue, queue_entry
+from kurir.app.operating.queuelook import QueueEntry, head_of, queue, queue_entry
 from kurir.cli.help import Command, Group, common, option
 from kurir.cli.output import Failure, configuration, document, size, table, when
 from kurir.cli.words import current, say
