@@ -20,6 +20,7 @@ people                `operate` what they do, `overview` and `roadview` what the
 
 from .asks import (
     Accepted,
+    Busy,
     Incoming,
     Lease,
     NoticeReason,
@@ -48,6 +49,7 @@ from .shaping import PaceState, per_minute
 __all__ = [
     "Accepted",
     "Brain",
+    "Busy",
     "Figures",
     "Forecast",
     "Hand",

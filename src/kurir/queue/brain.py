@@ -11,7 +11,7 @@ import msgspec
 from kurir.limits import Budgets
 from kurir.model import Cause, Clock, Outcome, OutcomeKind, Reply, Stage
 
-from .asks import Incoming, Plan, Settlement
+from .asks import Busy, Incoming, Plan, Settlement
 from .book import Book
 from .commit import Committer, Post
 from .debits import forget_debits, load_debits
@@ -156,7 +156,7 @@ class Brain:
 
     # delivery
 
-    def hand_connected(self, hand: Hand, busy: Sequence[tuple[int, Sequence[int]]] = ()) -> None:
+    def hand_connected(self, hand: Hand, busy: Sequence[Busy] = ()) -> None:
         """A hand is there; `busy` is what it still works on for an earlier brain or connection."""
         self._leasing.connect(hand, busy)
         now = self._book.steady.now()

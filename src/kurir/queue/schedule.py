@@ -29,7 +29,7 @@ from kurir.model import Outcome, OutcomeKind, Urgency
 
 from .acquaintances import Acquaintances, person_of
 from .alternatives import Alternatives
-from .asks import Plan, Road
+from .asks import Busy, Plan, Road
 from .choice import WORTH_WAITING
 from .neighbours import Neighbours
 from .paced import FairQueue, Paced, Turns, rejoin
@@ -302,6 +302,16 @@ class Schedule:
                 self.left(errands)
                 return errands
         return []
+
+    def adopt(self, work: Busy, now: float) -> Site:
+        """Return the site at which a hand works on what an earlier brain leased: its connection counts there."""
+        road = work.road
+        site = self.sites.get((road.name, road.site)) or self._site(road)
+        site.alternatives |= work.alternatives
+        site.open += 1
+        for pace in site.paces:
+            pace.leased(now)
+        return site
 
     def left(self, errands: list[Errand]) -> None:
         """Errands leave their site's queue: leased, held, dropped or expired."""
