@@ -27,7 +27,7 @@ from .learnt import HELLO, Learnt, Lesson, LessonStore, overlay
 from .limit import Beyond, Confidence, Limit, Margins, Per, Quota, Scope, Unit, Wait
 from .naming import LimitNames, Named
 from .said import limits_said
-from .shaping import USUAL_SHAPE, Pace, ShapeSettings, Shift, Signal, Valve
+from .shaping import USUAL_SHAPE, Mark, Pace, ShapeSettings, Shift, Signal, Valve
 from .size import RoadSize, encoded, unencoded
 from .warmup import WARM_UP, midnight, warm_up, warmed
 from .window import RollingWindow
@@ -55,6 +55,7 @@ __all__ = [
     "Limit",
     "LimitNames",
     "Margins",
+    "Mark",
     "Named",
     "Pace",
     "Per",
