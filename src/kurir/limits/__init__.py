@@ -22,7 +22,7 @@ from .atlas import (
     road_size,
 )
 from .budget import AIR, LONGEST, NEVER, Budget, Budgets
-from .forecast import Step, departures, forecast, merged
+from .forecast import Lane, Step, departures, forecast, merged, soonest
 from .learnt import HELLO, Learnt, Lesson, LessonStore, overlay
 from .limit import Beyond, Confidence, Limit, Margins, Per, Quota, Scope, Unit, Wait
 from .naming import LimitNames, Named
@@ -49,6 +49,7 @@ __all__ = [
     "Contradiction",
     "Includes",
     "Known",
+    "Lane",
     "Learnt",
     "Lesson",
     "LessonStore",
@@ -84,6 +85,7 @@ __all__ = [
     "overlay",
     "quota_key",
     "road_size",
+    "soonest",
     "unencoded",
     "warm_up",
     "warmed",
