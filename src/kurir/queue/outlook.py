@@ -50,12 +50,16 @@ class Share(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Forecast(msgspec.Struct, frozen=True, array_like=True):
-    """When so many recipients go by `label`; `at` is None where it cannot be foreseen.  `limit` is what they wait for."""
+    """When so many recipients go by `label`; `at` is None where it cannot be foreseen.  `limit` is what they wait for.
+
+    `closed`: no limit, but the road is out of service, and tried again at that time.
+    """
 
     label: str
     recipients: int
     at: float | None
     limit: str = ""
+    closed: bool = False
 
 
 _Played = dict[Errand, tuple[float, Road]]
@@ -189,7 +193,7 @@ def _by(schedule: Schedule, mail: Mail, recipients: int, passage: Passage, now: 
     """Return when the recipients went if all of them took this passage."""
     first = _rests_until(schedule, passage, now)
     if not passage.quotas:
-        return [Forecast(passage.label, recipients, first)]
+        return [Forecast(passage.label, recipients, first, closed=first > now)]
     budgets = [schedule.budgets.of(quota) for quota in passage.quotas]
     chunks = [
         list(mail.errands[i : min(i + passage.together, recipients)])
@@ -202,7 +206,14 @@ def _by(schedule: Schedule, mail: Mail, recipients: int, passage: Passage, now: 
     told = _told(
         passage.label, recipients, steps, now, _binding(budgets, sum(map(len, line)), len(line), now)
     )
-    return [f if f.at is None or f.at >= first else msgspec.structs.replace(f, at=first) for f in told]
+    return [_not_before(first, step) for step in told]
+
+
+def _not_before(first: float, step: Forecast) -> Forecast:
+    """Return `step`, or what becomes of it where its road is tried again only at `first`."""
+    if step.at is None or step.at >= first:
+        return step
+    return Forecast(step.label, step.recipients, first, closed=True)
 
 
 def _binding(budgets: Sequence[Budget], recipients: int, messages: int, now: float) -> str:

@@ -266,6 +266,7 @@ def test_where_all_roads_are_closed_the_first_probe_is_foreseen() -> None:
     [told] = world.brain.overview.foresee(number, [Share(1, passages)])
     probes = [s.next_at for s in world.brain.roads.states() if s.next_at is not None]
     assert len(probes) == 2
+    assert told.closed
     assert told.at == min(probes) > world.clock.wall
 
 
