@@ -13,7 +13,7 @@ what waits            `book` and its calendars (`wheel`, `milestones`), `state`,
 who is next           `plans`, `schedule`, `sites` (each a `site`), `streak`; `leasing` gives work to hands, a `lease` each
 health of a site      `judge` (it rests after failures), `neighbours`, `stranded` (who waits for it)
 how it ended          `settle`, `retry` (pure), `duties` (who is told) and `notices`
-limits of others      `paced`, `debits`, `acquaintances`; `shaping` after trouble; `outlook` foretells
+limits of others      `paced`, `debits`, `acquaintances`; `shaping` after trouble (`pacememory`); `outlook` foretells
 several roads         `trouble` (what an outcome says of a road), `breaker`, `roadbook`, `choice`, `alternatives`, `turning`
 people                `operate` what they do, `overview` and `roadview` what they see, `figures` for metrics
 ====================  =================================================================================================
@@ -21,6 +21,7 @@ people                `operate` what they do, `overview` and `roadview` what the
 
 from .asks import (
     Accepted,
+    Busy,
     Incoming,
     Lease,
     NoticeReason,
@@ -49,6 +50,7 @@ from .shaping import PaceState, per_minute
 __all__ = [
     "Accepted",
     "Brain",
+    "Busy",
     "Figures",
     "Forecast",
     "Hand",

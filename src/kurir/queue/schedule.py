@@ -26,7 +26,7 @@ from kurir.limits import NEVER, Budgets
 from kurir.model import Outcome, Urgency
 
 from .alternatives import Alternatives
-from .asks import Plan
+from .asks import Busy, Plan
 from .choice import WORTH_WAITING
 from .judge import Judge
 from .neighbours import Neighbours
@@ -232,6 +232,15 @@ class Schedule:
                 self.left(errands)
                 return errands
         return []
+
+    def adopt(self, work: Busy, now: float) -> Site:
+        """Return the site at which a hand works on what an earlier brain leased: its connection counts there."""
+        site = self.sites.standing(work.road)
+        site.alternatives |= work.alternatives
+        site.open += 1
+        for pace in site.paces:
+            pace.leased(now)
+        return site
 
     def left(self, errands: list[Errand]) -> None:
         """Errands leave their site's queue: leased, held, dropped or expired."""

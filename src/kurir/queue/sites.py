@@ -11,7 +11,7 @@ from msgspec import structs
 
 from kurir.limits import Budget, Budgets, Unit
 
-from .acquaintances import Acquaintances, person_of
+from .acquaintances import Acquaintances, meets, person_of, those_known
 from .asks import Road
 from .paced import FairQueue, Paced, Turns
 from .settings import QueueSettings
@@ -44,20 +44,28 @@ class Sites:
         if site is None or site.road is not road:  # mostly it is: one call less for each recipient
             site = self._with(road, road.site)
         if site.meets and self._is_known(errand, road, now):
-            return self._with(_for_the_known(road), _beside(road.site), _meets(road))
+            return self._with(_for_the_known(road), those_known(road.site), meets(road))
         return site
+
+    def find(self, road: Road) -> Site | None:
+        """Return the site of `road`, if there is one."""
+        return self._all.get((road.name, road.site))
+
+    def standing(self, road: Road) -> Site:
+        """Return the site of `road` as it stands, or a new one."""
+        return self.find(road) or self._with(road, road.site)
 
     def renew(self, road: Road, now: float) -> None:
         """Let who waits for `road` go by its newest limits."""
         if (road.name, road.site) in self._all:
             self._consider(self._with(road, road.site), now)
-        if (road.name, _beside(road.site)) in self._all:
-            self._consider(self._with(_for_the_known(road), _beside(road.site), _meets(road)), now)
+        if (road.name, those_known(road.site)) in self._all:
+            self._consider(self._with(_for_the_known(road), those_known(road.site), meets(road)), now)
 
     def load_of(self, road: Road, errand: Errand | None, now: float) -> tuple[list[Budget], int]:
         """Return what is counted on `road` for anybody new, or for one errand, and how many wait there before it."""
         known = errand is not None and self._is_known(errand, road, now)
-        site = self._all.get((road.name, _beside(road.site) if known else road.site))
+        site = self._all.get((road.name, those_known(road.site) if known else road.site))
         quotas = (q for q in road.quotas if not (known and q.unit is Unit.NEW_RECIPIENTS))
         before = site.waiting if site is not None else 0
         if before and site is not None and errand is not None and isinstance(site.queue, FairQueue):
@@ -73,14 +81,14 @@ class Sites:
                 del self._all[key]
 
     def _is_known(self, errand: Errand, road: Road, now: float) -> bool:
-        letter, meets = errand.mail.fresh, _meets(road)
-        if letter is None or not meets:
+        letter, budgets = errand.mail.fresh, meets(road)
+        if letter is None or not budgets:
             return False
         person = person_of(letter.recipients[errand.index])
-        return all(self.known.knows(budget, person, now) for budget in meets)
+        return all(self.known.knows(budget, person, now) for budget in budgets)
 
-    def _with(self, road: Road, key: str, meets: tuple[str, ...] | None = None) -> Site:
-        """Return the site under `key`, new or with the newest limits; `meets` where they are not those of `road`."""
+    def _with(self, road: Road, key: str, spared: tuple[str, ...] | None = None) -> Site:
+        """Return the site under `key`, new or with the newest limits; `spared` are the budgets that do not hold for who waits there."""
         site = self._all.get((road.name, key))
         if site is None:
             site = self._all[road.name, key] = Site(road, self._most(road))
@@ -92,8 +100,8 @@ class Sites:
             self.shaper.join(site)
             if road.quotas or site.paced is not None:
                 self._pace(site)
-        if meets is not None:
-            site.meets = meets
+        if spared is not None:
+            site.meets = spared
         return site
 
     def _most(self, road: Road) -> int:
@@ -103,7 +111,7 @@ class Sites:
 
     def _pace(self, site: Site) -> None:
         """Let the budgets of its road decide over `site`, or no longer."""
-        site.meets = _meets(site.road)
+        site.meets = meets(site.road)
         if not site.road.quotas:
             site.paced, site.queue = None, deque(site.queue)
             return
@@ -114,16 +122,6 @@ class Sites:
         site.paced.budgets = [self._budgets.of(quota) for quota in site.road.quotas]
 
 
-def _meets(road: Road) -> tuple[str, ...]:
-    """Return the keys of the budgets of `road` that count new recipients."""
-    return tuple(q.key for q in road.quotas if q.unit is Unit.NEW_RECIPIENTS)
-
-
 def _for_the_known(road: Road) -> Road:
     """Return `road` without the limits of new recipients."""
     return structs.replace(road, quotas=tuple(q for q in road.quotas if q.unit is not Unit.NEW_RECIPIENTS))
-
-
-def _beside(site: str) -> str:
-    """Return the key of the queue of those who are not new at `site`."""
-    return f"{site} known"
