@@ -7,7 +7,17 @@ import msgspec
 import pytest
 
 from kurir.model import Cause, Event, EventKind, Fate, Outcome, OutcomeKind, Stage
-from kurir.queue.ports import Change, Debit, Notice, RecipientState, RoadRecord, Store, StoreError
+from kurir.queue.ports import (
+    Change,
+    Debit,
+    Mark,
+    Notice,
+    PaceRecord,
+    RecipientState,
+    RoadRecord,
+    Store,
+    StoreError,
+)
 from kurir.storage.facts import SqliteFacts
 from kurir.storage.layout import Layout
 from kurir.storage.memory import MemoryFacts
@@ -66,6 +76,20 @@ def test_of_a_road_the_newest_record_counts_and_old_ones_are_forgotten(store: St
     store.commit([Change(events=(), roads=(back,))])
     assert list(store.roads(NOON)) == [back]
     assert list(store.roads(0.0)) == [back]
+
+
+def test_of_a_pace_the_newest_record_counts_and_what_is_old_or_over_is_forgotten(store: Store) -> None:
+    narrow = Mark(20.0, 4.0, 8.0, 1.0, NOON)
+    slow = PaceRecord("pace/mx/at-big", NOON, "rate", narrow, Mark(9.0, 0.5, 1.0, 0.1, NOON - 1))
+    old = PaceRecord("pace/mx/b.example", NOON - 9, "connections", narrow, None)
+    over = PaceRecord("pace/mx/c.example", NOON, "", Mark(0.0, 0.0, 0.0, 0.0, 0.0), None)
+    assert list(store.paces(0.0)) == []
+    store.commit([Change(events=(), paces=(slow, old, over))])
+    assert list(store.paces(NOON - 10)) == [slow, old]
+    free = PaceRecord("pace/mx/at-big", NOON + 1, "rate", narrow, None)
+    store.commit([Change(events=(), paces=(free,))])
+    assert list(store.paces(NOON)) == [free]
+    assert list(store.paces(0.0)) == [free]
 
 
 def test_a_change_of_mail_without_an_event_cannot_be_made() -> None:

@@ -186,7 +186,7 @@ async def test_drain_gives_back_what_was_not_sent(step, possibly):
         harness.hand.work(leases(s, 3))
         async with asyncio.timeout(PATIENCE):
             await p.silent.wait()
-        assert sorted(n for n, _ in harness.hand.busy()) == [1, 2, 3]
+        assert sorted(b.number for b in harness.hand.busy()) == [1, 2, 3]
         await harness.hand.drain(0.05)
     settled = {x.number: dict(x.results) for x in harness.brain.settlements}
     assert set(settled) == {1, 2, 3} and not settled[2] and not settled[3]

@@ -302,7 +302,7 @@ class World:
     def leased(self, part: DeliveryPart, leases: list[Lease]) -> None:
         """A hand gets work: nobody else may have it, and it must not have ended."""
         states = self.disk.facts.states
-        held = {(n, i) for n, indexes in part.hand.busy() for i in indexes}
+        held = {(b.number, i) for b in part.hand.busy() for i in b.indexes}
         for lease in leases:
             self.trace("leased", lease.number, lease.id, *(w.index for w in lease.work))
             for work in lease.work:
@@ -347,7 +347,7 @@ class World:
         """
         facts = self.disk.facts
         heard = self.machine.brain.heard
-        in_hand = {(n, i) for n, indexes in self.machine.delivery.hand.busy() for i in indexes}
+        in_hand = {(b.number, i) for b in self.machine.delivery.hand.busy() for i in b.indexes}
         for number, states in facts.states.items():
             for index, state in states.items():
                 key = (number, str(facts.messages[number].recipients[index].address))

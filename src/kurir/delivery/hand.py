@@ -12,7 +12,7 @@ from msgspec import structs
 
 from kurir.model import Cause, Clock, Outcome, OutcomeKind, Stage
 from kurir.net.ports import Resolver
-from kurir.queue.asks import Lease, NoticeWork, Plan, PlanRequest, Settlement
+from kurir.queue.asks import Busy, Lease, NoticeWork, Plan, PlanRequest, Settlement
 
 from .allowed import Allowed
 from .attempt import Results
@@ -134,9 +134,9 @@ class DeliveryHand:
         for work in notices:
             self._spawn(self._report(work))
 
-    def busy(self) -> list[tuple[int, tuple[int, ...]]]:
-        """Return (message number, recipient indexes) of every lease in work: for a brain that has come back."""
-        return [(lease.number, tuple(w.index for w in lease.work)) for lease in self._in_work.values()]
+    def busy(self) -> list[Busy]:
+        """Return every lease in work: for a brain that has come back."""
+        return [lease.busy for lease in self._in_work.values()]
 
     async def drain(self, timeout: float) -> None:
         """Take nothing new, finish what is being sent within `timeout` seconds, give the rest back."""

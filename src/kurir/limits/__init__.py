@@ -22,12 +22,12 @@ from .atlas import (
     road_size,
 )
 from .budget import AIR, LONGEST, NEVER, Budget, Budgets
-from .forecast import Step, departures, forecast, merged
+from .forecast import Lane, Step, departures, forecast, merged, soonest
 from .learnt import HELLO, Learnt, Lesson, LessonStore, overlay
 from .limit import Beyond, Confidence, Limit, Margins, Per, Quota, Scope, Unit, Wait
 from .naming import LimitNames, Named
 from .said import limits_said
-from .shaping import USUAL_SHAPE, Pace, ShapeSettings, Shift, Signal, Valve
+from .shaping import USUAL_SHAPE, Mark, Pace, ShapeSettings, Shift, Signal, Valve
 from .size import RoadSize, encoded, unencoded
 from .warmup import WARM_UP, midnight, warm_up, warmed
 from .window import RollingWindow
@@ -49,12 +49,14 @@ __all__ = [
     "Contradiction",
     "Includes",
     "Known",
+    "Lane",
     "Learnt",
     "Lesson",
     "LessonStore",
     "Limit",
     "LimitNames",
     "Margins",
+    "Mark",
     "Named",
     "Pace",
     "Per",
@@ -83,6 +85,7 @@ __all__ = [
     "overlay",
     "quota_key",
     "road_size",
+    "soonest",
     "unencoded",
     "warm_up",
     "warmed",

@@ -18,32 +18,61 @@ class Step:
     recipients: int
 
 
+class Lane:
+    """The budgets of one road on copies, which what goes takes from.
+
+    Limits of what happens at the same time do not count here: they make nothing wait for long.
+    """
+
+    def __init__(self, budgets: Iterable[Budget], now: float) -> None:
+        self._copies = [budget.copy(now) for budget in budgets if budget.quota.window]
+        self._at = now
+
+    def ready_at(self, *, urgent: bool) -> float:
+        """Return when the next may go behind all that went; `NEVER` where only a landing could tell."""
+        return max([self._at, *(budget.ready_at(self._at, urgent=urgent) for budget in self._copies)])
+
+    def go(self, recipients: int, *, urgent: bool) -> Step:
+        """Let as many of `recipients` go in one message as there is room for, when the next may go."""
+        self._at = at = self.ready_at(urgent=urgent)
+        rooms = [b.room(at, urgent=urgent) for b in self._copies if b.quota.unit.by_recipient]
+        count = max(1, min([recipients, *rooms]))
+        for budget in self._copies:
+            units = budget.quota.units(count)
+            budget.take(units)
+            budget.land(units, at)
+        return Step(at, count)
+
+
+def soonest(lanes: Sequence[Lane], recipients: int, *, urgent: bool) -> list[tuple[int, Step]]:
+    """Return by which of `lanes` (its place) when how many go; nothing where only a landing could tell.
+
+    Of lanes that have room at the same time the first is taken.
+    """
+    steps: list[tuple[int, Step]] = []
+    while recipients:
+        at, first = min((lane.ready_at(urgent=urgent), i) for i, lane in enumerate(lanes))
+        if at == NEVER:
+            return []
+        steps.append((first, lanes[first].go(recipients, urgent=urgent)))
+        recipients -= steps[-1][1].recipients
+    return steps
+
+
 def departures(
     budgets: Sequence[Budget], parcels: Iterable[tuple[int, bool]], now: float
 ) -> Iterator[list[Step]]:
     """Yield when each of `parcels` goes, in their order: (recipients of one message, whether it is urgent).
 
     A parcel that does not fit as a whole goes in several steps.  Ends where only a landing could tell when the next may
-    go.  Limits of what happens at the same time do not count here: they make nothing wait for long.
+    go.
     """
-    copies = [budget.copy(now) for budget in budgets if budget.quota.window]
-    at = now
+    lane = [Lane(budgets, now)]
     for recipients, urgent in parcels:
-        steps: list[Step] = []
-        left = recipients
-        while left:
-            at = max([at, *(budget.ready_at(at, urgent=urgent) for budget in copies)])
-            if at == NEVER:
-                return
-            rooms = [b.room(at, urgent=urgent) for b in copies if b.quota.unit.by_recipient]
-            count = max(1, min([left, *rooms]))
-            for budget in copies:
-                units = budget.quota.units(count)
-                budget.take(units)
-                budget.land(units, at)
-            steps.append(Step(at, count))
-            left -= count
-        yield steps
+        steps = soonest(lane, recipients, urgent=urgent)
+        if not steps:
+            return
+        yield [step for _, step in steps]
 
 
 def forecast(

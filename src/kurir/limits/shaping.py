@@ -6,11 +6,13 @@ Rules
    are one trouble.
 3. Mail that went well since the last change opens it by one step (additive increase), up to just below where the last trouble
    was met.  That very point is tried again only after a longer while, and where it holds, each step is twice the one before.
+   After a restart the time since the last change opens it as mail that went well would have.
 4. A pace that is as wide as the road is done with.  It never allows more than the road and the atlas do: it comes on top of them.
 """
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from .budget import NEVER
 
@@ -47,6 +49,16 @@ class ShapeSettings:
 USUAL_SHAPE = ShapeSettings()
 
 
+class Mark(NamedTuple):
+    """How far a valve is open, and what it has met: what one needs to know after a restart.  `moved_at` is its last change."""
+
+    top: float
+    level: float
+    met: float
+    stride: float
+    moved_at: float
+
+
 class Valve:
     """A number that is cut at once and comes back in steps: `least` <= `level` <= `top`."""
 
@@ -60,6 +72,25 @@ class Valve:
         self._met = top
         self._stride = grain
         self._moved_at = -NEVER
+
+    @classmethod
+    def at(cls, mark: Mark, least: float, grain: float) -> "Valve":
+        """Return a valve as `mark` says."""
+        valve = cls(mark.top, least, grain)
+        valve.level, valve._met, valve._stride, valve._moved_at = mark[1:]
+        return valve
+
+    @property
+    def mark(self) -> Mark:
+        """Return what one needs to know of it after a restart."""
+        return Mark(self.top, self.level, self._met, self._stride, self._moved_at)
+
+    def elapsed(self, now: float, settings: ShapeSettings) -> None:
+        """Count the time since the last change in its favour: up to just below where trouble was met, which only mail can try."""
+        below = self._met - self._grain
+        while self.level < below and now - self._moved_at >= settings.step:
+            self.level = min(below, self.level + self._stride)
+            self._moved_at += settings.step
 
     def cut(self, used: float, now: float, settings: ShapeSettings, bears: float = 0.0) -> bool:
         """Cut to what it `bears` where that is known, else to a part of what is `used`; False where it is as narrow already."""
@@ -137,6 +168,32 @@ class Pace:
         self.why = ""
         self._settings = settings
         self._next_at = -NEVER
+
+    @classmethod
+    def recalled(
+        cls,
+        key: str,
+        settings: ShapeSettings,
+        signal: Signal,
+        cut_at: float,
+        marks: tuple[Mark, Mark | None],
+        now: float,
+    ) -> "Pace":
+        """Return the pace that was kept over a restart as `marks`, opened by the time since then."""
+        pace = cls(key, settings, 1)
+        pace.signal, pace.cut_at = signal, cut_at
+        connections, rate = marks
+        pace.connections = Valve.at(connections, 1.0, 1.0)
+        pace.connections.elapsed(now, settings)
+        if rate is not None:
+            pace.rate = Valve.at(rate, settings.slowest, settings.slowest)
+            pace.rate.elapsed(now, settings)
+        return pace
+
+    @property
+    def marks(self) -> tuple[Mark, Mark | None]:
+        """Return what has to outlive a restart: of the connections at once, and of the rate where there is one."""
+        return self.connections.mark, self.rate.mark if self.rate is not None else None
 
     def widen(self, back: int = 0) -> None:
         """Begin with as many as there are: several sites of one provider may have more than one of them is allowed."""

@@ -12,7 +12,7 @@ taking mail           `intake`, `commit` (one sync for all that is pending), `re
 what waits            `book` and its calendars (`wheel`, `milestones`), `state`, `steady` (time that does not jump)
 who is next           `plans`, `schedule`, `site`, `neighbours`; `leasing` gives work to hands, `lease` is what is out
 how it ended          `settle`, `retry` (pure), `duties` (who is told) and `notices`
-limits of others      `paced`, `debits`, `acquaintances`; `shaping` after trouble; `outlook` foretells
+limits of others      `paced`, `debits`, `acquaintances`; `shaping` after trouble (`pacememory`); `outlook` foretells
 several roads         `trouble` (what an outcome says of a road), `breaker`, `roadbook`, `choice`, `alternatives`, `turning`
 people                `operate` what they do, `overview` and `roadview` what they see, `figures` for metrics
 ====================  =================================================================================================
@@ -20,6 +20,7 @@ people                `operate` what they do, `overview` and `roadview` what the
 
 from .asks import (
     Accepted,
+    Busy,
     Incoming,
     Lease,
     NoticeReason,
@@ -48,6 +49,7 @@ from .shaping import PaceState, per_minute
 __all__ = [
     "Accepted",
     "Brain",
+    "Busy",
     "Figures",
     "Forecast",
     "Hand",

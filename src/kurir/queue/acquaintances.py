@@ -10,8 +10,10 @@ Rules
 from collections.abc import Iterable
 from hashlib import blake2b
 
+from kurir.limits import Unit
 from kurir.model import Recipient
 
+from .asks import Road
 from .ports import Debit
 
 KNOWN = "known/"
@@ -64,3 +66,13 @@ class Acquaintances:
         self._met[key] = day
         if len(self._met) > self._most:
             del self._met[next(iter(self._met))]
+
+
+def meets(road: Road) -> tuple[str, ...]:
+    """Return the keys of the budgets of `road` that count new recipients."""
+    return tuple(q.key for q in road.quotas if q.unit is Unit.NEW_RECIPIENTS)
+
+
+def those_known(site: str) -> str:
+    """Return the key of the queue of those who are not new at `site`."""
+    return f"{site} known"

@@ -85,13 +85,13 @@ class Alternatives:
     ) -> list[tuple[Errand, Outcome]]:
         """Return outcomes of an attempt at `site` anew: who may take another road now waits for a moment only.
 
-        So a refusal for good is none where it was the road's, and another road is there.
+        So a refusal for good is none where it was the road's, and another road is there, or may be: nobody knows before its plan.
         """
         found = []
         for errand, outcome in pairs:
             if outcome.kind in (OutcomeKind.DEFERRED, OutcomeKind.FAILED):
                 free = self._roads.told(errand, outcome, site.road)
-                if free and self._elsewhere(errand, site, now):
+                if free and (self._schedule.plans.of(errand) is None or self._elsewhere(errand, site, now)):
                     soon = self._settings.give_back
                     outcome = msgspec.structs.replace(outcome, kind=OutcomeKind.DEFERRED, retry_after=soon)
             found.append((errand, outcome))

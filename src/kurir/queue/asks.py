@@ -138,7 +138,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """brain -> hand: try these recipients of this message by this road, once.
 
     `epoch` and `id` come back with the settlement.  `body` is there while the brain still has it in memory;
-    otherwise the hand reads it by `number` (row) or `body_file`.  `ours`: see `Origin.ours`.
+    otherwise the hand reads it by `number` (row) or `body_file`.  `ours`: see `Origin.ours`.  `since` and `alternatives`: see `Busy`.
     """
 
     epoch: int
@@ -156,6 +156,27 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     accepted_at: float = 0.0
     account: str | None = None
     ours: bool = False
+    since: float = 0.0
+    alternatives: bool = False
+
+    @property
+    def busy(self) -> "Busy":
+        """Return what its hand tells a new brain of it."""
+        indexes = tuple([work.index for work in self.work])
+        return Busy(self.number, indexes, self.road, self.since, self.alternatives)
+
+
+class Busy(msgspec.Struct, frozen=True, array_like=True):
+    """hand -> brain that has just started: these recipients of a message are being tried, by this road.
+
+    `since` is when that was leased, in queue time; `alternatives`: whether its plan had another road.
+    """
+
+    number: int
+    indexes: tuple[int, ...]
+    road: Road
+    since: float
+    alternatives: bool = False
 
 
 class NoticeReason(msgspec.Struct, frozen=True, array_like=True):

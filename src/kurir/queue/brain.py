@@ -11,7 +11,8 @@ import msgspec
 from kurir.limits import Budgets
 from kurir.model import Cause, Clock, Outcome, OutcomeKind, Reply, Stage
 
-from .asks import Incoming, Plan, Settlement
+from . import pacememory, roadmemory
+from .asks import Busy, Incoming, Plan, Settlement
 from .book import Book
 from .commit import Committer, Post
 from .debits import forget_debits, load_debits
@@ -25,7 +26,6 @@ from .overview import Overview
 from .ports import Change, Hand, Store
 from .restore import restore
 from .roadbook import Turn
-from .roadmemory import recall, testament
 from .roadview import RoadView
 from .schedule import Schedule
 from .settings import QueueSettings
@@ -110,7 +110,9 @@ class Brain:
             self._book.steady.now(),
             self._settings.air_grace,
         )
-        recall(self._store, self._schedule.roads, self._book.steady, self._settings)
+        schedule, steady = self._schedule, self._book.steady
+        roadmemory.recall(self._store, schedule.roads, steady, self._settings)
+        pacememory.recall(self._store, schedule.shaper, steady, self._settings.shape)
         count = restore(self._store, self._book, self._settings)
         self._notices.owe(list(self._store.open_notices()))
         if count:
@@ -123,8 +125,10 @@ class Brain:
         self.draining = True
         self._intake.closed = self._intake.closed or DRAINING
         self._leasing.stopped = True
-        if (rested := testament(self._schedule.roads, self._book.steady)) is not None:
-            self._commit(rested)
+        schedule, steady = self._schedule, self._book.steady
+        wills = roadmemory.testament(schedule.roads, steady), pacememory.testament(schedule.shaper, steady)
+        for will in filter(None, wills):
+            self._commit(will)
         self._drained.append(done)
         self._go_on()
 
@@ -156,7 +160,7 @@ class Brain:
 
     # delivery
 
-    def hand_connected(self, hand: Hand, busy: Sequence[tuple[int, Sequence[int]]] = ()) -> None:
+    def hand_connected(self, hand: Hand, busy: Sequence[Busy] = ()) -> None:
         """A hand is there; `busy` is what it still works on for an earlier brain or connection."""
         self._leasing.connect(hand, busy)
         now = self._book.steady.now()

@@ -44,18 +44,32 @@ def _room(worker: Worker) -> int:
 
 
 class OpenLease:
-    """Errands of one message that a hand works on.  `site` is None for what an earlier brain leased."""
+    """Errands of one message that a hand works on; `adopted` is what an earlier brain leased."""
 
-    __slots__ = ("errands", "id", "letter", "mail", "probe", "sent", "since", "site", "taken", "worker")
+    __slots__ = (
+        "adopted",
+        "errands",
+        "id",
+        "letter",
+        "mail",
+        "probe",
+        "sent",
+        "since",
+        "site",
+        "taken",
+        "worker",
+    )
 
     def __init__(
         self,
         lease_id: int,
         worker: Worker,
-        site: Site | None,
+        site: Site,
         mail: Mail,
         errands: list[Errand],
         since: float,
+        *,
+        adopted: bool = False,
     ) -> None:
         self.id = lease_id
         self.worker = worker
@@ -63,14 +77,14 @@ class OpenLease:
         self.mail = mail
         self.errands = errands
         self.since = since
-        self.probe = site is not None and site.probe
+        self.adopted = adopted
+        self.probe = site.probe and not adopted
         self.letter: Letter | None = None
-        self.sent = False
+        self.sent = adopted
         self.taken: Taken = ()
 
     def addressed(self, epoch: int, letter: Letter, body: bytes | None) -> Lease:
         """Return what its hand gets, now that the letter is here: it counts as sent from now on."""
-        assert self.site is not None
         self.letter = letter
         self.sent = True
         recipients = letter.recipients
@@ -90,4 +104,6 @@ class OpenLease:
             accepted_at=letter.accepted_at,
             account=letter.origin.account,
             ours=letter.origin.ours,
+            since=self.since,
+            alternatives=self.site.alternatives,
         )

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from kurir.model import Event, EventKind, Outcome, OutcomeKind
 
 from .acquaintances import person_of
-from .asks import Settlement
+from .asks import Busy, Settlement
 from .book import Book
 from .choice import kept_for_good
 from .commit import Committer
@@ -75,25 +75,26 @@ class Leasing:
 
     # hands come and go
 
-    def connect(self, hand: Hand, busy: Sequence[tuple[int, Sequence[int]]]) -> Worker:
-        """Take a hand; what it is `busy` with is its own until it settles it."""
+    def connect(self, hand: Hand, busy: Sequence[Busy]) -> Worker:
+        """Take a hand; what it is `busy` with is its own until it settles it, and takes room at its site."""
         worker = Worker(hand)
         self.workers.append(worker)
         now = self._book.steady.now()
-        for number, indexes in busy:
-            mail = self._book.mails.get(number)
-            errands = [e for i in indexes if (e := mail.errand(i)) is not None] if mail else []
+        for work in busy:
+            mail = self._book.mails.get(work.number)
+            errands = [e for i in work.indexes if (e := mail.errand(i)) is not None] if mail else []
             free = [e for e in errands if e.state in (State.WAITING, State.PLANNING, State.READY)]
             if mail is None or not free:
                 continue
             self._leave_site(free)
-            lease = OpenLease(self._new_id(), worker, None, mail, free, now)
-            lease.sent = True
+            site = self._schedule.adopt(work, now)
+            lease = OpenLease(self._new_id(), worker, site, mail, free, min(work.since, now), adopted=True)
             for errand in free:
                 errand.state = State.LEASED
+                errand.site = site
                 errand.lease = lease
             worker.leases[lease.id] = lease
-            self._adopted.setdefault(number, []).append(lease)
+            self._adopted.setdefault(mail.number, []).append(lease)
         return worker
 
     def gone(self, hand: Hand) -> Worker | None:
@@ -112,9 +113,8 @@ class Leasing:
             self._revoked[lease.id] = None
             if len(self._revoked) > _REMEMBERED:
                 self._revoked.popitem(last=False)
-            if lease.site is not None:
-                for errand in errands:
-                    errand.way = kept_for_good(errand.way, lease.site.road.name)
+            for errand in errands:
+                errand.way = kept_for_good(errand.way, lease.site.road.name)
             self._recover(lease.mail, errands, now)
         return worker
 
@@ -240,9 +240,9 @@ class Leasing:
         if lease is None or lease.mail.number != settlement.number:
             self._late(settlement, now)
             return
-        if settlement.learnt and lease.site is not None:
+        if settlement.learnt:
             self._schedule.replan(lease.site)
-        if settlement.refused is not None and lease.site is not None:
+        if settlement.refused is not None:
             refused, bears = settlement.refused
             slowed = self._schedule.refused(lease.site, refused, since=lease.since, now=now, bears=bears)
             self._tell(lease, slowed)
@@ -250,7 +250,7 @@ class Leasing:
 
     def _settle_lease(self, lease: OpenLease, results: Sequence[tuple[int, Outcome]], now: float) -> None:
         mine = self._close(lease, [outcome for _, outcome in results], now)
-        if lease.site is not None and results and too_many_at_once(lease.site, results[0][1], lease.since):
+        if results and too_many_at_once(lease.site, results[0][1], lease.since):
             self._give_back(lease.mail, mine, now)  # a connection too many is no attempt of the mail
             return
         if len(mine) == 1 == len(results) and mine[0].index == results[0][0]:
@@ -260,12 +260,12 @@ class Leasing:
             if mine:
                 self._give_back(lease.mail, mine, now)
         if pairs:
-            if lease.site is not None and lease.site.alternatives:
+            if lease.site.alternatives:
                 pairs = self._schedule.alternatives.diverted(lease.site, pairs, now)
-            if lease.site is not None and lease.site.meets:
+            if lease.site.meets:
                 self._acquaint(lease, lease.site.meets, pairs, now)
             self.apply(lease.mail, lease.letter, pairs)
-            if lease.site is not None and (lease.site.failures or lease.site.stranded):
+            if lease.site.failures or lease.site.stranded:
                 for errand in strand_or_rescue(lease, lease.site, pairs, now):
                     self._book.wait(errand, now)
             for errand, due in self._schedule.neighbours.rescued():
@@ -310,23 +310,16 @@ class Leasing:
             self._debits.land(lease.taken, now, offered=offered, lost=lost)
         self._leases.pop(lease.id, None)
         lease.worker.leases.pop(lease.id, None)
-        if lease.site is None:
+        if lease.adopted:
             kept = [x for x in self._adopted.pop(lease.mail.number, ()) if x is not lease]
             if kept:
                 self._adopted[lease.mail.number] = kept
-        else:
-            if outcomes and own_demand(lease, outcomes[0]):
-                outcomes = []
-            slowed = self._schedule.ended(
-                lease.site,
-                since=lease.since,
-                probe=lease.probe,
-                outcomes=outcomes,
-                now=now,
-                roll=self._roll(),
-            )
-            if slowed is not None:
-                self._tell(lease, slowed)
+        if outcomes and own_demand(lease, outcomes[0]):
+            outcomes = []
+        slowed = self._schedule.ended(
+            lease.site, since=lease.since, probe=lease.probe, outcomes=outcomes, now=now, roll=self._roll()
+        )
+        self._tell(lease, slowed)
         return [e for e in lease.errands if e.lease is lease and e.state is State.LEASED]
 
     def _tell(self, lease: OpenLease, slowed: Slowed | None) -> None:

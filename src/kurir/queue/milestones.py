@@ -38,7 +38,7 @@ class Milestones:
     def reach(self, now: float) -> None:
         """Handle every mail whose date has come."""
         unread: list[Mail] = []
-        outlook = Outlook(now)
+        outlook = Outlook(self._schedule, now)
         for mail in self._book.milestones.pop(now):
             mail.date = None
             if not self._due(mail, now):
@@ -52,7 +52,7 @@ class Milestones:
 
     def _read(self, mails: list[Mail], letters: dict[int, StoredLetter]) -> None:
         now = self._book.steady.now()
-        outlook = Outlook(now)
+        outlook = Outlook(self._schedule, now)
         for mail in mails:
             if mail.open:
                 self._tell(mail, letters.get(mail.number), outlook, now)

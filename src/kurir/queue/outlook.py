@@ -1,5 +1,8 @@
 """What waits for a limit, and when it goes: the turns of a site played forward on copies of its budgets.
 
+Where mail has another road it takes whichever has room first (`alternatives`), and is promised that.  A road that is closed takes
+nothing before its first probe.
+
 Who waits because the other side is spared (`shaping`) is told that, and when the next one goes: how fast it opens again nobody knows.
 
 Mail that waits so has made no attempt and no mistake; whoever asks (the trace, a delay notice, the reply to a submission)
@@ -7,13 +10,14 @@ is told the limit, how much of it is used, and the time.  Exact as long as nothi
 messages wait in front.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import msgspec
 
-from kurir.limits import NEVER, Budget, Quota, Step, Wait, departures, merged
+from kurir.limits import NEVER, Budget, Lane, Quota, Step, Wait, departures, merged, soonest
 
+from .asks import Road
 from .paced import FairQueue
 from .schedule import Schedule
 from .shaping import Shaper
@@ -46,20 +50,29 @@ class Share(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Forecast(msgspec.Struct, frozen=True, array_like=True):
-    """When so many recipients go by `label`; `at` is None where it cannot be foreseen.  `limit` is what they wait for."""
+    """When so many recipients go by `label`; `at` is None where it cannot be foreseen.  `limit` is what they wait for.
+
+    `closed`: no limit, but the road is out of service, and tried again at that time.
+    """
 
     label: str
     recipients: int
     at: float | None
     limit: str = ""
+    closed: bool = False
+
+
+_Played = dict[Errand, tuple[float, Road]]
+"""When who goes, and by which road."""
 
 
 class Outlook:
     """A look ahead at one moment; each site is played forward once at most.  All times are queue time."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, schedule: Schedule, now: float) -> None:
         self.now = now
-        self._sites: dict[Site, tuple[dict[Errand, float], float | None]] = {}
+        self._schedule = schedule
+        self._sites: dict[Site, _Played] = {}
 
     def of(self, errand: Errand) -> Wait | None:
         """Return the limit or the pace that `errand` waits for, or None where it waits for neither."""
@@ -76,30 +89,63 @@ class Outlook:
 
     def _limit(self, errand: Errand, site: Site, budget: Budget) -> Wait:
         urgent = errand.mail.urgent
-        times, last = self._played(site)
-        at = times.get(errand, last)
+        if site not in self._sites:
+            self._sites[site] = self._play(site)
+        times = self._sites[site]
+        at, road = times.get(errand) or (max((at for at, _ in times.values()), default=None), site.road)
+        if road is not site.road and (there := self._binding(road)) is not None:
+            budget = there
         if at is None and (ready := budget.ready_at(self.now, urgent=urgent)) != NEVER:
             at = ready
         quota = budget.quota
         stop = quota.stop if urgent else quota.stop - quota.reserve
         used = budget.used(self.now)
-        return Wait(quota, used, stop, at, site.road.name, at is not None and errand not in times)
+        return Wait(quota, used, stop, at, road.name, at is not None and errand not in times)
 
-    def _played(self, site: Site) -> tuple[dict[Errand, float], float | None]:
-        if site not in self._sites:
-            assert site.paced is not None
-            bundles = [
-                here for bundle in islice(site.paced.queue.in_turn(), AHEAD) if (here := _ready(bundle, site))
-            ]
-            parcels = [(len(b), b[0].mail.urgent) for b in bundles]
-            times: dict[Errand, float] = {}
-            for bundle, steps in zip(
-                bundles, departures(site.paced.budgets, parcels, self.now), strict=False
-            ):
-                moments = (step.at for step in steps for _ in range(step.recipients))
-                times |= zip(bundle, moments, strict=True)
-            self._sites[site] = times, max(times.values(), default=None)
-        return self._sites[site]
+    def _binding(self, road: Road) -> Budget | None:
+        """Return the budget of `road` that is waited for longest, or None where there is room."""
+        budgets = map(self._schedule.budgets.of, road.quotas)
+        latest = max(budgets, key=lambda b: b.ready_at(self.now), default=None)
+        return latest if latest is not None and latest.ready_at(self.now) > self.now else None
+
+    def _play(self, site: Site) -> _Played:
+        """Play the line of `site` forward: each goes by that of its roads which has room first."""
+        assert site.paced is not None
+        lanes = {site.road.name: Lane(site.paced.budgets, self.now)}
+        times: _Played = {}
+        for here in _line(site):
+            roads = self._roads(here[0], site)
+            for road in roads:
+                if road.name not in lanes:
+                    lanes[road.name] = self._lane(road)
+            steps = soonest([lanes[r.name] for r in roads], len(here), urgent=here[0].mail.urgent)
+            if not steps:
+                break
+            moments = ((step.at, roads[i]) for i, step in steps for _ in range(step.recipients))
+            times |= zip(here, moments, strict=True)
+        return times
+
+    def _roads(self, errand: Errand, site: Site) -> list[Road]:
+        """Return by which roads a recipient that waits at `site` goes as soon as they have room, that of the site first."""
+        plan = self._schedule.plans.of(errand) if site.alternatives else None
+        others = (r for r in plan.roads if r.name != site.road.name) if plan is not None else ()
+        return [site.road, *(r for r in others if self._schedule.roads.stands_open(r, errand, self.now))]
+
+    def _lane(self, road: Road) -> Lane:
+        """Return the lane of another road, behind what waits there."""
+        lane = Lane(map(self._schedule.budgets.of, road.quotas), self.now)
+        site = self._schedule.sites.get((road.name, road.site))
+        if site is not None and site.paced is not None:
+            for here in _line(site):
+                soonest([lane], len(here), urgent=here[0].mail.urgent)
+        return lane
+
+
+def _line(site: Site) -> Iterator[list[Errand]]:
+    """Yield who waits at a site with limits, in turn."""
+    assert site.paced is not None
+    bundles = islice(site.paced.queue.in_turn(), AHEAD)
+    return (here for bundle in bundles if (here := _ready(bundle, site)))
 
 
 def _ready(bundle: Iterable[Errand], site: Site) -> list[Errand]:
@@ -116,7 +162,8 @@ def foresee(schedule: Schedule, mail: Mail, shares: Sequence[Share], now: float)
 
 def _of_share(schedule: Schedule, mail: Mail, share: Share, now: float) -> list[Forecast]:
     """Return what goes soonest by any of the passages that are open (where none is, by any); of those that open at the same time the first is taken."""
-    open_ = [p for p in share.passages if not _closed(schedule, mail, p)] or share.passages
+    fit = [p for p in share.passages if not 0 < p.size < mail.size] or share.passages
+    open_ = [p for p in fit if schedule.roads.closed_until(p.road, hop=p.hop) is None] or fit
     ways = [_by(schedule, mail, share.recipients, passage, now) for passage in open_]
     found: list[Forecast] = []
     left = share.recipients
@@ -127,10 +174,15 @@ def _of_share(schedule: Schedule, mail: Mail, share: Share, now: float) -> list[
     return found
 
 
-def _closed(schedule: Schedule, mail: Mail, passage: Passage) -> bool:
-    """Whether it is too narrow for `mail`, or broken at present."""
-    too_narrow = 0 < passage.size < mail.size
-    return too_narrow or schedule.roads.is_broken(passage.road, hop=passage.hop)
+def _rests_until(schedule: Schedule, passage: Passage, now: float) -> float:
+    """Return when the first mail may try it: its next probe, where it is closed or its server fails."""
+    closed = schedule.roads.closed_until(passage.road, hop=passage.hop)
+    resting = (
+        site.paused_until
+        for site in schedule.sites.values()
+        if passage.hop and site.failures and site.road.name == passage.road
+    )
+    return max(now, closed or now, *resting)
 
 
 def _moment(step: Forecast) -> float:
@@ -139,8 +191,9 @@ def _moment(step: Forecast) -> float:
 
 def _by(schedule: Schedule, mail: Mail, recipients: int, passage: Passage, now: float) -> list[Forecast]:
     """Return when the recipients went if all of them took this passage."""
+    first = _rests_until(schedule, passage, now)
     if not passage.quotas:
-        return [Forecast(passage.label, recipients, now)]
+        return [Forecast(passage.label, recipients, first, closed=first > now)]
     budgets = [schedule.budgets.of(quota) for quota in passage.quotas]
     chunks = [
         list(mail.errands[i : min(i + passage.together, recipients)])
@@ -150,9 +203,17 @@ def _by(schedule: Schedule, mail: Mail, recipients: int, passage: Passage, now: 
     parcels = ((len(bundle), bundle[0].mail.urgent) for bundle in islice(line, AHEAD))
     played = zip(line, departures(budgets, parcels, now), strict=False)
     steps = merged(step for bundle, found in played if bundle[0].mail is mail for step in found)
-    return _told(
+    told = _told(
         passage.label, recipients, steps, now, _binding(budgets, sum(map(len, line)), len(line), now)
     )
+    return [_not_before(first, step) for step in told]
+
+
+def _not_before(first: float, step: Forecast) -> Forecast:
+    """Return `step`, or what becomes of it where its road is tried again only at `first`."""
+    if step.at is None or step.at >= first:
+        return step
+    return Forecast(step.label, step.recipients, first, closed=True)
 
 
 def _binding(budgets: Sequence[Budget], recipients: int, messages: int, now: float) -> str:

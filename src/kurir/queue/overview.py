@@ -172,14 +172,16 @@ class Overview:
 
     def snapshot(self, *, after: int = 0, limit: int | None = None) -> Iterator[Waiting]:
         """Yield what waits, oldest first, by pages of `limit` messages above number `after`."""
-        outlook, wall = Outlook(self._book.steady.now()), self._book.steady.wall()
+        outlook, wall = Outlook(self._schedule, self._book.steady.now()), self._book.steady.wall()
         numbers = [n for n in self._book.mails if n > after]
         for number in numbers[:limit]:
             yield from self._waiting(number, outlook, wall)
 
     def show(self, number: int) -> list[Waiting]:
         """Return the waiting recipients of one message."""
-        return list(self._waiting(number, Outlook(self._book.steady.now()), self._book.steady.wall()))
+        return list(
+            self._waiting(number, Outlook(self._schedule, self._book.steady.now()), self._book.steady.wall())
+        )
 
     def _waiting(self, number: int, outlook: Outlook, wall: float) -> Iterator[Waiting]:
         mail = self._book.mails.get(number)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from kurir.limits import Mark
 from kurir.model import Address, Event, Fate, MailParams, Origin, Outcome, Recipient, Urgency
 
 from .asks import Lease, NoticeReason, NoticeWork, Plan, PlanRequest
@@ -93,10 +94,23 @@ class RoadRecord(msgspec.Struct, frozen=True, array_like=True):
     cause: str = ""
 
 
+class PaceRecord(msgspec.Struct, frozen=True, array_like=True):
+    """How much the peer bears that `key` stands for, cut by trouble of the kind `signal` at `at` (epoch seconds by the wall clock).
+
+    A pace that is over has no `signal`, and holds nothing back.  The moments in its marks are wall time, too.
+    """
+
+    key: str
+    at: float
+    signal: str
+    connections: Mark
+    rate: Mark | None
+
+
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One decision, all or nothing.  `finished` says that the message's last recipient ended with it.
 
-    `debits` and `roads` are no state of any message; what is only those leaves no event.
+    `debits`, `roads` and `paces` are no state of any message; what is only those leaves no event.
     """
 
     events: tuple[Event, ...]
@@ -107,10 +121,11 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     finished: bool = False
     debits: tuple[Debit, ...] = ()
     roads: tuple[RoadRecord, ...] = ()
+    paces: tuple[PaceRecord, ...] = ()
 
     def __post_init__(self) -> None:
         of_mail = self.recipients or self.message is not None
-        if not self.events and (of_mail or not (self.debits or self.roads)):
+        if not self.events and (of_mail or not (self.debits or self.roads or self.paces)):
             raise ValueError("a change of state leaves an event")
 
 
@@ -188,6 +203,10 @@ class Store(Protocol):
         """Return the newest record of each road at each site; forget those from before `since` (start-up only)."""
         ...
 
+    def paces(self, since: float) -> Sequence[PaceRecord]:
+        """Return the newest record of each pace; forget those from before `since`, and those that are over (start-up only)."""
+        ...
+
     def commit(self, changes: Sequence[Change]) -> None:
         """Make all changes durable in one transaction, one sync.  Raises `StoreFull` or `StoreError`."""
         ...
@@ -242,8 +261,10 @@ __all__ = [
     "Change",
     "Debit",
     "Hand",
+    "Mark",
     "NewMessage",
     "Notice",
+    "PaceRecord",
     "Plan",
     "RecipientState",
     "RoadRecord",

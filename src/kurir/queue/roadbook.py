@@ -116,9 +116,19 @@ class Roadbook:
         """Return why a new mail may not take `road` now."""
         return may_take(road, size, self.state(road, now), now)
 
-    def is_broken(self, road: str, *, hop: bool) -> bool:
-        """Whether `road` is not sound: as a whole, or where its one site (`hop`) is not."""
-        return any(name == road and (hop or site == WHOLE) for name, site in self._unsound)
+    def stands_open(self, road: Road, errand: Errand, now: float) -> bool:
+        """Whether nothing but a spent budget keeps `errand` from `road`."""
+        way = errand.way
+        if way is not None and way.for_good and way.kept != road.name:
+            return False
+        site, whole = (self._breakers.get((road.name, at), SOUND) for at in (road.site, WHOLE))
+        unfit = way.unfit.get(road.name) if way is not None else None
+        return not may_take(road, errand.mail.size, State(site, whole), now, unfit=unfit)
+
+    def closed_until(self, road: str, *, hop: bool) -> float | None:
+        """Return when `road` may be probed; None where it is sound: as a whole, and at its one site (`hop`)."""
+        probes = (at for (name, site), at in self._unsound.items() if name == road and (hop or site == WHOLE))
+        return max(probes, default=None)
 
     def elsewhere(self, errand: Errand, plan: Plan, road: Road, now: float, *, anew: bool = False) -> bool:
         """Whether another road than `road` is free for `errand` now; `anew`: or will be so soon that it is better waited for."""

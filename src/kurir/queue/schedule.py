@@ -27,9 +27,9 @@ from msgspec import structs
 from kurir.limits import NEVER, Budget, Budgets, Signal, Unit
 from kurir.model import Outcome, OutcomeKind, Urgency
 
-from .acquaintances import Acquaintances, person_of
+from .acquaintances import Acquaintances, meets, person_of, those_known
 from .alternatives import Alternatives
-from .asks import Plan, Road
+from .asks import Busy, Plan, Road
 from .choice import WORTH_WAITING
 from .neighbours import Neighbours
 from .paced import FairQueue, Paced, Turns, rejoin
@@ -95,7 +95,7 @@ class Schedule:
             for road in plan.roads:
                 if (road.name, road.site) in self.sites:
                     self.consider(self._site(road), now)  # with its newest limits
-                if (road.name, _known(road.site)) in self.sites:
+                if (road.name, those_known(road.site)) in self.sites:
                     self.consider(self._of_the_known(road), now)
         ready.sort(key=lambda pair: pair[0].mail.number)
         for errand, plan in ready:
@@ -144,23 +144,23 @@ class Schedule:
 
         Whose letter is not at hand (it was tried before, or read back after a start) counts as new.
         """
-        letter, meets = errand.mail.fresh, _meets(road)
-        if letter is None or not meets:
+        letter, budgets = errand.mail.fresh, meets(road)
+        if letter is None or not budgets:
             return False
         person = person_of(letter.recipients[errand.index])
-        return all(self.known.knows(budget, person, now) for budget in meets)
+        return all(self.known.knows(budget, person, now) for budget in budgets)
 
     def _of_the_known(self, road: Road) -> Site:
         """Return the queue of those who are not new to the provider behind `road`: its limits of new ones do not hold there."""
         usual = tuple(q for q in road.quotas if q.unit is not Unit.NEW_RECIPIENTS)
-        known = self._site(structs.replace(road, quotas=usual), (road.name, _known(road.site)))
-        known.meets = _meets(road)
+        known = self._site(structs.replace(road, quotas=usual), (road.name, those_known(road.site)))
+        known.meets = meets(road)
         return known
 
     def _load_of(self, road: Road, errand: Errand | None, now: float) -> tuple[list[Budget], int]:
         """Return what is counted on `road` for anybody new, or for one errand, and how many wait there before it."""
         known = errand is not None and self._is_known(errand, road, now)
-        site = self.sites.get((road.name, _known(road.site) if known else road.site))
+        site = self.sites.get((road.name, those_known(road.site) if known else road.site))
         quotas = (q for q in road.quotas if not (known and q.unit is Unit.NEW_RECIPIENTS))
         before = site.waiting if site is not None else 0
         if before and site is not None and errand is not None and isinstance(site.queue, FairQueue):
@@ -189,7 +189,7 @@ class Schedule:
 
     def _pace(self, site: Site) -> None:
         """Let the budgets of its road decide over `site`, or no longer."""
-        site.meets = _meets(site.road)
+        site.meets = meets(site.road)
         if not site.road.quotas:
             site.paced, site.queue = None, deque(site.queue)
             return
@@ -302,6 +302,16 @@ class Schedule:
                 self.left(errands)
                 return errands
         return []
+
+    def adopt(self, work: Busy, now: float) -> Site:
+        """Return the site at which a hand works on what an earlier brain leased: its connection counts there."""
+        road = work.road
+        site = self.sites.get((road.name, road.site)) or self._site(road)
+        site.alternatives |= work.alternatives
+        site.open += 1
+        for pace in site.paces:
+            pace.leased(now)
+        return site
 
     def left(self, errands: list[Errand]) -> None:
         """Errands leave their site's queue: leased, held, dropped or expired."""
@@ -429,16 +439,6 @@ class Schedule:
         for key in idle:
             del self.sites[key]
         self.shaper.forget(now)
-
-
-def _meets(road: Road) -> tuple[str, ...]:
-    """Return the keys of the budgets of `road` that count new recipients."""
-    return tuple(q.key for q in road.quotas if q.unit is Unit.NEW_RECIPIENTS)
-
-
-def _known(site: str) -> str:
-    """Return the key of the queue of those who are not new at `site`."""
-    return f"{site} known"
 
 
 __all__ = ["Schedule"]

@@ -7,7 +7,7 @@ Rules
 3. A site without trouble has no paces, and costs nothing but a look at an empty tuple.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -96,6 +96,20 @@ class Shaper:
         self._consider = consider
         self._paces: dict[str, Pace] = {}
         self._blocked: dict[Site, None] = {}
+        self.unkept: set[str] = set()
+        """Keys of paces that have to outlive a restart as they are now."""
+
+    def __iter__(self) -> Iterator[Pace]:
+        """Yield all paces."""
+        return iter(self._paces.values())
+
+    def of(self, key: str) -> Pace | None:
+        """Return the pace with that key; None where it is over."""
+        return self._paces.get(key)
+
+    def recall(self, pace: Pace) -> None:
+        """Take a pace of an earlier brain, before there are any sites."""
+        self._paces[pace.key] = pace
 
     @property
     def count(self) -> int:
@@ -150,6 +164,8 @@ class Shaper:
                     self.join(other)
             pace.widen(back=0 if bears else 1)
         shift = pace.trouble(signal, _said(outcome), since=since, now=now, bears=bears)
+        if pace.cut_at == now:
+            self.unkept.add(key)
         return Slowed(key, words_of(shift, pace, _called(key, site))) if shift is not None else None
 
     def success(self, site: "Site", *, since: float, now: float) -> None:
@@ -164,6 +180,7 @@ class Shaper:
         """Forget paces that hold nothing back, or say nothing any more."""
         over = [key for key, pace in self._paces.items() if pace.done(now)]
         if over:
+            self.unkept.update(over)
             for key in over:
                 del self._paces[key]
             for site in self._sites.values():

@@ -18,8 +18,8 @@ from .trouble import CONNECTION_STAGES
 
 
 def own_demand(lease: OpenLease, outcome: Outcome) -> bool:
-    """Whether it failed at what only this message demands: the site takes other mail."""
-    sealed = lease.letter is not None and lease.letter.params.demands_tls
+    """Whether it failed at what only this message demands (or may do so: the letter is not at hand): the site takes other mail."""
+    sealed = lease.letter is None or lease.letter.params.demands_tls
     return sealed and outcome.stage is Stage.TLS
 
 

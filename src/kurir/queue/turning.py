@@ -1,13 +1,13 @@
-"""After a road broke or came back: what waits chooses anew, traces say by which road mail goes on, the watcher is told, and it is kept."""
+"""After a road broke or came back: what waits chooses anew, traces say by which road mail goes on, the watcher is told, and it is kept; so are paces."""
 
 from collections.abc import Callable
 
 from kurir.model import Cause, EventKind
 
+from . import pacememory, roadmemory
 from .asks import Obstacle, ObstacleKind
 from .ports import Change
 from .roadbook import Turn
-from .roadmemory import news
 from .schedule import Schedule
 from .settle import Settler, Sheet
 from .state import State
@@ -49,7 +49,9 @@ class Turning:
                 self._watcher(turn)
         self._schedule.alternatives.probe(now)
         if roads.unkept:
-            self._commit(news(roads, self._steady))
+            self._commit(roadmemory.news(roads, self._steady))
+        if self._schedule.shaper.unkept:
+            self._commit(pacememory.news(self._schedule.shaper, self._steady))
         if roads.moves:
             self._note_moves()
 

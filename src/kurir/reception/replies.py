@@ -122,23 +122,30 @@ def accepted(
     text = f"{queue_id} accepted, safe on disk"
     now: Counter[str] = Counter()
     for forecast in forecasts:
-        if not forecast.limit:
+        if not (forecast.limit or forecast.closed):
             now[forecast.label] += forecast.recipients
-    later = [f for f in forecasts if f.limit]
-    if now and (later or len(now) > 1):
+    limited, closed = [f for f in forecasts if f.limit], [f for f in forecasts if f.closed]
+    parts = []
+    if now and (limited or closed or len(now) > 1):
         (first, most), *others = now.items()
-        by = [f"{most} recipients go now by {_plain(first)}", *(f"{n} by {_plain(x)}" for x, n in others)]
-        text += f"; {', '.join(by)}"
-    if later:
-        count, whose = sum(f.recipients for f in later), ", ".join(dict.fromkeys(f.label for f in later))
-        last = max(f.at or math.inf for f in later)
-        until = (
-            f", the last on {datetime.fromtimestamp(last, UTC):%Y-%m-%d %H:%M} UTC" if last < math.inf else ""
-        )
-        text += f"{', ' if now else '; '}{count} of {recipients} recipients go later, by a limit of {_plain(whose)}{until}"
+        parts = [f"{most} recipients go now by {_plain(first)}", *(f"{n} by {_plain(x)}" for x, n in others)]
+    if limited:
+        parts.append(_later(limited, recipients, "by a limit of", "the last"))
+    if closed:
+        parts.append(_later(closed, recipients, "after an outage of", "the next try"))
+    if parts:
+        text += f"; {', '.join(parts)}"
     if unsure:
         text += f"; whether it can travel sealed shows when it is sent: {unsure}"
     return Reply(250, "2.0.0", (text,))
+
+
+def _later(later: Sequence[Forecast], recipients: int, why: str, what: str) -> str:
+    """Say how many of all recipients go later, why, and until when."""
+    count, whose = sum(f.recipients for f in later), ", ".join(dict.fromkeys(f.label for f in later))
+    last = max(f.at or math.inf for f in later)
+    until = f", {what} on {datetime.fromtimestamp(last, UTC):%Y-%m-%d %H:%M} UTC" if last < math.inf else ""
+    return f"{count} of {recipients} recipients go later, {why} {_plain(whose)}{until}"
 
 
 def _plain(label: str) -> str:

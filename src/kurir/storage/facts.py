@@ -20,6 +20,7 @@ from kurir.queue.ports import (
     Change,
     Debit,
     Notice,
+    PaceRecord,
     RecipientState,
     RoadRecord,
     StoredLetter,
@@ -43,6 +44,7 @@ from .rows import (
     EVENT_COLUMNS,
     MESSAGE_COLUMNS,
     NOTICE_COLUMNS,
+    PACE_COLUMNS,
     RECIPIENT_COLUMNS,
     ROAD_COLUMNS,
     Batch,
@@ -51,13 +53,14 @@ from .rows import (
     row_event,
     row_letter,
     row_notice,
+    row_pace,
     row_recipient,
     row_road,
     row_waiting,
 )
 from .settings import FactsSettings
 
-FACTS: Final = Schema.of("facts", "facts", "facts-2", "facts-3", "facts-4")
+FACTS: Final = Schema.of("facts", "facts", "facts-2", "facts-3", "facts-4", "facts-5")
 
 _ADD_MESSAGE = f"INSERT INTO message ({MESSAGE_COLUMNS}) VALUES ({marks(MESSAGE_COLUMNS)})"
 _ADD_BODY = "INSERT INTO body (number, data) VALUES (?, ?)"
@@ -75,6 +78,7 @@ _ADD_DEBIT = (
     " ON CONFLICT (key, at) DO UPDATE SET units = units + excluded.units"
 )
 _SET_ROAD = f"INSERT OR REPLACE INTO road ({ROAD_COLUMNS}) VALUES ({marks(ROAD_COLUMNS)})"
+_SET_PACE = f"INSERT OR REPLACE INTO pace ({PACE_COLUMNS}) VALUES ({marks(PACE_COLUMNS)})"
 _COUNT = "UPDATE ledger SET messages=messages+?, recipients=recipients+?, events=events+?"
 
 _WAITING = """
@@ -185,7 +189,7 @@ class SqliteFacts:
             for key, at, units in cast("list[tuple[str, int, int]]", rows)
         ]
 
-    # roads
+    # roads and paces
 
     def roads(self, since: float) -> Sequence[RoadRecord]:
         """Return the newest record of each road at each site; forget those from before `since`."""
@@ -193,6 +197,13 @@ class SqliteFacts:
             self._writer.execute("DELETE FROM road WHERE at < ?", (since,))
             rows = self._writer.execute(f"SELECT {ROAD_COLUMNS} FROM road ORDER BY road, site").fetchall()
         return [row_road(row) for row in rows]
+
+    def paces(self, since: float) -> Sequence[PaceRecord]:
+        """Return the newest record of each pace; forget those from before `since`, and those that are over."""
+        with self.writing, translated(self._writer, "reading paces"), transaction(self._writer):
+            self._writer.execute("DELETE FROM pace WHERE at < ? OR signal = ''", (since,))
+            rows = self._writer.execute(f"SELECT {PACE_COLUMNS} FROM pace ORDER BY key").fetchall()
+        return [row_pace(row) for row in rows]
 
     # writing
 
@@ -256,6 +267,8 @@ class SqliteFacts:
             write(_ADD_DEBIT, batch.debits)
         if batch.roads:
             write(_SET_ROAD, batch.roads)
+        if batch.paces:
+            write(_SET_PACE, batch.paces)
         self._writer.execute(_COUNT, (len(batch.messages), len(batch.recipients), len(batch.events)))
 
     def _set_states(self, batch: Batch) -> None:

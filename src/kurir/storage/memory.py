@@ -13,6 +13,7 @@ from kurir.queue.ports import (
     Debit,
     NewMessage,
     Notice,
+    PaceRecord,
     RecipientState,
     RoadRecord,
     StoredLetter,
@@ -40,6 +41,7 @@ class MemoryFacts:
     notices: dict[str, _Notice] = field(default_factory=dict)
     used: dict[tuple[str, int], int] = field(default_factory=dict)
     roads_kept: dict[tuple[str, str], RoadRecord] = field(default_factory=dict)
+    paces_kept: dict[str, PaceRecord] = field(default_factory=dict)
     noted_gaps: list[tuple[int, float, float]] = field(default_factory=list)
     epoch: int = 0
     commits: int = 0
@@ -70,6 +72,11 @@ class MemoryFacts:
         """Return the newest record of each road at each site; forget those from before `since`."""
         self.roads_kept = {key: r for key, r in self.roads_kept.items() if r.at >= since}
         return [record for _, record in sorted(self.roads_kept.items())]
+
+    def paces(self, since: float) -> Sequence[PaceRecord]:
+        """Return the newest record of each pace; forget those from before `since`, and those that are over."""
+        self.paces_kept = {key: r for key, r in self.paces_kept.items() if r.at >= since and r.signal}
+        return [record for _, record in sorted(self.paces_kept.items())]
 
     def gaps(self) -> Sequence[tuple[int, float, float]]:
         """Return the gaps noted so far, oldest first."""
@@ -114,6 +121,8 @@ class MemoryFacts:
             self.used[d.key, d.at] = self.used.get((d.key, d.at), 0) + d.units
         for r in change.roads:
             self.roads_kept[r.road, r.site] = r
+        for p in change.paces:
+            self.paces_kept[p.key] = p
         m = change.message
         if m is not None:
             self.messages[m.number] = m

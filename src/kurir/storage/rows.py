@@ -14,8 +14,10 @@ from kurir.model import Address, Event, Fate, MailParams, Notify, Origin, Recipi
 from kurir.queue.asks import NoticeReason
 from kurir.queue.ports import (
     Change,
+    Mark,
     NewMessage,
     Notice,
+    PaceRecord,
     RecipientState,
     RoadRecord,
     StoredLetter,
@@ -42,6 +44,13 @@ RECIPIENT_COLUMNS = "number, idx, fate, next_at, attempts, held, leased, told, a
 EVENT_COLUMNS = "number, id, kind, recipient, fate, data"
 NOTICE_COLUMNS = "id, number, address, held, open, met_by, reasons"
 ROAD_COLUMNS = "road, site, at, broken, breaks, since, next_at, cause"
+
+
+PACE_COLUMNS = (
+    "key, at, signal, top, level, met, stride, moved_at,"
+    " rate_top, rate_level, rate_met, rate_stride, rate_moved_at"
+)
+_NO_RATE = (None,) * 5
 
 
 def marks(columns: str) -> str:
@@ -131,6 +140,18 @@ def row_road(row: Row) -> RoadRecord:
     return RoadRecord(road, site, at, bool(broken), breaks, since, next_at, cause)
 
 
+def pace_row(r: PaceRecord) -> Row:
+    """Return the row of a pace."""
+    return (r.key, r.at, r.signal, *r.connections, *(r.rate or _NO_RATE))
+
+
+def row_pace(row: Row) -> PaceRecord:
+    """Read a row of PACE_COLUMNS."""
+    key, at, signal, *figures = row
+    rate = Mark(*figures[5:]) if figures[5] is not None else None
+    return PaceRecord(key, at, signal, Mark(*figures[:5]), rate)
+
+
 def row_recipient(row: Row) -> tuple[Recipient, RecipientState]:
     """Read a row of RECIPIENT_COLUMNS."""
     number, index, fate, next_at, attempts, held, leased, told, address, wanted, notify, orcpt = row
@@ -216,6 +237,7 @@ class Batch:
         "notices",
         "notices_met",
         "numbers",
+        "paces",
         "recipients",
         "roads",
         "states",
@@ -233,6 +255,7 @@ class Batch:
         self.ended: list[Row] = []
         self.debits: list[Row] = []
         self.roads: list[Row] = []
+        self.paces: list[Row] = []
         for change in changes:
             message = change.message
             if message is None:
@@ -247,6 +270,8 @@ class Batch:
                 self.debits += [(d.key, d.at, d.units) for d in change.debits]
             if change.roads:
                 self.roads += [road_row(r) for r in change.roads]
+            if change.paces:
+                self.paces += [pace_row(r) for r in change.paces]
             if change.notices or change.notices_met or change.finished:
                 self._close(change)
 

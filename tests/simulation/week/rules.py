@@ -34,7 +34,7 @@ def excuse(week: "Week", role: str) -> None:
     facts = week.disk.facts
     heard = week.machine.brain.heard
     hand = week.machine.delivery.hand
-    in_hand = {(n, i) for n, indexes in hand.busy() for i in indexes}
+    in_hand = {(b.number, i) for b in hand.busy() for i in b.indexes}
     in_hand |= {(s.number, i) for s in hand._settlements for i, _ in s.results}  # done, and about to be told
     leases = week.machine.brain.brain._leasing._leases.values()
     out = in_hand | heard | {(x.mail.number, e.index) for x in leases for e in x.errands}

@@ -94,6 +94,8 @@ def test_mistakes_of_an_atlas_file_name_that_file(tmp_path: Path) -> None:
     (tmp_path / "kurir.toml").write_text(
         '[server]\nhostname = "mail.example.test"\n[atlas]\nfiles = ["fine.toml", "wrong.toml"]\n'
     )
-    assert set(mistakes(tmp_path / "kurir.toml")) == {
-        f"{wrong}: smarthosts.mine.colour", f"{wrong}: smarthosts.mine.hosts.0",
+    with pytest.raises(ConfigError) as caught:
+        examined(tmp_path / "kurir.toml")
+    assert {(m.file, m.where) for m in caught.value.mistakes} == {
+        (str(wrong), "smarthosts.mine.colour"), (str(wrong), "smarthosts.mine.hosts.0"),
     }  # fmt: skip

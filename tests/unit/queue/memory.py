@@ -8,6 +8,7 @@ from kurir.queue.ports import (
     Debit,
     NewMessage,
     Notice,
+    PaceRecord,
     RecipientState,
     RoadRecord,
     StoredLetter,
@@ -29,6 +30,7 @@ class MemoryStore:
         self.epoch = 0
         self.used: dict[tuple[str, int], int] = {}
         self.roads_kept: dict[tuple[str, str], RoadRecord] = {}
+        self.paces_kept: dict[str, PaceRecord] = {}
         self.noted_gaps: list[tuple[int, float, float]] = []
         self.broken: Exception | None = None
         self.room: int | None = None  # how many new messages still fit
@@ -58,6 +60,10 @@ class MemoryStore:
         self.roads_kept = {key: r for key, r in self.roads_kept.items() if r.at >= since}
         return list(self.roads_kept.values())
 
+    def paces(self, since: float) -> Sequence[PaceRecord]:
+        self.paces_kept = {key: r for key, r in self.paces_kept.items() if r.at >= since and r.signal}
+        return [record for _, record in sorted(self.paces_kept.items())]
+
     def gaps(self) -> Sequence[tuple[int, float, float]]:
         return self.noted_gaps
 
@@ -80,6 +86,8 @@ class MemoryStore:
             self.used[d.key, d.at] = self.used.get((d.key, d.at), 0) + d.units
         for r in change.roads:
             self.roads_kept[r.road, r.site] = r
+        for p in change.paces:
+            self.paces_kept[p.key] = p
         if change.message is not None:
             self.messages[change.message.number] = change.message
         numbers = set()

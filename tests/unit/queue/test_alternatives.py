@@ -510,3 +510,75 @@ def test_no_urgent_mail_that_waits_is_risked_at_a_broken_road() -> None:
     assert [x.number for x in hand.take()] == [1]
     world.pass_time(60)
     assert [(x.number, x.road.name) for x in hand.take()] == [(ordinary, "main")]
+
+
+def _restarted(world: Roads, *leases: Lease) -> tuple[Roads, FakeHand]:
+    """A new brain, and the hand that lived on, which still works on `leases`."""
+    again = Roads(store=world.store, clock=world.clock, load=True)
+    return again, again.hand(busy=[lease.busy for lease in leases])
+
+
+@pytest.mark.parametrize("trouble", [LOGIN, QUOTA, DOWN])
+def test_a_new_brain_hears_what_became_of_the_work_of_the_one_before(trouble: Outcome) -> None:
+    world = Roads()
+    hand = world.hand()
+    number = world.accept()
+    lease = world.next(hand)
+    again, hand = _restarted(world, lease)
+    world.clock.forward(1)
+    again.settle(lease, trouble)
+    assert [(t.road, t.health, t.cause) for t in again.turns] == [("main", Health.BROKEN, trouble.cause)]
+    again.pass_time(3)
+    lease = again.next(hand)
+    assert (lease.number, lease.road.name) == (number, "spare")
+    again.check()
+
+
+def test_what_left_before_the_break_is_no_second_break_for_a_new_brain() -> None:
+    world = Roads()
+    hand = world.hand()
+    for i in range(2):
+        world.accept(f"u{i}@far.example")
+    world.answer(hand)
+    first, second = hand.take()
+    world.clock.forward(5)
+    world.settle(first, LOGIN)
+    (before,) = world.brain.roads.states()
+    again, hand = _restarted(world, second)
+    again.settle(second, LOGIN)
+    (after,) = again.brain.roads.states()
+    assert (after.health, after.next_at) == (Health.BROKEN, before.next_at)
+    assert again.turns == []
+
+
+def test_a_probe_that_outlives_its_brain_is_a_proof_for_the_next_one() -> None:
+    world = Roads()
+    hand = world.hand()
+    world.accept()
+    world.settle(world.next(hand), LOGIN)
+    world.pass_time(200)
+    world.accept("x@far.example")
+    probe = next(x for x in hand.take() if x.road.name == "main")
+    again, hand = _restarted(world, probe)
+    world.clock.forward(1)
+    again.settle(probe, SENT)
+    (state,) = [s for s in again.brain.roads.states() if s.road == "main"]
+    assert (state.health, state.proofs) == (Health.PROBING, 1)
+
+
+def test_what_a_hand_still_does_takes_room_at_its_site() -> None:
+    narrow = Road("main", "a:587", concurrency=2, hop=True)
+    world = Roads(narrow)
+    hand = world.hand()
+    for i in range(4):
+        world.accept(f"u{i}@far.example")
+    world.answer(hand)
+    first, _ = hand.take()
+    again = Roads(narrow, store=world.store, clock=world.clock, load=True)
+    hand = again.hand(busy=[first.busy])
+    again.pass_time(1)
+    again.answer(hand)
+    assert len(hand.take()) == 1
+    again.settle(first, SENT)
+    assert len(hand.take()) == 1
+    again.check()

@@ -230,7 +230,7 @@ def test_after_a_crash_the_hands_keep_what_they_are_busy_with() -> None:
     again = World(world.store, load=True, clock=world.clock, reconnect_grace=2.0)
     again.pass_time(10)
     far = next(x for x in old if x.road.site == "far.example")
-    again.brain.hand_connected(hand, [(number, [w.index for w in far.work])])
+    again.brain.hand_connected(hand, [far.busy])
     assert not hand.plans[1:]
     hand.plans.clear()
     again.pass_time(1)

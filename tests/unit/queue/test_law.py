@@ -220,7 +220,7 @@ class Law(RuleBasedStateMachine):
         for hand in self.hands:
             hand.plans.clear()
             hand.notices.clear()
-            busy = [(x.number, [w.index for w in x.work]) for h, x in self.out.values() if h is hand]
+            busy = [x.busy for h, x in self.out.values() if h is hand]
             self.world.brain.hand_connected(hand, busy)
         self.world.run()
         self.gather()

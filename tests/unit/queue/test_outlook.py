@@ -7,6 +7,7 @@ from kurir.limits import Quota, Unit, Wait
 from kurir.model import EventKind, Urgency
 from kurir.queue import Forecast, Passage, Plan, Road, Share
 
+from .test_alternatives import LOGIN, Roads, lost
 from .test_limits import per_day, plan
 from .test_shaping import TOO_MANY
 from .world import DOWN, LATER, SENT, START, World
@@ -186,7 +187,7 @@ def test_a_road_that_is_broken_or_too_narrow_is_not_promised() -> None:
     world.settle(hand.take()[0], DOWN)
     assert [f.label for f in world.brain.overview.foresee(number, [Share(1, ways)])] == ["B"]
     narrow = msgspec.structs.replace(ways[1], size=1)
-    assert [f.label for f in world.brain.overview.foresee(number, [Share(1, (narrow, ways[0]))])] == ["B"]
+    assert [f.label for f in world.brain.overview.foresee(number, [Share(1, (narrow, ways[0]))])] == ["A"]
     wide = Passage("C", (), 100, "other", True)
     assert [f.label for f in world.brain.overview.foresee(number, [Share(1, (narrow, wide))])] == ["C"]
 
@@ -206,3 +207,77 @@ def test_the_state_of_a_site_says_when_the_next_goes() -> None:
     hand.take()
     [site] = world.brain.overview.sites()
     assert site.waiting == 1
+
+
+def test_where_both_roads_are_spent_the_submission_and_the_queue_promise_the_same() -> None:
+    """What waits at the road in second place goes by the first one, where that has room sooner."""
+    hour = Quota("hour", Unit.RECIPIENTS, 5, HOUR, 5, 0)
+    day = Quota("day", Unit.RECIPIENTS, 5, DAY, 5, 0)
+    main, spare = (
+        Road("main", "a:587", quotas=(hour,), hop=True),
+        Road("spare", "b:587", quotas=(day,), hop=True),
+    )
+    world = Roads(main, spare)
+    hand = world.hand(slots=100)
+    number = world.accept(*[f"u{i}@far.example" for i in range(18)])
+    passages = (Passage("A", (hour,), 100, "main", True), Passage("B", (day,), 100, "spare", True))
+    told = world.brain.overview.foresee(number, [Share(18, passages)])
+    world.answer(hand)
+    world.pass_time(1)
+    for lease in hand.take():
+        world.settle(lease, SENT)
+    promised = sorted(
+        (w.next_at, w.limit.road) for w in world.brain.overview.show(number) if w.limit and w.next_at
+    )
+    foreseen = [(f.at, f.label) for f in told for _ in range(f.recipients)][-len(promised) :]
+    assert len(promised) == 8
+    assert [road for _, road in promised] == ["main"] * 8
+    assert [label for _, label in foreseen] == ["A"] * 8
+    for (at, _), (then, _) in zip(promised, foreseen, strict=True):
+        assert then is not None
+        assert abs(at - then) < MINUTE
+    assert [f.limit for f in told if f.at and f.at > START + MINUTE] == ["hour"] * 2
+
+
+def test_what_may_have_been_delivered_is_promised_nothing_by_another_road() -> None:
+    hour = Quota("hour", Unit.RECIPIENTS, 5, HOUR, 5, 0)
+    day = Quota("day", Unit.RECIPIENTS, 1, DAY, 1, 0)
+    world = Roads(
+        Road("main", "a:587", quotas=(day,), hop=True), Road("spare", "b:587", quotas=(hour,), hop=True)
+    )
+    hand = world.hand(slots=100)
+    number = world.accept()
+    world.settle(world.next(hand), lost("main"))
+    world.pass_time(400)
+    [waits] = world.brain.overview.show(number)
+    assert waits.limit is not None
+    assert (waits.limit.road, near(waits.next_at, 1)) == ("main", True)
+
+
+def test_where_all_roads_are_closed_the_first_probe_is_foreseen() -> None:
+    world = Roads()
+    hand = world.hand()
+    world.accept()
+    world.settle(world.next(hand), LOGIN)
+    world.pass_time(2)
+    world.settle(hand.take()[0], LOGIN)
+    number = world.accept("b@far.example")
+    passages = Passage("A", (), 100, "main", True), Passage("B", (), 100, "spare", True)
+    [told] = world.brain.overview.foresee(number, [Share(1, passages)])
+    probes = [s.next_at for s in world.brain.roads.states() if s.next_at is not None]
+    assert len(probes) == 2
+    assert told.closed
+    assert told.at == min(probes) > world.clock.wall
+
+
+def test_the_rest_of_the_only_road_is_foreseen() -> None:
+    world = World()
+    hand = world.hand()
+    world.accept("a@far.example")
+    plan(world, hand, per_day(5))
+    world.settle(hand.take()[0], DOWN)
+    number = world.accept("b@far.example")
+    [told] = world.brain.overview.foresee(
+        number, [Share(1, (Passage("A", (per_day(5),), 1, "smart", True),))]
+    )
+    assert told.at == world.clock.wall + 60

@@ -223,3 +223,82 @@ def test_the_trace_calls_a_provider_as_people_do() -> None:
     [slowed] = [e for e in world.store.events if e.kind is EventKind.SLOWED]
     assert "to Big Mail, " in slowed.reason
     assert "at-big" not in slowed.reason
+
+
+def again(world: World, *, orderly: bool = False) -> tuple[World, FakeHand]:
+    """A brain that starts on what the one of `world` left."""
+    if orderly:
+        world.brain.drain(lambda: None)
+        world.run()
+    fresh = World(world.store, load=True, clock=world.clock)
+    return fresh, fresh.hand(slots=100)
+
+
+def cut() -> World:
+    """A world in which four connections of eight are too many."""
+    world = World()
+    hand = ready(world, 40)
+    world.clock.forward(1.0)
+    leases = hand.take()
+    world.settle(leases[0], TOO_MANY)
+    for lease in leases[1:]:
+        world.settle(lease, SENT)
+    hand.take()
+    return world
+
+
+@pytest.mark.parametrize("orderly", [False, True])
+def test_a_new_brain_spares_whom_the_one_before_spared(*, orderly: bool) -> None:
+    world, hand = again(cut(), orderly=orderly)
+    (pace,) = world.brain.overview.paces()
+    assert (pace.key, pace.connections, pace.most) == ("pace/mx/far.example", 4, 8)
+    assert (pace.signal, pace.why) == ("connections", "")
+    assert pace.since == world.clock.wall
+    world.pass_time(1)
+    plan(world, hand)
+    assert len(hand.take()) == 4
+    world.check()
+
+
+def test_the_time_of_a_restart_counts_up_to_the_point_of_trouble() -> None:
+    world = cut()
+    world.clock.forward(2 * STEP)
+    world, _ = again(world)
+    assert [p.connections for p in world.brain.overview.paces()] == [6]
+    world.clock.forward(20 * STEP)
+    world, hand = again(world)
+    assert [p.connections for p in world.brain.overview.paces()] == [7]  # eight were too many
+    world.pass_time(1)
+    plan(world, hand)
+    for _ in range(4):
+        for lease in hand.take():
+            world.settle(lease, SENT)
+        world.pass_time(STEP)
+    assert world.brain.overview.paces() == []
+    assert again(world)[0].brain.overview.paces() == []
+
+
+def test_a_rate_is_kept_over_a_restart() -> None:
+    world = World()
+    hand = ready(world, 100)
+    leases = hand.take()
+    world.clock.forward(1.0)  # 8 a second
+    world.settle(leases[0], SLOW_DOWN)
+    (before,) = world.brain.overview.paces()
+    world, hand = again(world)
+    (after,) = world.brain.overview.paces()
+    assert (after.rate, after.connections) == (before.rate, before.connections)
+
+
+def test_a_pace_of_long_ago_is_not_recalled() -> None:
+    world = cut()
+    world.clock.forward(USUAL_SHAPE.memory + 1)
+    world, _ = again(world)
+    assert world.brain.overview.paces() == []
+
+
+def test_a_clock_that_went_back_opens_nothing_and_breaks_nothing() -> None:
+    world = cut()
+    world.clock.wall -= 5000
+    world, _ = again(world)
+    assert [p.connections for p in world.brain.overview.paces()] == [4]

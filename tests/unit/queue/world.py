@@ -20,6 +20,7 @@ from kurir.model import (
 from kurir.queue import (
     Accepted,
     Brain,
+    Busy,
     Incoming,
     Lease,
     NoticeWork,
@@ -202,7 +203,7 @@ class World:
         self.clock.forward(end - self.clock.mono)
         self.run()
 
-    def hand(self, slots: int = 20, busy: Sequence[tuple[int, Sequence[int]]] = ()) -> FakeHand:
+    def hand(self, slots: int = 20, busy: Sequence[Busy] = ()) -> FakeHand:
         hand = FakeHand(slots)
         self.brain.hand_connected(hand, busy)
         self.run()

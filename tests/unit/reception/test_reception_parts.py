@@ -117,4 +117,12 @@ def test_the_reply_says_what_goes_now_by_whom_and_what_later() -> None:
     [line] = replies.accepted("k0000022", found, 600).lines
     assert line.startswith("k0000022 accepted, safe on disk; 412 recipients go now by A, 100 by B, ")
     assert ", 88 of 600 recipients go later, by a limit of A, the last on 2026-11-24 " in line
+    closed = Forecast("B", 3, 1_795_507_800.0, closed=True)
+    assert (
+        replies.accepted("k0000022", [closed], 3)
+        .lines[0]
+        .startswith(
+            "k0000022 accepted, safe on disk; 3 of 3 recipients go later, after an outage of B, the next try on 2026-11-24 "
+        )
+    )
     assert replies.accepted("k0000022", found[:1], 412).lines == ("k0000022 accepted, safe on disk",)

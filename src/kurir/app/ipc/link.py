@@ -13,14 +13,14 @@ import msgspec
 
 from kurir.model import Observation, Reply
 from kurir.model.told import pack, told
-from kurir.queue import Forecast
+from kurir.queue import Busy, Forecast
 from kurir.queue.asks import Accepted, Incoming, Plan, Refused, Settlement
 from kurir.queue.ports import Hand
 from kurir.reception import Admission
 from kurir.web import Figures
 
 from .channel import Channel, ChannelClosed
-from .wire import ANSWERS, TO_HAND, Busy, Client, Hello, LoginTry, Message, Operation, Result, Taken
+from .wire import ANSWERS, TO_HAND, Client, Hello, LoginTry, Message, Operation, Result, Taken
 
 RECONNECT_SECONDS = 0.05
 # Said while the brain is being restarted: the client keeps its message and tries again.
@@ -38,13 +38,13 @@ class BrainLink:
         self._path = path
         self._role = role
         self._hand: Hand | None = None
-        self._busy: Callable[[], Sequence[tuple[int, tuple[int, ...]]]] = list
+        self._busy: Callable[[], Sequence[Busy]] = list
         self._unsettled: list[Settlement] = []
         self._connected = asyncio.Event()
         self._channel: Channel | None = None
         self._runner: asyncio.Task[None] | None = None
 
-    def attach(self, hand: Hand, busy: Callable[[], Sequence[tuple[int, tuple[int, ...]]]]) -> None:
+    def attach(self, hand: Hand, busy: Callable[[], Sequence[Busy]]) -> None:
         """Offer `hand` to each brain that is met; `busy` says what it is working on."""
         self._hand, self._busy = hand, busy
 
@@ -88,7 +88,7 @@ class BrainLink:
         return Channel(handlers, ANSWERS, on_close=lambda _: gone.set())
 
     def _meet(self, channel: Channel) -> None:
-        busy = tuple(Busy(number, indexes) for number, indexes in self._busy())
+        busy = tuple(self._busy())
         slots = self._hand.slots if self._hand else 0
         channel.note("hello", Hello(role=self._role, pid=os.getpid(), slots=slots, busy=busy))
         self._channel = channel

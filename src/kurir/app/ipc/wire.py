@@ -6,16 +6,9 @@ import msgspec
 
 from kurir.model import Observation, Reply
 from kurir.model.told import Packed
-from kurir.queue import Forecast
+from kurir.queue import Busy, Forecast
 from kurir.queue.asks import Accepted, Incoming, Lease, NoticeWork, Plan, PlanRequest, Refused, Settlement
 from kurir.web import Figures
-
-
-class Busy(msgspec.Struct, frozen=True, array_like=True):
-    """Recipients of a message that a hand is working on."""
-
-    number: int
-    indexes: tuple[int, ...]
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 Roads with a smarthost are shown whole; receivers only where mail went to them since the start.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -85,14 +86,20 @@ class Allowances:
         return found
 
     def foresee(self, number: int) -> list[Forecast]:
-        """Return when the recipients of a message go that did not go yet, as far as their roads have limits."""
-        waiting = [w for w in self._brain.overview.show(number) if w.state in _IN_LINE]
-        if not waiting:
+        """Return when the recipients of a message go that are not through yet, as far as their roads have limits."""
+        open_ = self._brain.overview.show(number)
+        waiting, going = [w for w in open_ if w.state in _IN_LINE], [w for w in open_ if w.state == "trying"]
+        if not (waiting or going):
             return []
         self._allowed.learnt.refresh()
         sizes = RoadSizes(self._routes, self._allowed)  # with what holds at this moment
-        shares = sizes.shares(waiting[0].sender_domain, (w.domain for w in waiting), RECIPIENTS)
-        return self._brain.overview.foresee(number, shares)
+        sender = open_[0].sender_domain
+        shares = sizes.shares(sender, (w.domain for w in waiting), RECIPIENTS)
+        ways = sizes.shares(sender, (w.domain for w in going), RECIPIENTS)
+        labels = {p.road: p.label for share in ways for p in share.passages}
+        now = Counter(labels[w.road] for w in going if w.road in labels)
+        left = [Forecast(label, count, going[0].next_at) for label, count in now.items()]
+        return left + self._brain.overview.foresee(number, shares)
 
     def foretell(self, number: int) -> list[Forecast]:
         """Foresee a message that was accepted this moment, and remember it for who asks right after (`foretold`)."""

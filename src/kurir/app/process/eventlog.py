@@ -23,6 +23,7 @@ class LoggedStore:
         self.gaps = store.gaps
         self.debits = store.debits
         self.roads = store.roads
+        self.paces = store.paces
         self.last_outcomes = store.last_outcomes
         self.lost_replies = store.lost_replies
 

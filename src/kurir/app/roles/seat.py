@@ -72,7 +72,7 @@ class Seat:
     def _hello(self, hello: Hello) -> None:
         if hello.slots and self.channel is not None:
             self._hand = RemoteHand(self.channel, hello.slots)
-            self._table.brain.hand_connected(self._hand, [(b.number, b.indexes) for b in hello.busy])
+            self._table.brain.hand_connected(self._hand, hello.busy)
 
     def _admit(self, c: Client) -> object:
         refusal = self._door.admission(c.client)

@@ -62,7 +62,7 @@ def command(
         document({"id": done.id, "refused": done.refused, "note": done.note, "forecast": forecast})
     else:
         click.echo(say("send.id", id=done.id))
-        if any(f["waits"] for f in forecast) or len({f["label"] for f in forecast}) > 1:
+        if any(f["waits"] or f["closed"] for f in forecast) or len({f["label"] for f in forecast}) > 1:
             click.echo(_told(forecast, len(to) - len(done.refused)))
         for line in [
             *(f"{address}: {why}" for address, why in done.refused.items()),
@@ -85,7 +85,7 @@ def _said(error: SubmitError) -> str:
     )
 
 
-_FORETOLD = re.compile(r"^\d+ (?:of \d+ )?recipients go (?:now by|later, by a limit of) ")
+_FORETOLD = re.compile(r"^\d+ (?:of \d+ )?recipients go (?:now by|later, (?:by a limit|after an outage) of) ")
 
 
 def _noted(note: str, forecast: list[dict[str, Any]]) -> list[str]:
@@ -106,11 +106,11 @@ def _forecast(config: Config, id: str) -> list[dict[str, Any]]:
 
 def _told(forecast: list[dict[str, Any]], recipients: int) -> str:
     """Say how many recipients go when, and by whom."""
-    later: dict[str, list[dict[str, Any]]] = {}
+    later: dict[tuple[str, bool], list[dict[str, Any]]] = {}
     now: Counter[str] = Counter()
     for part in forecast:
-        if part["waits"]:
-            later.setdefault(part["label"], []).append(part)
+        if part["waits"] or part["closed"]:
+            later.setdefault((part["label"], part["closed"]), []).append(part)
         else:
             now[part["label"]] += part["recipients"]
     said = [say("send.now_by", count=count, label=label) for label, count in now.items()]
@@ -118,10 +118,11 @@ def _told(forecast: list[dict[str, Any]], recipients: int) -> str:
         p["recipients"] for p in forecast
     ):  # by roads without limits, or on their way
         said.append(say("send.now", count=free))
-    for label, parts in later.items():
+    for (label, closed), parts in later.items():
         count, times = sum(p["recipients"] for p in parts), [p["at"] for p in parts]
         first, last = when(times[0]), when(times[-1])
-        key = "send.open" if None in times else "send.at" if first == last else "send.between"
+        limited = "send.open" if None in times else "send.at" if first == last else "send.between"
+        key = "send.closed" if closed else limited
         said.append(say(key, count=count, label=label, first=first, last=last))
     return say("send.forecast", recipients=recipients, parts=", ".join(said))
 

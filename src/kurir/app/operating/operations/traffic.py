@@ -127,5 +127,12 @@ class TrafficVerbs:
         number = decode_id(id)
         found = self._allowances.foretold(number) if number is not None else []
         return [
-            {"label": f.label, "recipients": f.recipients, "at": f.at, "waits": bool(f.limit)} for f in found
+            {
+                "label": f.label,
+                "recipients": f.recipients,
+                "at": f.at,
+                "waits": bool(f.limit),
+                "closed": f.closed,
+            }
+            for f in found
         ]
