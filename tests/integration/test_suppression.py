@@ -164,6 +164,24 @@ def test_a_bounce_stands_in_the_trace_and_the_dead_address_is_refused_until_it_i
     world.kurir.wait("mail is taken again", lambda: world.rcpt(address)[0] == 250)
 
 
+def test_a_bounce_that_only_knows_what_the_sender_called_the_envelope(world: World) -> None:
+    world.send("envelope@far.test", "another")
+    letter = text("alice@example.test", "envelope@far.test", "named")
+    world.session.sendmail(
+        "alice@example.test", "envelope@far.test", letter, mail_options=["ENVID=QQ314159-8"]
+    )
+    id = next(
+        m["id"] for m in world.kurir.ask("trace", "envelope@far.test")["messages"] if m["subject"] == "named"
+    )
+    world.handed_over(id)
+    form = BOUNCE.replace("Reporting-MTA:", "Original-Envelope-Id: QQ314159-8\nReporting-MTA:")
+    assert form != BOUNCE
+    world.comes_back(form, "envelope@far.test", "taken-away")
+    (step,) = world.kurir.wait("the bounce in the trace", lambda: world.returned(id))
+    assert step["cause"] == "unknown_user"
+    world.kurir.wait("the address on the list", lambda: "envelope@far.test" in world.listed())
+
+
 def test_a_forged_bounce_suppresses_nobody(world: World) -> None:
     id = world.send("healthy@far.test", "secret-token")
     world.handed_over(id)

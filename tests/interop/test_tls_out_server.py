@@ -92,6 +92,7 @@ dnssec_bogus = "bogus.test"
 
 [queue]
 retry = [1, 2]
+delay_notice = [1]
 
 [tls_out]
 loss_delay = "1h"
@@ -208,6 +209,7 @@ def test_the_weakest_link_is_named_in_both_languages_and_over_smtp(world):
 
 def test_memory_over_a_restart_and_accepting(world):
     server, hosts = world
+    server.user("a")  # has a mailbox, but hands in by trust
     hand_in(server, "a@example.test", ["x@plain.test"])
     assert history(server, "x@plain.test")[0]["protection"] == "name"
     server.stop()
@@ -221,6 +223,8 @@ def test_memory_over_a_restart_and_accepting(world):
         f["key"] == "dnssec_works" for f in found
     )
     assert '"tls_alarm"' in server.said()
+    notice = server.wait("the delay notice", lambda: server.mail("a"))[0]
+    assert b"Action: delayed" in notice and b"rfc822; y@plain.test" in notice
     done = server.ask("tls", "accept", "plain.test", "--until", "2d")
     assert done["name"] == "plain.test"
     server.wait("the sealed one and the plain one", lambda: len(hosts["plain"].messages) == 2)

@@ -112,9 +112,8 @@ def digest_json(found: Digest, names: dict[str, str]) -> dict[str, Any]:
 def show_tls(kept: KeptTls) -> None:
     """Print one TLS report."""
     report = kept.report
-    click.echo(
-        say("tls_report.heading", org=report.org_name or kept.sender, begin=report.begin, end=report.end)
-    )
+    begin, end = _moment(report.begin), _moment(report.end)
+    click.echo(say("tls_report.heading", org=report.org_name or kept.sender, begin=begin, end=end))
     if not kept.proven:
         click.echo("  " + say("tls_report.unproven"))
     for policy in report.policies:
@@ -222,3 +221,11 @@ def _few(names: list[str] | tuple[str, ...], limit: int = NAMED) -> str:
 
 def _date(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
+
+
+def _moment(text: str) -> str:
+    """Return a time of a report (RFC 3339) for people; what is none, as it stands."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (ValueError, OverflowError):
+        return text

@@ -191,9 +191,12 @@ def _readings(line: bytes, above: bytes) -> set[bytes]:
     """Return the names, lower case, of the fields that lenient readers may see in a malformed line.
 
     Some drop what is not printed from a name; some know more blanks than two, and join such a line to the one above.
+    Without a colon there is no field to anybody, and a letter of another charset is no blank.
     """
-    name = line.partition(b":")[0].translate(None, _NOT_PRINTED).lower()
-    return {name, above.lower()} if line[:1] in _NOT_PRINTED else {name}
+    name, colon, _ = line.partition(b":")
+    found = {name.translate(None, _NOT_PRINTED).lower()} if colon else set()
+    first = line[:4].decode("utf-8", "replace")[:1]
+    return found if first.isprintable() else found | {above.lower()}
 
 
 def _octet_problems(block: bytes) -> Problem:

@@ -6,12 +6,14 @@ Rules
    failure holds the recipient and the postmaster is told instead; other notices are waived.
 3. Failure is told unless NOTIFY says otherwise; success only when asked for; delay when asked for, and to
    accounts also when they said nothing.
+4. Encryption that was lost is no ordinary delay: in the end the mail may go unprotected.  So every proven sender who
+   said nothing is told of it, while another way can still be found.
 """
 
 from dataclasses import dataclass
 from enum import Enum
 
-from kurir.model import Fate
+from kurir.model import Cause, Fate
 
 from .state import NOT_SAID
 
@@ -65,10 +67,10 @@ def after_success(*, null: bool, proven: bool, notify: int, fate: Fate, dsn_rela
     return TELL_SENDER if proven else WAIVED_UNPROVEN
 
 
-def after_delay(*, null: bool, proven: bool, account: bool, notify: int) -> Owed:
-    """Return what is owed when mail waits longer than the delay notice says."""
+def after_delay(*, null: bool, proven: bool, account: bool, notify: int, cause: Cause | None) -> Owed:
+    """Return what is owed when mail waits longer than the delay notice says; `cause` is what it met last, if anything."""
     if null or not proven:
         return NOTHING
     if notify == NOT_SAID:
-        return TELL_SENDER if account else NOTHING
+        return TELL_SENDER if account or cause is Cause.TLS_LOST else NOTHING
     return TELL_SENDER if notify & _DELAY else NOTHING

@@ -153,7 +153,8 @@ class Settler:
         for errand, outcome in results:
             if outcome.kind is OutcomeKind.FAILED or outcome.lasting or late or errand.notify > 0:
                 return True
-            if outcome.kind is OutcomeKind.DEFERRED and errand.told < passed and mail.wants_delay_notices():
+            deferred = outcome.kind is OutcomeKind.DEFERRED
+            if deferred and errand.told < passed and _wants_delay_notice(errand, outcome.cause):
                 return True
         return False
 
@@ -245,10 +246,9 @@ class Settler:
         passed = policy.told_by(sheet.now - mail.born)
         if passed <= errand.told:
             return False
+        if not _wants_delay_notice(errand, errand.cause):
+            return False  # nor is it told: what it waits for may become another thing
         errand.told = passed
-        owed = after_delay(null=mail.null, proven=mail.proven, account=mail.account, notify=errand.notify)
-        if owed.duty is not Duty.TELL_SENDER:
-            return False
         sheet.owe(
             DELAYED,
             errand,
@@ -341,3 +341,11 @@ class Settler:
             for errand, _ in entries:
                 sheet.event(errand, EventKind.NOTICE_DUE, by=notice.told, reason=kind)
         return tuple(notices)
+
+
+def _wants_delay_notice(errand: Errand, cause: Cause | None) -> bool:
+    mail = errand.mail
+    owed = after_delay(
+        null=mail.null, proven=mail.proven, account=mail.account, notify=errand.notify, cause=cause
+    )
+    return owed.duty is Duty.TELL_SENDER

@@ -151,10 +151,12 @@ class Mail:
         return found if found is not None and found.state is not State.ENDED else None
 
     def wants_delay_notices(self) -> bool:
-        """Say whether anybody is to be told that it takes longer (RFC 3461 section 4.1)."""
+        """Say whether anybody may have to be told that it takes longer (RFC 3461 section 4.1): `duties` decides."""
         if self.null or not self.proven:
             return False
-        return self.account or any(e.notify > 0 and e.notify & 4 for e in self.errands)
+        return self.account or any(
+            (e.notify > 0 and e.notify & 4) or e.cause is Cause.TLS_LOST for e in self.errands
+        )
 
 
 def shared(text: str) -> str:

@@ -15,6 +15,8 @@ from .settings import SuppressionSettings
 
 ARRIVED = frozenset({Fate.HANDED_OVER, Fate.CAPTURED})  # what other servers can send back
 SAME = 5.0  # seconds between our Received field and the accepting, at most
+MAX_RECIPIENTS = 5  # whose mails are searched for one with that name
+NAME = 8  # characters that an envelope's name has at least, or it can be guessed
 MAX_WORDS = 500  # characters kept of what was said
 
 
@@ -47,6 +49,10 @@ class History(Protocol):
         """Return the message with that accept number.  Raises `StoreError`."""
         ...
 
+    def addressed(self, address: str, since: float) -> Sequence[SentMail]:
+        """Return the latest messages that have to do with that address, accepted since then.  Raises `StoreError`."""
+        ...
+
 
 class Desk:
     """Blocking: call it from a thread.  Raises `StoreError` where the store does."""
@@ -77,7 +83,8 @@ class Desk:
         """Return messages that a bounce may be about, the likeliest first.
 
         Numbers can be guessed, so one counts only with the time at which it was given.  Of several messages with the same
-        Message-ID it is the one whose envelope the bounce names.
+        Message-ID it is the one whose envelope the bounce names; where nothing else came back, that name alone tells which of
+        the messages to the same recipient it is.
         """
         for passage in read.passages:
             mail = self._history.numbered(passage.number)
@@ -86,6 +93,10 @@ class Desk:
         for message_id in read.message_ids:
             sent = self._history.sent(message_id, since)
             yield from sorted(sent, key=lambda mail: not mail.envid or mail.envid != read.envelope_id)
+        if len(read.envelope_id) >= NAME:
+            for recipient in sorted({why.recipient for why in read.told} - {""})[:MAX_RECIPIENTS]:
+                sent = self._history.addressed(recipient, since)
+                yield from (m for m in sent if m.envid == read.envelope_id and _named(m, recipient))
 
     def _noted(self, bounce: int, mail: SentMail, told: Sequence[Why], now: float) -> list[Report]:
         new = []

@@ -9,9 +9,29 @@ import pytest
 from kurir.app.operating import tlslook
 from kurir.app.process.clock import SystemClock
 from kurir.config import Config
-from kurir.delivery.tlspolicy import Acceptance, Remembered, Strength
+from kurir.delivery.tlspolicy import (
+    Acceptance,
+    KeptPolicy,
+    Reason,
+    Remembered,
+    Strength,
+    StsFacts,
+    StsMode,
+    decide,
+)
 from kurir.storage import Layout, SqliteTls
 from tests.harness.dns import Names
+
+
+def our_server(state: Path, names: Names, **tls_out: str) -> Config:
+    return Config.model_validate(
+        {
+            "server": {"hostname": "mail.our.test", "state": state},
+            "domains": {"our.test": {}},
+            "net": {"resolvers": [names.address]},
+            "tls_out": tls_out,
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,11 +55,31 @@ def test_who_accepts_a_domain_accepts_its_hosts(
     store.close()
     zone = {"a.test": {"MX": ["10 mx.a.test."]}, "b.test": {"MX": ["10 mx.b.test."]}}
     with Names(zone) as names:
-        config = Config.model_validate(
-            {
-                "server": {"hostname": "mail.our.test", "state": tmp_path},
-                "domains": {"our.test": {}},
-                "net": {"resolvers": [names.address]},
-            }
-        )
-        assert [m.host for m in asyncio.run(tlslook.lost(config))] == left
+        found = asyncio.run(tlslook.lost(our_server(tmp_path, names)))
+        assert [facts.host for facts in found] == left
+
+
+@pytest.mark.parametrize(
+    ("mode", "until", "rule", "reason"),
+    [
+        (StsMode.ENFORCE, 60.0, "opportunistic", Reason.STS),
+        (StsMode.ENFORCE, -60.0, "opportunistic", None),
+        (StsMode.TESTING, 60.0, "opportunistic", None),
+        (StsMode.TESTING, 60.0, "required", Reason.RULE),
+    ],
+)
+def test_accepting_hides_nothing_where_protection_is_demanded(
+    tmp_path: Path, mode: StsMode, until: float, rule: str, reason: Reason | None
+) -> None:
+    now = time.time()
+    store = SqliteTls(Layout(tmp_path), SystemClock())
+    store.remember([Remembered("mx.a.test", Strength.NAME, now, now, "encryption", now, now)])
+    store.keep(KeptPolicy("a.test", StsFacts(mode, ("*.a.test",), 86_400, "1"), now, now + until))
+    store.accept(Acceptance("a.test", now + 3_600, "siti", now))
+    store.close()
+    with Names({"a.test": {"MX": ["10 mx.a.test."]}}) as names:
+        found = asyncio.run(tlslook.lost(our_server(tmp_path, names, rule=rule)))
+    assert [decide(facts).reason for facts in found] == ([reason] if reason else [])
+    assert [facts.domain for facts in found] == (
+        ["a.test"] if mode is StsMode.ENFORCE and reason else [""] * len(found)
+    )

@@ -9,6 +9,7 @@ from tests.unit.delivery.doubles import FakeClock
 
 from kurir.cli import reports
 from kurir.cli.main import root
+from kurir.cli.reports import _moment
 from kurir.cli.words import _table
 from kurir.model import encode_id
 from kurir.reports import (
@@ -151,3 +152,15 @@ def test_complaints_by_account(
 )
 def test_shares(part: int, whole: int, said: str) -> None:
     assert reports.percent(part, whole) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("2026-11-23T00:00:00Z", "2026-11-23 00:00 UTC"),
+        ("2026-11-23T23:59:59+07:00", "2026-11-23 16:59 UTC"),
+        ("yesterday", "yesterday"),
+    ],
+)
+def test_times_in_tls_reports_are_for_people(text: str, shown: str) -> None:
+    assert _moment(text) == shown

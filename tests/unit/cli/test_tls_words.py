@@ -6,7 +6,16 @@ import pytest
 
 from kurir.cli.commands.tls import _lines, _title
 from kurir.delivery import DomainExam, HostExam
-from kurir.delivery.tlspolicy import Demand, Need, PolicyFacts, Reason, StsFacts, Validation
+from kurir.delivery.tlspolicy import (
+    Demand,
+    Need,
+    PolicyFacts,
+    Reason,
+    Remembered,
+    Strength,
+    StsFacts,
+    Validation,
+)
 from kurir.model import TlsFacts
 
 LOOSE = Demand(Need.OPPORTUNISTIC, Reason.OPPORTUNISTIC, clear=True)
@@ -49,3 +58,20 @@ def test_what_is_not_reached_is_not_sent_for_no_other_reason() -> None:
         domain="example.net", road="mx", kind="mx", validation=Validation.OFF, sts=StsFacts(), hosts=(away,)
     )
     assert _lines(found)[-2:] == ["  Not reached: no answer", "  Mail would NOT be sent to it now."]
+
+
+@pytest.mark.parametrize(
+    ("demand", "helps"),
+    [(LOOSE, True), (Demand(Need.NAME, Reason.STS), False), (Demand(Need.DANE, Reason.DANE), False)],
+)
+def test_accepting_is_named_only_where_it_helps(demand: Demand, helps: bool) -> None:
+    host = exam("mx.example.net", "192.0.2.1")
+    memory = Remembered(host.host, Strength.NAME, 1.0, 2.0, "validity", 3.0, 3.0)
+    facts = replace(host.facts, memory=memory, accepted=not helps)
+    found = DomainExam(
+        domain="example.net", road="mx", kind="mx", validation=Validation.OFF, sts=StsFacts(),
+        hosts=(replace(host, facts=facts, demand=demand),),
+    )  # fmt: skip
+    said = "\n".join(_lines(found))
+    assert ("If that is wanted: kurir tls accept example.net" in said) is helps
+    assert ("accepting it does not help" in said) is not helps

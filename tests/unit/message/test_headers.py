@@ -90,6 +90,14 @@ def test_a_blank_before_the_colon_hides_no_field():
         (b">From a@b Mon Nov 23 21:00:00 2026", []),
         (b"From a@b Mon Nov 23 21:00:00 2026", []),
         (b"X: from", []),
+        (b"from", []),
+        ("\u3000, evil@c".encode(), ["subject"]),
+        ("\ufeff, evil@c".encode(), ["subject"]),
+        ("à bientôt".encode(), []),  # a long value that an old program broke without indenting it
+        (b"\xe0 bient\xf4t", []),
+        (b"\x85 \xa0", []),  # two letters in many charsets
+        ("Тема: вот".encode(), []),
+        ("Тема From: вот".encode(), ["from"]),
     ],
 )
 def test_what_others_may_read_in_a_malformed_line(line, names):

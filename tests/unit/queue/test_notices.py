@@ -2,13 +2,14 @@
 
 import pytest
 
-from kurir.model import EventKind, Fate, Notify, Outcome, OutcomeKind
+from kurir.model import Cause, EventKind, Fate, Notify, Outcome, OutcomeKind
 from kurir.queue import Accepted, NoticeWork, Refused
 from kurir.queue.duties import Duty, after_delay, after_failure, after_success
 from kurir.queue.state import NOT_SAID
 
 from .world import GIB, LATER, NO, SENT, FakeHand, World, incoming, outcome
 
+LOST = outcome(OutcomeKind.DEFERRED, Cause.TLS_LOST)
 N, S, F, D = Notify.NEVER, Notify.SUCCESS, Notify.FAILURE, Notify.DELAY
 
 
@@ -64,7 +65,24 @@ def test_duty_after_success(
     ],
 )
 def test_duty_after_delay(null: bool, proven: bool, account: bool, notify: int, told: bool) -> None:
-    owed = after_delay(null=null, proven=proven, account=account, notify=int(notify))
+    owed = after_delay(null=null, proven=proven, account=account, notify=int(notify), cause=Cause.BUSY)
+    assert (owed.duty is Duty.TELL_SENDER) is told
+
+
+@pytest.mark.parametrize(
+    ("null", "proven", "notify", "told"),
+    [
+        (False, True, NOT_SAID, True),
+        (False, True, D, True),
+        (False, True, F, False),
+        (False, True, N, False),
+        (False, False, NOT_SAID, False),
+        (False, False, D, False),
+        (True, True, NOT_SAID, False),
+    ],
+)
+def test_duty_where_encryption_was_lost(null: bool, proven: bool, notify: int, told: bool) -> None:
+    owed = after_delay(null=null, proven=proven, account=False, notify=int(notify), cause=Cause.TLS_LOST)
     assert (owed.duty is Duty.TELL_SENDER) is told
 
 
@@ -242,21 +260,28 @@ def test_success_is_told_where_it_was_asked_for_and_the_next_hop_does_not() -> N
 
 
 @pytest.mark.parametrize(
-    ("account", "notify", "expected"),
-    [("anna@here.example", None, 2), ("anna@here.example", F, 0), (None, None, 0), (None, D, 2)],
+    ("account", "notify", "why", "expected"),
+    [
+        ("anna@here.example", None, LATER, 2),
+        ("anna@here.example", F, LATER, 0),
+        (None, None, LATER, 0),
+        (None, D, LATER, 2),
+        (None, None, LOST, 2),
+        (None, F, LOST, 0),
+    ],
 )
 def test_delay_is_told_after_an_hour_and_a_day(
-    account: str | None, notify: Notify | None, expected: int
+    account: str | None, notify: Notify | None, why: Outcome, expected: int
 ) -> None:
     world = World()
     hand = world.hand()
-    number = sent_on(world, hand, LATER, account=account, notify=notify)
+    number = sent_on(world, hand, why, account=account, notify=notify)
     told: list[NoticeWork] = []
     hours = 0
     for hours in range(1, 50):
         world.pass_time(3600)
         for lease in hand.take():
-            world.settle(lease, LATER)
+            world.settle(lease, why)
         for work in hand.notices:
             told.append(work)
             world.offer(incoming("x@here.example", sender=None, notice_of=work.id, hold="not now"))
@@ -270,6 +295,19 @@ def test_delay_is_told_after_an_hour_and_a_day(
         assert reason.action == "delayed"
         assert reason.next_at is not None
         assert reason.give_up_at == pytest.approx(world.store.messages[number].accepted_at + 5 * 86400)
+    world.check()
+
+
+def test_lost_encryption_is_told_also_where_another_trouble_came_first() -> None:
+    world = World()
+    hand = world.hand()
+    sent_on(world, hand, LATER, account=None)
+    for why in (LATER,) * 8 + (LOST,) * 8:
+        world.pass_time(900)
+        for lease in hand.take():
+            world.settle(lease, why)
+    assert len({notice.id for notice in hand.notices}) == 1  # asked for again until it is handed in
+    assert (hand.notices[0].reasons[0].action, hand.notices[0].reasons[0].outcome) == ("delayed", LOST)
     world.check()
 
 

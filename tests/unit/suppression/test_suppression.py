@@ -44,6 +44,14 @@ class Sent:
     def numbered(self, number: int) -> SentMail | None:
         return next((mail for mail in (*self.mails.values(), *self.twins) if mail.number == number), None)
 
+    def addressed(self, address: str, since: float) -> Sequence[SentMail]:
+        mails = (*self.mails.values(), *self.twins)
+        return [
+            m
+            for m in mails
+            if m.accepted_at >= since and address in {str(to.address).lower() for to in m.recipients}
+        ]
+
 
 def to(*addresses: Address, fate: Fate = Fate.HANDED_OVER, at: float = START) -> SentMail:
     return SentMail(7, at, tuple(SentTo(i, a, None, fate) for i, a in enumerate(addresses)))
@@ -200,7 +208,9 @@ Received: by here.test (Kurir) with ESMTPSA (TLSv1.3)
         (encode_id(5), "00", "", "", None),
         ("k1234567", "00", "", "", None),
         ("-", "00", "QQ6", "Message-ID: <x@here.test>", 6),
-        ("-", "00", "QQ6", "", None),
+        ("-", "00", "QQ6", "", None),  # so short a name can be guessed
+        ("-", "00", "QQ314159-8", "", 8),
+        ("-", "00", "QQ314159-9", "", None),
         ("-", "00", "other", "Message-ID: <x@here.test>", 7),
     ],
 )
@@ -208,7 +218,10 @@ def test_which_of_ours_it_is_follows_from_the_number_or_the_envelope_too(
     store: SqliteSuppressions, clock: Clock, id: str, second: str, envid: str, message: str, about: int | None
 ) -> None:
     recipients = to(BUDI).recipients
-    history = Sent(SentMail(6, START + 2.5, recipients, "QQ6"), x=SentMail(7, START + 0.5, recipients))
+    named = SentMail(8, START + 3.5, recipients, "QQ314159-8")
+    stranger = SentMail(5, START - 90.0, to(Address("anna", "far.test")).recipients, "QQ314159-9")
+    twin = SentMail(6, START + 2.5, recipients, "QQ6")
+    history = Sent(twin, x=SentMail(7, START + 0.5, recipients), y=named, z=stranger)
     text = RETURNED.format(id=id, second=second, envid=envid, message=message)
     found = Desk(SuppressionSettings(), store, history, clock.now).returned(9, text)
     assert [r.number for r in found] == ([about] if about else [])

@@ -45,6 +45,10 @@ class SentBefore:
         found = self._reader.trace(number)
         return _sent(found) if found is not None else None
 
+    def addressed(self, address: str, since: float) -> Sequence[SentMail]:
+        """Return the latest messages that have to do with that address, accepted since then."""
+        return [_sent(mail) for mail in self._reader.traces(TraceQuery(address=address, since=since), 20)]
+
 
 def _sent(mail: StoredTrace) -> SentMail:
     recipients = (

@@ -1,7 +1,7 @@
 """What the command line knows about TLS towards others: a look at a domain, what was lost, and accepting it."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
@@ -10,8 +10,20 @@ from kurir.app.process.clock import SystemClock
 from kurir.app.wiring import roads, settings
 from kurir.config import Config
 from kurir.delivery import AccessTokens, DeliverySettings, DomainExam, Examiner, NetDialer
-from kurir.delivery.tlspolicy import Acceptance, Remembered, TlsDesk, Validation
-from kurir.delivery.tlspolicy.dane import validates
+from kurir.delivery.tlspolicy import (
+    KeptPolicy,
+    PolicyFacts,
+    Remembered,
+    Rule,
+    Shelf,
+    StsFacts,
+    StsMode,
+    TlsDesk,
+    Validation,
+    decide,
+)
+from kurir.delivery.tlspolicy.dane import DaneLookup, validates
+from kurir.delivery.tlspolicy.sts import names_host
 from kurir.model.told import told
 from kurir.net import CachingResolver, CertificateError, ClientTlsFactory, TlsLevel, WebClient
 from kurir.queue import StoreError
@@ -99,9 +111,10 @@ def _opened(config: Config) -> SqliteTls | None:
         ) from None
 
 
-async def lost(config: Config) -> list[Remembered]:
-    """Return the hosts that protected mail better before, without those that the operator has accepted.
+async def lost(config: Config) -> list[PolicyFacts]:
+    """Return what is known of the hosts that protected mail better before.
 
+    Without those that the operator has accepted, unless somebody demands protection, for then accepting changes nothing.
     Who accepts a domain accepts its mail hosts, as the DNS names them now.  Raises `ControlError`.
     """
     store = _opened(config)
@@ -111,19 +124,43 @@ async def lost(config: Config) -> list[Remembered]:
         shelf = store.changes(0)
     finally:
         store.close()
+    worse = [memory for memory in shelf.memories if memory.lost]
+    if not worse:
+        return []
     clock = SystemClock()
-    accepted = _names(shelf.acceptances, clock.now())
-    worse = [m for m in shelf.memories if m.lost and m.host not in accepted]
-    if not worse or not accepted:
-        return worse
     resolver = CachingResolver(settings.resolver(config), clock=clock.monotonic)
-    answers = await asyncio.gather(*(resolver.mx(name) for name in sorted(accepted)))
-    theirs = {str(mx[1]) for answer in answers for mx in answer.records if isinstance(mx, tuple)}
-    return [m for m in worse if m.host not in theirs]
+    accepted = await _accepted(shelf, resolver, clock.now())
+    policy = settings.tls_out(config, trusted_resolver=resolver.vouched)
+    dane = DaneLookup(resolver, policy.dane, clock.monotonic, trusted=resolver.vouched)
+
+    async def facts_of(memory: Remembered) -> PolicyFacts:
+        enforced = _enforced(shelf, memory.host, clock.now())
+        domain = enforced.domain if enforced is not None else ""
+        return PolicyFacts(
+            host=memory.host,
+            domain=domain,
+            now=clock.now(),
+            rule=policy.rule_for(domain, Rule(config.tls_out.rule)),
+            dane=await dane.facts(memory.host, config.net.mx_port),
+            sts=enforced.facts if enforced is not None else StsFacts(),
+            memory=memory,
+            accepted=memory.host in accepted,
+        )
+
+    found = await asyncio.gather(*(facts_of(memory) for memory in worse))
+    return [facts for facts in found if not facts.accepted or decide(facts).strict]
 
 
-def _names(acceptances: Iterable[Acceptance], now: float) -> set[str]:
-    return {a.name for a in acceptances if a.until > now}
+async def _accepted(shelf: Shelf, resolver: CachingResolver, now: float) -> set[str]:
+    names = {a.name for a in shelf.acceptances if a.until > now}
+    answers = await asyncio.gather(*(resolver.mx(name) for name in sorted(names)))
+    return names | {str(mx[1]) for answer in answers for mx in answer.records if isinstance(mx, tuple)}
+
+
+def _enforced(shelf: Shelf, host: str, now: float) -> KeptPolicy | None:
+    """Return a policy in force that names the host."""
+    policies = (p for p in shelf.policies if p.facts.mode is StsMode.ENFORCE and p.until > now)
+    return next((p for p in policies if names_host(p.facts.mx, host)), None)
 
 
 async def validation(config: Config) -> Validation:

@@ -42,8 +42,15 @@ def list_(domain: str | None, config_file: str | None, as_json: bool) -> int:
 
 
 def _row(key: dict[str, Any]) -> list[str]:
-    what = say("dkim.retiring", time=when(key["until"])) if key["until"] else say(f"dkim.{key['state']}")
-    return [key["domain"], key["selector"], key["algorithm"], key["state"], when(key["since"]), what]
+    return [key["domain"], key["selector"], key["algorithm"], key["state"], when(key["since"]), _does(key)]
+
+
+def _does(key: dict[str, Any]) -> str:
+    if key["until"]:
+        return say("dkim.retiring", time=when(key["until"]))
+    if key["state"] == "pending" and key["seen_since"] is not None:
+        return say("dkim.seen", time=when(key["seen_since"]))
+    return say(f"dkim.{key['state']}")
 
 
 @command.command("rotate", cls=Command)

@@ -160,7 +160,9 @@ def _host(exam: DomainExam, host: HostExam) -> list[str]:
     if memory is not None:
         strength = say(f"tls.strength_{STRENGTHS[int(memory.best)]}")
         lines.append(say("tls.memory", strength=strength, time=when(memory.seen)))
-        if memory.lost and not host.facts.accepted:
+        if memory.lost and host.demand.strict:  # which the last line names
+            lines.append(say(f"tls.demanded_{memory.lost}", time=when(memory.lost_since)))
+        elif memory.lost and not host.facts.accepted:
             lines.append(say(f"tls.lost_{memory.lost}", time=when(memory.lost_since), domain=exam.domain))
     said = [say("tls.sent" if host.sent else "tls.not_sent")]
     if host.reached:  # else no demand is the reason

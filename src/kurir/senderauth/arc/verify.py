@@ -14,14 +14,19 @@ from kurir.senderauth.dkim.canon import Canon, canonical_fields, canonical_own
 from kurir.senderauth.dkim.keylookup import KeyLookup, TxtLookup
 from kurir.senderauth.dkim.signature import Signature, Stamp, check_times
 from kurir.senderauth.dkim.verdict import DkimProblem, DkimReason
-from kurir.senderauth.dkim.verify import header_digest
+from kurir.senderauth.dkim.verify import added_fields, header_digest
 
 from .chain import ArcSet, ChainProblem, read_chain
 from .settings import ArcSettings
 from .verdict import ArcReason, ArcVerdict
 
 _DEFAULT = ArcSettings()
-_CHANGED = (DkimReason.BODY_CHANGED, DkimReason.HEADER_CHANGED, DkimReason.PARTLY_SIGNED)
+_CHANGED = (
+    DkimReason.BODY_CHANGED,
+    DkimReason.HEADER_CHANGED,
+    DkimReason.PARTLY_SIGNED,
+    DkimReason.ADDED_FIELDS,
+)
 
 
 class ArcCheck:
@@ -101,7 +106,8 @@ class ArcCheck:
             await _verify(signature.stamp, digest, keys)
         except DkimProblem as e:
             return e
-        return None
+        added = added_fields(self._headers, signature)
+        return DkimProblem(DkimReason.ADDED_FIELDS, ", ".join(added)) if added else None
 
     async def _check_seals(self, keys: KeyLookup) -> None:
         sealed = hashlib.sha256()

@@ -92,25 +92,27 @@ class DkimCheck:
             record=shown,
             unsigned=unsigned,
             header_intact=None if body_same else record is not None,
-            detail=", ".join(self._added(signature)) if reason is DkimReason.ADDED_FIELDS else "",
+            detail=", ".join(added_fields(self._headers, signature))
+            if reason is DkimReason.ADDED_FIELDS
+            else "",
         )
 
     def _policy(self, signature: Signature, unsigned: int) -> DkimReason:
-        if self._added(signature):
+        if added_fields(self._headers, signature):
             return DkimReason.ADDED_FIELDS
         if unsigned and not self._settings.accept_partial:
             return DkimReason.PARTLY_SIGNED
         return DkimReason.VALID
 
-    def _added(self, signature: Signature) -> tuple[str, ...]:
-        """Return the names of signed fields beside which readers may see another one, or more of the signed one."""
-        shown = self._headers
-        return tuple(
-            name
-            for name in _ONCE
-            if (covered := signature.names.count(name)) > 0
-            and (len(shown.named(name)) > covered or shown.disguised(name))
-        )
+
+def added_fields(headers: Headers, signature: Signature) -> tuple[str, ...]:
+    """Return the names of signed fields beside which readers may see another one, or more of the signed one."""
+    return tuple(
+        name
+        for name in _ONCE
+        if (covered := signature.names.count(name)) > 0
+        and (len(headers.named(name)) > covered or headers.disguised(name))
+    )
 
 
 def header_digest(headers: Headers, field: Field, signature: Signature) -> bytes:

@@ -107,6 +107,23 @@ def test_each_way_to_break_it(old, new, reason, cause):
     assert (verdict.reason, verdict.cause, verdict.result) == (reason, cause, ArcResult.FAIL)
 
 
+@pytest.mark.parametrize(
+    "line", [b"From: eve@example.com", b"From\0: eve@example.com", b"\x0b, eve@example.com"]
+)
+def test_a_field_added_beside_a_sealed_one_is_a_change(line):
+    """As in DKIM: what readers may see was not sealed, wherever a set does not oversign."""
+    message = hop(signed(), 1, key=KEYS[1])
+    sender = b"From: Ann <ann@example.org>\r\n"
+    assert sender in message
+    verdict = judge(
+        line + b"\r\n" + message if b":" in line else message.replace(sender, sender + line + b"\r\n")
+    )
+    assert (verdict.reason, verdict.cause) == (ArcReason.MESSAGE_CHANGED, DkimReason.ADDED_FIELDS)
+    assert verdict.detail == "from"
+    raw = message.replace(sender, sender + "à bientôt\r\n".encode())
+    assert judge(raw).passed
+
+
 def sealed_without_c(message, form):
     """Put a first set in front whose message signature, made in `form`, does not say so."""
     head, key = scan(message), KEYS[1]

@@ -235,6 +235,15 @@ def test_a_harmless_malformed_line_spoils_nothing():
     assert one(signed(b">From somebody\r\n" + MAIL, rsa_key())).passed
 
 
+@pytest.mark.parametrize(
+    "line", ["é così via".encode(), "à bientôt: Ann".encode(), b"\xe0 bient\xf4t", b"\xa3\xa0"]
+)
+def test_raw_8bit_lines_behind_a_signed_field_are_no_disguise(line):
+    """Old programs break long values without indenting them, in any charset: nobody takes that for a field."""
+    message = signed(MAIL, rsa_key())
+    assert one(message.replace(b"Subject:", line + b"\r\nSubject:")).passed
+
+
 def test_a_blank_before_the_colon_is_signed_and_verified():
     """RFC 6376 section 3.4.2: relaxed form has none."""
     message = MAIL.replace(b"Subject:", b"Subject \t:").replace(b"From:", b"From :")
