@@ -37,9 +37,8 @@ class MemoryLog:
 
 
 class NoStore:
-    next_number = begin_epoch = notice_number = last_outcomes = note_gap = gaps = debits = lost_replies = (
-        roads
-    ) = None
+    next_number = begin_epoch = notice_number = note_gap = None
+    last_outcomes = lost_replies = gaps = debits = roads = paces = None
 
     def commit(self, changes):
         pass
