@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -286,6 +287,60 @@ def test_a_reload_may_change_the_number_of_processes(tmp_path: Path) -> None:
             assert load.acked <= set(arrivals(sink))
             assert load.refused == []
             assert wrong == []
+
+
+def begun(port: int) -> tuple[socket.socket, BinaryIO]:
+    """Return a session in the middle of its body."""
+    s = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    said = s.makefile("rb")
+    replies = [said.readline()]
+    for line in (b"HELO c", b"MAIL FROM:<load@far.test>", b"RCPT TO:<bob@far.test>", b"DATA"):
+        s.sendall(line + b"\r\n")
+        replies.append(said.readline())
+    assert replies[-1].startswith(b"354"), replies
+    s.sendall(b"Subject: t0-1\r\n\r\nx\r\n")
+    return s, said
+
+
+@WORKERS
+def test_a_body_under_way_at_sigterm_is_taken_and_kept(tmp_path: Path, workers: int) -> None:
+    with Sink() as sink:
+        kurir = server(tmp_path / "kurir", sink, workers)
+        kurir.start()
+        assert kurir.process is not None
+        session, said = begun(kurir.smtp)
+        kurir.process.send_signal(signal.SIGTERM)
+        left = {"supervisor", "brain", "reception-1"} if workers else {"supervisor", "all"}
+        kurir.wait("those who are not needed to end", lambda: set(kurir.pids()) == left)
+        session.sendall(b".\r\n")
+        assert said.readline().startswith(b"250")
+        assert kurir.process.wait(PATIENCE) == 0
+        with kurir:
+            kurir.wait_empty()
+            assert kurir.audit()["balanced"]
+        assert set(arrivals(sink)) == {"t0-1"}
+
+
+@pytest.mark.parametrize("change", [(1, 0), (0, 1), (1, 2), (1, 1)], ids=lambda c: f"{c[0]}-to-{c[1]}")
+def test_a_body_under_way_at_a_reload_is_taken(tmp_path: Path, change: tuple[int, int]) -> None:
+    old, new = change
+    with Sink() as sink:
+        kurir = server(tmp_path / "kurir", sink, 0)
+        del kurir.env["KURIR_WORKERS"]
+        rewrite(kurir, 'workers = "auto"', f"workers = {old}")
+        with kurir:
+            before = set(kurir.pids().values())
+            session, said = begun(kurir.smtp)
+            rewrite(kurir, f"workers = {old}", f"workers = {new}")
+            reload(kurir)
+            # The reload is through when nobody is left that can end while the session lasts.
+            most = 1 if old == 0 else 2 if new == old else 3
+            kurir.wait("the others to end", lambda: len(before & set(kurir.pids().values())) <= most)
+            session.sendall(b".\r\n")
+            assert said.readline().startswith(b"250")
+            kurir.wait_empty()
+            assert kurir.audit()["balanced"]
+        assert set(arrivals(sink)) == {"t0-1"}
 
 
 @WORKERS

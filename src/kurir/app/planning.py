@@ -20,6 +20,9 @@ from kurir.net import BindError
 
 # Below this many cores one process is faster (docs/explanation/architecture.md).
 CORES_FOR_WORKERS = 4
+GRACE = (
+    30.0  # sessions and deliveries have `server.drain` seconds, then the queue; this is for all that is short
+)
 
 
 def first(path: Path) -> tuple[Plan, Bound] | None:
@@ -81,6 +84,7 @@ def _planned(path: Path, config: Config, bound: Bound) -> Plan:
         greeting=_greeting(config, count),
         log_format=config.log.format,
         log_level=config.log.level,
+        patience=2 * config.server.drain + GRACE,
     )
 
 

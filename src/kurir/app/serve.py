@@ -21,7 +21,7 @@ import setproctitle
 from kurir import __version__
 from kurir.app.process import logs
 from kurir.app.process.bound import Bound
-from kurir.app.process.plan import Plan, channel, receive, send
+from kurir.app.process.plan import BRAIN, Plan, channel, receive, send
 from kurir.app.process.supervisor import Lifeline, Role, Supervisor
 from kurir.app.process.systemd import notify
 
@@ -73,7 +73,7 @@ def _supervise(plan: Plan, bound: Bound) -> int:
         log.info("reloaded", file=new.file)
         return _roles(new, bound)
 
-    return Supervisor(_roles(plan, bound), ready, reload, log.info).run()
+    return Supervisor(_roles(plan, bound), ready, reload, log.info, plan.patience).run()
 
 
 def _planned_apart(file: str, bound: Bound, log: logs.Log) -> Plan | None:
@@ -109,7 +109,7 @@ def _roles(plan: Plan, bound: Bound) -> list[Role]:
     if plan.workers:
         importlib.import_module("kurir.app.roles.processes")  # once, for all of them
     sockets = dict(bound.sockets)
-    return [Role(name, partial(_work, plan, name, sockets)) for name in plan.names()]
+    return [Role(name, partial(_work, plan, name, sockets), last=name == BRAIN) for name in plan.names()]
 
 
 def _work(plan: Plan, name: str, sockets: dict[str, list[socket.socket]], line: Lifeline) -> int:

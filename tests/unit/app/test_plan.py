@@ -12,7 +12,7 @@ from kurir.app.process.systemd import notify
 
 
 def plan(*places: tuple[str, int], workers: int = 0, config: bytes = b"packed") -> Plan:
-    return Plan("k.toml", workers, config, places, "hello", "json", "info")
+    return Plan("k.toml", workers, config, places, "hello", "json", "info", 50.0)
 
 
 @pytest.mark.parametrize(

@@ -68,3 +68,92 @@ def test_a_role_that_served_is_started_again_within_a_second() -> None:
         [sys.executable, "-c", _FALLS_OFTEN], capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.stdout.split() == ["1.0"], done.stderr
+
+
+_ENDS_IN_ORDER = """
+import os, signal, sys, time
+from kurir.app.process.supervisor import Role, Supervisor
+
+def until_asked(name, wait):
+    def run(line):
+        def asked(*_):
+            time.sleep(wait)
+            print(name, flush=True)
+            os._exit(0)
+        signal.signal(signal.SIGTERM, asked)
+        os.write(line.ready, b"1")
+        while True:
+            time.sleep(60)
+    return run
+
+roles = [Role("needed", until_asked("needed", 0), last=True), Role("slow", until_asked("slow", 0.3))]
+boss = Supervisor(roles, lambda _: os.kill(os.getpid(), signal.SIGTERM), lambda: None, lambda *a, **k: None)
+print(boss.run())
+"""
+
+
+def test_who_is_needed_by_others_ends_after_them() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _ENDS_IN_ORDER], capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.stdout.split() == ["slow", "needed", "0"], done.stderr
+
+
+_NEVER_ENDS = """
+import os, signal, time
+from kurir.app.process.supervisor import Role, Supervisor
+
+def deaf(line):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.write(line.ready, b"1")
+    while True:
+        time.sleep(60)
+
+said = []
+boss = Supervisor(
+    [Role("deaf", deaf)], lambda _: os.kill(os.getpid(), signal.SIGTERM), lambda: None,
+    lambda event, **_: said.append(event), patience=0.2,
+)
+print(boss.run(), *said)
+"""
+
+
+def test_who_does_not_end_is_killed_and_that_is_said() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _NEVER_ENDS], capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.stdout.split() == ["1", "stopping", "role_killed"], done.stderr
+
+
+_ASKED_WHILE_STARTING = """
+import asyncio, os, signal
+from kurir.app.process import logs, part
+from kurir.app.process.supervisor import Lifeline
+
+class Waits:
+    name = "waits"
+    async def start(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.Event().wait()
+
+class Serves:
+    name = "serves"
+    async def start(self):
+        print("started")
+    async def stop(self):
+        print("stopped")
+
+async def parts(stop):
+    return [Serves(), Waits()]
+
+reading, writing = os.pipe()
+print(part.run(parts, Lifeline(os.pipe()[0], writing), logs.make("json", "info", {}, "all")))
+print(os.read(reading, 1))
+"""
+
+
+def test_who_is_asked_to_end_while_it_starts_ends() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _ASKED_WHILE_STARTING], capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.stdout.split() == ["started", "stopped", "0", "b''"], done.stderr

@@ -5,6 +5,7 @@ temporary refusal; observations and figures are notes that may get lost with a b
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -53,6 +54,10 @@ class BrainLink:
         self._runner = asyncio.create_task(self._run())
         await self._connected.wait()
 
+    def leave(self) -> None:
+        """Say that the hand takes nothing more; what it holds it still settles."""
+        self._note("leaving", None)
+
     async def close(self) -> None:
         """Say what is unsettled and part."""
         if self._runner:
@@ -69,8 +74,9 @@ class BrainLink:
             except OSError:
                 await asyncio.sleep(RECONNECT_SECONDS)
                 continue
-            self._meet(channel)
-            await gone.wait()
+            with contextlib.suppress(ChannelClosed):
+                await self._meet(channel)
+                await gone.wait()
             self._channel = None
             self._connected.clear()
             await asyncio.sleep(RECONNECT_SECONDS)
@@ -87,10 +93,11 @@ class BrainLink:
             handlers = {name: (TO_HAND[name], call) for name, call in calls.items()}
         return Channel(handlers, ANSWERS, on_close=lambda _: gone.set())
 
-    def _meet(self, channel: Channel) -> None:
+    async def _meet(self, channel: Channel) -> None:
+        """Introduce this role.  The socket outlives each brain, so only one that answers is there."""
         busy = tuple(self._busy())
         slots = self._hand.slots if self._hand else 0
-        channel.note("hello", Hello(role=self._role, pid=os.getpid(), slots=slots, busy=busy))
+        await channel.call("hello", Hello(role=self._role, pid=os.getpid(), slots=slots, busy=busy))
         self._channel = channel
         self._connected.set()
         if self._unsettled:

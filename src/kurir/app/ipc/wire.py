@@ -12,7 +12,7 @@ from kurir.web import Figures
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True):
-    """First note of a role on a new channel.  A hand says its slots and what it is busy with; others have 0 slots."""
+    """First call of a role on a new channel.  A hand says its slots and what it is busy with; others have 0 slots."""
 
     role: str
     pid: int
@@ -66,6 +66,7 @@ class Result(msgspec.Struct, frozen=True):
 # name -> type of the body, towards the brain
 TO_BRAIN: dict[str, Any] = {
     "hello": Hello,
+    "leaving": None,
     "admit": Client,
     "departed": Client,
     "login_allowed": LoginTry,
@@ -83,6 +84,7 @@ TO_BRAIN: dict[str, Any] = {
 
 # name -> type of the answer of a call towards the brain
 ANSWERS: dict[str, Any] = {
+    "hello": None,
     "admit": Reply | None,
     "login_allowed": float,
     "ready": Reply | None,

@@ -122,6 +122,14 @@ class Stop:
         await self._event.wait()
 
 
+async def _start(make: Callable[[Stop], Awaitable[Sequence[Part]]], stop: Stop, started: list[Part]) -> None:
+    """Start the parts in order; `started` takes each that serves.  Raises `StartError`."""
+    with _calm_collector():
+        for part in await make(stop):
+            await part.start()
+            started.append(part)
+
+
 async def _run(make: Callable[[Stop], Awaitable[Sequence[Part]]], lifeline: Lifeline, log: Log) -> int:
     loop = asyncio.get_running_loop()
     stop = Stop()
@@ -130,11 +138,16 @@ async def _run(make: Callable[[Stop], Awaitable[Sequence[Part]]], lifeline: Life
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the supervisor reloads
     loop.add_reader(lifeline.parent, lambda: os._exit(1))  # its end closed: the supervisor is gone
     started: list[Part] = []
+    starting = asyncio.create_task(_start(make, stop, started))
+    asked = asyncio.create_task(stop.wait())
+    # Who is to end may be waiting, in its start, for another that is to end as well.
+    await asyncio.wait((starting, asked), return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
     try:
-        with _calm_collector():
-            for part in await make(stop):
-                await part.start()
-                started.append(part)
+        await starting
+    except asyncio.CancelledError:
+        pass
     except StartError as e:
         print(f"kurir: {e}", file=sys.stderr)
         stop.ask(1)
@@ -142,7 +155,7 @@ async def _run(make: Callable[[Stop], Awaitable[Sequence[Part]]], lifeline: Life
         with contextlib.suppress(OSError):
             os.write(lifeline.ready, b"1")
     os.close(lifeline.ready)
-    await stop.wait()
+    await asked
     for part in reversed(started):
         try:
             await part.stop()

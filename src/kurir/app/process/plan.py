@@ -10,6 +10,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+BRAIN = "brain"  # the role that the others ask until they have ended
 _FDS = 200  # descriptors in one packet; the kernel takes 253 (unix(7), SCM_RIGHTS)
 
 
@@ -18,7 +19,8 @@ class Plan:
     """The processes of a configuration.
 
     `workers` is how many reception and delivery processes there are; 0 is one process for everything.  `config` is
-    the pickled `Config`, with its secrets: it never leaves this machine's memory.  `places` says where to listen,
+    the pickled `Config`, with its secrets: it never leaves this machine's memory.  `patience` is how many seconds
+    a process may take to end.  `places` says where to listen,
     and how many of the sockets that come with the plan belong to each place, in that order.
     """
 
@@ -29,13 +31,14 @@ class Plan:
     greeting: str
     log_format: str
     log_level: str
+    patience: float
 
     def names(self) -> list[str]:
         """Return the names of the processes, in the order of starting."""
         if not self.workers:
             return ["all"]
         each = range(1, self.workers + 1)
-        return ["brain", *(f"reception-{i}" for i in each), *(f"delivery-{i}" for i in each), "control"]
+        return [BRAIN, *(f"reception-{i}" for i in each), *(f"delivery-{i}" for i in each), "control"]
 
 
 def channel() -> tuple[socket.socket, socket.socket]:

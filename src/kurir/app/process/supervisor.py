@@ -38,11 +38,13 @@ class Lifeline:
 class Role:
     """One process: its name and what it runs.  `run` returns the exit code; it must not return to the caller's stack.
 
-    `served` says that it has been ready once: from then on its end is an accident, and it is started again.
+    `last` is a role that the others still need while they end.  `served` says that it has been ready once: from then
+    on its end is an accident, and it is started again.
     """
 
     name: str
     run: Callable[[Lifeline], int]
+    last: bool = False
     pid: int = 0
     started: float = 0.0
     failures: int = 0
@@ -56,17 +58,20 @@ class Supervisor:
     """Runs `roles` until SIGTERM.
 
     `on_ready` is called once when all roles serve; `reload` is called on SIGHUP and returns the new roles, or
-    None to keep the old ones (it has said why); `log` takes an event name and values.
+    None to keep the old ones (it has said why); `log` takes an event name and values.  A role that has been asked to
+    end is killed after `patience` seconds: what it held is as safe as in a power cut, and nobody waits for ever.
     """
 
     roles: list[Role]
     on_ready: Callable[["Supervisor"], None]
     reload: Callable[[], list[Role] | None]
     log: Callable[..., None]
+    patience: float = float("inf")
     _pipe: tuple[int, int] = (-1, -1)
     _stopping: bool = False
     _announced: bool = False
-    _old: dict[int, str] = field(default_factory=dict)
+    _old: dict[int, Role] = field(default_factory=dict)
+    _asked: dict[int, float] = field(default_factory=dict)  # when each process was asked to end
     exit_code: int = 0
 
     def run(self) -> int:
@@ -82,6 +87,7 @@ class Supervisor:
             if info is not None:
                 self._signal(info.si_signo)
             self._reap()
+            self._usher()
         return self.exit_code
 
     def pids(self) -> dict[str, int]:
@@ -163,6 +169,7 @@ class Supervisor:
             return 0.02
         now = time.monotonic()
         due = [at - now for at in map(self._due, self.roles) if at is not None]
+        due += [at + self.patience - now for at in self._asked.values()]
         return max(0.0, min([*due, 5.0]))
 
     # -- signals ----------------------------------------------------------------
@@ -180,10 +187,10 @@ class Supervisor:
     def _stop(self) -> None:
         again = self._stopping
         self._stopping = True
-        for pid in [*self.pids().values(), *self._old]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL if again else signal.SIGTERM)
         self.roles = [r for r in self.roles if r.pid]
+        if again:
+            for pid in [*self.pids().values(), *self._old]:
+                self._kill(pid, signal.SIGKILL)
 
     def _replace(self, fresh: list[Role]) -> None:
         """Let the old roles drain; each new one starts when the old one of its name has ended."""
@@ -195,11 +202,36 @@ class Supervisor:
                 role.failures = -1  # the coming end is wanted, not a failure
         for gone in old.values():
             if gone.pid:
-                self._old[gone.pid] = gone.name
+                self._old[gone.pid] = gone
         self.roles = fresh
-        for pid in [*self.pids().values(), *self._old]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+        for pid in self.pids().values():
+            self._ask_to_end(pid)
+
+    def _usher(self) -> None:
+        """Ask those to end whose turn it is: a role that others need when they are gone.  Kill who had its time."""
+        leaving = {r.pid: r for r in self.roles} | self._old if self._stopping else self._old
+        needed = any(not role.last for role in leaving.values())
+        for pid, role in leaving.items():
+            if not (role.last and needed):
+                self._ask_to_end(pid)
+        now = time.monotonic()
+        for pid, asked in self._asked.items():
+            if now - asked > self.patience:
+                self.log(
+                    "role_killed", pid=pid, seconds=round(now - asked), why="it was asked to end and did not"
+                )
+                self._asked[pid] = now
+                self._kill(pid, signal.SIGKILL)
+
+    def _ask_to_end(self, pid: int) -> None:
+        if pid not in self._asked:
+            self._asked[pid] = time.monotonic()
+            self._kill(pid, signal.SIGTERM)
+
+    @staticmethod
+    def _kill(pid: int, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
     # -- ends -------------------------------------------------------------------
 
@@ -211,6 +243,7 @@ class Supervisor:
                 return
             if pid == 0:
                 return
+            self._asked.pop(pid, None)
             if pid in self._old:
                 del self._old[pid]
                 continue

@@ -161,6 +161,7 @@ class _Connected:
 
     async def stop(self) -> None:
         if self._delivery is not None:
+            self._link.leave()
             await self._delivery.stop()
         await asyncio.sleep(0)  # what was settled in the last turn goes out first
         await self._link.close()

@@ -45,6 +45,7 @@ class Seat:
         table, door = self._table, self._door
         calls: dict[str, Callable[[Any], Any]] = {
             "hello": self._hello,
+            "leaving": lambda _: self._leave(),
             "admit": self._admit,
             "departed": self._departed,
             "login_allowed": lambda t: door.login_wait(t.client, t.account),
@@ -73,6 +74,10 @@ class Seat:
         if hello.slots and self.channel is not None:
             self._hand = RemoteHand(self.channel, hello.slots)
             self._table.brain.hand_connected(self._hand, hello.busy)
+
+    def _leave(self) -> None:
+        if self._hand is not None:
+            self._hand.slots = 0
 
     def _admit(self, c: Client) -> object:
         refusal = self._door.admission(c.client)
