@@ -297,3 +297,39 @@ def test_who_is_asked_to_end_while_it_starts_ends() -> None:
         [sys.executable, "-c", _ASKED_WHILE_STARTING], capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.stdout.split() == ["started", "stopped", "0", "b''"], done.stderr
+
+
+_ENDS_WITH_A_THREAD = """
+import asyncio, os, signal, threading
+from kurir.app.process import logs, part
+from kurir.app.process.supervisor import Lifeline
+
+class Hands:
+    name = "hands"
+    async def start(self):
+        self.asked = asyncio.create_task(asyncio.to_thread(self.hand_in))
+    async def stop(self):
+        self.asked.cancel()
+        print(await asyncio.to_thread(str, "stopped"), flush=True)
+        log.events(1, lambda: [("delivered", {})])
+    def hand_in(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        threading.Event().wait()
+
+async def parts(stop):
+    return [Hands()]
+
+reading, writing = os.pipe()
+log = logs.make("json", "info", {}, "all")
+code = part.run(parts, Lifeline(os.pipe()[0], writing), log)
+print(code, flush=True)
+os._exit(code)  # as the supervisor's children do
+"""
+
+
+def test_a_thread_that_waits_for_ever_keeps_no_process_alive() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _ENDS_WITH_A_THREAD], capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.stdout.split() == ["stopped", "0"], done.stderr
+    assert '"delivered"' in done.stderr  # and what it said last is written

@@ -87,14 +87,35 @@ def call(path: Path, op: str, **args: object) -> Any:
             raise ControlError(
                 told("the server cannot be asked at {path}: {why}", path=path, why=e.strerror or str(e))
             ) from None
-        s.sendall(msgspec.json.encode({"op": op, "args": args}) + b"\n")
-        data = bytearray()
-        while not data.endswith(b"\n"):
-            piece = s.recv(1 << 16)
-            if not piece:
-                raise ControlError(told("the server ended the conversation; look into its log"))
-            data += piece
-    answer = msgspec.json.decode(bytes(data))
+        answer = msgspec.json.decode(_asked(s, msgspec.json.encode({"op": op, "args": args}) + b"\n"))
     if not answer["ok"]:
         raise ControlError(unpack(msgspec.convert(answer["error"], Packed)))
     return answer["value"]
+
+
+def _asked(s: socket.socket, question: bytes) -> bytes:
+    """Return the answer to a question.  Raises `ControlError` where there is none."""
+    data = bytearray()
+    try:
+        s.sendall(question)
+        while not data.endswith(b"\n"):
+            piece = s.recv(1 << 16)
+            if not piece:
+                break
+            data += piece
+    except TimeoutError:
+        raise ControlError(
+            told(
+                "the server did not answer within {seconds:.0f} seconds; look into its log",
+                seconds=ANSWER_TIMEOUT,
+            )
+        ) from None
+    except ConnectionError:
+        data.clear()
+    if not data.endswith(b"\n"):
+        raise ControlError(
+            told(
+                "the server ended in the middle of the conversation; look whether it was done, and ask again if not"
+            )
+        )
+    return bytes(data)
