@@ -6,7 +6,7 @@ the mail).
 """
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from kurir.identity import RandomBytes
@@ -126,6 +126,8 @@ class Opener:
                         return result
                     await result.quit(self._settings.timeouts.quit)
                     result = _promises_nothing(result)
+                if result.cause is Cause.TLS_LOST:
+                    result = replace(result, clear_from=facts.clear_from)
                 self._note_trouble(asked, facts, demand, visit, result)
                 troubles.append(result)
                 reached = fresh if visit.endpoint is None else [visit.endpoint]
