@@ -9,7 +9,7 @@ from kurir.app.wiring import settings
 from kurir.config import Config
 from kurir.model import Address
 from kurir.storage import SqliteObservations
-from tests.unit.storage.mail import State, StandingClock, accept
+from tests.unit.storage.mail import StandingClock, State, accept
 from tests.unit.storage.test_reader import refused
 
 

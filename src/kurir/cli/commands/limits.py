@@ -9,7 +9,7 @@ from kurir.cli.acting import act
 from kurir.cli.help import Command, ListGroup, common, option
 from kurir.cli.output import configuration, document, size, table, when
 from kurir.cli.words import current, say
-from kurir.trace import Catalogue, learnt_words, limit_words
+from kurir.trace import Catalogue, learnt_words, limit_words, say_noted
 
 COLUMNS = ("limit", "used", "free", "waiting", "beyond", "source")
 
@@ -82,7 +82,7 @@ def _show_paces(paces: list[dict[str, Any]]) -> None:
                 rate=say("limits.pace_rate", rate=pace["per_minute"]) if pace["rate"] else "",
                 since=when(pace["since"]),
                 signal=say(f"signal.{pace['signal']}"),
-                why=f": {pace['why']}" if pace["why"] else "",
+                why=f": {say_noted(pace['why'], current())}" if pace["why"] else "",
             )
         )
     click.echo()
