@@ -113,3 +113,11 @@ def test_any_text_is_taken(text: str) -> None:
 def test_no_text_takes_long() -> None:
     for pattern, _ in _patterns():
         pattern.fullmatch("the message has " + "octets, the server takes at most " * 18)
+
+
+def test_a_handshake_that_failed_is_said_whole() -> None:
+    words = "the TLS handshake failed: the other side answered with something that is not TLS (4.7.0)"
+    assert (
+        say_noted(words, "id")
+        == "jabat tangan TLS gagal: pihak sana menjawab dengan sesuatu yang bukan TLS (4.7.0)"
+    )

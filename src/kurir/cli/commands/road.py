@@ -12,7 +12,7 @@ from kurir.app.wiring import settings
 from kurir.app.wiring.setup import examined
 from kurir.cli.help import Command, ShowGroup, common, option
 from kurir.cli.output import Failure, configuration, document, size, table, when
-from kurir.cli.roadplan import NewRoad, ask, choose_service, services, what_it_takes
+from kurir.cli.roadplan import NewRoad, ask, choose_service, what_it_takes
 from kurir.cli.words import current, say
 from kurir.config import Config
 from kurir.config.road_schema import DIRECT
@@ -126,6 +126,7 @@ def shown(result: roadlook.RoadTest) -> dict[str, Any]:
         "trouble": {"cause": trouble.cause.value, "words": str(trouble.reply or trouble.detail)}
         if trouble
         else None,
+        "hint": result.hint,
         "mail": {
             "outcome": mail.kind.value,
             "cause": mail.cause.value,
@@ -143,9 +144,15 @@ def said(result: roadlook.RoadTest) -> list[str]:
         t = result.trouble
         key = "road.test_refused" if t.reply else "road.test_failed"
         words = str(t.reply) if t.reply else say_noted(t.detail, lang)
-        return [say(key, host=result.host, cause=catalogue.label(t.cause, lang), words=words)]
+        line = say(key, host=result.host, cause=catalogue.label(t.cause, lang), words=words)
+        return [line, say(f"road.hint_{result.hint}")] if result.hint else [line]
     lines = [say("road.test_reached", host=result.host)]
-    lines.append(say("road.test_tls", tls=result.tls) if result.tls else say("road.test_clear"))
+    version, _, proof = result.tls.partition(", ")
+    lines.append(
+        say("road.test_tls", version=version, proof=say(f"road.proof_{proof}"))
+        if version
+        else say("road.test_clear")
+    )
     if result.logged_in:
         lines.append(say("road.test_login"))
     lines.append(say("road.test_size", size=size(result.size)) if result.size else say("road.test_no_size"))
@@ -187,7 +194,7 @@ def add(
     """Choose a service, test it, and write it into the configuration as a road; exit 1 where the test fails."""
     path, config = configuration(config_file)
     talk = not (yes or as_json)
-    service = choose_service(services(config), provider or named, url, talk=talk)
+    service = choose_service(config, provider or named, url, username or "", talk=talk)
     new = ask(
         config,
         NewRoad(name or "", url or "", username or "", password_file, plan, fallback_of or "", service),
