@@ -175,9 +175,9 @@ class TraceReader:
             where.append(f"kind IN ({', '.join('?' * len(kinds))})")
             values += [k.value for k in kinds]
         if address:
-            fits, value = _fitting(address)
+            fits, key = _fitting(address)
             where.append(f"({' OR '.join(f'fold({c}) {fits}' for c in _PERSON_OBSERVED)})")
-            values += [value] * len(_PERSON_OBSERVED)
+            values += [key] * len(_PERSON_OBSERVED)
         for condition, value in (("client = ?", client or None), ("last_at >= ?", since), ("at < ?", until)):
             if value is not None:
                 where.append(condition)
