@@ -200,6 +200,19 @@ def add(
         NewRoad(name or "", url or "", username or "", password_file, plan, fallback_of or "", service),
         talk=talk,
     )
+    code = 1
+    try:
+        code = _tried(path, config, new, sender, to, talk=talk, as_json=as_json)
+    finally:
+        if code and password_file is None and new.password_file is not None:
+            new.password_file.unlink(missing_ok=True)  # no password stays that nobody uses
+    return code
+
+
+def _tried(
+    path: Path, config: Config, new: NewRoad, sender: str | None, to: str | None, *, talk: bool, as_json: bool
+) -> int:
+    """Test a new road and write it; 1 where the test fails, or who was asked does not want it."""
     if not as_json:
         click.echo("\n".join(what_it_takes(new)) + "\n")
     if talk and not click.confirm(say("road.confirm_test")):
