@@ -10,15 +10,16 @@ import click
 from kurir.app.operating import control, roadlook
 from kurir.app.wiring import settings
 from kurir.app.wiring.setup import examined
+from kurir.cli.commands.limits import state_words
 from kurir.cli.help import Command, ShowGroup, common, option
-from kurir.cli.output import Failure, configuration, document, size, table, when
+from kurir.cli.output import Failure, configuration, document, size, table
 from kurir.cli.roadplan import NewRoad, ask, choose_service, what_it_takes
 from kurir.cli.words import current, say
 from kurir.config import Config
 from kurir.config.road_schema import DIRECT
 from kurir.config.roadfile import NoSuchRoad, replace_file, with_road
 from kurir.delivery import Route
-from kurir.model import AddressError, Cause, parse_address
+from kurir.model import AddressError, parse_address
 from kurir.model.told import of_error
 from kurir.trace import Catalogue, say_noted, say_told
 
@@ -69,17 +70,8 @@ def _row(route: Route, state: dict[str, Any] | None) -> list[str]:
         route.name,
         _to(route) + (f" ({say('road.only_fallback')})" if route.only_fallback else ""),
         ", ".join(route.fallback) or "-",
-        _state(state),
+        state_words(state),
     ]
-
-
-def _state(state: dict[str, Any] | None) -> str:
-    if state is None or state["health"] == "sound":
-        return say("road.sound")
-    cause = Catalogue.load().label(Cause(state["cause"] or "unknown"), current())
-    return say(
-        f"road.{state['health']}", since=when(state["since"]), next=when(state["next_at"]), cause=cause
-    )
 
 
 @command.command("test", cls=Command)
