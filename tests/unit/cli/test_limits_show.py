@@ -38,3 +38,10 @@ def test_a_closed_road_is_said_to_be(
     assert "Road main: Main Mail, account me" in done.output
     assert words in done.output
     assert ("server not reachable" in done.output) is bool(words)
+
+
+@pytest.mark.parametrize(
+    ("reserve", "words"), [(0, "33 of 36"), (3, "33 of 36, 3 of them for urgent mail only")]
+)
+def test_what_is_kept_for_urgent_mail_is_said(reserve: int, words: str) -> None:
+    assert limits._used({"counted": True, "used": 33, "stop": 36, "reserve": reserve}) == words

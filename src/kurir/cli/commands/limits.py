@@ -128,12 +128,19 @@ def _forecast(steps: list[dict[str, Any]], recipients: int) -> str:
 def _row(x: dict[str, Any]) -> list[str]:
     return [
         words(x),
-        say("limits.used", used=x["used"], stop=x["stop"]) if x["counted"] else "-",
+        _used(x),
         _free(x),
         str(x["waiting"]) if x["waiting"] else "-",
         say(f"beyond.{x['beyond']}"),
         _source(x),
     ]
+
+
+def _used(x: dict[str, Any]) -> str:
+    if not x["counted"]:
+        return "-"
+    key = "limits.used_reserve" if x["reserve"] else "limits.used"
+    return say(key, used=x["used"], stop=x["stop"], reserve=x["reserve"])
 
 
 def _free(x: dict[str, Any]) -> str:
