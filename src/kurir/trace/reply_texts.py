@@ -35,6 +35,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"gr[ae]y-? ?list", r"you are (?:new|unknown) here", r"first (?:time|attempt).{0,30}(?:try|retry) again",
         r"(?:temporar\w+ (?:deferred|rejected|refused)|try (?:again|later)) .{0,60}precaution", r"first contact",
     ),
+    _any(Cause.RATE_LIMITED, r"too many (?:recipients|messages) from\b"),  # so many in some time, not in this message
     _any(
         Cause.TOO_MANY_RECIPIENTS,
         r"too many recipients", r"recipients? (?:per message )?limit", r"too many (?:rcpt|destinat)",
