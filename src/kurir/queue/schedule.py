@@ -275,14 +275,19 @@ class Schedule:
     # several roads
 
     def take_all(self, site: Site) -> list[list[Errand]]:
-        """Empty the queue of `site`; return its bundles, of errands that still wait there."""
-        bundles = list(site.queue)
+        """Empty the queue of `site`; return its bundles, of errands that still wait there: once each, though who left and came back stands there twice."""
+        found: list[list[Errand]] = []
+        seen: set[Errand] = set()
+        for bundle in site.queue:
+            here = [e for e in dict.fromkeys(bundle) if e.state is State.READY and e.site is site]
+            if here := [e for e in here if e not in seen]:
+                seen.update(here)
+                found.append(here)
         queue = site.queue
         site.queue = FairQueue(turns=queue.turns) if isinstance(queue, FairQueue) else deque()
         if site.paced is not None and isinstance(site.queue, FairQueue):
             site.paced.queue = site.queue
-        here = ([e for e in b if e.state is State.READY and e.site is site] for b in bundles)
-        return [bundle for bundle in here if bundle]
+        return found
 
     @staticmethod
     def in_line(site: Site) -> Iterator[Errand]:

@@ -435,6 +435,23 @@ def test_mail_that_waits_brings_a_road_back_without_any_new_mail() -> None:
     world.check()
 
 
+def test_a_probe_that_waits_again_where_it_was_before_is_in_line_there_once() -> None:
+    hour = Quota("hour", Unit.RECIPIENTS, 1, 3600.0, 1, 0)
+    world = Roads(spare=Road("spare", "b:587", quotas=(hour,), hop=True))
+    hand = world.hand()
+    _others_wait(world, hand, 3)
+    world.settle(hand.take()[0], SENT)
+    world.pass_time(120)
+    (probe,) = hand.take()
+    assert probe.road.name == "main"
+    world.settle(probe, only=())  # untried
+    world.pass_time(2)
+    schedule = world.brain._schedule
+    (spare,) = (s for s in schedule.sites if s.waiting)
+    waiting = [errand for bundle in schedule.take_all(spare) for errand in bundle]
+    assert len(waiting) == len(set(waiting)) == spare.waiting
+
+
 def test_mail_that_waits_probes_no_more_often_than_the_rests_allow() -> None:
     world = Roads(spare=Road("spare", "b:587", concurrency=1, hop=True))
     hand = world.hand()
