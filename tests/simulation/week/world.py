@@ -111,6 +111,7 @@ class Week:
         ] = []  # lost in a kill: from when, as sent when, of which limit
         self.displaced: set[tuple[int, int]] = set()  # (message, recipient): leased when a process was killed
         self.kills: list[float] = []
+        self.forgot: list[float] = []  # when the brain was killed
         self.turns: list[tuple[float, Turn]] = []
         self._sayings = 0
 
@@ -233,6 +234,8 @@ class Week:
         self.trace("crash", role, why)
         self.figures["kills"] += 1
         self.kills.append(self.loop.time())
+        if role != "delivery":
+            self.forgot.append(self.loop.time())
         rules.excuse(self, role)
         process.kill()
         rules.waste(self, role)
