@@ -251,6 +251,8 @@ class Week:
         for kill in self.plan.kills:
             self.nature(kill.at, self.arm, kill)
         for market in self.markets:
+            if market.change:
+                self.nature(market.change.at, market.providers[0].change, market.change)
             if market.shared:
                 self._somebody_else(market.providers[0])
         by_campaign: dict[str, list[Letter]] = {}
