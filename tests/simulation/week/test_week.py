@@ -31,6 +31,10 @@ ONCE = (
     2078010165,  # how soon a road has room, misjudged
     2078010003,  # one letter counted as two
     2078010380,  # connections of a server that was killed
+    2078015261,  # one mail twice in line
+    2078015333,  # sites that took turns instead of accounts
+    2078015399,  # whose turn it was, misjudged
+    2078017076,  # a contract that changes
 )
 BITES = range(1, 25)
 """Seeds of which at least one has to show each mistake."""
