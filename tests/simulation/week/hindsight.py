@@ -131,7 +131,7 @@ class Hindsight:
     def ideal(self, campaign: str, start: float, end: float) -> float:
         """Return when the last of a campaign that was handed in from `start` on could have gone; it really did at `end`."""
         since_then = best_plan(self.waiting(start, end), self.ways(start), self._week.forgot)
-        return max(self._whole_week[campaign], since_then[campaign])
+        return max(self._whole_week[campaign], since_then.get(campaign, start))
 
     @cached_property
     def _whole_week(self) -> dict[str, float]:
