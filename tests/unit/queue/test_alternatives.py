@@ -452,6 +452,20 @@ def test_a_probe_that_waits_again_where_it_was_before_is_in_line_there_once() ->
     assert len(waiting) == len(set(waiting)) == spare.waiting
 
 
+def test_who_has_failed_at_a_broken_road_is_not_its_probe_while_others_wait() -> None:
+    minute = Quota("minute", Unit.RECIPIENTS, 1, 60.0, 1, 0)
+    world = Roads(spare=Road("spare", "b:587", quotas=(minute,), hop=True))
+    world.brain._budgets.of(minute).count(1, int(world.brain._book.steady.now() * 1000) + 30_000)
+    hand = world.hand()
+    failed = world.accept()
+    world.settle(world.next(hand), LOGIN)
+    other = world.accept("o@far.example")
+    world.pass_time(62)
+    assert {x.number: x.road.name for x in hand.take()} == {other: "main"}
+    world.pass_time(30)
+    assert {x.number: x.road.name for x in hand.take()} == {failed: "spare"}
+
+
 def test_mail_that_waits_probes_no_more_often_than_the_rests_allow() -> None:
     world = Roads(spare=Road("spare", "b:587", concurrency=1, hop=True))
     hand = world.hand()
