@@ -45,6 +45,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"sending (?:quota|limit)", r"exceed(?:ed|s)?.{0,30}(?:daily|hourly).{0,30}(?:limit|quota|allowance)",
         r"(?:daily|hourly) (?:sending |mail |message |email )?(?:limit|quota).{0,20}(?:exceed|reach)", r"(?:daily|hourly) limit",
         r"(?:batas|kuota) (?:pengiriman|email|surel)",
+        r"\d (?:messages|e-?mails|mails|recipients) ?(?:/|per|an?|every|each|in (?:an?|one)) ?(?:24 hours|hour|day|month)\b",
     ),
     _any(Cause.DISABLED_USER, r"(?:user|recipient|mail ?box|account)\b.{0,60} not accept(?:ing)? (?:any )?(?:e-?)?mail\b(?! with)"),
     _any(

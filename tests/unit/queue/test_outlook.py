@@ -113,7 +113,7 @@ def test_urgent_and_fair_turns_are_foreseen() -> None:
     last = world.accept("e@far.example", account="anna@here.example", urgency=Urgency.BULK)
     at = {n: world.brain.overview.show(n)[0].next_at for n in (neighbour, reset, last)}
     assert near(at[reset], 1)
-    assert near(at[neighbour], 2)
+    assert near(at[neighbour], 1)
     assert near(at[last], 4)
 
 

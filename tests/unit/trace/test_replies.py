@@ -87,6 +87,8 @@ TABLE: list[tuple[int, str | None, str, Stage | None, Cause, bool]] = [
     (550, None, "BAD_RECIPIENT", Stage.RCPT, Cause.UNKNOWN_USER, True),
     (550, None, "sorry, your recipient address is not in my local list", Stage.RCPT, Cause.UNKNOWN_USER, True),
     (421, "4.4.2", "Message submission rate has exceeded the configured limit", Stage.MAIL, Cause.RATE_LIMITED, False),
+    (550, "5.4.5", "You may send only 299 recipients per day.", Stage.BODY, Cause.QUOTA_SPENT, False),
+    (554, None, "Only 100 messages/hour", Stage.MAIL, Cause.QUOTA_SPENT, False),
     (550, "5.4.4", "", None, Cause.UNKNOWN_DOMAIN, True),
     (421, None, "", Stage.BANNER, Cause.BUSY, False),
     (599, None, "", None, Cause.UNKNOWN, True),
