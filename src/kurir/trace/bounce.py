@@ -48,8 +48,8 @@ _HOST = re.compile(
     r"(?:host|from|by|server|relay=|talking to|mx) ?\"?([A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8})\.?",
     re.IGNORECASE,
 )
-# How Postfix, Exim, sendmail, DragonFly and their like name the command that was refused.
-_SAID_TO = r"(?:reply to|after|did not like our|during|while sending|\bto(?= rcpt| data)|>>>) ?(?:the )?(?:pipelined )?(?:smtp )?"
+# How Postfix, Exim, sendmail, DragonFly, MDaemon, hMailServer and their like name the command that was refused.
+_SAID_TO = r"(?:reply to|after|did not like our|during|while sending|\bto(?= rcpt| data)|>>>|-->|\bsent:) ?(?:the )?(?:pipelined )?(?:smtp )?"
 _STAGES: tuple[tuple[re.Pattern[str], Stage], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), stage)
     for pattern, stage in (

@@ -51,7 +51,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"null ?mx", r"indicated no smtp service",
         r"(?:host|domain|system|server|machine)\S{0,40} (?:name )?does(?: not|n't) (?:accept|receive|handle) (?:any )?(?:e-?)?mail(?!s? (?:from|for|over|with))",
         r"do(?:es)?(?:n'?t| not) receive (?:any )?e?-?mail", r"(?:not|never) accept(?:s|ing)? (?:any )?e?-?mail\b(?! (?:from|for|over|with))",
-        r"mail receiving (?:is )?disabled", r"service not available.{0,20}no mail",
+        r"service not available.{0,20}no mail",
     ),
     _any(
         Cause.BLOCKLISTED,  # the server that speaks to them, whatever else they name
@@ -131,7 +131,7 @@ TEXTS: tuple[TextRule, ...] = (
     ),
     _any(
         Cause.REMOTE_FAULT,
-        r"temporary lookup failure", r"\bldap (?:server|error|lookup|fail|query|timeout)", r"procmail", r"maildrop\b", r"mailer error",
+        r"temporary lookup failure", r"\bldap (?:server|error|lookup|fail|query|timeout)",
     ),
     _any(Cause.EXPIRED, r"delivery (?:time )?expired", r"envelope (?:has )?expired", r"message too old", r"max(?:imum)? (?:number of )?delivery attempts"),
     _any(
@@ -171,8 +171,10 @@ TEXTS: tuple[TextRule, ...] = (
         r"mailbox .{0,80}file too large", r"quota exceeded", r"mail ?box exceeds", r"mailbox .{0,20}(?:quota|exceeded)", r"would exceed",
         r"exceeds (?:the )?(?:allowed )?quota", r"penuh\b", r"\bvoll\b", r"\bllen[oa]\b", r"\bcheia\b", r"\bpleine\b", r"переполнен", r"已满",
     ),
+    # The name of a delivery program says who speaks, not why: a full mailbox is asked for first
     _any(
         Cause.REMOTE_FAULT,
+        r"procmail", r"maildrop\b", r"mailer error",
         r"could not be (?:stored|saved|written|queued)", r"error in processing", r"cannot allocate memory", r"storage of \S{1,40} .{0,20}failed", r"something went wrong",
         r"^\W{0,3}qq (?:temporary|permanent) problem",
     ),
@@ -271,19 +273,20 @@ TEXTS: tuple[TextRule, ...] = (
         r"(?<!delivery )temporarily (?:disabled|locked|suspended)", r"user .{0,30}not active", r"recipient suspend",
         r"(?<!delivery )(?:currently|temporar(?:y|ily)) (?:suspended|locked|inactive|frozen)", r"archiv(?:ed|[eé]e?) recipient",
         r"recipient .{0,20}archiv", r"(?:is|has been|been) (?:now )?(?:suspended|deactivated|terminated)\b", r"> is (?:now )?disabled",
-        r"account not activated", r"user hang ?up", r"\bcompte .{0,40}bloqu", r"account (?:is )?(?:not available|disabled)",
+        r"account not activated", r"mail receiving (?:is )?disabled", r"user hang ?up", r"\bcompte .{0,40}bloqu", r"account (?:is )?(?:not available|disabled)",
         r"domain .{0,30}(?:has been |is )?(?:suspended|expired|disabled)", r"dinonaktifkan", r"ditangguhkan", r"deaktiviert", r"gesperrt",
         r"deshabilitad", r"desativad", r"boite du destinataire archivee", r"vacation mode",
     ),
     _any(
         Cause.UNKNOWN_DOMAIN,
         r"type=\w{1,5}: host not found(?!, try)", r"dns records? .{0,60}not be found", r"no mx (?:record|host)s? (?:was |were )?found",
-        r"(?:account or )?domain may not exist",
+        r"(?:account or )?domain may not exist", r"lookups? (?:\S{1,40} )?failed permanently", r"dns (?:domain|name|record)s? .{0,80}(?:does not|doesn't) exist",
+        r"mx (?:record|host)s? .{0,20}(?:to|are|is) non-?existent", r"\bdns record not found",
     ),
     _any(
         Cause.DNS_FAILURE,
         r"(?:dns|mx|name ?server|host ?name|name) (?:type '\w+' )?(?:lookup|query|resolution|server|service) (?:failed|failure|error|timed? ?out|temporar|of \S{1,80} (?:responded with code (?:servfail|noerror|refused)|had no relevant))",
-        r"servfail", r"host lookup", r"dns (?:error|failure|failed|timeout|problem|server)", r"no relevant answers",
+        r"servfail", r"host lookup", r"failure in (?:mx |dns |name )?(?:lookup|resolution)", r"dns (?:error|failure|failed|timeout|problem|server)", r"no relevant answers",
         r"(?:unable|failed|could not|cannot|can't) (?:to )?(?:resolve|lookup|look up|find (?:mx|dns|address))", r"temporary (?:dns|name|resolution)",
         r"name ?server (?:timeout|error)", r"(?:malformed|unexpected) name ?server", r"host name lookup failure", r"dns query failed",
         r"problem (?:with|resolving) dns", r"lowest numbered mx", r"config(?:uration)? error: mx", r"mx (?:list|record|points)",
@@ -302,7 +305,7 @@ TEXTS: tuple[TextRule, ...] = (
     ),
     _any(
         Cause.UNKNOWN_USER,
-        r"(?:user|recipient|mail ?box|account|address|addressee|alias|customer|person|name|email|member|subscriber|list|local part|username)(?:e?s\b)?(?: address| name| account| id|:|\(s\)){0,3}(?:'?s?)? .{0,60}?(?:unknown|not (?:be )?(?:found|present|exist|known|valid|listed|local|registered|recogni[sz]ed|here|have)|does(?: not|n't) exist|doesn't|is invalid|isn't|not a valid|was not found|couldn't be found|non-?existent|not in our)",
+        r"(?:user|recipient|mail ?box|account|address|addressee|alias|customer|person|name|email|member|subscriber|list|local part|username)(?:e?s\b)?(?: address| name| account| id|:|\(s\)){0,3}(?:'?s?)? .{0,60}?(?:unknown|not (?:be )?(?:found|present|exist|known|valid|listed|local|registered|recogni[sz]ed|here|have)|does(?: not|n't) exist|doesn't|(?:is|are) invalid|(?:is|are)n't|not a valid|was not found|couldn't be found|non-?existent|not in our)",
         r"(?:no such|unknown|invalid|bad|nonexist\w+|non-existent|undefined|unrecogni[sz]ed|illegal|wrong|incorrect|no)[ _-](?:valid )?(?:local )?(?:virtual )?(?:user|recipient|mail ?box|account|address|addressee|alias|customer|person|mail|e-?mail|name|member|destinat\w+|local[ -]?part|id)(?:e?s)?\b",
         r"(?:not|isn't) (?:our|a (?:known|valid|registered|local|current)|an? (?:existing|active)) .{0,20}(?:user|customer|recipient|mailbox|address|account|subscriber)",
         r"not (?:our|a) (?:user|customer|member)", r"mail ?box (?:\S{1,80} )?(?:is )?(?:currently )?(?:un ?avai\w{1,6}ble\b|not available|invalid)",

@@ -197,7 +197,7 @@ def _dead(verdict: Verdict, item: Evidence, status: str | None) -> bool:
     if item.stage is not None:
         return item.stage is Stage.RCPT
     words = item.text.lower()
-    if _OF_A_COMMAND.search(words):
+    if _OF_A_COMMAND.search(words) and code[1:4] != ".7.":  # a policy has no command's words
         return True
     return not item.code and _LOOKED_UP.search(words) is not None
 
