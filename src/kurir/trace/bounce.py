@@ -7,6 +7,7 @@ of lines.
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -99,6 +100,7 @@ _ACTIONS = {
 }
 MAX_RECIPIENTS = 50  # of one returned message
 _SECTION = 12  # lines behind a recipient's name that belong to it
+_PLACES = 4  # where a notice may name a recipient: for people, for administrators, in a transcript
 
 
 def human_lines(mail: Mail) -> list[str]:
@@ -235,23 +237,33 @@ def _recipients(human: Sequence[str], mail: Mail) -> list[str]:
 
 
 def _section(human: Sequence[str], recipient: str) -> list[str]:
-    """The lines that follow the naming of `recipient`, until an empty line behind words or another address."""
-    if not recipient:
-        return []
-    for i, line in enumerate(human):
-        if recipient.lower() in line.lower():
-            section = [line.strip()]
-            for more in human[i + 1 : i + 1 + _SECTION]:
-                other = _ADDRESS.match(more[:1000].lstrip("<[(* "))
-                if other and other[0].lower() != recipient.lower() and not more[:1].isspace():
-                    break
-                if not more.strip():
-                    if len(section) > 1 or _CODE.search(line):
-                        break
-                    continue
-                section.append(more.strip())
+    """The lines that follow the naming of `recipient`: of several places the first that quotes a code, or the first.
+
+    Notices in other languages than English, above all, say it for people first and for administrators below.
+    """
+    named = (i for i, line in enumerate(human) if recipient and recipient.lower() in line.lower())
+    first_one: list[str] = []
+    for i in islice(named, _PLACES):
+        section = _section_at(human, i, recipient)
+        if any(_CODE.search(line[:2000]) or status_of(line[:2000]) for line in section):
             return section
-    return []
+        first_one = first_one or section
+    return first_one
+
+
+def _section_at(human: Sequence[str], i: int, recipient: str) -> list[str]:
+    """The lines from line `i` until an empty line behind words or another address."""
+    section = [human[i].strip()]
+    for more in human[i + 1 : i + 1 + _SECTION]:
+        other = _ADDRESS.match(more[:1000].lstrip("<[(* "))
+        if other and other[0].lower() != recipient.lower() and not more[:1].isspace():
+            break
+        if not more.strip():
+            if len(section) > 1 or _CODE.search(human[i]):
+                break
+            continue
+        section.append(more.strip())
+    return section
 
 
 def _quoted(lines: Sequence[str], host: str) -> Iterator[Evidence]:

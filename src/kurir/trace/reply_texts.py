@@ -282,6 +282,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"type=\w{1,5}: host not found(?!, try)", r"dns records? .{0,60}not be found", r"no mx (?:record|host)s? (?:was |were )?found",
         r"(?:account or )?domain may not exist", r"lookups? (?:\S{1,40} )?failed permanently", r"dns (?:domain|name|record)s? .{0,80}(?:does not|doesn't) exist",
         r"mx (?:record|host)s? .{0,20}(?:to|are|is) non-?existent", r"\bdns record not found",
+        r"no (?:mail|mx) (?:host|server|exchanger)s? (?:were |was )?(?:for|found)",
     ),
     _any(
         Cause.DNS_FAILURE,
@@ -289,7 +290,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"servfail", r"host lookup", r"failure in (?:mx |dns |name )?(?:lookup|resolution)", r"dns (?:error|failure|failed|timeout|problem|server)", r"no relevant answers",
         r"(?:unable|failed|could not|cannot|can't) (?:to )?(?:resolve|lookup|look up|find (?:mx|dns|address))", r"temporary (?:dns|name|resolution)",
         r"name ?server (?:timeout|error)", r"(?:malformed|unexpected) name ?server", r"host name lookup failure", r"dns query failed",
-        r"problem (?:with|resolving) dns", r"lowest numbered mx", r"config(?:uration)? error: mx", r"mx (?:list|record|points)",
+        r"problem (?:with|resolving) dns", r"lowest numbered mx", r"address is the local host", r"config(?:uration)? error: mx", r"mx (?:list|record|points)",
         r"all (?:relevant )?mx",
     ),
     _any(
