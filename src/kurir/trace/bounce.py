@@ -84,7 +84,7 @@ _ORIGINAL = re.compile(
 _JSON = re.compile(r'\\?"diagnosticCode\\?" ?: ?\\?"(.{1,1000}?)\\?"')
 # Boilerplate that says nothing about the cause.
 _BOILERPLATE = re.compile(
-    r"created automatically|could not be delivered to|permanent (?:error|failure)|fatal errors|transcript of session|please do not reply|following address|for further assistance|"
+    r"created automatically|could not be delivered to|permanent (?:error|failure)|fatal errors|transcript of session|please do not reply|following address(?!(?:es)? (?:is|are|was|were|do|does) )|for further assistance|"
     r"delete your own text|technical details|permanently failed|delivery to the following|was undeliverable|postmaster|hi\. this is|i'm afraid|sorry it didn't|mime|"
     r"notification d|mail delivery (?:failed|status|system)|delivery status notification|i'm sorry to have to inform|attached returned message|problem report|include this|"
     r"this is (?:the|an|a) |delivery has failed|reading text|contact (?:your|the) |^\W{0,3}(?:in|out): {1,3}(?:[23]\d\d|[a-z]{4}\b)|recipient of your|your mail sent on|subject:|^to:|^from:|^date:|^sent:|reached the following|reach the following",
@@ -99,6 +99,8 @@ _ACTIONS = {
     "delayed": Kind.DELAYED,
 }
 MAX_RECIPIENTS = 50  # of one returned message
+# EX_NOUSER and EX_NOHOST of sysexits.h, a local program's whole diagnostic: status and transcript say it in words.
+_NOBODY_THERE = frozenset({"67", "68"})
 _SECTION = 12  # lines behind a recipient's name that belong to it
 _PLACES = 4  # where a notice may name a recipient: for people, for administrators, in a transcript
 
@@ -178,7 +180,7 @@ def _evidence(fields: Fields, recipient: str, human: Sequence[str]) -> Iterator[
     diagnostic = first(fields, "diagnostic-code")
     if diagnostic:
         words = re.sub(r"^\s*[A-Za-z0-9-]{1,40} ?;", "", diagnostic, count=1).strip()
-        if words:
+        if words and words not in _NOBODY_THERE:
             local = diagnostic.lower().startswith("x-unix") and not _LEADING.match(words)
             said_to = stage or _in_transcript(human, words)
             yield msgspec.structs.replace(quoted_reply(words, host, said_to), local=local)

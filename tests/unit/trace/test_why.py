@@ -231,6 +231,21 @@ def test_a_warning_that_quotes_a_deferral_is_not_the_end(said: str, final: bool)
     assert (why.kind, why.cause, why.final) == (WhyKind.DELAYED, Cause.EXPIRED, final)
 
 
+@pytest.mark.parametrize(("exit_status", "cause"), [("67", Cause.UNKNOWN_USER), ("75", Cause.REMOTE_FAULT)])
+def test_an_exit_status_for_nobody_there_leaves_the_word_to_the_report(
+    exit_status: str, cause: Cause
+) -> None:
+    said = f"Diagnostic-Code: X-Unix; {exit_status}"
+    assert explain(REPORT.format(text="", action="failed", status="5.1.1", said=said)).cause is cause
+
+
+def test_boilerplate_that_says_what_is_wrong_is_read() -> None:
+    text = "The following address is not known at this site:\n\nbudi@example.org"
+    assert explain(f"From: postmaster@example.org\nSubject: Mail delivery error\n\n{text}\n").cause is (
+        Cause.UNKNOWN_USER
+    )
+
+
 def test_the_returned_original_is_not_the_explanation() -> None:
     assert all(why.cause is not Cause.CONTENT_SPAM for why in explain_all(BOUNCE))
 
