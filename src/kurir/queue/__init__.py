@@ -10,7 +10,8 @@ envelopes, times and outcomes, not how mail travels; it owns no socket, no clock
 doors                 `asks` what is said, `ports` who keeps facts and who does the work, `brain` who is called
 taking mail           `intake`, `commit` (one sync for all that is pending), `restore` after a start
 what waits            `book` and its calendars (`wheel`, `milestones`), `state`, `steady` (time that does not jump)
-who is next           `plans`, `schedule`, `sites` (each a `site`), `streak`; `leasing` gives work to hands, a `lease` each
+who is next           `plans`, `schedule`, `sites` (each a `site`), `streak`
+what is out           `leasing` gives work to hands, a `lease` each; `latecomers` come back when theirs is over
 health of a site      `judge` (it rests after failures), `neighbours`, `stranded` (who waits for it)
 how it ended          `settle`, `retry` (pure), `duties` (who is told) and `notices`
 limits of others      `paced`, `debits`, `acquaintances`; `shaping` after trouble (`pacememory`); `outlook` foretells

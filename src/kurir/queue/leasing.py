@@ -1,8 +1,8 @@
 """Hands and what they hold: giving work out, taking outcomes back.
 
 Rules
-1. Nobody works on an errand twice: it is LEASED to one open lease, and only that lease's settlement moves it;
-   a late success from an earlier lease is believed (the mail is there), anything else late is not.
+1. Nobody works on an errand twice: it is LEASED to one open lease, and only that lease's settlement moves it.
+   What is said of any other lease is for the `latecomers` to judge.
 2. What a hand held when it went away may have been delivered: the trace says so (RECOVERED).
 3. After a restart the hands say what they are busy with; nothing that was read back from the store is
    leased before they had the time to.
@@ -10,10 +10,9 @@ Rules
 5. Hands are called once per round with everything they get.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from kurir.model import Event, EventKind, Outcome, OutcomeKind
+from kurir.model import Event, EventKind, Outcome
 
 from .acquaintances import person_of
 from .asks import Busy, Settlement
@@ -21,6 +20,7 @@ from .book import Book
 from .choice import kept_for_good
 from .commit import Committer
 from .debits import Debits, was_offered
+from .latecomers import Latecomers, news_in
 from .lease import Homes, OpenLease, Worker
 from .ports import Change, Hand, StoredLetter
 from .schedule import Schedule
@@ -30,7 +30,6 @@ from .shaping import Slowed, too_many_at_once
 from .state import Errand, Letter, Mail, Place, State
 from .stranded import own_demand, strand_or_rescue
 
-_REMEMBERED = 20_000  # leases of the past that are known by name
 _MAY_BE_THERE = "the delivery process ended while it worked on this; it may have been delivered"
 _ROW_GONE = "the stored message could not be read back"
 
@@ -61,10 +60,7 @@ class Leasing:
         self._homes = Homes()
         self._next_id = 1
         self._leases: dict[int, OpenLease] = {}
-        self._adopted: dict[int, list[OpenLease]] = {}  # by message number
-        self._revoked: OrderedDict[int, None] = OrderedDict()
-        self._past: OrderedDict[tuple[int, int], None] = OrderedDict()
-        self._untold: dict[int, int] = {}  # empty settlements of adopted leases, by message number
+        self._latecomers = Latecomers(epoch)
         self.workers: list[Worker] = []
         self.stopped = False
 
@@ -94,7 +90,7 @@ class Leasing:
                 errand.site = site
                 errand.lease = lease
             worker.leases[lease.id] = lease
-            self._adopted.setdefault(mail.number, []).append(lease)
+            self._latecomers.adopt(lease)
         return worker
 
     def gone(self, hand: Hand) -> Worker | None:
@@ -110,9 +106,7 @@ class Leasing:
             if not lease.sent:
                 self._give_back(lease.mail, errands, now)
                 continue
-            self._revoked[lease.id] = None
-            if len(self._revoked) > _REMEMBERED:
-                self._revoked.popitem(last=False)
+            self._latecomers.revoke(lease)
             for errand in errands:
                 errand.way = kept_for_good(errand.way, lease.site.road.name)
             self._recover(lease.mail, errands, now)
@@ -312,9 +306,7 @@ class Leasing:
         self._leases.pop(lease.id, None)
         lease.worker.leases.pop(lease.id, None)
         if lease.adopted:
-            kept = [x for x in self._adopted.pop(lease.mail.number, ()) if x is not lease]
-            if kept:
-                self._adopted[lease.mail.number] = kept
+            self._latecomers.ended(lease)
         if outcomes and own_demand(lease, outcomes[0]):
             outcomes = []
         slowed = self._schedule.ended(
@@ -345,55 +337,20 @@ class Leasing:
 
     def _late(self, settlement: Settlement, now: float) -> None:
         """A settlement of a lease that is not open: of an earlier brain, of a lost hand, or a repetition."""
-        key = (settlement.epoch, settlement.lease)
-        own = settlement.epoch == self._epoch
-        leases = self._adopted.get(settlement.number, [])
-        told = {index for index, _ in settlement.results}
-        adopted = next((x for x in leases if any(e.index in told for e in x.errands)), None)
-        known = adopted is not None or (leases and not told) or not own or settlement.lease in self._revoked
-        if key in self._past or not known:
+        if not self._latecomers.credible(settlement):
             self._book.counters.ignored_results += len(settlement.results)
             return
-        self._past[key] = None
-        if len(self._past) > _REMEMBERED:
-            self._past.popitem(last=False)
-        self._revoked.pop(settlement.lease if own else 0, None)
-        if adopted is not None:
-            self._settle_lease(adopted, settlement.results, now)
-        elif told:
-            self._believe(settlement)
-        elif leases:
-            self._untold[settlement.number] = self._untold.get(settlement.number, 0) + 1
-        self._give_back_untold(settlement.number, now)
-
-    def _give_back_untold(self, number: int, now: float) -> None:
-        """Give back adopted leases that came back empty: which one it was shows once all have."""
-        leases = list(self._adopted.get(number, ()))
-        if len(leases) > self._untold.get(number, 0):
-            return
-        self._untold.pop(number, None)
-        for lease in leases:
-            self._give_back(lease.mail, self._close(lease, [], now), now)
-
-    def _believe(self, settlement: Settlement) -> None:
-        mail = self._book.mails.get(settlement.number)
-        pairs = []
-        for index, outcome in settlement.results:
-            errand = mail.errand(index) if mail is not None else None
-            good = outcome.kind in SUCCESS
-            if errand is None:
-                self._book.counters.duplicates += good
-            elif good or (
-                errand.state in (State.WAITING, State.PLANNING, State.READY)
-                or (errand.state is State.HELD and outcome.kind is OutcomeKind.FAILED)
-            ):
-                if errand.state is not State.SETTLING:
-                    pairs.append((errand, outcome))
-                continue
-            self._book.counters.ignored_results += 1
-        if pairs and mail is not None:
-            self._leave_site([errand for errand, _ in pairs])
-            self.apply(mail, mail.fresh, pairs)
+        lease = self._latecomers.adopted(settlement)
+        if lease is not None:
+            self._settle_lease(lease, settlement.results, now)
+        elif settlement.results:
+            mail = self._book.mails.get(settlement.number)
+            pairs = news_in(settlement, mail, self._book.counters)
+            if pairs and mail is not None:
+                self._leave_site([errand for errand, _ in pairs])
+                self.apply(mail, mail.fresh, pairs)
+        for empty in self._latecomers.empty(settlement):
+            self._give_back(empty.mail, self._close(empty, [], now), now)
 
     def _leave_site(self, errands: list[Errand]) -> None:
         self._schedule.left([e for e in errands if e.state is State.READY])

@@ -97,8 +97,8 @@ class BrainLink:
         """Introduce this role.  The socket outlives each brain, so only one that answers is there."""
         busy = tuple(self._busy())
         slots = self._hand.slots if self._hand else 0
+        self._channel = channel  # what is said from now on follows the hello
         await channel.call("hello", Hello(role=self._role, pid=os.getpid(), slots=slots, busy=busy))
-        self._channel = channel
         self._connected.set()
         if self._unsettled:
             again, self._unsettled = self._unsettled, []
