@@ -40,6 +40,8 @@ CASES: tuple[Case, ...] = (
     _letter(77, "line-without-colon", _ME + b"nonsense\r\n", "550 5.6.0"),
     _letter(77, "eight-bit-header", _ME + "X: \u00e9\r\n".encode(), "550 5.6.0"),
     _letter(77, "fold-first", b" From: <ceo@bank.test>\r\n" + _ME, "550 5.6.0"),
+    _letter(77, "fold-first-from-anybody", b" dkim=pass header.d=bank.test\r\n" + _ME, "550 5.6.0", over=ALL),
+    _letter(77, "tab-first-without-header", b"\thello\r\n", "550 5.6.0", over=ALL),
     _letter(78, "too-many-fields", _ME + b"X: y\r\n" * 2000, "552 5.3.4"),
     _letter(78, "too-much-header", _ME + (b"X: " + b"y" * 900 + b"\r\n") * 200, "552 5.3.4", over=ALL),
     _letter(85, "49-received", _RECEIVED * 48 + _ME, "250", over=ALL),

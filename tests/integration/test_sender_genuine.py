@@ -216,3 +216,12 @@ def test_only_a_proven_sender_is_told_of_a_late_refusal(world: World) -> None:
     kurir.wait("word to the postmaster", lambda: any(b"forged late" in m for m in kurir.mail("postmaster")))
     held = kurir.ask("queue", "list")["messages"]
     kurir.cli("queue", "drop", held[0]["id"], "--reason", "the test is over", check=None)
+
+
+@pytest.mark.parametrize("blank", [" ", "\t"])
+def test_a_message_that_begins_with_a_continuation_continues_no_field_of_ours(
+    world: World, blank: str
+) -> None:
+    forged = f"{blank}dkim=pass header.d=bank.test; dmarc=pass header.from=bank.test\r\n".encode()
+    message = forged + text("a@good.test", "you@example.test", f"continued {ord(blank)}")
+    assert world.refused(message, "a@good.test", GOOD)[0] == 550

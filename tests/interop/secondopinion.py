@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from kurir.delivery import DeliverySettings, Route, RouteKind
 from kurir.delivery.tlspolicy import DaneSettings, StsSettings, TlsDesk, TlsSettings
@@ -49,36 +50,60 @@ STS_DAEMON = ROOT / "usr/bin/mta-sts-daemon"
 PATIENCE = 60.0  # seconds for Postfix to try everything once
 
 
+Record = tuple[int, int, int, str]
+HTTP = b"HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s"
+
+
+def answer(body: bytes, status: bytes = b"200 OK", fields: bytes = b"Content-Type: text/plain\r\n") -> bytes:
+    """Return what a web server says."""
+    return HTTP % (status, len(body), fields, body)
+
+
+def policy_of(mode: str, host: str, more: str = "max_age: 86400\r\n") -> bytes:
+    """Return the text of a policy."""
+    return f"version: STSv1\r\nmode: {mode}\r\nmx: {host}\r\n{more}".encode()
+
+
+def _strict(name: str) -> bytes:
+    """A policy that the host of that case cannot keep to."""
+    return policy_of("enforce", f"mx.{name}.plain.test")
+
+
 @dataclass(frozen=True)
 class Case:
-    """A domain: its zone, what its host shows (None: no TLS), its TLSA record, and its policy (mode, name of the host)."""
+    """A domain: its zone, what its host shows (None: no TLS), its TLSA records, and its policy.
+
+    A record names usage, selector, matching type, and of which certificate; ``short:`` cuts the digest, ``@name`` puts it
+    at another name of the zone than the host's.  `policy` is (mode, name of the host) or the whole answer of the web server.
+    """
 
     zone: str
     shows: str | None
-    tlsa: tuple[int, int, int, str] | None = None
-    policy: tuple[str, str] | None = None
+    tlsa: tuple[Record, ...] = ()
+    policy: tuple[str, str] | bytes | None = None
     policy_by: str = "public"  # who vouches for the web server of the policy
-    alias: bool = False  # the mail host is a CNAME
+    alias: str = ""  # the mail host is a CNAME for a name in this zone
+    record: str = '"v=STSv1; id=1"'  # of the policy
 
 
 CASES = {
-    "good": Case("dane", "own", (3, 1, 1, "own")),
-    "good-certificate": Case("dane", "own", (3, 0, 1, "own")),
-    "good-512": Case("dane", "own", (3, 1, 2, "own")),
-    "authority": Case("dane", "chain", (2, 1, 1, "root")),
-    "authority-name": Case("dane", "chain-elsewhere", (2, 1, 1, "root")),
-    "authority-old": Case("dane", "chain-expired", (2, 1, 1, "root")),
-    "old-key": Case("dane", "expired", (3, 1, 1, "expired")),
-    "alias": Case("dane", "own", (3, 1, 1, "own"), alias=True),
-    "alias-mismatch": Case("dane", "own", (3, 1, 1, "other"), alias=True),
-    "mismatch": Case("dane", "own", (3, 1, 1, "other")),
-    "unusable": Case("dane", "own", (1, 1, 1, "own")),
-    "unusable-bare": Case("dane", None, (1, 1, 1, "own")),
-    "stopped": Case("dane", None, (3, 1, 1, "own")),
+    "good": Case("dane", "own", ((3, 1, 1, "own"),)),
+    "good-certificate": Case("dane", "own", ((3, 0, 1, "own"),)),
+    "good-512": Case("dane", "own", ((3, 1, 2, "own"),)),
+    "authority": Case("dane", "chain", ((2, 1, 1, "root"),)),
+    "authority-name": Case("dane", "chain-elsewhere", ((2, 1, 1, "root"),)),
+    "authority-old": Case("dane", "chain-expired", ((2, 1, 1, "root"),)),
+    "old-key": Case("dane", "expired", ((3, 1, 1, "expired"),)),
+    "alias": Case("dane", "own", ((3, 1, 1, "own"),), alias="dane"),
+    "alias-mismatch": Case("dane", "own", ((3, 1, 1, "other"),), alias="dane"),
+    "mismatch": Case("dane", "own", ((3, 1, 1, "other"),)),
+    "unusable": Case("dane", "own", ((1, 1, 1, "own"),)),
+    "unusable-bare": Case("dane", None, ((1, 1, 1, "own"),)),
+    "stopped": Case("dane", None, ((3, 1, 1, "own"),)),
     "missing": Case("dane", "own"),
     "missing-bare": Case("dane", None),
-    "forged": Case("forged", "own", (3, 1, 1, "own")),
-    "unsigned": Case("plain", "own", (3, 1, 1, "other")),
+    "forged": Case("forged", "own", ((3, 1, 1, "own"),)),
+    "unsigned": Case("plain", "own", ((3, 1, 1, "other"),)),
     "bare": Case("plain", None),
     "sts": Case("plain", "public", policy=("enforce", "mx.sts.plain.test")),
     "sts-wild": Case("plain", "public", policy=("enforce", "*.sts-wild.plain.test")),
@@ -89,6 +114,55 @@ CASES = {
     "sts-stranger": Case("plain", "public", policy=("enforce", "mx.other.test")),
     "sts-testing": Case("plain", "elsewhere", policy=("testing", "mx.sts-testing.plain.test")),
     "sts-none": Case("plain", "own", policy=("none", "mx.sts-none.plain.test")),
+    # -- more of DANE: several records, base domains, chains
+    "several": Case("dane", "own", ((3, 1, 1, "other"), (3, 1, 1, "own"))),
+    "several-useless": Case("dane", "own", ((1, 1, 1, "own"), (3, 1, 1, "other"))),
+    "several-short": Case("dane", "own", ((3, 1, 1, "short:other"), (3, 1, 1, "own"))),
+    "only-short": Case("dane", "own", ((3, 1, 1, "short:own"),)),
+    "only-unknown": Case("dane", "own", ((3, 1, 7, "own"), (3, 5, 1, "own"), (9, 1, 1, "own"))),
+    "agile": Case("dane", "own", ((3, 1, 1, "own"), (3, 1, 2, "other"))),
+    "agile-apart": Case("dane", "own", ((3, 0, 1, "own"), (3, 1, 2, "other"))),
+    "roll-over": Case("dane", "own", ((3, 1, 1, "other"), (2, 1, 1, "root"), (3, 1, 1, "own"))),
+    "own-elsewhere": Case("dane", "other", ((3, 1, 1, "other"),)),
+    "client-only": Case("dane", "client", ((3, 1, 1, "client"),)),
+    "whole": Case("dane", "own", ((3, 0, 0, "own"),)),
+    "whole-key": Case("dane", "own", ((3, 1, 0, "own"),)),
+    "authority-absent": Case("dane", "chain-bare", ((2, 1, 1, "root"),)),
+    "authority-given": Case("dane", "chain-bare", ((2, 0, 0, "root"),)),
+    "authority-key": Case("dane", "chain-bare", ((2, 1, 0, "root"),)),
+    "authority-client": Case("dane", "chain-client", ((2, 1, 1, "root"),)),
+    "authority-512": Case("dane", "chain", ((2, 0, 2, "root"),)),
+    "authority-domain": Case("dane", "chain-domain", ((2, 1, 1, "root"),)),
+    "authority-itself": Case("dane", "own", ((2, 1, 1, "own"),)),
+    "alias-first": Case("dane", "own", ((3, 1, 1, "own@mx"),), alias="dane"),
+    "alias-first-bad": Case("dane", "own", ((3, 1, 1, "other@mx"),), alias="dane"),
+    "alias-both": Case("dane", "own", ((3, 1, 1, "other@mx"), (3, 1, 1, "own")), alias="dane"),
+    "alias-both-bad": Case("dane", "own", ((3, 1, 1, "own@mx"), (3, 1, 1, "other")), alias="dane"),
+    "alias-out": Case("dane", "own", ((3, 1, 1, "own@mx"),), alias="plain"),
+    "alias-out-bad": Case("dane", "own", ((3, 1, 1, "other@mx"),), alias="plain"),
+    "alias-in": Case("plain", "own", ((3, 1, 1, "other"),), alias="dane"),
+    "no-mx": Case("forgedmx", "own", ((3, 1, 1, "own"),)),
+    "no-address": Case("forgeda", "own", ((3, 1, 1, "own"),)),
+    # -- more of MTA-STS: each policy that counts names a host which the case cannot prove to be
+    "sts-deep": Case("plain", "own", policy=("enforce", "*.plain.test")),
+    "sts-upper": Case("plain", "public", policy=("enforce", "MX.STS-Upper.Plain.Test")),
+    "sts-moved": Case("plain", "own", policy=answer(_strict("sts-moved"), b"301 Moved", b"Location: https://mta-sts.sts-none.plain.test/.well-known/mta-sts.txt\r\n")),
+    "sts-gone": Case("plain", "own", policy=answer(_strict("sts-gone"), b"404 Not Found")),
+    "sts-broken": Case("plain", "own", policy=answer(_strict("sts-broken"), b"500 Oops")),
+    "sts-typed": Case("plain", "own", policy=answer(_strict("sts-typed"), fields=b"Content-Type: text/plain; charset=utf-8\r\n")),
+    "sts-html": Case("plain", "own", policy=answer(_strict("sts-html"), fields=b"Content-Type: text/html\r\n")),
+    "sts-huge": Case("plain", "own", policy=answer(_strict("sts-huge") + b"x: y\r\n" * 12_000)),
+    "sts-lf": Case("plain", "own", policy=answer(_strict("sts-lf").replace(b"\r\n", b"\n"))),
+    "sts-keys": Case("plain", "own", policy=answer(_strict("sts-keys") + b"new_key: some value\r\n")),
+    "sts-open": Case("plain", "own", policy=answer(_strict("sts-open").rstrip())),
+    "sts-long": Case("plain", "own", policy=answer(policy_of("enforce", "mx.sts-long.plain.test", "max_age: 31557600\r\n"))),
+    "sts-ageless": Case("plain", "own", policy=answer(policy_of("enforce", "mx.sts-ageless.plain.test", ""))),
+    "sts-mode": Case("plain", "own", policy=answer(policy_of("enforced", "mx.sts-mode.plain.test"))),
+    "sts-other-version": Case("plain", "own", policy=answer(_strict("sts-other-version").replace(b"STSv1", b"STSv2"))),
+    "sts-no-id": Case("plain", "own", policy=("enforce", "mx.sts-no-id.plain.test"), record='"v=STSv1;"'),
+    "sts-parted": Case("plain", "own", policy=("enforce", "mx.sts-parted.plain.test"), record='"v=STS" "v1; id=1"'),
+    "sts-name": Case("plain", "own", policy=("enforce", "mx.sts-name.plain.test"), policy_by="elsewhere"),
+    "sts-late": Case("plain", "own", policy=("enforce", "mx.sts-late.plain.test"), policy_by="expired"),
     "sts-unproven": Case("plain", "own", policy=("enforce", "mx.other.test"), policy_by="nobody"),
 }  # fmt: skip
 
@@ -103,6 +177,7 @@ class World:
         self.ca.write_bytes(self.public.certificate.public_bytes(Encoding.PEM))
         self.zones: dict[str, dict[str, dict[str, list[str]]]] = {
             "good": {"@": {"A": ["127.0.0.1"]}}, "bad": {"@": {"A": ["127.0.0.1"]}}, "dane": {}, "plain": {}, "forged": {},
+            "forgedmx": {}, "forgeda": {},
         }  # fmt: skip
         self.shown: dict[str, Made | None] = {name: self._case(name, case) for name, case in CASES.items()}
 
@@ -116,6 +191,10 @@ class World:
             "root": lambda: root,
             "chain": lambda: make(host, root, show_root=True),
             "chain-elsewhere": lambda: make("elsewhere.test", root, show_root=True),
+            "client": lambda: make(host, purpose=ExtendedKeyUsageOID.CLIENT_AUTH),
+            "chain-bare": lambda: make(host, root),
+            "chain-client": lambda: make(host, root, show_root=True, purpose=ExtendedKeyUsageOID.CLIENT_AUTH),
+            "chain-domain": lambda: make(f"{name}.{case.zone}.test", root, show_root=True),
             "chain-expired": lambda: make(host, root, days=old, show_root=True),
             "public": lambda: make(host, self.public),
             "public-expired": lambda: make(host, self.public, days=old),
@@ -127,16 +206,20 @@ class World:
             return made[kind] if kind in made else made.setdefault(kind, kinds[kind]())
 
         zone[name] = {"MX": [f"10 mx.{name}"]}
-        target = f"real.{name}" if case.alias else f"mx.{name}"
+        target, home = f"real.{name}" if case.alias else f"mx.{name}", zone
         if case.alias:
-            zone[f"mx.{name}"] = {"CNAME": [target]}
-        zone[target] = {"A": [address_of(name)]}
-        if case.tlsa:
-            usage, selector, matching, kind = case.tlsa
-            data = association(of(kind).certificate, selector, matching).hex()
-            zone[f"_25._tcp.{target}"] = {"TLSA": [f"{usage} {selector} {matching} {data}"]}
+            zone[f"mx.{name}"] = {"CNAME": [f"{target}.{case.alias}.test."]}
+            home = self.zones[case.alias]
+        home[target] = {"A": [address_of(name)]}
+        for usage, selector, matching, kind in case.tlsa:
+            kind, first, _ = kind.partition("@")
+            data = association(of(kind.removeprefix("short:")).certificate, selector & 1, matching % 3).hex()
+            data = data[:40] if kind.startswith("short:") else data
+            at, base = (zone, f"mx.{name}") if first else (home, target)
+            records = at.setdefault(f"_25._tcp.{base}", {}).setdefault("TLSA", [])
+            records.append(f"{usage} {selector} {matching} {data}")
         if case.policy:
-            zone[f"_mta-sts.{name}"] = {"TXT": ['"v=STSv1; id=1"']}
+            zone[f"_mta-sts.{name}"] = {"TXT": [case.record]}
             zone[f"mta-sts.{name}"] = {"A": [address_of(name, 2)]}
         return of(case.shows) if case.shows else None
 
@@ -149,9 +232,12 @@ class World:
             )
             await asyncio.start_server(peer.serve, address_of(name), 25)
             if case.policy:
-                ca = self.public if case.policy_by == "public" else self.nobody
-                tls = make(f"mta-sts.{name}.{case.zone}.test", ca).context(self.folder)
-                await asyncio.start_server(_web(*case.policy), address_of(name, 2), 443, ssl=tls)
+                ca = self.nobody if case.policy_by == "nobody" else self.public
+                days = (-30.0, -1.0) if case.policy_by == "expired" else (-1.0, 30.0)
+                called = "elsewhere" if case.policy_by == "elsewhere" else f"mta-sts.{name}.{case.zone}"
+                tls = make(f"{called}.test", ca, days=days).context(self.folder)
+                said = case.policy if isinstance(case.policy, bytes) else answer(policy_of(*case.policy))
+                await asyncio.start_server(_web(said), address_of(name, 2), 443, ssl=tls)
 
 
 def domain_of(name: str) -> str:
@@ -164,14 +250,11 @@ def address_of(name: str, network: int = 1) -> str:
     return f"127.0.{network}.{list(CASES).index(name) + 1}"
 
 
-def _web(mode: str, host: str):  # type: ignore[no-untyped-def]
-    policy = f"version: STSv1\r\nmode: {mode}\r\nmx: {host}\r\nmax_age: 86400\r\n".encode()
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % len(policy)
-
+def _web(said: bytes):  # type: ignore[no-untyped-def]
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await reader.readuntil(b"\r\n\r\n")
-            writer.write(head + policy)
+            writer.write(said)
             await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
             pass
@@ -293,7 +376,7 @@ def main() -> None:
     world = World(folder)
     dns = SignedDns(
         folder / "dns", {f"{name}.test": zone for name, zone in world.zones.items()}, unsigned=["plain.test"],
-        broken={"bad.test": "A", "forged.test": "TLSA"},
+        broken={"bad.test": "A", "forged.test": "TLSA", "forgedmx.test": "MX", "forgeda.test": "A"},
     )  # fmt: skip
     dns.port = 53
     loop = asyncio.new_event_loop()

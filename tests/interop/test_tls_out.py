@@ -384,9 +384,13 @@ async def test_a_server_that_stops_to_encrypt(stage):
     assert (await once({"EHLO": EHLO}, 1))[1] == 1
     outcome, taken = await once({"EHLO": NO_TLS}, 2)
     assert (outcome.kind, outcome.cause, taken) == (D, Cause.TLS_LOST, 0)
+    assert outcome.clear_from == pytest.approx(clock.now() + 4 * 3600, abs=600)
     clock.ahead += 60
     refused, taken = await once({"EHLO": EHLO, "STARTTLS": b"454 4.7.0 not now\r\n"}, 3)
     assert (refused.kind, refused.cause, taken) == (D, Cause.TLS_LOST, 0)
+    assert refused.clear_from == pytest.approx(
+        outcome.clear_from, abs=1
+    )  # the time began when it was first missed
     clock.ahead += 4 * 3600
     outcome, taken = await once({"EHLO": NO_TLS}, 4)
     assert (outcome.kind, outcome.plaintext_fallback, taken) == (H, True, 1)

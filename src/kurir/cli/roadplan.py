@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import click
 
@@ -49,9 +49,10 @@ def services(config: Config) -> Sequence[Smarthost]:
 
 
 def choose_service(
-    known: Sequence[Smarthost], name: str | None, url: str | None, *, talk: bool
+    config: Config, name: str | None, url: str | None, login: str, *, talk: bool
 ) -> Smarthost | None:
-    """Return the service that was named or chosen; None for one that only its URL tells."""
+    """Return the service that was named or chosen, or that the atlas knows at `url`; None for a stranger."""
+    known = services(config)
     by_name = {s.name: s for s in known}
     if name is None and url is None:
         if not talk:
@@ -59,7 +60,7 @@ def choose_service(
         table([say("label.service"), say("label.allows"), say("label.needs")], [_offer(s) for s in known])
         name = click.prompt(say("road.which"))
     if name is None:
-        return None
+        return roads.atlas(config).smarthost(urlsplit(url or "").hostname or "", login)
     if name not in by_name:
         close = difflib.get_close_matches(name, by_name, 1)
         hint = (

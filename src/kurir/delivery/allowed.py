@@ -26,6 +26,7 @@ from kurir.limits import (
 from kurir.model import Clock
 from kurir.queue.outlook import Passage, Share
 
+from .floor import tls_floor
 from .mx import MailHost
 from .route import choose_roads
 from .settings import Route, RouteKind
@@ -180,9 +181,14 @@ class RoadSizes:
 
     def towards(self, sender: str, domain: str) -> RoadSize | None:
         """Return the limit of the widest road from the domain `sender` ("" for the null sender) to `domain`, if it is known."""
-        sizes = [self._size(route, domain) for route in choose_roads(self._routes, sender, domain)]
+        sizes = [self._size(route, domain) for route in self._roads(sender, domain)]
         known = [size for size in sizes if size is not None]
         return max(known, key=lambda s: s.octets) if known and len(known) == len(sizes) else None
+
+    def _roads(self, sender: str, domain: str) -> tuple[Route, ...]:
+        """Return the roads from `sender` to `domain` that prove as much as their main road has to."""
+        roads = choose_roads(self._routes, sender, domain)
+        return tuple(route for route in roads if route is roads[0] or tls_floor(roads[0], route) is None)
 
     def _size(self, route: Route, domain: str) -> RoadSize | None:
         return self._towards.get(domain) if route.kind is RouteKind.MX else self._sizes[_key(route)]
@@ -194,7 +200,7 @@ class RoadSizes:
 
     def shares(self, sender: str, domains: Iterable[str], together: int) -> list[Share]:
         """Return how recipients at `domains` divide between the roads that have such limits."""
-        counts = Counter(choose_roads(self._routes, sender, domain) for domain in domains)
+        counts = Counter(self._roads(sender, domain) for domain in domains)
         return [
             Share(count, tuple(self._passage(route, together) for route in routes))
             for routes, count in counts.items()

@@ -6,7 +6,7 @@ the mail).
 """
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from kurir.identity import RandomBytes
@@ -126,6 +126,8 @@ class Opener:
                         return result
                     await result.quit(self._settings.timeouts.quit)
                     result = _promises_nothing(result)
+                if result.cause is Cause.TLS_LOST:
+                    result = replace(result, clear_from=facts.clear_from)
                 self._note_trouble(asked, facts, demand, visit, result)
                 troubles.append(result)
                 reached = fresh if visit.endpoint is None else [visit.endpoint]
@@ -315,10 +317,18 @@ def _day(at: float) -> str:
 
 
 def _most_telling(troubles: list[Trouble]) -> Trouble:
-    """Return the trouble that says most: a peer's words before our own, what may pass before what is final."""
+    """Return the trouble that says most: a peer's words before our own, what may pass before what is final.
+
+    Somebody who answered and then disappointed us says more than another address where nobody was.
+    """
     if not troubles:
         return Trouble(stage=Stage.PLAN, cause=Cause.UNREACHABLE, detail="no host could be tried")
     return max(
         reversed(troubles),
-        key=lambda t: (t.kind is OutcomeKind.DEFERRED, t.reply is not None, t.cause is not Cause.DNS_FAILURE),
+        key=lambda t: (
+            t.kind is OutcomeKind.DEFERRED,
+            t.reply is not None,
+            t.cause is not Cause.DNS_FAILURE,
+            t.stage is not Stage.CONNECT,
+        ),
     )

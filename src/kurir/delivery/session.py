@@ -63,6 +63,7 @@ class Trouble:
     plaintext_fallback: bool = False
     retry_after: float | None = None
     lasting: bool = False
+    clear_from: float | None = None
     tls_result: str = ""  # for TLS-RPT: a result type of RFC 8460 section 4.3
     policy: bool = False  # the demands of this mail failed: other mail may well be taken
 
@@ -81,6 +82,7 @@ class Trouble:
             plaintext_fallback=self.plaintext_fallback,
             retry_after=self.retry_after,
             lasting=self.lasting,
+            clear_from=self.clear_from,
             seconds=seconds,
         )
 

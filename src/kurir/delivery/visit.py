@@ -208,7 +208,8 @@ class Visit:
         except NetError as error:
             self._handshake_failed = self.lost = True
             self.weak = SessionEnd(_BROKEN, str(error))
-            return self._trouble(Cause.TLS_FAILED, f"the TLS handshake failed: {error} (4.7.0)", _BROKEN)
+            why = str(error).removeprefix("the TLS handshake failed: ")
+            return self._trouble(Cause.TLS_FAILED, f"the TLS handshake failed: {why} (4.7.0)", _BROKEN)
         if demand.need is Need.DANE:
             verdict = match(
                 demand.records, self._dialer.chain(session.stream), demand.names, self._clock.now()

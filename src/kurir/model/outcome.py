@@ -43,7 +43,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `possibly_delivered` marks the lost reply after the final dot (RFC 1047).  `retry_after` is a hint in
     seconds, or None for the ordinary schedule; `lasting` says that waiting alone does not help, whatever the code
     says (a block of ours that somebody has to lift).  `together` advises at most how many recipients of the message to
-    try in one transaction the next time (1: this one alone), 0 for no advice.  `dsn_relayed` says that the next hop takes over the duty
+    try in one transaction the next time (1: this one alone), 0 for no advice.  `clear_from` is from when on (epoch seconds)
+    mail that waits for lost encryption goes without, None where that will not be.  `dsn_relayed` says that the next hop takes over the duty
     to report (RFC 3461 section 6.2.6).
     """
 
@@ -61,5 +62,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retry_after: float | None = None
     lasting: bool = False
     together: int = 0
+    clear_from: float | None = None
     dsn_relayed: bool = False
     seconds: float = 0.0

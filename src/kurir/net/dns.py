@@ -19,6 +19,7 @@ import dns.message
 import dns.name
 import dns.rcode
 import dns.rdatatype
+import dns.rdtypes.ANY.TLSA
 import dns.resolver
 
 from kurir.model import AddressError, normalise_domain
@@ -32,6 +33,10 @@ DNS_PORT = 53
 MAX_ALIASES = 10  # CNAMEs followed in one lookup; BIND stops at 16, nobody needs three
 UDP_PAYLOAD = 1232  # octets, dnsflagday.net/2020
 MAX_RECORDS = 500  # of one answer that are kept
+
+# dnspython takes no TLSA record whose digest has the wrong length, nor the answer that it stands in: one such record would
+# stop all mail to its host.  It is only of no use, beside others that are (RFC 6698 section 4.1); `tlsa.usable` says which.
+dns.rdtypes.ANY.TLSA.TLSA._cert_length_by_mtype = {}  # noqa: SLF001
 
 _FAILED = DnsAnswer(DnsStatus.SERVFAIL)
 _TIMED_OUT = DnsAnswer(DnsStatus.TIMEOUT)
@@ -86,6 +91,10 @@ class CachingResolver:
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped
         return await self._lookup(address.reverse_pointer, "PTR")
+
+    async def cname(self, name: str) -> DnsAnswer:
+        """Records: the name that `name` itself is an alias of, as ``str``."""
+        return await self._lookup(name, "CNAME")
 
     async def tlsa(self, name: str) -> DnsAnswer:
         """Records: ``(usage, selector, matching type, data)`` (RFC 6698); worthless unless `authentic`."""
@@ -309,6 +318,7 @@ _READERS: dict[str, Callable[[Any], object]] = {
     "MX": lambda record: (int(record.preference), _text(record.exchange)),
     "TXT": _strings,
     "PTR": lambda record: _text(record.target),
+    "CNAME": lambda record: _text(record.target),
     "SRV": lambda record: (record.priority, record.weight, record.port, _text(record.target)),
     "CAA": lambda record: (record.flags, record.tag.decode(), record.value.decode("utf-8", "replace")),
     "TLSA": lambda record: (record.usage, record.selector, record.mtype, bytes(record.cert)),

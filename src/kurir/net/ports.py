@@ -109,6 +109,10 @@ class Resolver(Protocol):
         """Records: host names as ``str``."""
         ...
 
+    async def cname(self, name: str) -> DnsAnswer:
+        """Records: the name that `name` itself is an alias of, as ``str``."""
+        ...
+
     async def tlsa(self, name: str) -> DnsAnswer:
         """Records: ``(usage, selector, matching type, data)`` (RFC 6698); worth something only where `authentic`."""
         ...

@@ -53,8 +53,9 @@ class Alternatives:
             self._next_look = now + LOOK_AGAIN
 
     def _probers(self, site: "Site") -> Iterable[Errand]:
-        """Return whose mail may be risked at a road that may still be broken: no urgent one."""
-        return islice((e for e in self._schedule.in_line(site) if not e.mail.urgent), PROBERS)
+        """Return whose mail may be risked at a road that may still be broken: no urgent one, and rather one that has not failed yet."""
+        first = islice((e for e in self._schedule.in_line(site) if not e.mail.urgent), PROBERS)
+        return sorted(first, key=lambda errand: errand.attempts > 0)
 
     def _waiting(self) -> list["Site"]:
         return [s for s in self._schedule.sites if s.alternatives and s.waiting]

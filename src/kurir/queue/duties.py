@@ -7,7 +7,8 @@ Rules
 3. Failure is told unless NOTIFY says otherwise; success only when asked for; delay when asked for, and to
    accounts also when they said nothing.
 4. Encryption that was lost is no ordinary delay: in the end the mail may go unprotected.  So every proven sender who
-   said nothing is told of it, while another way can still be found.
+   said nothing is told of it, while another way can still be found: at the usual ages, and at the latest with the
+   last try before it goes unprotected.
 """
 
 from dataclasses import dataclass

@@ -41,9 +41,9 @@ class Judge:
         if outcome.stage in OWN_STAGES and outcome.kind is OutcomeKind.DEFERRED:
             return None
         if outcome.stage not in CONNECTION_STAGES or outcome.kind is not OutcomeKind.DEFERRED:
-            site.succeeded_at = now
+            well_at, site.succeeded_at = site.succeeded_at, now
             if site.failures:
-                for other in self._neighbours.back(site, now):
+                for other in self._neighbours.back(site, well_at, now):
                     self._consider(other, now)
             site.failures = 0
             site.why = None
@@ -83,8 +83,6 @@ class Judge:
         """Let the site rest; False where that says nothing new of it."""
         if since <= site.failed_at or since <= site.succeeded_at:
             return False
-        if not site.failures:
-            site.failing_since = now
         site.failures += 1
         site.failed_at = now
         self._neighbours.failed(site)

@@ -2,9 +2,9 @@
 
 Each site rests by itself, up to an hour, and cannot know that what broke them all is over.  Rules
 
-1. When a site of a provider takes mail again, those of its neighbours rest no longer that failed while it was broken: one
+1. When a site of a provider takes mail again, those of its neighbours rest no longer that failed since it was last seen well: one
    probe each, as after any rest.  Whom they kept waiting stands in line again.
-2. A neighbour that failed only before is broken for a reason of its own, and is left alone; so a site that comes and goes
+2. A neighbour that failed before that is broken for a reason of its own, and is left alone; so a site that comes and goes
    wakes nobody who stays away.
 3. No site is tried sooner than its first rest after its own last failure, and once for each failure at most.
 """
@@ -28,11 +28,11 @@ class Neighbours:
         if site.road.provider:
             self._resting.setdefault(_key(site), {})[site] = None
 
-    def back(self, site: Site, now: float) -> list[Site]:
-        """A site takes mail again; return which others may be tried sooner by that."""
+    def back(self, site: Site, well_at: float, now: float) -> list[Site]:
+        """A site takes mail again that was last well at `well_at`; return which others may be tried sooner by that."""
         resting = self._resting.get(_key(site), {})
         resting.pop(site, None)
-        woken = [other for other in resting if other.failed_at >= site.failing_since]
+        woken = [other for other in resting if other.failed_at >= well_at]
         for other in woken:
             del resting[other]
             other.paused_until = min(other.paused_until, max(now, other.failed_at + self._first_rest))

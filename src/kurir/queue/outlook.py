@@ -142,14 +142,16 @@ class Outlook:
 
 
 def _line(site: Site) -> Iterator[list[Errand]]:
-    """Yield who waits at a site with limits, in turn."""
+    """Yield who waits at a site with limits, in turn; who was put in line anew (`retry_now`) stands in it once, where it came first."""
     assert site.paced is not None
-    bundles = islice(site.paced.queue.in_turn(), AHEAD)
-    return (here for bundle in bundles if (here := _ready(bundle, site)))
-
-
-def _ready(bundle: Iterable[Errand], site: Site) -> list[Errand]:
-    return [e for e in dict.fromkeys(bundle) if e.state is State.READY and e.site is site]
+    seen: set[Errand] = set()
+    for bundle in islice(site.paced.queue.in_turn(), AHEAD):
+        here = [
+            e for e in dict.fromkeys(bundle) if e.state is State.READY and e.site is site and e not in seen
+        ]
+        if here:
+            seen.update(here)
+            yield here
 
 
 def foresee(schedule: Schedule, mail: Mail, shares: Sequence[Share], now: float) -> list[Forecast]:
@@ -161,8 +163,13 @@ def foresee(schedule: Schedule, mail: Mail, shares: Sequence[Share], now: float)
 
 
 def _of_share(schedule: Schedule, mail: Mail, share: Share, now: float) -> list[Forecast]:
-    """Return what goes soonest by any of the passages that are open (where none is, by any); of those that open at the same time the first is taken."""
-    fit = [p for p in share.passages if not 0 < p.size < mail.size] or share.passages
+    """Return what goes soonest by any of the passages that are open to `mail`; of those that open at the same time the first is taken.
+
+    Where none is open it goes by any that it may ever take: the first one is its main road, which is never barred.
+    """
+    barred = schedule.plans.barred(mail.sender, share.passages[0].road)
+    able = [p for p in share.passages if p.road not in barred]
+    fit = [p for p in able if not 0 < p.size < mail.size] or able
     open_ = [p for p in fit if schedule.roads.closed_until(p.road, hop=p.hop) is None] or fit
     ways = [_by(schedule, mail, share.recipients, passage, now) for passage in open_]
     found: list[Forecast] = []
@@ -239,8 +246,8 @@ def _in_front(
     queue = FairQueue()
     for site in schedule.sites:
         if site.paced is not None and site.road.quotas == passage.quotas:
-            for bundle in site.paced.queue.in_turn():
-                here = [e for e in _ready(bundle, site) if e.mail is not mail]
+            for bundle in _line(site):
+                here = [e for e in bundle if e.mail is not mail]
                 if here:
                     queue.append(here)
     for chunk in chunks:

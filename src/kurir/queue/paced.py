@@ -3,8 +3,8 @@
 Rules
 1. Urgent mail goes before all other, and alone may use the reserve of a budget; bulk mail goes when nothing else is left.
 2. Within a class everybody takes turns: one bundle for each owner (the account, or the sender's domain), so that a
-   newsletter to thousands costs the letter of a neighbour one turn.  Who had a turn at another site with the same limits has
-   had it here, too.
+   newsletter to thousands costs the letter of a neighbour one turn.  Next is whose last turn is longest ago, at any site with the
+   same limits; where a window has little room left, one turn is a day.
 3. What had its turn and comes back untried, or lost with its hand, is the first of its owner.
 4. A bundle that does not fit as a whole is divided: as many recipients go now as the budget has room for.
 5. A site without limits, where all mail is ordinary, has none of this: its queue is a plain deque.
@@ -12,6 +12,7 @@ Rules
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from heapq import heappop, heappush, heapreplace
 from typing import Literal
 
 from kurir.limits import NEVER, Budget
@@ -20,7 +21,6 @@ from kurir.model import Urgency
 from .state import Errand, Mail, Place
 
 Bundle = list[Errand]
-_Lanes = OrderedDict[str, deque[Bundle]]
 Taken = tuple[tuple[Budget, int], ...]
 """What a lease took of which budget."""
 _REMEMBERED = 10_000  # owners whose last turn is known
@@ -59,19 +59,91 @@ class Turns:
             self.of.popitem(last=False)
 
 
+class _Lanes:
+    """The bundles of one class by owner, and whose turn it is: O(log owners)."""
+
+    __slots__ = ("_first", "_in_line", "_line", "_tie", "_turns", "by_owner")
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self.by_owner: dict[str, deque[Bundle]] = {}
+        self._line: list[tuple[int, int, str]] = []  # a heap of (last turn as it was known, order, owner)
+        self._in_line: set[str] = set()  # who is in it: once, also for a while after its last bundle
+        self._tie = 0
+        self._first: list[str] = []  # who goes before all others, the last one first
+
+    def __bool__(self) -> bool:
+        return bool(self.by_owner)
+
+    def lane(self, owner: str) -> deque[Bundle]:
+        """Return the bundles of `owner`, to put one there."""
+        lane = self.by_owner.get(owner)
+        if lane is None:
+            lane = self.by_owner[owner] = deque()
+            if owner not in self._in_line:
+                self._in_line.add(owner)
+                self._tie += 1
+                heappush(self._line, (self._turns.of.get(owner, 0), self._tie, owner))
+        return lane
+
+    def prefer(self, owner: str) -> None:
+        """Let `owner` go before the others once."""
+        self._first.append(owner)
+
+    @property
+    def turn(self) -> int:
+        """When the next one had its last turn: the lowest is next; below 0 is who goes before all others."""
+        self._forget_gone()
+        return -1 if self._first else self._turns.of.get(self._next(), 0)
+
+    def pop(self) -> Bundle:
+        """Take the next bundle out."""
+        self._forget_gone()
+        owner = self._first.pop() if self._first else self._next()
+        lane = self.by_owner[owner]
+        bundle = lane.popleft()
+        self._turns.took(owner)
+        if not lane:
+            del self.by_owner[owner]
+        return bundle
+
+    def _forget_gone(self) -> None:
+        while self._first and self._first[-1] not in self.by_owner:
+            self._first.pop()
+
+    def _next(self) -> str:
+        while True:
+            turn, tie, owner = self._line[0]
+            last = self._turns.of.get(owner, 0)
+            if owner not in self.by_owner:
+                self._in_line.remove(heappop(self._line)[2])
+            elif turn < last:
+                heapreplace(self._line, (last, tie, owner))
+            else:
+                return owner
+
+    def in_turn(self) -> Iterator[Bundle]:
+        """Yield the bundles as they would be taken."""
+        order = sorted(self.by_owner, key=lambda owner: self._turns.of.get(owner, 0))
+        order.sort(key=lambda owner: owner not in self._first)
+        turns = deque(iter(self.by_owner[owner]) for owner in order)
+        while turns:
+            lane = turns.popleft()
+            bundle = next(lane, None)
+            if bundle is not None:
+                yield bundle
+                turns.append(lane)
+
+
 class FairQueue:
     """Bundles by class and owner: urgent ones first, bulk last, within a class by `turns`."""
 
-    __slots__ = ("_classes", "_newest", "_seen", "_urgent", "turns")
+    __slots__ = ("_classes", "_newest", "turns")
 
     def __init__(self, bundles: Iterable[Bundle] = (), turns: Turns | None = None) -> None:
         self.turns = turns or Turns()
-        self._seen: dict[str, int] = {}  # the last turn of each owner that counted for its place here
-        self._urgent: _Lanes = OrderedDict()
-        self._classes: dict[Urgency, _Lanes] = {
-            Urgency.URGENT: self._urgent,
-            Urgency.ORDINARY: OrderedDict(),
-            Urgency.BULK: OrderedDict(),
+        self._classes = {
+            kind: _Lanes(self.turns) for kind in (Urgency.URGENT, Urgency.ORDINARY, Urgency.BULK)
         }
         self._newest: Bundle | None = None  # while it is here
         for bundle in bundles:
@@ -90,24 +162,23 @@ class FairQueue:
 
     def __iter__(self) -> Iterator[Bundle]:
         for lanes in self._classes.values():
-            for lane in lanes.values():
+            for lane in lanes.by_owner.values():
                 yield from lane
 
     def in_turn(self) -> Iterator[Bundle]:
         """Yield the bundles in the order in which they would be taken, if nothing came in between."""
         for lanes in self._classes.values():
-            turns = deque(iter(lane) for lane in lanes.values())
-            while turns:
-                lane = turns.popleft()
-                bundle = next(lane, None)
-                if bundle is not None:
-                    yield bundle
-                    turns.append(lane)
+            yield from lanes.in_turn()
 
     @property
     def urgent(self) -> bool:
         """Whether the next one is urgent."""
-        return bool(self._urgent)
+        return bool(self._classes[Urgency.URGENT])
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """How early its next bundle is, beside those of queues with the same turns: by class, then by turn."""
+        return next(((i, lanes.turn) for i, lanes in enumerate(self._classes.values()) if lanes), (99, 0))
 
     def append(self, bundle: Bundle) -> None:
         """Put a bundle behind those of its owner."""
@@ -118,7 +189,7 @@ class FairQueue:
         """Put a bundle first: before those of its owner, and its owner before the others."""
         self._lane(bundle).appendleft(bundle)
         mail = bundle[0].mail
-        self._classes[mail.urgency].move_to_end(mail.owner, last=False)
+        self._classes[mail.urgency].prefer(mail.owner)
 
     def own(self, errand: Errand) -> deque[Bundle]:
         """Return the bundles of the owner of `errand`, to put it anywhere among them."""
@@ -127,50 +198,25 @@ class FairQueue:
 
     def _lane(self, bundle: Bundle) -> deque[Bundle]:
         mail = bundle[0].mail
-        lanes, owner = self._classes[mail.urgency], mail.owner
-        lane = lanes.get(owner)
-        if lane is None:
-            lane = lanes[owner] = deque()
-            self._seen[owner] = self.turns.of.get(owner, 0)
-        return lane
+        return self._classes[mail.urgency].lane(mail.owner)
 
     def ahead(self, mail: Mail, waiting: int) -> int:
         """Return about how many of `waiting` recipients are before a new mail: each other owner has as many turns as its own."""
         lanes = self._classes[mail.urgency]
         if mail.urgency is not Urgency.ORDINARY or not lanes:
             return 0 if mail.urgent else waiting
-        own = lanes.get(mail.owner, ())
-        return min(waiting, (len(own) + 1) * len(lanes))
+        own = lanes.by_owner.get(mail.owner, ())
+        return min(waiting, (len(own) + 1) * len(lanes.by_owner))
 
     def popleft(self, *, urgent: bool = False) -> Bundle | None:
         """Take the next bundle out; only an urgent one where `urgent`.  None where there is none."""
-        lanes = self._urgent if urgent else next(filter(None, self._classes.values()), None)
+        lanes = self._classes[Urgency.URGENT] if urgent else next(filter(None, self._classes.values()), None)
         if not lanes:
             return None
-        owner = self._next_owner(lanes)
-        lane = lanes.pop(owner)
-        bundle = lane.popleft()
-        self.turns.took(owner)
-        if lane:
-            lanes[owner] = lane  # at the end: the others come first
-            self._seen[owner] = self.turns.of[owner]
-        else:
-            self._seen.pop(owner, None)
+        bundle = lanes.pop()
         if bundle is self._newest:
             self._newest = None
         return bundle
-
-    def _next_owner(self, lanes: _Lanes) -> str:
-        """Return the first who had no turn elsewhere meanwhile; who had one goes to the end."""
-        owner = next(iter(lanes))
-        for _ in range(len(lanes) - 1):
-            last = self.turns.of.get(owner, 0)
-            if self._seen.get(owner, last) == last:
-                break
-            self._seen[owner] = last
-            lanes.move_to_end(owner)
-            owner = next(iter(lanes))
-        return owner
 
 
 class Paced:

@@ -19,6 +19,7 @@ class Plans:
     def __init__(self, settings: QueueSettings) -> None:
         self._settings = settings
         self._known: dict[_Key, tuple[Plan, float]] = {}
+        self._barred: dict[_Key, frozenset[str]] = {}
         self._waiting: dict[_Key, list[Errand]] = {}
         self._asked: dict[_Key, float] = {}
         self._to_ask: list[_Key] = []
@@ -32,6 +33,13 @@ class Plans:
         """Return the plan for `errand`, if one still counts."""
         known = self._known.get((errand.mail.sender, errand.domain))
         return known[0] if known is not None and known[1] > now else None
+
+    def barred(self, sender: str, main: str) -> frozenset[str]:
+        """Return the alternatives of the road `main` that mail of the domain `sender` may not take, as the latest plan has it.
+
+        That depends on no recipient, so that mail is judged by it before its own plan is there.
+        """
+        return self._barred.get((sender, main), frozenset())
 
     def park(self, errand: Errand) -> None:
         """Let an errand wait for its plan, which is asked for if it is not yet."""
@@ -113,12 +121,16 @@ class Plans:
         if len(self._known) >= self._settings.plan_cache:
             self._forget(now)
         self._known[key] = (plan, now + plan.ttl)
+        if len(plan.roads) > 1:
+            barred = frozenset(road.name for road in plan.roads if road.obstacles)
+            self._barred[plan.request.sender, plan.roads[0].name] = barred
         self._asked.pop(key, None)
         # An errand that was held and released meanwhile may stand here twice.
         return [e for e in dict.fromkeys(self._waiting.pop(key, ())) if e.state is State.PLANNING]
 
     def _forget(self, now: float) -> None:
         self._known = {k: v for k, v in self._known.items() if v[1] > now}
+        self._barred.clear()  # the next plans tell again
         excess = len(self._known) - self._settings.plan_cache // 2
         for key in list(self._known)[: max(0, excess)]:
             del self._known[key]

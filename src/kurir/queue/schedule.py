@@ -38,7 +38,7 @@ from .shaping import Slowed, too_many_at_once
 from .site import Site
 from .sites import Sites
 from .state import Errand, Place, State
-from .streak import Streaks
+from .streak import Streaks, earlier
 
 
 class Schedule:
@@ -185,8 +185,9 @@ class Schedule:
             if site.open >= limit:
                 self._crowded.append(site)
                 continue
-            other = self._streaks.instead(site, now)
-            if other is not None and other.open < limit and (errands := self._goes_on(other, now)):
+            on = self._streaks.instead(site, now)
+            other = on or earlier(site, self._round)
+            if other and other.open < limit and (errands := self._out_of_turn(other, now, on=bool(on))):
                 self._round.appendleft(site)
                 return other, errands
             errands = self._take(site, now)
@@ -200,13 +201,13 @@ class Schedule:
             return site, errands
         return None
 
-    def _goes_on(self, site: Site, now: float) -> list[Errand]:
+    def _out_of_turn(self, site: Site, now: float, *, on: bool) -> list[Errand]:
         """Take the next bundle of a site whose turn it is not; nothing where it may not run now."""
         if site.runnable_at(now) > now or (site.paces and self.shaper.ready_at(site, now) > now):
             return []
         errands = self._take(site, now)
         if errands:
-            self._leased(site, now, on=True)
+            self._leased(site, now, on=on)
         return errands
 
     def _leased(self, site: Site, now: float, *, on: bool = False) -> None:
@@ -275,14 +276,19 @@ class Schedule:
     # several roads
 
     def take_all(self, site: Site) -> list[list[Errand]]:
-        """Empty the queue of `site`; return its bundles, of errands that still wait there."""
-        bundles = list(site.queue)
+        """Empty the queue of `site`; return its bundles, of errands that still wait there: once each, though who left and came back stands there twice."""
+        found: list[list[Errand]] = []
+        seen: set[Errand] = set()
+        for bundle in site.queue:
+            here = [e for e in dict.fromkeys(bundle) if e.state is State.READY and e.site is site]
+            if here := [e for e in here if e not in seen]:
+                seen.update(here)
+                found.append(here)
         queue = site.queue
         site.queue = FairQueue(turns=queue.turns) if isinstance(queue, FairQueue) else deque()
         if site.paced is not None and isinstance(site.queue, FairQueue):
             site.paced.queue = site.queue
-        here = ([e for e in b if e.state is State.READY and e.site is site] for b in bundles)
-        return [bundle for bundle in here if bundle]
+        return found
 
     @staticmethod
     def in_line(site: Site) -> Iterator[Errand]:

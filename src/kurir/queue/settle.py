@@ -154,7 +154,8 @@ class Settler:
             if outcome.kind is OutcomeKind.FAILED or outcome.lasting or late or errand.notify > 0:
                 return True
             deferred = outcome.kind is OutcomeKind.DEFERRED
-            if deferred and errand.told < passed and _wants_delay_notice(errand, outcome.cause):
+            news = errand.told < passed or (outcome.clear_from is not None and not errand.told)
+            if deferred and news and _wants_delay_notice(errand, outcome.cause):
                 return True
         return False
 
@@ -244,6 +245,9 @@ class Settler:
         mail = sheet.mail
         policy = self.policy(mail)
         passed = policy.told_by(sheet.now - mail.born)
+        if outcome is not None and outcome.clear_from is not None:
+            # The last try that protects it: afterwards there would be nothing left to do for who is told.
+            passed = max(passed, int(sheet.at_wall(errand.due) >= outcome.clear_from))
         if passed <= errand.told:
             return False
         if not _wants_delay_notice(errand, errand.cause):

@@ -241,8 +241,11 @@ def _called(key: str, site: "Site") -> str:
 
 def words_of(shift: Shift, pace: Pace, who: str) -> str:
     """Say what was changed and why, for the trace (`kurir.trace.explain.noted` says it in Indonesian)."""
-    if shift.what == "connections":
-        did = f"fewer connections at once to {who}, {shift.after:.0f} instead of {shift.before:.0f}"
+    after, before = f"{shift.after:.0f}", f"{shift.before:.0f}"
+    if shift.what == "connections" and after == before:  # there were no more to do without
+        did = f"still at most {after} connections at once to {who}"
+    elif shift.what == "connections":
+        did = f"fewer connections at once to {who}, {after} instead of {before}"
     else:
         did = f"mail goes to {who} more slowly, {per_minute(shift.after)} a minute instead of {per_minute(shift.before)}"
     return f"{did}: {_REASONS[shift.signal]}: {pace.why}" if pace.why else f"{did}: {_REASONS[shift.signal]}"

@@ -20,7 +20,6 @@ class Site:
     __slots__ = (
         "alternatives",
         "failed_at",
-        "failing_since",
         "failures",
         "looked_at",
         "meets",
@@ -61,7 +60,6 @@ class Site:
         self.wakes_at = NEVER  # earliest entry among the sleeping ones
         self.failures = 0
         self.failed_at = -NEVER
-        self.failing_since = -NEVER  # the first failure without a success since
         self.succeeded_at = -NEVER
         self.paused_until = 0.0
         self.probe = False  # the one probe lease is out

@@ -1,15 +1,22 @@
-"""Which site goes on where the connections of several are counted together.
+"""Which of several sites with common limits is next.
 
 Rules
 1. A connection that became free this moment belongs to the site whose lease came back: for any other it would have to end, and a
    new one to begin.  So that site goes on, before the one whose turn it is.
 2. It does so for `LONGEST` leases in a row, as many as most receivers take by one connection; then the others have their turn.
 3. Urgent mail elsewhere waits for none of this.
+4. Where no connection decides it, that site is next whose next owner had its last turn longest ago: accounts take turns, not
+   sites, or who sends to many of them would have most of the last room in a window.
 """
+
+from collections.abc import Iterable
+from itertools import islice
 
 from .site import Site
 
 LONGEST = 20
+NEAR = 20
+"""How many sites that stand in the round are looked at for the fourth rule."""
 
 
 class Streaks:
@@ -39,6 +46,18 @@ class Streaks:
     def went(site: Site, *, on: bool) -> None:
         """A lease of `site` went out: it goes `on` out of turn, or begins anew."""
         site.row = site.row + 1 if on else 1
+
+
+def earlier(site: Site, others: Iterable[Site]) -> Site | None:
+    """Return which of `others` goes before `site`, though it is the turn of that, if one does."""
+    paced = site.paced
+    if paced is None:
+        return None
+    turns, best, found = paced.queue.turns, paced.queue.rank, None
+    for other in islice(others, NEAR):
+        if other.paced is not None and other.paced.queue.turns is turns and other.paced.queue.rank < best:
+            best, found = other.paced.queue.rank, other
+    return found
 
 
 def _counted(site: Site) -> str:

@@ -136,6 +136,11 @@ class Intake:
         ):
             self.refusal = replies.HEADER_TOO_LARGE
             return data
+        if problems and data.startswith(
+            (b" ", b"\t")
+        ):  # it would continue the last field that we put in front
+            self.refusal = replies.HEADER_CONTINUES
+            return data
         own = HopLimits(received=s.hops)
         if facts.received_count > min(own.own, own.received):
             why = loop_reason(scan(data, limits), s.hostname, limits=own)

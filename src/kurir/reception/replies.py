@@ -44,6 +44,9 @@ VERIFY_FAILED = _of(
     450, "4.4.1", "The server behind could not be asked about this recipient, please try again later"
 )
 
+HEADER_CONTINUES = _of(
+    550, "5.6.0", "The message begins with a continuation line, without a field to continue"
+)
 HEADER_TOO_LARGE = _of(552, "5.3.4", "The header of the message is too large")
 DISK_FULL = _of(452, "4.3.1", "No space to store the message at the moment, please try again later")
 STORAGE_FAILED = _of(451, "4.3.0", "The message could not be stored, please try again later")
@@ -81,6 +84,7 @@ CAUSES: dict[Reply, Cause] = {
     TOO_MANY_TARGETS: Cause.TOO_MANY_RECIPIENTS,
     VERIFY_FAILED: Cause.UNREACHABLE,
     HEADER_TOO_LARGE: Cause.TOO_LARGE,
+    HEADER_CONTINUES: Cause.MALFORMED,
     framing.BARE_IN_BODY: Cause.MALFORMED,
     framing.BARE_IN_CHUNK: Cause.MALFORMED,
     framing.NUL_IN_BODY: Cause.MALFORMED,

@@ -16,7 +16,9 @@ from .dmarc_aggregate import AggregateReport, AuthResult, PublishedPolicy, Row
 from .unpacking import ReportError, ReportLimits, unpack
 
 _DEFAULT = ReportLimits()
-_NUMBER = re.compile(r"[0-9]{1,15}")
+_NUMBER = re.compile(r"[0-9]{1,10}")  # messages of a day, so that no sum of them runs over
+_SECONDS = re.compile(r"[0-9]{1,11}")  # epoch seconds, so that a calendar has the day
+_PIECE = 64 * 1024  # octets that the parser gets at once
 # One widespread program puts the start tag of the schema in front of the report, and no end tag.
 _SCHEMA = re.compile(rb"<xs:schema\s[^>]*+>")
 _BOM_OR_BLANK = b"\xef\xbb\xbf \t\r\n"
@@ -80,6 +82,7 @@ class _Builder:
         self._faults = list(faults)
         self._stack: list[_Element] = []
         self._elements = 0
+        self._held = self._held_outside = 0
         self._rows: list[Row] = []
         self._root = _Element("")
         self._namespace = ""
@@ -93,7 +96,12 @@ class _Builder:
         parser.StartDoctypeDeclHandler = self._refuse
         parser.EntityDeclHandler = self._refuse
         try:
-            parser.Parse(text, True)
+            for at in range(0, len(text), _PIECE):
+                parser.Parse(text[at : at + _PIECE], False)
+                # A tag that does not end would be kept whole, with any number of attributes.
+                if at + _PIECE - parser.CurrentByteIndex > self._limits.tag + _PIECE:
+                    raise ReportError(told("a tag is longer than {limit} octets", limit=self._limits.tag))
+            parser.Parse(b"", True)
         except expat.ExpatError as e:
             words = expat.ErrorString(e.code)
             if words == "not well-formed (invalid token)" and not _is_utf8(text):
@@ -115,6 +123,11 @@ class _Builder:
         self._elements += 1
         if self._elements > self._limits.elements:
             raise ReportError(told("more than {limit} elements", limit=self._limits.elements))
+        if name.lower() == "record" and len(self._stack) == 1:
+            self._held_outside = self._held
+        self._held += 1
+        if self._held > self._limits.held:
+            raise ReportError(told("more than {limit} elements in one place", limit=self._limits.held))
         if len(self._stack) >= self._limits.depth:
             raise ReportError(told("elements nested deeper than {limit}", limit=self._limits.depth))
         element = _Element(name.lower()[:100])
@@ -136,6 +149,7 @@ class _Builder:
         element = self._stack.pop()
         if element.name == "record" and len(self._stack) == 1:
             self._stack[0].children.pop()
+            self._held = self._held_outside
             if len(self._rows) >= self._limits.rows:
                 raise ReportError(told("more than {limit} records", limit=self._limits.rows))
             self._rows.append(self._row(element))
@@ -203,7 +217,7 @@ class _Builder:
         )
 
     def _time(self, text: str) -> int:
-        if _NUMBER.fullmatch(text):
+        if _SECONDS.fullmatch(text):
             return int(text)
         self._fault(f"{text[:60]!r} is no time")
         return 0

@@ -156,7 +156,8 @@ def _one(
     elif _gave_up(reason):
         lines += _explained(reason, None, explain, lang)
     if reason.action == "delayed":
-        when = (("next", reason.next_at), ("until", reason.give_up_at))
+        clear_from = outcome.clear_from if outcome is not None else None
+        when = (("next", reason.next_at), ("clear_from", clear_from), ("until", reason.give_up_at))
         lines += [
             f"  {_say(lang, f'word.{k}')}: {_moment(at, settings, lang)}" for k, at in when if at is not None
         ]

@@ -11,7 +11,8 @@ from kurir.model.told import told
 
 from .unpacking import ReportError, ReportLimits, unpack
 
-_DEFAULT = ReportLimits(unpacked=16 * 1024 * 1024)
+_DEFAULT = ReportLimits(unpacked=16 * 1024 * 1024, elements=1_000_000)
+_MOST = 10**10  # sessions of a day, so that no sum of them runs over
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,11 @@ class TlsReport:
 def read_tls_report(data: bytes, limits: ReportLimits = _DEFAULT) -> TlsReport:
     """Read one report, packed or not.  Raises `ReportError` only; memory is bounded by `limits`."""
     try:
-        root = json.loads(unpack(data, limits))
+        text = unpack(data, limits)
+        # Each value but the first follows one of these; a few octets of text become many of memory.
+        if sum(map(text.count, (b"[", b"{", b","))) > limits.elements:
+            raise ReportError(told("more than {limit} elements", limit=limits.elements))
+        root = json.loads(text)
     except ReportError:
         raise
     except RecursionError:
@@ -132,5 +137,5 @@ class _Reader:
 
     def number(self, item: dict[str, object], name: str) -> int:
         value = item.get(name)
-        ok = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15
+        ok = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST
         return value if ok and isinstance(value, int) else 0

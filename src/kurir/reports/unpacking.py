@@ -19,14 +19,17 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 class ReportLimits:
     """What reading one report may cost.
 
-    `packed` and `unpacked` are octets, `entries` files in an archive, `elements` XML elements, `rows` records or
-    failure details, `depth` of nesting, `text` characters of one value.
+    `packed` and `unpacked` are octets, `entries` files in an archive, `elements` XML elements or JSON values, `held` XML
+    elements in memory at once, `tag` octets of one start tag, `rows` records or failure details, `depth` of nesting,
+    `text` characters of one value.
     """
 
     packed: int = 16 * 1024 * 1024
     unpacked: int = 64 * 1024 * 1024
     entries: int = 10
     elements: int = 2_000_000
+    held: int = 20_000
+    tag: int = 64 * 1024
     rows: int = 100_000
     depth: int = 20
     text: int = 1_000

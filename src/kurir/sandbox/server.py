@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from kurir.model import Address, Clock
+from kurir.model import Clock
 from kurir.net import (
     BindError,
     Endpoint,
@@ -18,7 +18,7 @@ from kurir.net import (
     serve,
 )
 
-from .bounces import bounce_of
+from .bounces import Regretted, bounce_of
 from .roles import EARLY_PARTS, EARLY_SUFFIX, Part, parse_part
 from .session import Attempts, Session, Sleep, Stage
 from .settings import SandboxSettings
@@ -119,22 +119,20 @@ class SandboxServer:
     async def _session(self, part: Part | None, stream: SocketStream) -> None:
         await Session(self._stage, stream, part).run()
 
-    def _bounce_later(self, head: bytes, sender: Address, recipient: Address, seconds: float) -> None:
+    def _bounce_later(self, mail: Regretted, seconds: float) -> None:
         if len(self._bounces) >= self._stage.settings.pending_bounces:
             return
-        task = asyncio.get_running_loop().create_task(self._bounce(head, sender, recipient, seconds))
+        task = asyncio.get_running_loop().create_task(self._bounce(mail, seconds))
         self._bounces.add(task)
         task.add_done_callback(self._bounces.discard)
 
-    async def _bounce(self, head: bytes, sender: Address, recipient: Address, seconds: float) -> None:
+    async def _bounce(self, mail: Regretted, seconds: float) -> None:
         await self._sleep(seconds)
         self._numbers += 1
         now = self._stage.clock.now()
         token = f"sandbox.{now:.6f}.{self._numbers}"
-        message = bounce_of(
-            head, sender=sender, recipient=recipient, hostname=self._stage.hostname, at=now, token=token
-        )
+        message = bounce_of(mail, hostname=self._stage.hostname, at=now, token=token)
         try:
-            await self._submit("", str(sender), message)
+            await self._submit("", str(mail.sender), message)
         except (OSError, NetError):
             return  # who submits has said why

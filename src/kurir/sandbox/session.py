@@ -9,13 +9,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from kurir.model import Address, Clock, Reply
+from kurir.model import Address, Clock, Recipient, Reply
 from kurir.net import SocketStream
 from kurir.net.tls import ServerTls
 from kurir.smtp import events as e
 from kurir.smtp.server import Server
 from kurir.smtp.settings import ServerSettings
 
+from .bounces import Regretted
 from .mishaps import GARBAGE, MISHAPS
 from .roles import Act, Part, Step, part_of
 from .settings import SandboxSettings
@@ -55,7 +56,7 @@ class Attempts:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What all connections share.  `bounce(head, sender, recipient, seconds)` has a bounce sent later."""
+    """What all connections share.  `bounce(mail, seconds)` has a bounce sent later."""
 
     store: SandboxStore
     settings: SandboxSettings
@@ -63,7 +64,7 @@ class Stage:
     tls: ServerTls | None
     clock: Clock
     sleep: Sleep
-    bounce: Callable[[bytes, Address, Address, float], None]
+    bounce: Callable[[Regretted, float], None]
     attempts: Attempts
 
 
@@ -72,7 +73,8 @@ class Transaction:
     """The message under way."""
 
     sender: Address | None
-    recipients: list[Address] = field(default_factory=list)
+    envid: str | None = None
+    recipients: list[Recipient] = field(default_factory=list)
     parts: list[Part | None] = field(default_factory=list)
     capture: Capture | None = None
 
@@ -179,7 +181,7 @@ class Session:
     async def _mail(self, event: e.MailFrom) -> None:
         reply = await self._play(self._door, Step.MAIL, OK_SENDER)
         if reply is OK_SENDER:
-            self._transaction = Transaction(event.reverse_path)
+            self._transaction = Transaction(event.reverse_path, event.params.envid)
         self._reply(reply)
 
     async def _rcpt(self, event: e.RcptTo) -> None:
@@ -198,7 +200,7 @@ class Session:
             return
         reply = await self._play(part, Step.RCPT, OK_RECIPIENT)
         if reply is OK_RECIPIENT:
-            self._transaction.recipients.append(address)
+            self._transaction.recipients.append(event.recipient)
             self._transaction.parts.append(part)
         self._reply(reply)
 
@@ -257,7 +259,9 @@ class Session:
             transaction.capture = None
             self._transaction = None
         if part is not None and part.act is Act.BOUNCE and transaction.sender is not None:
-            self._stage.bounce(head, transaction.sender, transaction.recipients[0], part.seconds)
+            mail = Regretted(head, transaction.sender, transaction.recipients[0], transaction.envid)
+            if mail.wanted:
+                self._stage.bounce(mail, part.seconds)
         # A mishap behind the final dot loses the reply, not the message (RFC 1047).
         self._reply(await self._play(part, Step.BODY, Reply.of(250, "2.0.0", f"Captured as {entry.id}")))
 
@@ -266,7 +270,7 @@ class Session:
         transaction = self._transaction
         assert transaction is not None
         assert transaction.capture is not None
-        recipient = transaction.recipients[0].key
+        recipient = transaction.recipients[0].address.key
         message = transaction.capture.message_id or f"{transaction.sender}"
         if self._stage.attempts.count(message, recipient) <= part.count:
             return True
@@ -276,7 +280,7 @@ class Session:
     def _wrapping(self, transaction: Transaction) -> Wrapping:
         return Wrapping(
             sender=str(transaction.sender or ""),
-            recipients=tuple(map(str, transaction.recipients)),
+            recipients=tuple(str(r.address) for r in transaction.recipients),
             parts=tuple(part.name if part else "" for part in transaction.parts),
             helo=self._helo,
             peer=self._stream.peer.host,

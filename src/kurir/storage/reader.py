@@ -168,15 +168,16 @@ class TraceReader:
     ) -> list[tuple[Observation, float]]:
         """Return observations, the newest first, each with the time it was last seen.
 
-        `address` fits the sender, the recipient or the account, in any case.
+        `address` fits the sender, the recipient or the account, in any case; ``"@domain"`` all of a domain.
         """
         where, values = ["1"], list[object]()
         if kinds:
             where.append(f"kind IN ({', '.join('?' * len(kinds))})")
             values += [k.value for k in kinds]
         if address:
-            where.append("fold(?) IN (fold(coalesce(sender, '')), fold(recipient), fold(account))")
-            values.append(address)
+            fits, key = _fitting(address)
+            where.append(f"({' OR '.join(f'fold({c}) {fits}' for c in _PERSON_OBSERVED)})")
+            values += [key] * len(_PERSON_OBSERVED)
         for condition, value in (("client = ?", client or None), ("last_at >= ?", since), ("at < ?", until)):
             if value is not None:
                 where.append(condition)
@@ -252,8 +253,7 @@ def _conditions(query: TraceQuery, *, in_queue: bool) -> tuple[list[str], list[o
         where.append("m.message_id IN (?, ?)")
         values += [bare, f"<{bare}>"]
     if query.address:
-        key = query.address.strip().lower()
-        fits, value = ("= ?", key) if not key.startswith("@") else ("LIKE ? ESCAPE '\\'", f"%{escaped(key)}")
+        fits, value = _fitting(query.address)
         if in_queue:
             where.append(_PERSON_IN_QUEUE.format(fits=fits))
             values += [value] * 4
@@ -263,6 +263,13 @@ def _conditions(query: TraceQuery, *, in_queue: bool) -> tuple[list[str], list[o
     return where, values
 
 
+def _fitting(address: str) -> tuple[str, str]:
+    """Return the condition that fits an address, or all of ``"@domain"``, and its value."""
+    key = address.strip().lower()
+    return ("LIKE ? ESCAPE '\\'", f"%{escaped(key)}") if key.startswith("@") else ("= ?", key)
+
+
+_PERSON_OBSERVED = ("coalesce(sender, '')", "recipient", "account")
 _PERSON_IN_QUEUE = (
     "(fold(coalesce(m.reverse_path, '')) {fits} OR fold(m.header_from) {fits} OR m.number IN (SELECT number"
     " FROM recipient WHERE fold(address) {fits} OR (wanted IS NOT NULL AND fold(wanted) {fits})))"

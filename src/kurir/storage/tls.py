@@ -128,6 +128,14 @@ class SqliteTls:
             )
         self._checkpoint()
 
+    def domains_by(self, host: str) -> list[str]:
+        """Return the domains whose mail was lately tried by this host, as far as that is counted."""
+        with self._lock, translated(self._db, "reading counts of TLS sessions"):
+            return [
+                row[0]
+                for row in rows(self._db, "SELECT DISTINCT domain FROM result WHERE mx_host = ?", (host,))
+            ]
+
     # -- for TLS-RPT --------------------------------------------------------------------------
 
     def results(self, day: str, domain: str) -> list[tuple[ResultKey, int]]:

@@ -7,6 +7,7 @@ of lines.
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -48,8 +49,8 @@ _HOST = re.compile(
     r"(?:host|from|by|server|relay=|talking to|mx) ?\"?([A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8})\.?",
     re.IGNORECASE,
 )
-# How Postfix, Exim, sendmail, DragonFly and their like name the command that was refused.
-_SAID_TO = r"(?:reply to|after|did not like our|during|while sending|\bto(?= rcpt| data)|>>>) ?(?:the )?(?:pipelined )?(?:smtp )?"
+# How Postfix, Exim, sendmail, DragonFly, MDaemon, hMailServer and their like name the command that was refused.
+_SAID_TO = r"(?:reply to|after|did not like our|during|while sending|\bto(?= rcpt| data)|>>>|-->|\bsent:) ?(?:the )?(?:pipelined )?(?:smtp )?"
 _STAGES: tuple[tuple[re.Pattern[str], Stage], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), stage)
     for pattern, stage in (
@@ -83,7 +84,7 @@ _ORIGINAL = re.compile(
 _JSON = re.compile(r'\\?"diagnosticCode\\?" ?: ?\\?"(.{1,1000}?)\\?"')
 # Boilerplate that says nothing about the cause.
 _BOILERPLATE = re.compile(
-    r"created automatically|could not be delivered to|permanent (?:error|failure)|fatal errors|transcript of session|please do not reply|following address|for further assistance|"
+    r"created automatically|could not be delivered to|permanent (?:error|failure)|fatal errors|transcript of session|please do not reply|following address(?!(?:es)? (?:is|are|was|were|do|does) )|for further assistance|"
     r"delete your own text|technical details|permanently failed|delivery to the following|was undeliverable|postmaster|hi\. this is|i'm afraid|sorry it didn't|mime|"
     r"notification d|mail delivery (?:failed|status|system)|delivery status notification|i'm sorry to have to inform|attached returned message|problem report|include this|"
     r"this is (?:the|an|a) |delivery has failed|reading text|contact (?:your|the) |^\W{0,3}(?:in|out): {1,3}(?:[23]\d\d|[a-z]{4}\b)|recipient of your|your mail sent on|subject:|^to:|^from:|^date:|^sent:|reached the following|reach the following",
@@ -98,7 +99,10 @@ _ACTIONS = {
     "delayed": Kind.DELAYED,
 }
 MAX_RECIPIENTS = 50  # of one returned message
+# EX_NOUSER and EX_NOHOST of sysexits.h, a local program's whole diagnostic: status and transcript say it in words.
+_NOBODY_THERE = frozenset({"67", "68"})
 _SECTION = 12  # lines behind a recipient's name that belong to it
+_PLACES = 4  # where a notice may name a recipient: for people, for administrators, in a transcript
 
 
 def human_lines(mail: Mail) -> list[str]:
@@ -176,7 +180,7 @@ def _evidence(fields: Fields, recipient: str, human: Sequence[str]) -> Iterator[
     diagnostic = first(fields, "diagnostic-code")
     if diagnostic:
         words = re.sub(r"^\s*[A-Za-z0-9-]{1,40} ?;", "", diagnostic, count=1).strip()
-        if words:
+        if words and words not in _NOBODY_THERE:
             local = diagnostic.lower().startswith("x-unix") and not _LEADING.match(words)
             said_to = stage or _in_transcript(human, words)
             yield msgspec.structs.replace(quoted_reply(words, host, said_to), local=local)
@@ -235,23 +239,33 @@ def _recipients(human: Sequence[str], mail: Mail) -> list[str]:
 
 
 def _section(human: Sequence[str], recipient: str) -> list[str]:
-    """The lines that follow the naming of `recipient`, until an empty line behind words or another address."""
-    if not recipient:
-        return []
-    for i, line in enumerate(human):
-        if recipient.lower() in line.lower():
-            section = [line.strip()]
-            for more in human[i + 1 : i + 1 + _SECTION]:
-                other = _ADDRESS.match(more[:1000].lstrip("<[(* "))
-                if other and other[0].lower() != recipient.lower() and not more[:1].isspace():
-                    break
-                if not more.strip():
-                    if len(section) > 1 or _CODE.search(line):
-                        break
-                    continue
-                section.append(more.strip())
+    """The lines that follow the naming of `recipient`: of several places the first that quotes a code, or the first.
+
+    Notices in other languages than English, above all, say it for people first and for administrators below.
+    """
+    named = (i for i, line in enumerate(human) if recipient and recipient.lower() in line.lower())
+    first_one: list[str] = []
+    for i in islice(named, _PLACES):
+        section = _section_at(human, i, recipient)
+        if any(_CODE.search(line[:2000]) or status_of(line[:2000]) for line in section):
             return section
-    return []
+        first_one = first_one or section
+    return first_one
+
+
+def _section_at(human: Sequence[str], i: int, recipient: str) -> list[str]:
+    """The lines from line `i` until an empty line behind words or another address."""
+    section = [human[i].strip()]
+    for more in human[i + 1 : i + 1 + _SECTION]:
+        other = _ADDRESS.match(more[:1000].lstrip("<[(* "))
+        if other and other[0].lower() != recipient.lower() and not more[:1].isspace():
+            break
+        if not more.strip():
+            if len(section) > 1 or _CODE.search(human[i]):
+                break
+            continue
+        section.append(more.strip())
+    return section
 
 
 def _quoted(lines: Sequence[str], host: str) -> Iterator[Evidence]:

@@ -120,6 +120,7 @@ PROVIDERS: tuple[Rule, ...] = (
     _rule(Cause.SENDER_REJECTED, r"", enhanced=r"7\.750$"),
     _rule(Cause.TLS_FAILED, r"", enhanced=r"7\.32[1-5]$"),
     _rule(Cause.TLS_FAILED, r"certificate|tls\b", enhanced=r"4\.317$"),
+    _rule(Cause.UNKNOWN_DOMAIN, r"does not exist|nonexistent", enhanced=r"4\.310$"),
     _rule(Cause.DNS_FAILURE, r"", enhanced=r"4\.31[0-2]$"),
     _rule(Cause.EXPIRED, r"", enhanced=r"4\.3(?:00|1[4-8])$"),
     _rule(Cause.TOO_LARGE, r"resolver\.rst\.(?:recip|send)sizelimit|routing\.sizelimit"),

@@ -35,6 +35,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"gr[ae]y-? ?list", r"you are (?:new|unknown) here", r"first (?:time|attempt).{0,30}(?:try|retry) again",
         r"(?:temporar\w+ (?:deferred|rejected|refused)|try (?:again|later)) .{0,60}precaution", r"first contact",
     ),
+    _any(Cause.RATE_LIMITED, r"too many (?:recipients|messages) from\b"),  # so many in some time, not in this message
     _any(
         Cause.TOO_MANY_RECIPIENTS,
         r"too many recipients", r"recipients? (?:per message )?limit", r"too many (?:rcpt|destinat)",
@@ -44,6 +45,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"sending (?:quota|limit)", r"exceed(?:ed|s)?.{0,30}(?:daily|hourly).{0,30}(?:limit|quota|allowance)",
         r"(?:daily|hourly) (?:sending |mail |message |email )?(?:limit|quota).{0,20}(?:exceed|reach)", r"(?:daily|hourly) limit",
         r"(?:batas|kuota) (?:pengiriman|email|surel)",
+        r"\d (?:messages|e-?mails|mails|recipients) ?(?:/|per|an?|every|each|in (?:an?|one)) ?(?:24 hours|hour|day|month)\b",
     ),
     _any(Cause.DISABLED_USER, r"(?:user|recipient|mail ?box|account)\b.{0,60} not accept(?:ing)? (?:any )?(?:e-?)?mail\b(?! with)"),
     _any(
@@ -51,7 +53,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"null ?mx", r"indicated no smtp service",
         r"(?:host|domain|system|server|machine)\S{0,40} (?:name )?does(?: not|n't) (?:accept|receive|handle) (?:any )?(?:e-?)?mail(?!s? (?:from|for|over|with))",
         r"do(?:es)?(?:n'?t| not) receive (?:any )?e?-?mail", r"(?:not|never) accept(?:s|ing)? (?:any )?e?-?mail\b(?! (?:from|for|over|with))",
-        r"mail receiving (?:is )?disabled", r"service not available.{0,20}no mail",
+        r"service not available.{0,20}no mail",
     ),
     _any(
         Cause.BLOCKLISTED,  # the server that speaks to them, whatever else they name
@@ -108,7 +110,7 @@ TEXTS: tuple[TextRule, ...] = (
     ),
     _any(
         Cause.BAD_REPUTATION,
-        r"reputation", r"suspicious due to", r"(?:excessive|exceed\w*|too many) (?:unknown|invalid|bad) (?:recipient|user|rcpt)", r"user complaints",
+        r"too many (?:user |spam )?complaints", r"reputation", r"suspicious due to", r"(?:excessive|exceed\w*|too many) (?:unknown|invalid|bad) (?:recipient|user|rcpt)", r"user complaints",
         r"access denied, please try again later", r"poor (?:score|sender)", r"cloudmark sender intelligence",
     ),
     _any(
@@ -131,7 +133,7 @@ TEXTS: tuple[TextRule, ...] = (
     ),
     _any(
         Cause.REMOTE_FAULT,
-        r"temporary lookup failure", r"\bldap (?:server|error|lookup|fail|query|timeout)", r"procmail", r"maildrop\b", r"mailer error",
+        r"temporary lookup failure", r"\bldap (?:server|error|lookup|fail|query|timeout)",
     ),
     _any(Cause.EXPIRED, r"delivery (?:time )?expired", r"envelope (?:has )?expired", r"message too old", r"max(?:imum)? (?:number of )?delivery attempts"),
     _any(
@@ -164,6 +166,7 @@ TEXTS: tuple[TextRule, ...] = (
         r"(?:mail ?box|mailfolder|inbox|mail ?drop|account|folder|disk|spool|user|recipient)\S{0,40}(?: \S{1,60}){0,5}? (?:is |are )?(?:over)?full\b",
         r"full mail ?box", r"overdrawn", r"(?:does not|doesn't|do not) have (?:enough|sufficient) .{0,30}(?:space|storage|room)", r"over ?-?quota", r"over .{0,20}quota\b", r"quota[ -_]?(?:is |has been |was )?(?:exceed|full|reach|violation|over|used)",
         r"exceed\w* .{0,60}(?:quota|storage|disk|space|mailbox size|mailbox limit|capacity)", r"out of (?:storage|space|quota)",
+        r"(?:recipient|mail ?box|account|user) (?:is )?over (?:its |his |the )?(?:size |storage )?limit",
         r"(?:insufficient|not enough|no|lack of) (?:mail ?box |storage |available )?(?:storage|space|room|quota)\b",
         r"mailbox (?:size|storage|space|quota)", r"storage (?:limit|quota|space|allocation)", r"user is (?:over|out)",
         r"user has (?:exceeded|too many)", r"too (?:many|much) .{0,30}in (?:the |this |his )?(?:mail ?box|inbox)", r"maximum (?:allowed )?storage",
@@ -171,8 +174,10 @@ TEXTS: tuple[TextRule, ...] = (
         r"mailbox .{0,80}file too large", r"quota exceeded", r"mail ?box exceeds", r"mailbox .{0,20}(?:quota|exceeded)", r"would exceed",
         r"exceeds (?:the )?(?:allowed )?quota", r"penuh\b", r"\bvoll\b", r"\bllen[oa]\b", r"\bcheia\b", r"\bpleine\b", r"переполнен", r"已满",
     ),
+    # The name of a delivery program says who speaks, not why: a full mailbox is asked for first
     _any(
         Cause.REMOTE_FAULT,
+        r"procmail", r"maildrop\b", r"mailer error",
         r"could not be (?:stored|saved|written|queued)", r"error in processing", r"cannot allocate memory", r"storage of \S{1,40} .{0,20}failed", r"something went wrong",
         r"^\W{0,3}qq (?:temporary|permanent) problem",
     ),
@@ -204,7 +209,7 @@ TEXTS: tuple[TextRule, ...] = (
     ),
     _any(
         Cause.RELAY_DENIED,
-        r"relay(?:ing)? (?:access |is |mail |operation )?(?:denied|not |prohibited|rejected|refused|attempt|disallowed|forbidden|blocked|from)",
+        r"is not hosted (?:here|by|on)", r"relay(?:ing)? (?:access |is |mail |operation )?(?:denied|not |prohibited|rejected|refused|attempt|disallowed|forbidden|blocked|from)",
         r"(?:not (?:permitted|allowed|authori[sz]ed)|unable|refuse[sd]?|cannot|can't|no|denied|deny) (?:to )?(?:mail )?relay",
         r"(?:do(?:es)?(?: not|n't)|won't|will not) relay", r"relay access", r"(?:unauthori[sz]ed|insecure) (?:mail )?relay", r"not configured to relay",
         r"not a(?:n)? open relay", r"relaying", r"we do not relay", r"\brcpthosts?\b", r"as an? (?:mail )?(?:relay|gateway)",
@@ -271,38 +276,40 @@ TEXTS: tuple[TextRule, ...] = (
         r"(?<!delivery )temporarily (?:disabled|locked|suspended)", r"user .{0,30}not active", r"recipient suspend",
         r"(?<!delivery )(?:currently|temporar(?:y|ily)) (?:suspended|locked|inactive|frozen)", r"archiv(?:ed|[eé]e?) recipient",
         r"recipient .{0,20}archiv", r"(?:is|has been|been) (?:now )?(?:suspended|deactivated|terminated)\b", r"> is (?:now )?disabled",
-        r"account not activated", r"user hang ?up", r"\bcompte .{0,40}bloqu", r"account (?:is )?(?:not available|disabled)",
+        r"account not activated", r"mail receiving (?:is )?disabled", r"user hang ?up", r"\bcompte .{0,40}bloqu", r"account (?:is )?(?:not available|disabled)",
         r"domain .{0,30}(?:has been |is )?(?:suspended|expired|disabled)", r"dinonaktifkan", r"ditangguhkan", r"deaktiviert", r"gesperrt",
         r"deshabilitad", r"desativad", r"boite du destinataire archivee", r"vacation mode",
     ),
     _any(
-        Cause.UNKNOWN_DOMAIN,
+        Cause.UNKNOWN_DOMAIN,  # an answer that stays, before whatever else is said of the lookup
         r"type=\w{1,5}: host not found(?!, try)", r"dns records? .{0,60}not be found", r"no mx (?:record|host)s? (?:was |were )?found",
-        r"(?:account or )?domain may not exist",
+        r"(?:account or )?domain may not exist", r"lookups? (?:\S{1,40} )?failed permanently", r"dns (?:domain|name|record)s? .{0,80}(?:does not|doesn't) exist",
+        r"mx (?:record|host)s? .{0,20}(?:to|are|is) non-?existent", r"\b(?:dns record|domain name) not found(?!.{0,120}try)", r"nxdomain", r"non-?existent domain",
+        r"name or service not known", r"nodename nor servname", r"\b(?:enotfound|eai_noname)\b", r"no (?:mail|mx) (?:host|server|exchanger)s? (?:were |was )?(?:for|found)",
     ),
     _any(
         Cause.DNS_FAILURE,
         r"(?:dns|mx|name ?server|host ?name|name) (?:type '\w+' )?(?:lookup|query|resolution|server|service) (?:failed|failure|error|timed? ?out|temporar|of \S{1,80} (?:responded with code (?:servfail|noerror|refused)|had no relevant))",
-        r"servfail", r"host lookup", r"dns (?:error|failure|failed|timeout|problem|server)", r"no relevant answers",
+        r"servfail", r"\beai_(?:again|fail)\b", r"host lookup", r"failure in (?:mx |dns |name )?(?:lookup|resolution)", r"dns (?:error|failure|failed|timeout|problem|server)", r"no relevant answers",
         r"(?:unable|failed|could not|cannot|can't) (?:to )?(?:resolve|lookup|look up|find (?:mx|dns|address))", r"temporary (?:dns|name|resolution)",
         r"name ?server (?:timeout|error)", r"(?:malformed|unexpected) name ?server", r"host name lookup failure", r"dns query failed",
-        r"problem (?:with|resolving) dns", r"lowest numbered mx", r"config(?:uration)? error: mx", r"mx (?:list|record|points)",
+        r"problem (?:with|resolving) dns", r"lowest numbered mx", r"address is the local host", r"config(?:uration)? error: mx", r"mx (?:list|record|points)",
         r"all (?:relevant )?mx",
     ),
     _any(
         Cause.UNKNOWN_DOMAIN,
         r"(?:domain|host)(?: name| part)? (?:was |is |does |has |could )?(?:not (?:be )?(?:found|exist|known|valid|resolve)|unknown|invalid|doesn't exist|nonexistent|non-existent)",
-        r"(?:nxdomain|no such (?:domain|host)|unknown (?:host|domain)|unrout(?:e)?able (?:mail )?domain|host unknown)",
-        r"(?:bad|illegal|invalid) (?:destination )?(?:host|system|domain|mailbox$)", r"name or service not known", r"domain (?:is )?not reachable",
+        r"(?:no such (?:domain|host)|unknown (?:host|domain)|unrout(?:e)?able (?:mail )?domain|host unknown)",
+        r"(?:bad|illegal|invalid) (?:destination )?(?:host|system|domain|mailbox$)", r"domain (?:is )?not reachable",
         r"couldn't find (?:a mail exchanger|any host)", r"no mx\b",
         r"domain .{0,80}(?:does not exist|doesn't exist|not found|can't be found|couldn't be found|not reachable|is invalid)",
-        r"non-?existent (?:host|domain)", r"couldn't find any host named", r"cannot find .{0,40}(?:domain|host)", r"responded with code nxdomain",
+        r"non-?existent host", r"couldn't find any host named", r"cannot find .{0,40}(?:domain|host)",
         r"recipient address must contain a domain", r"domain (?:isn't|is not) (?:found|valid|known)", r"host/domain", r"domain must exist",
         r"domain .{0,60}(?:is|was) unknown", r"we (?:couldn't|could not) find the recipient domain",
     ),
     _any(
         Cause.UNKNOWN_USER,
-        r"(?:user|recipient|mail ?box|account|address|addressee|alias|customer|person|name|email|member|subscriber|list|local part|username)(?:e?s\b)?(?: address| name| account| id|:|\(s\)){0,3}(?:'?s?)? .{0,60}?(?:unknown|not (?:be )?(?:found|present|exist|known|valid|listed|local|registered|recogni[sz]ed|here|have)|does(?: not|n't) exist|doesn't|is invalid|isn't|not a valid|was not found|couldn't be found|non-?existent|not in our)",
+        r"(?:user|recipient|mail ?box|account|address|addressee|alias|customer|person|name|email|member|subscriber|list|local part|username)(?:e?s\b)?(?: address| name| account| id|:|\(s\)){0,3}(?:'?s?)? .{0,60}?(?:unknown|not (?:be )?(?:found|present|exist|known|valid|listed|local|registered|recogni[sz]ed|here|have)|does(?: not|n't) exist|doesn't|(?:is|are) invalid|(?:is|are)n't|not a valid|was not found|couldn't be found|non-?existent|not in our)",
         r"(?:no such|unknown|invalid|bad|nonexist\w+|non-existent|undefined|unrecogni[sz]ed|illegal|wrong|incorrect|no)[ _-](?:valid )?(?:local )?(?:virtual )?(?:user|recipient|mail ?box|account|address|addressee|alias|customer|person|mail|e-?mail|name|member|destinat\w+|local[ -]?part|id)(?:e?s)?\b",
         r"(?:not|isn't) (?:our|a (?:known|valid|registered|local|current)|an? (?:existing|active)) .{0,20}(?:user|customer|recipient|mailbox|address|account|subscriber)",
         r"not (?:our|a) (?:user|customer|member)", r"mail ?box (?:\S{1,80} )?(?:is )?(?:currently )?(?:un ?avai\w{1,6}ble\b|not available|invalid)",
@@ -314,19 +321,19 @@ TEXTS: tuple[TextRule, ...] = (
         r"recipient (?:rejected|unknown|not found|invalid|reject|no longer|address rejected)", r"recipient address(?:es)? rejected",
         r"(?:recipient|user|account) unavailable", r"invalid (?:final )?(?:delivery )?user", r"bad destination mailbox", r"does not exist",
         r"do(?:es)?n'?t exist", r"dosn'?t exist", r"no mail ?box", r"no longer (?:on|at|with|valid|works?|available|here|in use|exists?)", r"has moved", r"has left",
-        r"not found in", r"^\W{0,3}\S{1,320}>?:? not found", r"there is no one", r"destinataire inv", r"unrout(?:e)?able address",
+        r"not found in", r"^\W{0,3}\S{1,320}>?:? not found", r"there is no one", r"(?:do|does)(?: not|n't) have such an? ", r"destinataire inv", r"unrout(?:e)?able address",
         r"undeliverable address(?!: ?<?\S{1,64}@)", r"did not (?:exactly )?match .{0,30}address", r"not (?:listed )?in (?:my|our|the) (?:local )?(?:user |recipient )?(?:list|table)s?\b", r"not listed in", r"(?:can't|cannot|could not|unable to) (?:find|locate) (?:user|recipient|mail ?box|address|that)",
         r"left (?:the |our )?(?:company|organi[sz]ation)", r"does(?: not|n't) have an? \S{1,60} account", r"unknown or illegal",
         r"not known (?:here|at)", r"nosuchuser", r"to an? (?:invalid|unknown|nonexistent)", r"delivery to the following recipients? failed permanently",
-        r"this address (?:no longer|is not|is no)", r"\bnot? (?:one|body) by that name", r"tidak (?:ditemukan|dikenal|ada|terdaftar)", r"unbekannt",
+        r"this address (?:no longer|is not|is no)", r"\bno(?:t? |-?)(?:one|body) (?:here )?by that name", r"tidak (?:ditemukan|dikenal|ada|terdaftar)", r"unbekannt",
         r"\binconnu", r"desconocid", r"desconhecid", r"sconosciut", r"inexist", r"\b(?:non?|n\W?) ?(?:existe|esiste)", r"existiert nicht",
         r"nicht gefunden", r"bestaat niet", r"onbekende", r"nie istnieje", r"nessun utente", r"n[aã]o encontrad", r"no encontrad", r"introuvable",
         r"не (?:найден|существует)", r"(?:用户|用戶|邮箱|信箱|收件人|帐号|账号).{0,10}不存在", r"isn't (?:known|recognized|valid)", r"not our",
     ),
-    _any(Cause.TIMEOUT, r"session has lasted", r"timed? ?-?out", r"timeout", r"no (?:response|answer|reply)", r"not respond"),
+    _any(Cause.TIMEOUT, r"session has lasted", r"\betimedout\b", r"timed? ?-?out", r"timeout", r"no (?:response|answer|reply)", r"not respond"),
     _any(
         Cause.UNREACHABLE,
-        r"connection refused", r"no route to host", r"unreachable",
+        r"connection refused", r"\b(?:econnrefused|e(?:host|net)unreach)\b", r"no route to host", r"unreachable",
         r"(?:could not|couldn't|unable to|cannot|can't|failed to|not) (?:be )?(?:connect|contact|reach|establish|open|make a connection)",
         r"did not accept our requests to connect", r"host is down", r"connect(?:ion)? (?:failed|attempt|to \S{1,80} failed)",
         r"network (?:is |was )?(?:down|error|problem)", r"connection (?:was )?(?:error|problem|failure)", r"failed to connect",
@@ -335,7 +342,7 @@ TEXTS: tuple[TextRule, ...] = (
     ),
     _any(
         Cause.CONNECTION_LOST,
-        r"connection (?:was |has been )?(?:dropped|closed|lost|reset|broken|terminated|aborted|shutdown)", r"lost connection", r"broken pipe",
+        r"connection (?:was |has been )?(?:dropped|closed|lost|reset|broken|terminated|aborted|shutdown)", r"lost connection", r"broken pipe", r"\b(?:econnreset|epipe)\b",
         r"unexpected(?:ly)? (?:eof|close|disconnect|connection)", r"remote (?:server|host|side) (?:closed|hung|dropped)", r"connection died",
         r"disconnected", r"error encountered while communicating", r"conversation with .{0,80}(?:timed|lost|fail)",
     ),

@@ -4,7 +4,7 @@
 puts it into English or Indonesian, as text or as JSON.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 
 import msgspec
@@ -199,7 +199,7 @@ def _story(facts: RecipientFacts, own: list[Step], every: list[tuple[int, Step]]
     return RecipientStory(
         facts=facts,
         state=state,
-        steps=tuple(step for step in own if step.kind not in _NOTICES),
+        steps=tuple(_with_moves(step for step in own if step.kind not in _NOTICES)),
         decisive=decisive,
         cause=_cause(state, facts, decisive, last),
         next_at=facts.next_at if state in (State.WAITING, State.DUE) else None,
@@ -207,6 +207,26 @@ def _story(facts: RecipientFacts, own: list[Step], every: list[tuple[int, Step]]
         and not any(step.result in _SUCCESS for step in attempts),
         notices=tuple(step for step in own + shared if step.kind in _NOTICES),
     )
+
+
+def _with_moves(steps: Iterable[Step]) -> Iterator[Step]:
+    """Let each move between roads be told once, also the way back that nobody noted.
+
+    A brain that starts anew does not know by which road mail went on: it notes the same move again, and none where the mail
+    simply takes its main road.  The attempts know.
+    """
+    main = on = ""
+    for step in steps:
+        if step.kind is EventKind.REROUTED:
+            if step.by == on:
+                continue
+            main, on = main or step.reason, step.by
+        elif on != main == step.road:
+            here = Decider.THIS_SERVER
+            back = EventKind.REROUTED
+            yield Step(at=step.at, kind=back, cause=Cause.OK, decided_by=here, by=main, reason=on)
+            on = main
+        yield step
 
 
 def _at(step: Step) -> float:

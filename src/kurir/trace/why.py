@@ -158,7 +158,8 @@ def _why(item: Evidence, verdict: Verdict, kind: Kind, recipient: str, lang: Lan
 def _finality(verdict: Verdict, item: Evidence, kind: Kind, status: str | None) -> bool:
     """Whether it is over: what was said decides, then the report's own status, then that it came back at all."""
     if kind is Kind.DELAYED:
-        return verdict.cause is Cause.EXPIRED  # some call the last notice a temporary one, too
+        # Some call the last notice a temporary one, too; a quoted 4xx says that it goes on
+        return verdict.cause is Cause.EXPIRED and item.code // 100 != 4
     if item.code or item.enhanced or kind is Kind.REPLY or never_final(verdict.cause):
         return verdict.final
     return status[0] == "5" if status else True
@@ -197,7 +198,7 @@ def _dead(verdict: Verdict, item: Evidence, status: str | None) -> bool:
     if item.stage is not None:
         return item.stage is Stage.RCPT
     words = item.text.lower()
-    if _OF_A_COMMAND.search(words):
+    if _OF_A_COMMAND.search(words) and code[1:4] != ".7.":  # a policy has no command's words
         return True
     return not item.code and _LOOKED_UP.search(words) is not None
 

@@ -40,11 +40,11 @@ class House:
         made = self.kurir.cli("user", "password", "add", ANA, label, "--json", *options).stdout
         return str(json.loads(made)["password"])
 
-    def observed(self, text: str) -> list[str]:
-        """What the trace says of logins, waiting for an observation that has `text` in it."""
+    def observed(self, text: str, *, of: str = "127.0.0.1") -> list[str]:
+        """What the trace says of logins from there, waiting for an observation that has `text` in it."""
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
-            said = self.kurir.cli("trace", "127.0.0.1", "--json", check=None).stdout
+            said = self.kurir.cli("trace", of, "--json", check=None).stdout
             found = [f"{o['kind']} {o['account']} {o['detail']}" for o in json.loads(said)["observations"]]
             if any(text in line for line in found):
                 return found
@@ -252,11 +252,13 @@ oauth = {{ token_url = "{issuer.url}/token", client_id = "program", refresh_toke
     (client.folder / "refresh").write_text("refresh-1\n")
     with client:
         sent = client.cli("send", "--from", ANA, "--to", BEN, "--subject", "x", stdin="x\n").stdout.decode()
-        told(client, sent.split()[-1], '"handed_over"')
+        story = told(client, sent.split()[-1], '"handed_over"')
     assert [form["refresh_token"] for form in issuer.refreshed] == ["refresh-1"]
     kept = client.folder / "tokens" / "provider.json"
     assert kept.stat().st_mode & 0o777 == 0o600
-    assert f"login {ANA} OAUTHBEARER" in house.observed("OAUTHBEARER")
+    assert f"login {ANA} OAUTHBEARER" in house.observed(
+        "OAUTHBEARER", of="::1" if "localhost[::1]" in story else "127.0.0.1"
+    )
 
 
 def told(kurir: Kurir, number: str, text: str, *, seconds: float = PATIENCE) -> str:

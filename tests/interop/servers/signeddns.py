@@ -31,7 +31,7 @@ Zone = Mapping[str, Mapping[str, Sequence[str]]]
 
 ALGORITHM = dns.dnssec.Algorithm.ECDSAP256SHA256
 ANCHOR = "test."
-_FORGED = {"A": "127.0.0.99", "TLSA": "3 1 1 " + "00" * 32}
+_FORGED = {"A": "127.0.0.99", "MX": "10 mx.elsewhere.test.", "TLSA": "3 1 1 " + "00" * 32}
 
 
 def unbound() -> str:

@@ -2,10 +2,12 @@
 
 He sends each recipient at the earliest moment at which every window of a road has room under its margin, takes
 another road than the first where that is worth it, lets urgent mail go first and owners take turns, as Kurir does, and loses no second: pauses and
-retries do not exist for him, and his connections are never idle.  Sites with common limits take turns, too, as Kurir's do.
+retries do not exist for him, and his connections are never idle.  Where these are what is scarce, sites with common limits take turns,
+as Kurir's do: a connection leads to one of them.
 
-Two things nobody outside a provider can do, and so neither can he.  When a mail was counted he does not know: at MAIL, at the dot or in
+Things nobody can do, and so neither can he.  When a mail was counted he does not know: at MAIL, at the dot or in
 between.  So it takes room from when it goes until a window after its answer.  And what may have been delivered by a road he does not send by another.
+A brain that was killed does not know whose turn it was: those who wait stand in line as they came.
 """
 
 from bisect import insort
@@ -134,6 +136,16 @@ class Line:
     def _owner(self) -> str:
         return self._going or min(self._lanes, key=lambda owner: self._turns.get(owner, 0))
 
+    def forget(self) -> None:
+        """Nobody had a turn: who came first is first."""
+        self._going = ""
+        self._lanes = OrderedDict(sorted(self._lanes.items(), key=lambda lane: lane[1][0].at))
+
+    @property
+    def turn(self) -> int:
+        """When the next owner had its last turn, below 0 where a bundle goes on."""
+        return -1 if self._urgent or self._going else self._turns.get(self._owner(), 0)
+
     def pop(self) -> None:
         """Take the next one out."""
         if self._urgent:
@@ -148,21 +160,29 @@ class Line:
             del self._lanes[owner]
 
 
-def best_plan(parcels: Iterable[Parcel], ways: Sequence[Way]) -> dict[str, float]:
-    """Return for each campaign when its last recipient could have gone."""
+def best_plan(
+    parcels: Iterable[Parcel], ways: Sequence[Way], kills: Sequence[float] = ()
+) -> dict[str, float]:
+    """Return for each campaign when its last recipient could have gone; `kills` of the brain in order of time."""
     coming = [(p.at, i, p) for i, p in enumerate(parcels)]
     heapify(coming)
     lines: OrderedDict[tuple[str, int | None], Line] = OrderedDict()  # they take turns
     turns: dict[str, int] = {}
     done: dict[str, float] = {}
+    forgotten = deque(kills)
     now = 0.0
     while coming or any(lines.values()):
         while coming and (coming[0][0] <= now or not any(lines.values())):
             at, _, parcel = heappop(coming)
             now = max(now, at)
             lines.setdefault((parcel.site, parcel.kept), Line(turns)).add(parcel)
+        if forgotten and forgotten[0] <= now:
+            forgotten.popleft()
+            turns.clear()
+            for line in lines.values():
+                line.forget()
         heads = [(*_first(ways, line.head, now), key) for key, line in lines.items() if line]
-        at, way, key = min(heads, key=lambda head: (head[0], not lines[head[2]].head.urgent))
+        at, way, key = min(heads, key=lambda head: _rank(head[0], ways[head[1]], lines[head[2]]))
         if at > now:
             now = min(at, coming[0][0]) if coming else at
             continue  # other mail may be first by then, and less room
@@ -172,6 +192,11 @@ def best_plan(parcels: Iterable[Parcel], ways: Sequence[Way]) -> dict[str, float
         ways[way].send(head, now)
         done[head.campaign] = now
     return done
+
+
+def _rank(at: float, way: Way, line: Line) -> tuple[float, bool, int]:
+    """Return how early a line is: accounts take turns; but where connections are what is scarce, each line has its own."""
+    return at, not line.head.urgent, line.turn if at > way.free_at else 0
 
 
 def _first(ways: Sequence[Way], parcel: Parcel, now: float) -> tuple[float, int]:

@@ -9,7 +9,7 @@ from kurir.delivery.allowed import known_limits
 from kurir.limits import Atlas, Beyond, Known, Margins, Per, Receiver, Smarthost, Unit
 
 from .providers import REFUSALS, Habits, Provider
-from .terms import Term, nested
+from .terms import Change, Term, nested
 from .traffic import Size
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Market:
     """Providers by which the mail to `domains` may go, in order of preference.
 
     They are smarthosts, or one receiver.  Of a receiver that the atlas does not `know`, Kurir learns by being refused; so
-    too where somebody else uses the same login (`shared`).
+    too where somebody else uses the same login (`shared`), or where the contract gets another figure (`change`).
     """
 
     providers: tuple[Provider, ...]
@@ -34,6 +34,12 @@ class Market:
     smarthosts: bool = True
     known: bool = True
     shared: bool = False
+    change: Change | None = None
+
+    @property
+    def sure(self) -> bool:
+        """Whether all that is allowed is known beforehand, so that there is a best plan."""
+        return self.known and not self.shared and self.change is None
 
     def holds(self, recipient: str) -> bool:
         """Whether mail to that address is sold here."""
@@ -51,7 +57,7 @@ def draw(week: "Week", random: Random, size: Size) -> tuple[Market, ...]:
         main = Provider(week, "main", ("main.example",), terms(random, size), habits(random))
         if kind == "one":
             shared = random.random() < 0.3 and not any(t.beyond is Beyond.DISCARD for t in main.terms)
-            return (Market((main,), DOMAINS, shared=shared),)
+            return (Market((main,), DOMAINS, shared=shared, change=None if shared else _change(week, main)),)
         alike = replace(habits(random), tls=main.habits.tls)  # no road stands in for one that proves more
         second = Provider(week, "second", ("second.example",), terms(random, size), alike)
         return (Market((main, second), DOMAINS),)
@@ -61,6 +67,16 @@ def draw(week: "Week", random: Random, size: Size) -> tuple[Market, ...]:
         Market((big,), DOMAINS[:2], smarthosts=False),
         Market((small,), DOMAINS[2:], smarthosts=False, known=False),
     )
+
+
+def _change(week: "Week", provider: Provider) -> Change | None:
+    """Draw that a provider allows less a day from some moment on, and says so to whom it refuses; by dice of its own."""
+    random = Random(f"changed contract {week.seed}")
+    if random.random() < 0.7:
+        return None
+    at, part = random.uniform(1.0, 3.5) * 86_400.0, random.uniform(0.6, 0.8)
+    term = next(t for t in provider.terms if t.per is Per.DAY)
+    return Change(at, term, replace(term, value=int(term.value * part), beyond=Beyond.REFUSE))
 
 
 def atlas(markets: tuple[Market, ...], margins: Margins) -> Atlas:

@@ -130,12 +130,12 @@ class Hindsight:
 
     def ideal(self, campaign: str, start: float, end: float) -> float:
         """Return when the last of a campaign that was handed in from `start` on could have gone; it really did at `end`."""
-        since_then = best_plan(self.waiting(start, end), self.ways(start))
-        return max(self._whole_week[campaign], since_then[campaign])
+        since_then = best_plan(self.waiting(start, end), self.ways(start), self._week.forgot)
+        return max(self._whole_week[campaign], since_then.get(campaign, start))
 
     @cached_property
     def _whole_week(self) -> dict[str, float]:
-        return best_plan((parcel for parcel, _, _ in self.parcels), self.ways())
+        return best_plan((parcel for parcel, _, _ in self.parcels), self.ways(), self._week.forgot)
 
     def could_leave(self, road: str, at: float, patience: float) -> bool:
         """Whether all that waited at `at` could have gone by other roads than `road` within `patience`."""

@@ -12,7 +12,7 @@ from kurir.limits import Beyond, Per, Unit
 from tests.simulation.lines import Lines
 from tests.simulation.net import SimStream
 
-from .terms import Account, Term
+from .terms import Account, Change, Term
 
 if TYPE_CHECKING:
     from .world import Week
@@ -58,6 +58,8 @@ class Provider:
         self.outage = ""
         self.known_limits = True
         self.open = 0
+        self.changed: Term | None = None
+        self.surprised = 0  # how often Kurir asked too much of a term that had changed
         self.took: list[tuple[float, int]] = []  # (when, message)
         self._seen: dict[tuple[str, str], float] = {}
         self.at_once = self._term(Unit.CONNECTIONS, Per.ONCE)
@@ -71,8 +73,22 @@ class Provider:
         """Note that a term was broken."""
         self.week.trace("provider", self.name, "over", term.name, by_us)
         self.week.figures["refused"] += 1
-        if by_us and self.known_limits:
+        if term is self.changed:
+            self.surprised += 1
+        elif by_us and self.known_limits:
             self.week.wrong(f"{self.name}: more than {term.value} {term.unit.value} per {term.per.value}")
+
+    def change(self, change: Change) -> None:
+        """One of its terms is another one from now on."""
+        self.week.trace("contract", self.name, change.after.name, change.before.value, change.after.value)
+        self.account.change(change)
+        self.changed = change.after
+
+    def refusal(self, term: Term) -> str:
+        """Return what it says beyond a term: a new one it names."""
+        if term is self.changed:
+            return f"550 5.4.5 You may send only {term.value} {term.unit.value} per {term.per.value}."
+        return self.habits.refusal
 
     def known(self, sender: str, recipient: str, now: float) -> bool:
         """Whether a greylist lets this pair through: it was seen long enough ago."""
@@ -104,6 +120,7 @@ class _Session:
         self.sender = ""
         self.recipients: list[str] = []
         self.refused = ""
+        self.refusal = ""
 
     def say(self, *lines: str) -> None:
         self.stream.write("".join(f"{line}\r\n" for line in lines).encode())
@@ -196,6 +213,7 @@ class _Session:
             self.host.too_much(term, by_us)
         if over:
             self.refused = over[0][0].beyond.value
+            self.refusal = self.host.refusal(over[0][0])
             return True
         account.count(unit, units, now)
         return False
@@ -210,7 +228,7 @@ class _Session:
             self.say(CLOSING)
             return True
         else:
-            self.say(self.host.habits.refusal)
+            self.say(self.refusal)
         return False
 
 

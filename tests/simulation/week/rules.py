@@ -21,6 +21,8 @@ ALLOWANCE = 180.0
 """Seconds on top: what a window's bucket, a connection and a group commit cost, however short the campaign is."""
 URGENT = 60.0
 AIR_GRACE = 600.0
+SURPRISED = 20
+"""Mails that may be out before the first refusal is heard: one for each connection at most."""
 PER_KILL = 700.0
 """Seconds that a kill may cost: what was in the air counts ten minutes later, and a start takes one at most."""
 
@@ -79,6 +81,7 @@ def check(week: "Week") -> None:
     for market in week.markets:
         hindsight = Hindsight(week, market)
         _finished(week, market, hindsight)
+        _learnt(week, market)
         _urgent(week, market, hindsight)
         roads.check(week, market, hindsight)
 
@@ -107,7 +110,7 @@ def _last_words(week: "Week", number: int, index: int) -> str:
 
 def _finished(week: "Week", market: Market, hindsight: Hindsight) -> None:
     """Each campaign ends within `WITHIN` of the best plan from when it was handed in, at each market that says what it allows."""
-    if market.known and not market.shared:
+    if market.sure:
         for campaign, (start, end) in _spans(week, market).items():
             _campaign(week, market, campaign, start, end, hindsight.ideal(campaign, start, end))
 
@@ -120,6 +123,14 @@ def _campaign(week: "Week", market: Market, campaign: str, start: float, end: fl
     week.figures["campaigns"] += 1
     if took > WITHIN * best + ALLOWANCE + patience + _excused(week, start, end):
         week.wrong(f"{name} took {took:.0f} s; the best plan takes {best:.0f} s")
+
+
+def _learnt(week: "Week", market: Market) -> None:
+    """Whoever is told a new limit keeps to it: refused is what was out when it changed, and once more after each start."""
+    for provider in market.providers:
+        week.figures["surprised"] += provider.surprised
+        if provider.surprised > SURPRISED * (1 + len(week.kills)):
+            week.wrong(f"{provider.name}: {provider.surprised} times beyond a limit that it had named")
 
 
 def _spans(week: "Week", market: Market) -> dict[str, tuple[float, float]]:
@@ -155,7 +166,7 @@ def _urgent(week: "Week", market: Market, hindsight: Hindsight) -> None:
 
 def _down(week: "Week", market: Market, hindsight: Hindsight, at: float, tried: float) -> bool:
     """Whether Kurir was down in between, all roads were closed, or somebody else had used them up."""
-    if market.shared or any(at - 2 * URGENT - 600.0 <= kill <= tried for kill in week.kills):
+    if market.shared or market.change or any(at - 2 * URGENT - 600.0 <= kill <= tried for kill in week.kills):
         return True
     return all(any(a <= at + URGENT and b >= at for a, b in closed) for closed in hindsight.closed.values())
 

@@ -45,6 +45,15 @@ class Term:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """From `at` on one line of a contract is another one."""
+
+    at: float
+    before: Term
+    after: Term
+
+
 class Meter(Protocol):
     """Counts what was used."""
 
@@ -106,6 +115,10 @@ class Account:
             for term, ours, everybody in self.windows
             if term.unit is unit and everybody.used(now) + units > term.value
         ]
+
+    def change(self, change: Change) -> None:
+        """Another figure holds; what was counted stays counted."""
+        self.windows = [(change.after if t is change.before else t, *meters) for t, *meters in self.windows]
 
     def count(self, unit: Unit, units: int, now: float, *, foreign: bool = False) -> None:
         """Count `units`; `foreign` ones were sent by somebody else with the same login."""

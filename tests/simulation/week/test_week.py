@@ -31,6 +31,10 @@ ONCE = (
     2078010165,  # how soon a road has room, misjudged
     2078010003,  # one letter counted as two
     2078010380,  # connections of a server that was killed
+    2078015261,  # one mail twice in line
+    2078015333,  # sites that took turns instead of accounts
+    2078015399,  # whose turn it was, misjudged
+    2078017076,  # a contract that changes
 )
 BITES = range(1, 25)
 """Seeds of which at least one has to show each mistake."""
@@ -120,7 +124,7 @@ def test_a_start_that_forgets_exceeds_a_limit(monkeypatch: pytest.MonkeyPatch) -
 
 def test_urgent_mail_in_the_common_line_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
     def common(self: FairQueue, bundle):  # type: ignore[no-untyped-def]
-        return self._classes[Urgency.ORDINARY].setdefault(bundle[0].mail.owner, deque())
+        return self._classes[Urgency.ORDINARY].lane(bundle[0].mail.owner)
 
     monkeypatch.setattr(FairQueue, "_lane", common)
     assert _found("is urgent and was tried")
@@ -212,3 +216,14 @@ def test_what_may_be_there_already_waits_for_its_road_and_others_pass_it() -> No
     kept = [Parcel(0.0, "kept", "c", False, kept=0)]
     ways = [Way([_a_minute(10)], closed=[(0.0, 3600.0)]), Way([_a_minute(2)])]
     assert best_plan([*kept, *_parcels(5)], ways) == {"kept": 3600.0, "c": 120.0}
+
+
+def test_accounts_take_turns_at_all_sites_and_a_kill_makes_nobody_know_whose_it_was() -> None:
+    news = [Parcel(0.0, "news", "news", False, site=site) for site in ("one", "two") for _ in range(3)]
+    anna = [Parcel(1.0, "anna", "anna", False, site="two") for _ in range(3)]
+    minute = [Way([_a_minute(1)])]
+    assert best_plan([*news, *anna], minute) == {
+        "anna": 300.0,
+        "news": 480.0,
+    }  # her turns: the 2nd, 4th and 6th
+    assert best_plan([*news, *anna], [Way([_a_minute(1)])], [130.0]) == {"anna": 360.0, "news": 480.0}

@@ -111,6 +111,7 @@ class Week:
         ] = []  # lost in a kill: from when, as sent when, of which limit
         self.displaced: set[tuple[int, int]] = set()  # (message, recipient): leased when a process was killed
         self.kills: list[float] = []
+        self.forgot: list[float] = []  # when the brain was killed
         self.turns: list[tuple[float, Turn]] = []
         self._sayings = 0
 
@@ -233,6 +234,8 @@ class Week:
         self.trace("crash", role, why)
         self.figures["kills"] += 1
         self.kills.append(self.loop.time())
+        if role != "delivery":
+            self.forgot.append(self.loop.time())
         rules.excuse(self, role)
         process.kill()
         rules.waste(self, role)
@@ -248,6 +251,8 @@ class Week:
         for kill in self.plan.kills:
             self.nature(kill.at, self.arm, kill)
         for market in self.markets:
+            if market.change:
+                self.nature(market.change.at, market.providers[0].change, market.change)
             if market.shared:
                 self._somebody_else(market.providers[0])
         by_campaign: dict[str, list[Letter]] = {}

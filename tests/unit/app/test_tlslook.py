@@ -14,6 +14,7 @@ from kurir.delivery.tlspolicy import (
     KeptPolicy,
     Reason,
     Remembered,
+    ResultKey,
     Strength,
     StsFacts,
     StsMode,
@@ -23,7 +24,7 @@ from kurir.storage import Layout, SqliteTls
 from tests.harness.dns import Names
 
 
-def our_server(state: Path, names: Names, **tls_out: str) -> Config:
+def our_server(state: Path, names: Names, **tls_out: object) -> Config:
     return Config.model_validate(
         {
             "server": {"hostname": "mail.our.test", "state": state},
@@ -83,3 +84,31 @@ def test_accepting_hides_nothing_where_protection_is_demanded(
     assert [facts.domain for facts in found] == (
         ["a.test"] if mode is StsMode.ENFORCE and reason else [""] * len(found)
     )
+
+
+@pytest.mark.parametrize(
+    ("domains", "tried", "expected"),
+    [
+        ({"b.test": "verified"}, ("a.test", "b.test"), ("b.test", Reason.RULE)),
+        ({"*.b.test": "required"}, ("a.test", "in.b.test"), ("in.b.test", Reason.RULE)),
+        ({"b.test": "dane-only"}, ("b.test",), ("b.test", Reason.DANE_MISSING)),
+        ({"b.test": "verified"}, ("a.test",), None),  # no mail of b.test goes there
+        ({"b.test": "opportunistic"}, ("b.test",), None),
+    ],
+)
+def test_rules_of_the_domains_whose_mail_goes_there_count(
+    tmp_path: Path,
+    domains: dict[str, str],
+    tried: tuple[str, ...],
+    expected: tuple[str, Reason] | None,
+) -> None:
+    now = time.time()
+    store = SqliteTls(Layout(tmp_path), SystemClock())
+    store.remember([Remembered("mx.a.test", Strength.NAME, now, now, "encryption", now, now)])
+    store.accept(Acceptance("mx.a.test", now + 3_600, "siti", now))
+    keys = [ResultKey("2026-01-01", d, "no-policy-found", (), (), "", "", "mx.a.test", "", "") for d in tried]
+    store.count([(key, 1) for key in keys])
+    store.close()
+    with Names({}) as names:
+        found = asyncio.run(tlslook.lost(our_server(tmp_path, names, domains=domains)))
+    assert [(facts.domain, decide(facts).reason) for facts in found] == ([expected] if expected else [])

@@ -77,6 +77,9 @@ class FakeResolver:
     async def ptr(self, ip):
         return NODATA
 
+    async def cname(self, name):
+        return NODATA
+
     async def tlsa(self, name):
         return NODATA
 

@@ -1,6 +1,7 @@
 """Next-hop URLs, the route table, and plans."""
 
 import asyncio
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -271,6 +272,22 @@ def test_sizes_of_roads():
     assert both.largest is None  # one road has no limit that is known
     assert both.towards("me.example", "home.example") is None
     assert RoadSizes((), Allowed(atlas(), FakeClock())).towards("a", "b") is None
+
+
+def test_a_road_that_proves_less_than_is_demanded_carries_and_promises_nothing():
+    strict = Route(
+        name="main", kind=RouteKind.SMARTHOST, next_hop=parse_next_hop("smtp://smtp.tiny.example?tls=require"),
+        fallback=("clear",),
+    )  # fmt: skip
+    clear = Route(
+        name="clear", kind=RouteKind.SMARTHOST, next_hop=parse_next_hop("smtp://wide.example?tls=none"),
+        recipients=(),
+    )  # fmt: skip
+    sizes = RoadSizes((strict, clear), Allowed(atlas(), FakeClock()))
+    assert sizes.towards("me.example", "a.example").octets == 1000
+    as_good = replace(clear, next_hop=parse_next_hop("smtp://wide.example?tls=require"))
+    sizes = RoadSizes((strict, as_good), Allowed(atlas(), FakeClock()))
+    assert sizes.towards("me.example", "a.example") is None  # nobody knows how much that one takes
 
 
 def test_names_of_limits_are_those_that_hold_at_present():

@@ -525,6 +525,46 @@ async def test_a_resolver_that_is_not_vouched_for_is_not_even_asked():
     assert (await lookup.facts("mx.example", 25)).state is DaneState.OFF and resolver.asked == []
 
 
+class Aliases(FakeResolver):
+    """`mx.test` is an alias for `real.test`, whose address is insecure; the resolver validates."""
+
+    def __init__(self, alias, records):
+        proof = secure_answer("192.0.2.1")
+        real = DnsAnswer(DnsStatus.OK, ("192.0.2.1",), 60.0, False, "real.test")
+        super().__init__(a={"good.test": proof, "bogus.test": status("servfail"), "mx.test": real})
+        self.alias, self.records = alias, records
+
+    async def cname(self, name):
+        return self.alias
+
+    async def tlsa(self, name):
+        self.asked.append(("tlsa", name))
+        return self.records
+
+
+@pytest.mark.parametrize(
+    ("alias", "records", "state", "asked"),
+    [
+        (secure_answer("real.test"), secure_answer((3, 1, 1, b"x" * 32)), DaneState.USABLE, True),
+        (secure_answer("real.test"), status("servfail"), DaneState.BOGUS, True),
+        (secure_answer("real.test"), status("nxdomain"), DaneState.NONE, True),
+        (ok("real.test"), secure_answer((3, 1, 1, b"x" * 32)), DaneState.NONE, False),
+        (status("timeout"), secure_answer((3, 1, 1, b"x" * 32)), DaneState.BOGUS, False),
+    ],
+)
+async def test_a_secure_alias_of_an_insecure_host_is_asked_for_under_its_own_name(
+    alias, records, state, asked
+):
+    """RFC 7672 section 2.2.2."""
+    resolver = Aliases(alias, records)
+    settings = DaneSettings(good="good.test", bogus="bogus.test")
+    lookup = DaneLookup(resolver, settings, FakeClock().monotonic, trusted=True)
+    facts = await lookup.facts("mx.test", 25)
+    assert facts.state is state
+    assert [a for a in resolver.asked if a[0] == "tlsa"] == [("tlsa", "_25._tcp.mx.test")] * asked
+    assert facts.base == ("mx.test" if state in (DaneState.USABLE, DaneState.BOGUS) else "")
+
+
 QUESTION = Question(domain="example", host="mx.example", port=25)
 TLS = TlsFacts("TLSv1.3", "x", None, "it is signed by itself")
 

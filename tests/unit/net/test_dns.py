@@ -42,6 +42,14 @@ def says(**reply):
     return lambda name, rdtype, tcp: reply
 
 
+def test_one_damaged_tlsa_record_leaves_the_others(run):
+    """RFC 6698 section 4.1: it is of no use, that is all; no mail waits for it."""
+    script = says(answer=["_25._tcp.a.example. 300 IN TLSA 3 1 1 " + "00ff" * n for n in (16, 10)])
+    answer = ask(run, script, lambda r: r.tlsa("_25._tcp.a.example"))
+    assert answer.status is DnsStatus.OK
+    assert sorted(len(record[3]) for record in answer.records) == [20, 32]
+
+
 def test_records_of_each_type(run):
     records = {
         "MX": ["example. 300 IN MX 10 B.example.", "example. 300 IN MX 5 a.example."],

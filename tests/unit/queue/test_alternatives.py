@@ -435,6 +435,37 @@ def test_mail_that_waits_brings_a_road_back_without_any_new_mail() -> None:
     world.check()
 
 
+def test_a_probe_that_waits_again_where_it_was_before_is_in_line_there_once() -> None:
+    hour = Quota("hour", Unit.RECIPIENTS, 1, 3600.0, 1, 0)
+    world = Roads(spare=Road("spare", "b:587", quotas=(hour,), hop=True))
+    hand = world.hand()
+    _others_wait(world, hand, 3)
+    world.settle(hand.take()[0], SENT)
+    world.pass_time(120)
+    (probe,) = hand.take()
+    assert probe.road.name == "main"
+    world.settle(probe, only=())  # untried
+    world.pass_time(2)
+    schedule = world.brain._schedule
+    (spare,) = (s for s in schedule.sites if s.waiting)
+    waiting = [errand for bundle in schedule.take_all(spare) for errand in bundle]
+    assert len(waiting) == len(set(waiting)) == spare.waiting
+
+
+def test_who_has_failed_at_a_broken_road_is_not_its_probe_while_others_wait() -> None:
+    minute = Quota("minute", Unit.RECIPIENTS, 1, 60.0, 1, 0)
+    world = Roads(spare=Road("spare", "b:587", quotas=(minute,), hop=True))
+    world.brain._budgets.of(minute).count(1, int(world.brain._book.steady.now() * 1000) + 30_000)
+    hand = world.hand()
+    failed = world.accept()
+    world.settle(world.next(hand), LOGIN)
+    other = world.accept("o@far.example")
+    world.pass_time(62)
+    assert {x.number: x.road.name for x in hand.take()} == {other: "main"}
+    world.pass_time(30)
+    assert {x.number: x.road.name for x in hand.take()} == {failed: "spare"}
+
+
 def test_mail_that_waits_probes_no_more_often_than_the_rests_allow() -> None:
     world = Roads(spare=Road("spare", "b:587", concurrency=1, hop=True))
     hand = world.hand()

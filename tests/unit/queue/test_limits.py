@@ -5,13 +5,15 @@ from collections import Counter
 from itertools import groupby
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import structs
 
 from kurir.limits import AIR, Quota, Unit
 from kurir.limits.budget import LINGER
 from kurir.model import Cause, OutcomeKind, Stage, Urgency
 from kurir.queue import Plan, Road, Settlement
-from kurir.queue.paced import FairQueue
+from kurir.queue.paced import FairQueue, Turns
 from kurir.queue.state import Errand, Mail
 
 from .memory import MemoryStore
@@ -215,6 +217,42 @@ def test_a_turn_at_one_site_counts_at_all_that_share_the_limit() -> None:
     world.run()
     went = Counter((x.account or "")[:4] for x in hand.take())
     assert went == {"news": 8, "anna": 8}  # not 12 and 4, although news has all turns of a.example
+
+
+def test_accounts_take_turns_and_not_the_sites_to_which_they_send() -> None:
+    world = World(lifetime=10 * DAY)
+    hand = world.hand()
+    for site in ("a.example", "b.example", "c.example"):
+        for _ in range(20):
+            world.accept(f"x@{site}", account="news@here.example")
+    for _ in range(20):
+        world.accept("x@c.example", account="anna@here.example")
+    requests, hand.plans = hand.plans, []
+    roads = [(r, (Road("mx", r.domain, quotas=(per_day(16),)),)) for r in requests]
+    world.brain.planned([Plan(r, road, 1e9) for r, road in roads])
+    world.run()
+    assert Counter((x.account or "")[:4] for x in hand.take()) == {"news": 8, "anna": 8}
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from("abcd"), st.booleans()), max_size=60))
+def test_next_is_whose_last_turn_at_any_site_is_longest_ago(steps: list[tuple[int, str, bool]]) -> None:
+    turns = Turns()
+    queues = FairQueue(turns=turns), FairQueue(turns=turns)
+    last: dict[str, int] = {}
+    for i, (site, owner, takes) in enumerate(steps):
+        queue = queues[site]
+        if not takes:
+            mail = Mail(1, 0.0, "d", null=False, proven=True, account=True, owner=owner)
+            queue.append([Errand(mail, 0, "far.example", 0)])
+        elif queue:
+            here = {bundle[0].mail.owner for bundle in queue}
+            foreseen = next(queue.in_turn())[0].mail.owner
+            taken = queue.popleft()
+            assert taken is not None
+            owner = taken[0].mail.owner
+            assert last.get(owner, -1) == min(last.get(o, -1) for o in here)
+            assert last.get(foreseen, -1) == last.get(owner, -1)
+            last[owner] = i
 
 
 def test_urgent_mail_goes_first_and_has_a_reserve() -> None:

@@ -7,7 +7,7 @@ from kurir.queue import Accepted, NoticeWork, Refused
 from kurir.queue.duties import Duty, after_delay, after_failure, after_success
 from kurir.queue.state import NOT_SAID
 
-from .world import GIB, LATER, NO, SENT, FakeHand, World, incoming, outcome
+from .world import GIB, LATER, NO, SENT, START, FakeHand, World, incoming, outcome
 
 LOST = outcome(OutcomeKind.DEFERRED, Cause.TLS_LOST)
 N, S, F, D = Notify.NEVER, Notify.SUCCESS, Notify.FAILURE, Notify.DELAY
@@ -308,6 +308,40 @@ def test_lost_encryption_is_told_also_where_another_trouble_came_first() -> None
             world.settle(lease, why)
     assert len({notice.id for notice in hand.notices}) == 1  # asked for again until it is handed in
     assert (hand.notices[0].reasons[0].action, hand.notices[0].reasons[0].outcome) == ("delayed", LOST)
+    world.check()
+
+
+@pytest.mark.parametrize(
+    ("clear_from", "tries", "expected"),
+    [
+        (None, 4, []),  # it waits for good: the usual ages
+        (600.0, 4, [1]),  # the second try comes at 300 s, the third at 900 s
+        (100.0, 2, [0]),  # what comes late in the waiting time is told with its first try
+        (5000.0, 4, []),  # the hour comes first
+    ],
+)
+def test_lost_encryption_is_told_before_it_is_too_late(
+    clear_from: float | None, tries: int, expected: list[int]
+) -> None:
+    world = World()
+    hand = world.hand()
+    at = None if clear_from is None else START + clear_from
+    why = outcome(OutcomeKind.DEFERRED, Cause.TLS_LOST, clear_from=at)
+    told: list[int] = []
+    world.accept("b@far.example", account=None)
+    world.plan(hand, ttl=1e9)
+    for attempt in range(tries):
+        for lease in hand.take():
+            world.settle(lease, why)
+        if hand.notices and not told:
+            told.append(attempt)
+            assert hand.notices[0].reasons[0].outcome == why
+        world.pass_time(300 * 2**attempt)
+    assert told == expected
+    world.pass_time(3600)
+    for lease in hand.take():
+        world.settle(lease, why)
+    assert len({notice.id for notice in hand.notices}) == 1  # once: the hour adds none
     world.check()
 
 

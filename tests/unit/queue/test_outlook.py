@@ -6,6 +6,7 @@ import pytest
 from kurir.limits import Quota, Unit, Wait
 from kurir.model import EventKind, Urgency
 from kurir.queue import Forecast, Passage, Plan, Road, Share
+from kurir.queue.asks import Obstacle, ObstacleKind
 
 from .test_alternatives import LOGIN, Roads, lost
 from .test_limits import per_day, plan
@@ -32,6 +33,24 @@ def test_each_waiting_mail_knows_its_limit_and_its_day() -> None:
     assert [near(w.next_at, days) for w, days in zip(waits, (1, 1, 2), strict=True)] == [True] * 3
     world.pass_time(DAY + 5 * MINUTE)
     assert sorted(x.number for x in hand.take()) == numbers[2:4]  # as it was said
+
+
+def test_who_was_told_to_try_again_waits_no_longer_for_that() -> None:
+    world = World(lifetime=10 * DAY)
+    hand = world.hand()
+    quota = per_day(2)
+    numbers = [world.accept(f"b{i}@far.example") for i in range(4)]
+    plan(world, hand, quota)
+    for lease in hand.take():
+        world.settle(lease, SENT)
+    for _ in range(3):
+        for number in numbers[2:]:
+            world.brain.operator.retry_now(number, by="root")
+        world.pass_time(1)
+    assert [near(world.brain.overview.show(n)[0].next_at, 1) for n in numbers[2:]] == [True, True]
+    later = world.accept("c@far.example")
+    told = world.brain.overview.foresee(later, [Share(1, (Passage("smart", (quota,), 1),))])
+    assert [near(f.at, 2) for f in told] == [True]
 
 
 def test_a_wait_for_a_limit_alone_is_told_with_the_limit_and_its_time() -> None:
@@ -94,7 +113,7 @@ def test_urgent_and_fair_turns_are_foreseen() -> None:
     last = world.accept("e@far.example", account="anna@here.example", urgency=Urgency.BULK)
     at = {n: world.brain.overview.show(n)[0].next_at for n in (neighbour, reset, last)}
     assert near(at[reset], 1)
-    assert near(at[neighbour], 2)
+    assert near(at[neighbour], 1)
     assert near(at[last], 4)
 
 
@@ -190,6 +209,30 @@ def test_a_road_that_is_broken_or_too_narrow_is_not_promised() -> None:
     assert [f.label for f in world.brain.overview.foresee(number, [Share(1, (narrow, ways[0]))])] == ["A"]
     wide = Passage("C", (), 100, "other", True)
     assert [f.label for f in world.brain.overview.foresee(number, [Share(1, (narrow, wide))])] == ["C"]
+
+
+def test_a_road_that_would_make_mail_look_forged_is_not_promised() -> None:
+    world = World(alternatives=True)
+    hand = world.hand()
+    full = Quota("a/d", Unit.RECIPIENTS, 1, DAY, 1)
+    forged = Road("spare", "b:587", hop=True, obstacles=(Obstacle(ObstacleKind.AUTHENTICITY),))
+    ways = Passage("A", (full,), 100, "main", True), Passage("B", (), 100, "spare", True)
+    number = world.accept("a@far.example", "b@far.example")
+    requests, hand.plans = hand.plans, []
+    world.brain.planned([Plan(r, (Road("main", "a:587", hop=True), forged), 1e6) for r in requests])
+    found = world.brain.overview.foresee(number, [Share(2, ways)])
+    assert [(f.label, f.recipients, bool(f.limit)) for f in found] == [("A", 1, False), ("A", 1, True)]
+    # Whoever sends from that domain is as forged there, whoever they write to; where another road is the main one, nobody knows.
+    other = world.accept("c@near.example", "d@near.example")
+    assert {f.label for f in world.brain.overview.foresee(other, [Share(2, ways)])} == {"A"}
+    swapped = world.brain.overview.foresee(other, [Share(2, ways[::-1])])
+    assert [(f.label, f.recipients) for f in swapped] == [("B", 2)]
+    # When its SPF record allows the road, the next plan says so.
+    world.brain.planned(
+        [Plan(r, (Road("main", "a:587", hop=True), Road("spare", "b:587")), 1e6) for r in hand.plans]
+    )
+    found = world.brain.overview.foresee(number, [Share(2, ways)])
+    assert [(f.label, f.recipients) for f in found] == [("A", 1), ("B", 1)]
 
 
 def test_the_state_of_a_site_says_when_the_next_goes() -> None:

@@ -5,7 +5,7 @@ import sys
 import pytest
 from msgspec import structs
 
-from kurir.model import Address, Cause, Envelope, MailParams, OutcomeKind, Recipient, Stage
+from kurir.model import Address, Cause, Envelope, MailParams, Outcome, OutcomeKind, Recipient, Stage
 from kurir.queue import Plan, Road
 from kurir.queue.wheel import Calendar, Wheel
 
@@ -337,15 +337,15 @@ def test_halves_are_parted_until_each_goes_alone() -> None:
     world.check()
 
 
-def _at_one_provider(world: World, hand: FakeHand, *sites: str) -> None:
-    """Mail comes for sites of one provider, and fails with them."""
+def _at_one_provider(world: World, hand: FakeHand, *sites: str, ends: Outcome = DOWN) -> None:
+    """Mail comes for sites of one provider, and fails with them, or `ends` otherwise."""
     for site in sites:
         world.accept(f"x@{site}")
         requests, hand.plans = hand.plans, []
         world.brain.planned([Plan(r, (Road("mx", site, provider="at-big"),), 1e9) for r in requests])
         world.run()
         (lease,) = hand.take()
-        world.settle(lease, DOWN)
+        world.settle(lease, ends)
 
 
 def _is_back(world: World, hand: FakeHand, site: str) -> list[str]:
@@ -372,12 +372,27 @@ def test_when_a_site_is_back_those_of_its_provider_that_failed_meanwhile_are_pro
     world.check()
 
 
+def test_a_site_of_which_nothing_was_heard_since_another_failed_may_have_been_broken_all_the_time() -> None:
+    world = World(retry=(4 * 3600.0,))
+    hand = world.hand()
+    _at_one_provider(world, hand, "a.example", ends=SENT)
+    _at_one_provider(world, hand, "b.example")
+    world.pass_time(61)
+    _at_one_provider(world, hand, "b.example")  # rests for two minutes
+    world.pass_time(30)
+    _at_one_provider(world, hand, "a.example")  # the first mail there for a while
+    world.pass_time(61)
+    assert _is_back(world, hand, "a.example") == ["a.example", "b.example"]
+
+
 def test_a_site_that_is_back_wakes_nobody_who_failed_before_or_who_has_hardly_rested() -> None:
     world = World(retry=(4 * 3600.0,))
     hand = world.hand()
     _at_one_provider(world, hand, "c.example", "b.example")
     world.pass_time(61)
     _at_one_provider(world, hand, "c.example")  # rests for two minutes, and is away for a reason of its own
+    world.pass_time(1)
+    _at_one_provider(world, hand, "a.example", ends=SENT)
     world.pass_time(1)
     _at_one_provider(world, hand, "a.example")
     world.pass_time(61)

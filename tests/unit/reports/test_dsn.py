@@ -159,6 +159,14 @@ def test_a_delay_names_the_next_attempt():
     assert "[en greylisted False]" in text
 
 
+def test_a_delay_names_when_lost_encryption_is_done_without():
+    lost = outcome(kind=OutcomeKind.DEFERRED, cause=Cause.TLS_LOST, reply=None, clear_from=90_000.0)
+    _, parsed = written(work(reason("delayed", out=lost, next_at=1.0, give_up_at=2.0)))
+    text = parsed.get_payload(0).get_content()
+    assert "Sent even without encryption from: 2 January 1970 at 01:00 UTC" in text
+    assert "Dikirim walaupun tanpa enkripsi mulai: 2 Januari 1970 pukul 01.00 UTC" in text
+
+
 def test_when_time_ran_out_nobody_is_told_to_wait():
     later = Reply.of(451, "4.7.1", "come back")
     late = outcome(kind=OutcomeKind.DEFERRED, cause=Cause.GREYLISTED, reply=later)

@@ -170,7 +170,7 @@ def test_bombs_and_broken_reports(data: bytes, words: str) -> None:
         (b"[]", "no TLS report"),
         (b"{}", "no policy"),
         (b'{"policies": [1, "x"]}', "no policy"),
-        (b'{"policies": ' + b"[" * 90_000, "nested|broken"),
+        (b'{"policies": ' + b"[" * 90_000, "nested|more than 5000"),
         (b"\xff\xfe{}", "broken"),
         (json.dumps({"policies": [{}] * 101}).encode(), "more than 100"),
         (b'{"policies": ' + b"9" * 50_000 + b"}", "broken"),
@@ -219,3 +219,41 @@ def test_any_json(value: object) -> None:
         read_tls_report(json.dumps(value).encode())
     except ReportError as e:
         assert str(e)
+
+
+_ATTRIBUTES = b" ".join(b'a%x=">"' % i for i in range(30_000))
+
+
+@pytest.mark.parametrize(
+    ("read", "data", "words"),
+    [
+        (read_aggregate, b"<feedback>" + b"<a/>" * 30_000 + b"</feedback>", "elements in one place"),
+        (read_aggregate, b"<feedback><record>" + b"<a/>" * 30_000, "elements in one place"),
+        (read_aggregate, b"<feedback " + _ATTRIBUTES + b"></feedback>", "a tag is longer"),
+        (read_aggregate, b"<feedback><" + b"a" * 300_000 + b"/></feedback>", "a tag is longer"),
+        (read_tls_report, b'{"policies":[' + b"[]," * 1_100_000 + b"{}]}", "more than 1000000 elements"),
+        (read_tls_report, b'{"policies":[{}],"x":[' + b"1.5," * 1_100_000 + b"1]}", "more than 1000000 elements"),
+    ],
+)  # fmt: skip
+def test_what_grows_in_memory(read, data: bytes, words: str) -> None:  # type: ignore[no-untyped-def]
+    """A few kilobytes of gzip do not become hundreds of megabytes of objects."""
+    with pytest.raises(ReportError, match=words):
+        read(gzip.compress(data, 1))
+
+
+def test_many_records_are_held_one_at_a_time() -> None:
+    record = b"<record><row><source_ip>192.0.2.1</source_ip><count>1</count></row></record>"
+    head = b"<feedback><policy_published><domain>a.test</domain></policy_published>"
+    report = read_aggregate(head + record * 10_000 + b"</feedback>")
+    assert report.messages == 10_000
+
+
+def test_numbers_that_no_sum_can_hold() -> None:
+    head = b"<feedback><policy_published><domain>a.test</domain></policy_published><report_metadata>"
+    dates = b"<date_range><begin>999999999999</begin><end>9%s</end></date_range></report_metadata>" % (
+        b"9" * 10
+    )
+    record = b"<record><row><source_ip>192.0.2.1</source_ip><count>99999999999</count></row></record>"
+    report = read_aggregate(head + dates + record + b"</feedback>")
+    assert (report.messages, report.begin, report.end) == (0, 0, 99_999_999_999)
+    assert len(report.faults) == 2

@@ -345,6 +345,26 @@ def test_bounce_later(run, tmp_path):
     one(run, tmp_path, play)
 
 
+def test_a_later_bounce_keeps_to_what_the_envelope_said(run, tmp_path):
+    """RFC 3464 sections 2.2.1 and 2.3.1, RFC 3461 section 4.1."""
+
+    async def play(p, c):
+        for notify in ("NEVER", "DELAY", "FAILURE,DELAY"):
+            said = await c.say(
+                "MAIL FROM:<me@example.org> RET=HDRS ENVID=QQ+2B+20314159",
+                f"RCPT TO:<bounce-later@x.example> NOTIFY={notify} ORCPT=rfc822;Bob+2Bx@x.example",
+            )
+            assert all(line.startswith("250") for line in said), said
+            assert (await c.data()).startswith("250")
+        _, _, message = await p.bounced.get()
+        assert p.slept == [5]  # for the one who wants to hear of it
+        per_message, per_recipient = message_from_bytes(message).get_payload()[1].get_payload()
+        assert per_message["Original-Envelope-Id"] == "QQ+ 314159"
+        assert per_recipient["Original-Recipient"] == "rfc822; Bob+x@x.example"
+
+    one(run, tmp_path, play)
+
+
 def test_too_large_is_refused_and_leaves_nothing(run, tmp_path):
     async def play(p, c):
         await c.mail("a@x.example")

@@ -221,6 +221,7 @@ def test_questions_about_observations(tmp_path: Path) -> None:
     assert [o.recipient for o, _ in ask(address="GUESS1@example.org")] == ["guess1@example.org"]
     assert [o.recipient for o, _ in ask(address="eve@example.NET")] == ["guess2@example.org"]
     assert [o.account for o, _ in ask(address="bob@example.com")] == ["Bob@example.com"]
+    assert "Bob@example.com" in [o.account for o, _ in ask(address="@EXAMPLE.com")]
     assert [o.client for o, _ in ask(client="192.0.2.8")] == ["192.0.2.8"]
     assert len(ask(since=NOON + 1)) == 1
     assert len(ask(until=NOON + 1)) == 3

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kurir.delivery.visit import _WHO_DEMANDS
+from kurir.limits.shaping import Pace, ShapeSettings, Shift, Signal
 from kurir.message.eightbit import Obstacle
 from kurir.net.connect import _WORDS as _CONNECT_WORDS
 from kurir.net.tls import _REASONS
 from kurir.net.trust import _VERIFY_CODES, _WORDS
+from kurir.queue.shaping import words_of
 from kurir.trace import say_noted
 from kurir.trace.explain.noted import _patterns
 
@@ -113,3 +115,20 @@ def test_any_text_is_taken(text: str) -> None:
 def test_no_text_takes_long() -> None:
     for pattern, _ in _patterns():
         pattern.fullmatch("the message has " + "octets, the server takes at most " * 18)
+
+
+def test_a_handshake_that_failed_is_said_whole() -> None:
+    words = "the TLS handshake failed: the other side answered with something that is not TLS (4.7.0)"
+    assert (
+        say_noted(words, "id")
+        == "jabat tangan TLS gagal: pihak sana menjawab dengan sesuatu yang bukan TLS (4.7.0)"
+    )
+
+
+def test_a_pace_that_cannot_be_less_is_said() -> None:
+    shift = Shift(Signal.HANDSHAKE, "connections", 1.2, 0.9)
+    words = words_of(shift, Pace("mx.far.example", ShapeSettings(), 20), "mx.far.example")
+    assert words.startswith("still at most 1 connections at once to mx.far.example: connections fail")
+    assert say_noted(words, "id").startswith(
+        "tetap paling banyak 1 koneksi sekaligus ke mx.far.example: koneksi gagal"
+    )

@@ -60,6 +60,7 @@ MEANT: dict[Cause, tuple[str, ...]] = {
         "550 5.6.0 The message has a bare CR or LF; lines end with CR LF",
         "550 5.6.0 The message has a NUL octet where it could be mistaken or is not taken",
         "550 5.6.0 The message has a line that is too long",
+        "550 5.6.0 The message begins with a continuation line, without a field to continue",
         "550 5.6.0 The header of the message is malformed",
         "550 5.6.0 A header field that may occur once occurs twice",
         "550 5.6.0 The message has no From address",

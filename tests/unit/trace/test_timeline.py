@@ -295,3 +295,40 @@ def test_every_observation_is_told(kind: ObservationKind, lang: str) -> None:
         "reply", "detail", "count", "protection",
     }  # fmt: skip
     assert str(data["text"])[0].isupper()
+
+
+def rerouted(at: float, to: str, instead: str, cause: Cause) -> Event:
+    return Event(number=29, kind=EventKind.REROUTED, at=at, recipient=0, by=to, reason=instead, cause=cause)
+
+
+def told_moves(*events: Event) -> list[tuple[str, str]]:
+    story = timeline(message(RecipientFacts(index=0, address=BUDI)), [ACCEPTED, *events]).recipients[0]
+    return [(s.reason, s.by) for s in story.steps if s.kind is EventKind.REROUTED]
+
+
+def tried(at: float, road: str) -> Event:
+    outcome = attempt(at, OutcomeKind.DEFERRED, Cause.TIMEOUT, Stage.MAIL, None, road=road)
+    return attempted(outcome)
+
+
+def test_moves_between_roads_are_told_once_and_the_way_back_too() -> None:
+    away = rerouted(T0 + 2, "spare", "main", Cause.UNREACHABLE)
+    again = rerouted(T0 + 4, "spare", "main", Cause.UNREACHABLE)  # after a start
+    start = tried(T0 + 1, "main")
+    assert told_moves(start, away, tried(T0 + 3, "spare"), again) == [("main", "spare")]
+    assert told_moves(start, away, tried(T0 + 3, "spare"), tried(T0 + 5, "main"), tried(T0 + 6, "main")) == [
+        ("main", "spare"),
+        ("spare", "main"),
+    ]
+    back = rerouted(T0 + 5, "main", "spare", Cause.OK)
+    assert told_moves(start, away, tried(T0 + 3, "spare"), back, tried(T0 + 6, "main")) == [
+        ("main", "spare"),
+        ("spare", "main"),
+    ]
+    assert told_moves(start, tried(T0 + 2, "main")) == []
+    text = render_text(
+        timeline(message(RecipientFacts(index=0, address=BUDI)), [ACCEPTED, away, tried(T0 + 5, "main")]),
+        "en",
+        200,
+    )
+    assert "Goes by the road main again, not by spare any more." in text

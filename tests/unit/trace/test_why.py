@@ -81,6 +81,11 @@ def test_what_is_no_refusal_is_not_explained_as_one(text: str) -> None:
         ("host mx.b.example did not like our RCPT TO: 550 <a@b.example> no such user", True),
         ("550 Requested action not taken: mailbox unavailable", True),  # RFC 5321's words for a command
         ("554 delivery error: dd This user doesn't have a yahoo.com account", True),  # a provider's own words
+        ("550 5.7.1 Requested action not taken: mailbox unavailable", False),  # beside a code about a policy
+        ("--> RCPT To:<a@b.example>\n<-- 550 <a@b.example>, Recipient unknown", True),  # MDaemon's transcript
+        ("hMailServer sent: RCPT TO:<a@b.example>\nRemote server replied: 550 Unknown user", True),
+        ("all host address lookups failed permanently", True),  # a DNS answer that stays
+        ("host lookup did not complete", False),  # one that may pass
         ("550 5.2.1 <a@b.example>: User unknown", False),  # a code about a mailbox that there is
         ("550 <a@b.example>: User unknown", False),  # nobody knows when it was said
         ("User not listed in public Name & Address Book", True),  # looked up, nothing sent
@@ -204,6 +209,41 @@ def test_a_report_tells_of_each_recipient() -> None:
         "store.example.org",
     )
     assert (done.kind, done.recipient) == (WhyKind.DELIVERED, "citra@example.org")
+
+
+def test_of_several_places_that_name_a_recipient_the_one_with_a_code_counts() -> None:
+    why = explain(
+        "From: MAILER-DAEMON@x.example\nSubject: Unzustellbar\n\nAn folgende Adressen:\n\nbudi@b.example\n"
+        "Die Adresse wurde nicht gefunden.\n\nFür Administratoren:\n\nbudi@b.example\n"
+        "mx.b.example #550 5.1.1 <budi@b.example>: Recipient address rejected ##\n"
+    )
+    assert (why.cause, why.enhanced, why.hard) == (Cause.UNKNOWN_USER, "5.1.1", True)
+
+
+@pytest.mark.parametrize(
+    ("said", "final"), [("#400 4.4.7 Message delayed", False), ("Envelope expired", True)]
+)
+def test_a_warning_that_quotes_a_deferral_is_not_the_end(said: str, final: bool) -> None:
+    fields = f"Diagnostic-Code: smtp; {said}" if said[0] == "#" else ""
+    why = explain(
+        REPORT.format(text=f"budi@example.org: {said}", action="delayed", status="4.4.7", said=fields)
+    )
+    assert (why.kind, why.cause, why.final) == (WhyKind.DELAYED, Cause.EXPIRED, final)
+
+
+@pytest.mark.parametrize(("exit_status", "cause"), [("67", Cause.UNKNOWN_USER), ("75", Cause.REMOTE_FAULT)])
+def test_an_exit_status_for_nobody_there_leaves_the_word_to_the_report(
+    exit_status: str, cause: Cause
+) -> None:
+    said = f"Diagnostic-Code: X-Unix; {exit_status}"
+    assert explain(REPORT.format(text="", action="failed", status="5.1.1", said=said)).cause is cause
+
+
+def test_boilerplate_that_says_what_is_wrong_is_read() -> None:
+    text = "The following address is not known at this site:\n\nbudi@example.org"
+    assert explain(f"From: postmaster@example.org\nSubject: Mail delivery error\n\n{text}\n").cause is (
+        Cause.UNKNOWN_USER
+    )
 
 
 def test_the_returned_original_is_not_the_explanation() -> None:

@@ -43,6 +43,7 @@ T = TypeVar("T")
 
 _NO_CHARACTER = re.compile("[\ud800-\udfff]")
 LOOK_SECONDS = 10.0  # for what only the running server knows; the rest is told without it
+_DOMAIN = re.compile(r"[^\s@<>]+\.[^\s@<>.]+\.?")
 
 
 def typed(text: str) -> str:
@@ -151,10 +152,17 @@ def sandbox_store(config: Config) -> SandboxStore:
 
 
 def search(config: Config, text: str, *, since: float | None = None, limit: int = 50) -> list[TraceSummary]:
-    """Return messages that fit what a person typed, the newest first; an address in brackets is tried as well."""
+    """Return messages that fit what a person typed, the newest first; an address in brackets is tried as well.
+
+    What may be a domain finds the messages from and to it, beside those with it in their subject.
+    """
     text = typed(text)
     query = msgspec.structs.replace(TraceQuery.of(text), since=since)
     found = reader(config).search(query, limit)
+    if (domain := _everybody_at(text)) and query.subject:
+        there = reader(config).search(TraceQuery(address=domain, since=since), limit)
+        both = {m.number: m for m in (*found, *there)}
+        return [both[n] for n in sorted(both, reverse=True)[:limit]]
     if not found and query.message_id:
         found = reader(config).search(TraceQuery(address=text.strip("<> "), since=since), limit)
     if not found and query.address:
@@ -163,13 +171,19 @@ def search(config: Config, text: str, *, since: float | None = None, limit: int 
 
 
 def observed(config: Config, text: str, *, since: float | None = None, limit: int = 20) -> list[Observation]:
-    """Return what never became a message and has to do with this address (or client), the newest first."""
+    """Return what never became a message and has to do with this address, domain or client, the newest first."""
     text = typed(text).strip("<> ")
-    if "@" in text:
-        found = reader(config).observations(address=text, since=since, limit=limit)
-    else:
-        found = reader(config).observations(client=text, since=since, limit=limit)
+    found = [] if "@" in text else reader(config).observations(client=text, since=since, limit=limit)
+    if not found:
+        address = text if "@" in text else _everybody_at(text)
+        found = reader(config).observations(address=address, since=since, limit=limit) if address else []
     return [o for o, _ in found]
+
+
+def _everybody_at(text: str) -> str:
+    """Return the search for all addresses of a domain, "" where `text` cannot be one."""
+    text = text.strip()
+    return f"@{text.rstrip('.')}" if _DOMAIN.fullmatch(text) else ""
 
 
 def story(config: Config, number: int) -> Timeline | None:

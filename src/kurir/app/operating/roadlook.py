@@ -5,7 +5,7 @@ A plan is made as delivery makes it; what is known only while the server runs (c
 
 import secrets
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from random import Random
 from typing import Any
@@ -15,14 +15,14 @@ import msgspec
 from kurir.app.learnt import lessons
 from kurir.app.wiring import roads, settings
 from kurir.config import Config
-from kurir.delivery import Route, RouteKind
+from kurir.delivery import DeliverySettings, NextHop, Route, RouteKind
 from kurir.delivery.attempt import Attempt
 from kurir.delivery.mx import MailHost
 from kurir.delivery.opening import Opener, Wish
 from kurir.delivery.plan import Destination, Planner
 from kurir.delivery.session import Session, Trouble
 from kurir.message import compose_text
-from kurir.model import Address, MailParams, Outcome, OutcomeKind, Recipient
+from kurir.model import Address, Cause, MailParams, Outcome, OutcomeKind, Recipient, Stage
 from kurir.model.told import told
 from kurir.queue import Lease, Plan, PlanRequest, Road, Work
 from kurir.queue.asks import NoticeWork
@@ -30,6 +30,9 @@ from kurir.queue.asks import NoticeWork
 from . import tlslook
 from .control import ControlError
 from .operate import operate
+
+GREETING = 20.0
+"""Seconds that a test waits for a server to say the next word in greeting (mail waits up to five minutes: RFC 5321 section 4.5.3.2)."""
 
 
 async def planned(config: Config, sender: str, domain: str) -> Plan:
@@ -78,7 +81,10 @@ def route(config: Config, name: str) -> Route:
 
 @dataclass(frozen=True, slots=True)
 class RoadTest:
-    """What came of a test: `host` that answered, its offer, and the trouble or the outcome of a mail that was sent."""
+    """What came of a test: `host` that answered, its offer, and the trouble or the outcome of a mail that was sent.
+
+    `tls` is the version and what proved the name ("unverified" where nothing did); `hint` what the trouble smells of.
+    """
 
     host: str
     tls: str = ""
@@ -86,6 +92,7 @@ class RoadTest:
     size: int = 0
     trouble: Trouble | None = None
     mail: Outcome | None = None
+    hint: str = ""
 
     @property
     def good(self) -> bool:
@@ -109,11 +116,13 @@ async def tested(config: Config, wanted: Route, letter: Letter | None) -> RoadTe
     hop = wanted.next_hop
     with tlslook.outside(config) as o:
         planner = Planner(o.routes, o.resolver, o.clock, Random())  # noqa: S311
-        opener = Opener(o.routes, planner, o.resolver, o.dialer, o.clock, desk=o.desk, tokens=o.tokens)
+        opener = Opener(
+            impatient(o.routes), planner, o.resolver, o.dialer, o.clock, desk=o.desk, tokens=o.tokens
+        )
         destination = Destination(wanted, f"{hop.host}:{hop.port}", (MailHost(hop.host),))
         session = await opener.open(destination, Wish(domain=letter.to.domain if letter else hop.host))
         if isinstance(session, Trouble):
-            return RoadTest(session.host or hop.host, trouble=session)
+            return RoadTest(session.host or hop.host, trouble=session, hint=hint_of(session, hop))
         try:
             mail = await _sent(session, o, wanted, letter) if letter is not None else None
             tls = session.tls
@@ -126,6 +135,28 @@ async def tested(config: Config, wanted: Route, letter: Letter | None) -> RoadTe
             )
         finally:
             await session.quit(o.routes.timeouts.quit)
+
+
+def impatient(settings: DeliverySettings) -> DeliverySettings:
+    """Return the settings for a person who waits: a server that works greets within seconds, whatever mail may wait for."""
+    times = settings.timeouts
+    banner, hello = min(times.banner, GREETING), min(times.hello, GREETING)
+    return replace(settings, timeouts=replace(times, banner=banner, hello=hello))
+
+
+def hint_of(trouble: Trouble, hop: NextHop) -> str:
+    """Return what a trouble mostly comes from where the URL does not fit the server; "" where that cannot be told.
+
+    ``implicit``: a server that says nothing waits for TLS from the first byte (RFC 8314).  ``starttls``: one that answers a
+    handshake with anything else does not.  ``untrusted``: its certificate is good only for who trusts its issuer.
+    """
+    if trouble.reply is not None:
+        return ""
+    if trouble.stage is Stage.BANNER and not hop.implicit_tls:
+        return "implicit"
+    if trouble.cause is Cause.TLS_FAILED and hop.implicit_tls:
+        return "starttls"
+    return "untrusted" if trouble.cause is Cause.TLS_UNTRUSTED else ""
 
 
 async def _sent(session: Session, o: tlslook.Outside, wanted: Route, letter: Letter) -> Outcome:

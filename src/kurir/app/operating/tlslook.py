@@ -1,7 +1,7 @@
 """What the command line knows about TLS towards others: a look at a domain, what was lost, and accepting it."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
@@ -11,7 +11,6 @@ from kurir.app.wiring import roads, settings
 from kurir.config import Config
 from kurir.delivery import AccessTokens, DeliverySettings, DomainExam, Examiner, NetDialer
 from kurir.delivery.tlspolicy import (
-    KeptPolicy,
     PolicyFacts,
     Remembered,
     Rule,
@@ -122,9 +121,10 @@ async def lost(config: Config) -> list[PolicyFacts]:
         return []
     try:
         shelf = store.changes(0)
+        worse = [memory for memory in shelf.memories if memory.lost]
+        tried = {memory.host: store.domains_by(memory.host) for memory in worse}
     finally:
         store.close()
-    worse = [memory for memory in shelf.memories if memory.lost]
     if not worse:
         return []
     clock = SystemClock()
@@ -133,19 +133,26 @@ async def lost(config: Config) -> list[PolicyFacts]:
     policy = settings.tls_out(config, trusted_resolver=resolver.vouched)
     dane = DaneLookup(resolver, policy.dane, clock.monotonic, trusted=resolver.vouched)
 
+    policies = {p.domain: p.facts for p in shelf.policies if p.until > clock.now()}
+
     async def facts_of(memory: Remembered) -> PolicyFacts:
-        enforced = _enforced(shelf, memory.host, clock.now())
-        domain = enforced.domain if enforced is not None else ""
-        return PolicyFacts(
-            host=memory.host,
-            domain=domain,
-            now=clock.now(),
-            rule=policy.rule_for(domain, Rule(config.tls_out.rule)),
-            dane=await dane.facts(memory.host, config.net.mx_port),
-            sts=enforced.facts if enforced is not None else StsFacts(),
-            memory=memory,
-            accepted=memory.host in accepted,
-        )
+        """For the domain whose mail by this host has the strictest terms."""
+        records = await dane.facts(memory.host, config.net.mx_port)
+        domains = {*tried[memory.host], *_enforced(policies, memory.host)}
+        found = [
+            PolicyFacts(
+                host=memory.host,
+                domain=domain,
+                now=clock.now(),
+                rule=policy.rule_for(domain, Rule(config.tls_out.rule)),
+                dane=records,
+                sts=policies.get(domain, StsFacts()),
+                memory=memory,
+                accepted=memory.host in accepted,
+            )
+            for domain in sorted(domains) or [""]
+        ]
+        return next((facts for facts in found if decide(facts).strict), found[0])
 
     found = await asyncio.gather(*(facts_of(memory) for memory in worse))
     return [facts for facts in found if not facts.accepted or decide(facts).strict]
@@ -157,10 +164,11 @@ async def _accepted(shelf: Shelf, resolver: CachingResolver, now: float) -> set[
     return names | {str(mx[1]) for answer in answers for mx in answer.records if isinstance(mx, tuple)}
 
 
-def _enforced(shelf: Shelf, host: str, now: float) -> KeptPolicy | None:
-    """Return a policy in force that names the host."""
-    policies = (p for p in shelf.policies if p.facts.mode is StsMode.ENFORCE and p.until > now)
-    return next((p for p in policies if names_host(p.facts.mx, host)), None)
+def _enforced(policies: Mapping[str, StsFacts], host: str) -> list[str]:
+    """Return the domains whose policy demands a proven certificate of this host."""
+    return [
+        d for d, facts in policies.items() if facts.mode is StsMode.ENFORCE and names_host(facts.mx, host)
+    ]
 
 
 async def validation(config: Config) -> Validation:

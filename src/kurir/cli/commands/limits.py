@@ -4,12 +4,14 @@ from typing import Any
 
 import click
 
+from kurir.app.operating import roadlook
 from kurir.app.operating.operate import operate
 from kurir.cli.acting import act
 from kurir.cli.help import Command, ListGroup, common, option
 from kurir.cli.output import configuration, document, size, table, when
 from kurir.cli.words import current, say
-from kurir.trace import Catalogue, learnt_words, limit_words
+from kurir.model import Cause
+from kurir.trace import Catalogue, learnt_words, limit_words, say_noted
 
 COLUMNS = ("limit", "used", "free", "waiting", "beyond", "source")
 
@@ -46,6 +48,7 @@ def show(recipients: int | None, config_file: str | None, as_json: bool) -> int:
     if as_json:
         document(found)
         return 0
+    states = roadlook.states(config)
     _show_paces(found["paces"])
     if not found["roads"] and not found["receivers"]:
         click.echo(say("limits.none"))
@@ -54,6 +57,9 @@ def show(recipients: int | None, config_file: str | None, as_json: bool) -> int:
         click.echo(
             ("\n" if i else "") + say("limits.road", **{k: road[k] for k in ("road", "label", "account")})
         )
+        state = states.get(road["road"])
+        if state is not None and state["health"] != "sound":
+            click.echo(state_words(state))
         _show(road)
         if recipients:
             click.echo(_forecast(road["forecast"], recipients))
@@ -82,7 +88,7 @@ def _show_paces(paces: list[dict[str, Any]]) -> None:
                 rate=say("limits.pace_rate", rate=pace["per_minute"]) if pace["rate"] else "",
                 since=when(pace["since"]),
                 signal=say(f"signal.{pace['signal']}"),
-                why=f": {pace['why']}" if pace["why"] else "",
+                why=f": {say_noted(pace['why'], current())}" if pace["why"] else "",
             )
         )
     click.echo()
@@ -122,12 +128,19 @@ def _forecast(steps: list[dict[str, Any]], recipients: int) -> str:
 def _row(x: dict[str, Any]) -> list[str]:
     return [
         words(x),
-        say("limits.used", used=x["used"], stop=x["stop"]) if x["counted"] else "-",
+        _used(x),
         _free(x),
         str(x["waiting"]) if x["waiting"] else "-",
         say(f"beyond.{x['beyond']}"),
         _source(x),
     ]
+
+
+def _used(x: dict[str, Any]) -> str:
+    if not x["counted"]:
+        return "-"
+    key = "limits.used_reserve" if x["reserve"] else "limits.used"
+    return say(key, used=x["used"], stop=x["stop"], reserve=x["reserve"])
 
 
 def _free(x: dict[str, Any]) -> str:
@@ -136,6 +149,16 @@ def _free(x: dict[str, Any]) -> str:
     if x["used"] < x["stop"] - x["reserve"]:
         return say("limits.now")
     return when(x["free_at"]) if x["free_at"] else say("limits.on_landing")
+
+
+def state_words(state: dict[str, Any] | None) -> str:
+    """Return how a road is: open, closed since when and why, or being tried."""
+    if state is None or state["health"] == "sound":
+        return say("road.sound")
+    cause = Catalogue.load().label(Cause(state["cause"] or "unknown"), current())
+    return say(
+        f"road.{state['health']}", since=when(state["since"]), next=when(state["next_at"]), cause=cause
+    )
 
 
 def _source(x: dict[str, Any]) -> str:

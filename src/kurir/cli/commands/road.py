@@ -10,15 +10,16 @@ import click
 from kurir.app.operating import control, roadlook
 from kurir.app.wiring import settings
 from kurir.app.wiring.setup import examined
+from kurir.cli.commands.limits import state_words
 from kurir.cli.help import Command, ShowGroup, common, option
-from kurir.cli.output import Failure, configuration, document, size, table, when
-from kurir.cli.roadplan import NewRoad, ask, choose_service, services, what_it_takes
+from kurir.cli.output import Failure, configuration, document, size, table
+from kurir.cli.roadplan import NewRoad, ask, choose_service, what_it_takes
 from kurir.cli.words import current, say
 from kurir.config import Config
 from kurir.config.road_schema import DIRECT
 from kurir.config.roadfile import NoSuchRoad, replace_file, with_road
 from kurir.delivery import Route
-from kurir.model import AddressError, Cause, parse_address
+from kurir.model import AddressError, parse_address
 from kurir.model.told import of_error
 from kurir.trace import Catalogue, say_noted, say_told
 
@@ -69,17 +70,8 @@ def _row(route: Route, state: dict[str, Any] | None) -> list[str]:
         route.name,
         _to(route) + (f" ({say('road.only_fallback')})" if route.only_fallback else ""),
         ", ".join(route.fallback) or "-",
-        _state(state),
+        state_words(state),
     ]
-
-
-def _state(state: dict[str, Any] | None) -> str:
-    if state is None or state["health"] == "sound":
-        return say("road.sound")
-    cause = Catalogue.load().label(Cause(state["cause"] or "unknown"), current())
-    return say(
-        f"road.{state['health']}", since=when(state["since"]), next=when(state["next_at"]), cause=cause
-    )
 
 
 @command.command("test", cls=Command)
@@ -126,6 +118,7 @@ def shown(result: roadlook.RoadTest) -> dict[str, Any]:
         "trouble": {"cause": trouble.cause.value, "words": str(trouble.reply or trouble.detail)}
         if trouble
         else None,
+        "hint": result.hint,
         "mail": {
             "outcome": mail.kind.value,
             "cause": mail.cause.value,
@@ -143,9 +136,15 @@ def said(result: roadlook.RoadTest) -> list[str]:
         t = result.trouble
         key = "road.test_refused" if t.reply else "road.test_failed"
         words = str(t.reply) if t.reply else say_noted(t.detail, lang)
-        return [say(key, host=result.host, cause=catalogue.label(t.cause, lang), words=words)]
+        line = say(key, host=result.host, cause=catalogue.label(t.cause, lang), words=words)
+        return [line, say(f"road.hint_{result.hint}")] if result.hint else [line]
     lines = [say("road.test_reached", host=result.host)]
-    lines.append(say("road.test_tls", tls=result.tls) if result.tls else say("road.test_clear"))
+    version, _, proof = result.tls.partition(", ")
+    lines.append(
+        say("road.test_tls", version=version, proof=say(f"road.proof_{proof}"))
+        if version
+        else say("road.test_clear")
+    )
     if result.logged_in:
         lines.append(say("road.test_login"))
     lines.append(say("road.test_size", size=size(result.size)) if result.size else say("road.test_no_size"))
@@ -187,12 +186,25 @@ def add(
     """Choose a service, test it, and write it into the configuration as a road; exit 1 where the test fails."""
     path, config = configuration(config_file)
     talk = not (yes or as_json)
-    service = choose_service(services(config), provider or named, url, talk=talk)
+    service = choose_service(config, provider or named, url, username or "", talk=talk)
     new = ask(
         config,
         NewRoad(name or "", url or "", username or "", password_file, plan, fallback_of or "", service),
         talk=talk,
     )
+    code = 1
+    try:
+        code = _tried(path, config, new, sender, to, talk=talk, as_json=as_json)
+    finally:
+        if code and password_file is None and new.password_file is not None:
+            new.password_file.unlink(missing_ok=True)  # no password stays that nobody uses
+    return code
+
+
+def _tried(
+    path: Path, config: Config, new: NewRoad, sender: str | None, to: str | None, *, talk: bool, as_json: bool
+) -> int:
+    """Test a new road and write it; 1 where the test fails, or who was asked does not want it."""
     if not as_json:
         click.echo("\n".join(what_it_takes(new)) + "\n")
     if talk and not click.confirm(say("road.confirm_test")):

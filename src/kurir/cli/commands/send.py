@@ -65,23 +65,27 @@ def command(
         if any(f["waits"] or f["closed"] for f in forecast) or len({f["label"] for f in forecast}) > 1:
             click.echo(_told(forecast, len(to) - len(done.refused)))
         for line in [
-            *(f"{address}: {why}" for address, why in done.refused.items()),
+            *(_in_words(f"{address}: {why}") or f"{address}: {why}" for address, why in done.refused.items()),
             *_noted(done.note, forecast),
         ]:
             click.echo(f"kurir: {line}", err=True)
     return 1 if done.refused else 0
 
 
-_REPLY = re.compile(r"^(?:(\d{3}) )?(\d\.\d{1,3}\.\d{1,3}) (.+)$", re.MULTILINE)
+_REPLY = re.compile(r"^(\S+@\S+: )?(?:(\d{3}) )?(\d\.\d{1,3}\.\d{1,3}) (.+)$", re.MULTILINE)
 
 
 def _said(error: SubmitError) -> str:
     """Return why nothing was taken; what we wrote ourselves into a reply in the reader's language."""
     text = of_error(error)
-    if not _REPLY.match(text):
-        return text
+    return _in_words(text) if _REPLY.match(text) else text
+
+
+def _in_words(text: str) -> str:
+    """Say the words of a reply, each line of which may name a recipient first."""
     return "\n".join(
-        f"{m[1] or ' ' * 3} {m[2]} {say_noted(m[3].strip(), current())}" for m in _REPLY.finditer(text)
+        f"{m[1] or ''}{m[2] or ' ' * 3} {m[3]} {say_noted(m[4].strip(), current())}"
+        for m in _REPLY.finditer(text)
     )
 
 

@@ -119,16 +119,26 @@ class DaneLookup:
         return facts
 
     async def _look_up(self, host: str, port: int) -> tuple[float, DaneFacts]:
-        """RFC 7672 section 2.2.2: only hosts with secure addresses are asked for, under their expanded name first."""
+        """RFC 7672 section 2.2.2: hosts with secure addresses are asked for under their expanded name first.
+
+        An alias that is secure itself, for a name that is not, is asked for under its own name only.
+        """
         addresses = [
             a for a in await self._resolver.addresses(host) if a.status is DnsStatus.OK and a.records
         ]
-        if not addresses or not all(a.authentic for a in addresses):
-            ttl = min((a.ttl for a in addresses), default=0.0)
-            return ttl, DaneFacts(DaneState.NONE)
+        if not addresses:
+            return 0.0, DaneFacts(DaneState.NONE)
         expanded = addresses[0].canonical or host
+        bases = tuple(dict.fromkeys((expanded, host)))
+        if not all(a.authentic for a in addresses):
+            alias = await self._resolver.cname(host) if expanded != host else None
+            if alias is not None and alias.status in _UNSURE:
+                return 0.0, DaneFacts(DaneState.BOGUS, base=host)
+            if alias is None or alias.status is not DnsStatus.OK or not alias.authentic:
+                return min(a.ttl for a in addresses), DaneFacts(DaneState.NONE)
+            bases = (host,)
         found: DnsAnswer | None = None
-        for base in dict.fromkeys((expanded, host)):
+        for base in bases:
             found = await self._resolver.tlsa(f"_{port}._tcp.{base}")
             if found.status in _UNSURE:
                 return 0.0, DaneFacts(DaneState.BOGUS, base=base)

@@ -8,7 +8,6 @@ away, not those of the operator.  The operator's explicit ``none`` switches TLS 
 from collections.abc import Callable
 
 from .facts import (
-    AfterLoss,
     DaneState,
     Demand,
     Need,
@@ -123,8 +122,8 @@ def _memory(f: PolicyFacts) -> Demand | None:
     m = f.memory
     if m is None or f.accepted or not m.best:
         return None
-    waited = m.lost_since is not None and m.lost == "encryption" and f.now - m.lost_since >= f.loss_delay
-    if waited and f.after_loss is AfterLoss.SEND:
+    lost = m.lost_since is not None and m.lost == "encryption"
+    if lost and f.clear_from is not None and f.now >= f.clear_from:
         return Demand(Need.OPPORTUNISTIC, Reason.LOST, clear=True)
     return Demand(Need.OPPORTUNISTIC, Reason.MEMORY)
 

@@ -122,6 +122,15 @@ class PolicyFacts:
         """Whether the sender rather has no delivery than an unprotected one."""
         return self.require_tls or self.sealed
 
+    @property
+    def clear_from(self) -> float | None:
+        """From when on (epoch seconds) mail goes without the encryption that was lost; None where the rule is to wait."""
+        if self.after_loss is not AfterLoss.SEND:
+            return None
+        m = self.memory
+        lost = m.lost_since if m is not None and m.lost == "encryption" else None
+        return (self.now if lost is None else lost) + self.loss_delay
+
 
 class Need(str, Enum):
     """What a connection must have before mail goes over it."""
