@@ -2,4 +2,5 @@
 
 An errand that is due gets a plan (`plans`) and stands at a `site` (`sites` knows them).  A site that fails rests (`judge`);
 whoever waited for it (`stranded`) and its `neighbours` go on when it is back; a `streak` keeps a connection busy.
+What comes back when its lease is over is for the `latecomers` to judge.
 """
