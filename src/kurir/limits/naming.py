@@ -59,6 +59,7 @@ class LimitNames:
             stop=wait.stop,
             free_at=wait.goes_at,
             not_before=wait.not_before,
+            reserve=wait.quota.stop - wait.stop if wait.quota is not None else 0,
         )
 
     def _of_wait(self, wait: Wait) -> tuple[str, dict[str, object] | None]:

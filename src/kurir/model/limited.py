@@ -10,7 +10,7 @@ class LimitFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     `label` is who set the limit; `limit` its line of the atlas as plain data (``unit``, ``value``, ``per`` at least), None
     where there is no limit: `label` is spared at present because of how it answered.
-    `used` of the `stop` at which we stop count now.  `free_at` (epoch seconds) is when the mail goes, None where the end
+    `used` of the `stop` at which it stops count now; `reserve` more are kept for urgent mail.  `free_at` (epoch seconds) is when the mail goes, None where the end
     of another delivery decides; with `not_before` it is the earliest time.
     """
 
@@ -21,6 +21,7 @@ class LimitFacts(msgspec.Struct, frozen=True, kw_only=True):
     stop: int
     free_at: float | None
     not_before: bool = False
+    reserve: int = 0
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):

@@ -71,7 +71,8 @@ def _limit(wait: Wait, names: LimitNames) -> str:
     if told.limit is None:
         return f"waits because {told.label} is spared at present"
     limit = limit_words(Catalogue.load(), "en", told.limit)
-    return f"waits for a limit of {told.label}: {limit}; {told.used} of {told.stop} used"
+    kept = f", {told.reserve} of them kept for urgent mail" if told.reserve else ""
+    return f"waits for a limit of {told.label}: {limit}; {told.used} of {told.stop + told.reserve} used{kept}"
 
 
 def _attempt_fields(reason: NoticeReason, settings: ReportSettings) -> list[tuple[str, str]]:

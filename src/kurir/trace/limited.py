@@ -55,13 +55,15 @@ def _because(catalogue: Catalogue, lang: Lang, wait: LimitFacts, limited: str, s
     if wait.limit is None:
         return catalogue.text(lang, spared, label=wait.label)
     said = _said(catalogue, lang, wait.limit)
+    kept = {"reserve": units.number(catalogue, lang, wait.reserve)} if wait.reserve else {}
     return catalogue.text(
         lang,
-        limited,
+        f"{limited}_reserve" if kept else limited,
         label=wait.label,
         limit=limit_words(catalogue, lang, wait.limit) + (f" {said}" if said else ""),
         used=units.number(catalogue, lang, wait.used),
-        stop=units.number(catalogue, lang, wait.stop),
+        stop=units.number(catalogue, lang, wait.stop + wait.reserve),
+        **kept,
     )
 
 
