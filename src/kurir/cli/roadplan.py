@@ -11,10 +11,11 @@ import click
 from kurir.app.wiring import roads
 from kurir.cli.commands.limits import words
 from kurir.cli.output import Failure, table
-from kurir.cli.words import say
+from kurir.cli.words import current, say
 from kurir.config import Config
 from kurir.config.road_schema import DIRECT
 from kurir.limits import Smarthost
+from kurir.trace import say_noted
 
 _UNKNOWN = "-"
 
@@ -166,7 +167,13 @@ def what_it_takes(new: NewRoad) -> list[str]:
     if service.spf:
         include, sure = f"include:{service.spf.names[0]}", say(f"sure.{service.spf.confidence.value}")
         lines.append(
-            say("road.spf", include=include, source=service.spf.source, seen=service.spf.seen, sure=sure)
+            say(
+                "road.spf",
+                include=include,
+                source=say_noted(service.spf.source, current()),
+                seen=service.spf.seen,
+                sure=sure,
+            )
         )
     lines.append(say("road.dkim"))
     if service.note:

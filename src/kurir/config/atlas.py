@@ -36,14 +36,21 @@ _SENSE: Mapping[Per, frozenset[Unit]] = {
 _IN_TIME = frozenset(Unit)
 
 
-def _host(text: str) -> str:
+def _host(text: str, *, dots: bool = True) -> str:
     name = text.removeprefix("*.")
-    if not name or "*" in name or name != name.strip() or name.startswith(".") or "." not in name:
+    whole = "." in name or (name == text and not dots)
+    if not name or "*" in name or name != name.strip() or name.startswith(".") or not whole:
         raise ValueError(told('{text!r} is no host; write "mail.example.org" or "*.example.org"', text=text))
     return text.lower().rstrip(".")
 
 
+def _next_hop(text: str) -> str:
+    """A host as it stands in the URL of a road: one of the own network (``relay``) has no dot."""
+    return _host(text, dots=False)
+
+
 HostPattern = Annotated[str, AfterValidator(_host)]
+NextHopPattern = Annotated[str, AfterValidator(_next_hop)]
 
 
 class _Part(BaseModel):
@@ -112,7 +119,7 @@ class EntryPart(_Part):
 class SmarthostPart(EntryPart):
     """A service; without hosts it is found only where a road names it."""
 
-    hosts: list[HostPattern] = []
+    hosts: list[NextHopPattern] = []
     logins: list[HostPattern] = []
     spf: SpfPart | None = None
     access: list[AccessPart] = []

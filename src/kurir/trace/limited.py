@@ -2,7 +2,7 @@
 
 from kurir.model import LimitFacts
 
-from .explain import Catalogue, Lang, units
+from .explain import Catalogue, Lang, say_noted, units
 
 _WARM_UP = "warm-up"
 _HELLO = "EHLO"
@@ -76,5 +76,7 @@ def _said(catalogue: Catalogue, lang: Lang, limit: dict[str, object]) -> str:
     if limit.get("confidence") == "learnt":
         return f"({learnt_words(catalogue, lang, limit)})"
     if limit.get("source"):
-        return catalogue.text(lang, "limit.source", source=limit["source"], seen=limit["seen"])
+        return catalogue.text(
+            lang, "limit.source", source=say_noted(str(limit["source"]), lang), seen=limit["seen"]
+        )
     return ""

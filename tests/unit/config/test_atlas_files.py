@@ -147,6 +147,16 @@ unit = "octets"
     assert len(found) == 6
 
 
+def test_a_service_in_the_own_network_has_a_name_without_dots(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('[smarthosts.own]\nlabel = "Own"\nhosts = ["relay"]\n', "utf-8")
+    found = load_atlas([own]).smarthost("relay")
+    assert found is not None and found.name == "own"
+    own.write_text('[smarthosts.own]\nlabel = "Own"\nhosts = ["*.relay"]\n', "utf-8")
+    with pytest.raises(ConfigError, match="is no host"):
+        load_atlas([own])
+
+
 def test_what_never_fits_is_a_mistake(tmp_path: Path) -> None:
     found = mistakes(
         tmp_path, '[receivers.mine]\nlabel = "x"\nhosts = ["aspmx.l.google.com"]\nafter = ["google"]\n'

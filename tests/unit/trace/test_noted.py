@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kurir.config import load_atlas
 from kurir.delivery.connecting.visit import _WHO_DEMANDS
 from kurir.limits.shaping import Pace, ShapeSettings, Shift, Signal
 from kurir.message.eightbit import Obstacle
@@ -64,6 +65,20 @@ def test_every_detail_of_a_delivery_is_translated(text: str) -> None:
     text = text.replace("which X (4.7.10)", "which the sender demands (4.7.10)")
     assert say_noted(text, "id") != text
     assert say_noted(text, "en") == text
+
+
+def prose() -> Iterator[str]:
+    """Yield the sources of the shipped atlas that are no page."""
+    atlas = load_atlas([])
+    spf = [s.spf.source for s in atlas.smarthosts if s.spf is not None]
+    limits = [x.source for entry in (*atlas.smarthosts, *atlas.receivers) for x in entry.limits]
+    yield from (source for source in (*spf, *limits) if not source.startswith("http"))
+
+
+@pytest.mark.parametrize("source", sorted(set(prose())))
+def test_sources_of_the_atlas_that_are_no_page_are_translated(source: str) -> None:
+    assert say_noted(source, "id") != source
+    assert say_noted(source, "en") == source
 
 
 def test_sentences_inside_sentences_and_words_of_others() -> None:

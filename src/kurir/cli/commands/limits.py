@@ -166,7 +166,12 @@ def _source(x: dict[str, Any]) -> str:
     if x["id"] == "warm-up":
         return say("limits.warm_source", road=x["source"], seen=x["seen"])
     if x["confidence"] != "learnt":
-        return say("limits.source", source=x["source"], seen=x["seen"], sure=say(f"sure.{x['confidence']}"))
+        return say(
+            "limits.source",
+            source=say_noted(x["source"], current()),
+            seen=x["seen"],
+            sure=say(f"sure.{x['confidence']}"),
+        )
     said = learnt_words(Catalogue.load(), current(), x)
     if not x["note"]:
         return said

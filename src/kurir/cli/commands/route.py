@@ -16,6 +16,10 @@ from kurir.model.told import of_error
 from kurir.trace import Catalogue, say_noted, say_told
 
 
+_PASSING = frozenset({"broken", "budget"})
+"""The obstacles that time mends."""
+
+
 @click.command(cls=Command)
 @click.argument("sender")
 @click.argument("recipient")
@@ -57,9 +61,12 @@ def _domain(text: str) -> str:
 
 def _lines(sender: str, recipient: str, length: int, choices: list[dict[str, Any]]) -> list[str]:
     taken = next(c for c in choices if c["taken"])
+    against = [{kind for kind, _ in choice["obstacles"]} for choice in choices]
     key = "route.takes" if not taken["obstacles"] else "route.waits"
-    if all(any(kind == "size" for kind, _ in choice["obstacles"]) for choice in choices):
+    if all("size" in kinds for kinds in against):
         key = "route.too_large"
+    elif all(kinds - _PASSING for kinds in against):
+        key = "route.never"
     mail = say("route.mail", sender=sender or "<>", recipient=recipient)
     if length:
         mail = say("route.mail_sized", sender=sender or "<>", recipient=recipient, size=size(length))
@@ -89,6 +96,10 @@ def obstacle(kind: str, values: dict[str, str], spent: dict[str, Any] | None) ->
     if "seconds" in values:
         said["minutes"] = max(1, round(float(values["seconds"]) / 60))
     if kind == "authenticity":
+        known = values["spf"] != "unknown"
+        said["result"] = (
+            say("obstacle.spf_result", spf=values["spf"]) if known else say("obstacle.spf_unknown")
+        )
         said["advice"] = (
             say("obstacle.include", include=values["include"]) if values["include"] else say("obstacle.sign")
         )
