@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kurir.config import load_atlas
 from kurir.delivery.connecting.visit import _WHO_DEMANDS
+from kurir.delivery.mx import _UNPROVEN
 from kurir.limits.shaping import Pace, ShapeSettings, Shift, Signal
 from kurir.message.eightbit import Obstacle
 from kurir.net.connect import _WORDS as _CONNECT_WORDS
@@ -23,6 +24,7 @@ SOURCE = Path(__file__).resolve().parents[3] / "src" / "kurir"
 CALLS = {
     "NetError": 1,
     "_trouble": 1,
+    "_final": 1,
     "_none": 4,
     "_no_encryption": 1,
     "StsError": 0,
@@ -53,6 +55,7 @@ def noted() -> Iterator[str]:
                 if name in CALLS and len(node.args) > CALLS[name]:
                     found.append(node.args[CALLS[name]])
                 yield from (s for s in map(sentence, found) if s and s.strip("X; ") and " " in s)
+    yield from (f"the domain X could not be looked up: {words} (4.4.3)" for words in _UNPROVEN.values())
     yield from (o.value for o in Obstacle)
     yield from (*_REASONS.values(), *_WORDS.values(), *_VERIFY_CODES.values())
     yield from (f"the server offers no TLS, which {who} (4.7.10)" for who in _WHO_DEMANDS.values())
@@ -143,7 +146,7 @@ def test_a_handshake_that_failed_is_said_whole() -> None:
 def test_a_pace_that_cannot_be_less_is_said() -> None:
     shift = Shift(Signal.HANDSHAKE, "connections", 1.2, 0.9)
     words = words_of(shift, Pace("mx.far.example", ShapeSettings(), 20), "mx.far.example")
-    assert words.startswith("still at most 1 connections at once to mx.far.example: connections fail")
+    assert words.startswith("still at most 1 connection at once to mx.far.example: connections fail")
     assert say_noted(words, "id").startswith(
         "tetap paling banyak 1 koneksi sekaligus ke mx.far.example: koneksi gagal"
     )

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from kurir.limits import AIR, LONGEST, Budgets
-from kurir.model import Outcome, Stage
+from kurir.model import Outcome, OutcomeKind, Stage
 from kurir.queue.ports import Change, Debit, Store
 from kurir.queue.taking.commit import Committer
 
@@ -25,8 +25,15 @@ _BEFORE_MAIL = frozenset(
 
 
 def was_offered(outcomes: Iterable[Outcome]) -> bool:
-    """Whether an attempt with these outcomes (none: it was given back untried) reached MAIL."""
-    return any(outcome.stage not in _BEFORE_MAIL for outcome in outcomes)
+    """Whether an attempt with these outcomes (none: it was given back untried) reached MAIL.
+
+    What failed for good there without a word of the peer did not: its EHLO said that it does not take such a message.
+    """
+    return any(not (outcome.stage in _BEFORE_MAIL or _unfit(outcome)) for outcome in outcomes)
+
+
+def _unfit(outcome: Outcome) -> bool:
+    return outcome.stage is Stage.MAIL and outcome.kind is OutcomeKind.FAILED and outcome.reply is None
 
 
 class Debits:

@@ -242,7 +242,7 @@ def words_of(shift: Shift, pace: Pace, who: str) -> str:
     """Say what was changed and why, for the trace (`kurir.trace.explain.noted` says it in Indonesian)."""
     after, before = f"{shift.after:.0f}", f"{shift.before:.0f}"
     if shift.what == "connections" and after == before:  # there were no more to do without
-        did = f"still at most {after} connections at once to {who}"
+        did = f"still at most {after} connection{'s' if after != '1' else ''} at once to {who}"
     elif shift.what == "connections":
         did = f"fewer connections at once to {who}, {after} instead of {before}"
     else:
