@@ -260,6 +260,14 @@ async def test_a_smarthost_is_known_by_its_host_and_its_plan_by_the_operator():
         assert ([q.key for q in road.quotas], road.recipients) == (keys, 50)
 
 
+def test_shares_say_whose_mail_is_signed():
+    hop = parse_next_hop("smtp://anna:secret@smtp.tiny.example")
+    main = Route(name="main", kind=RouteKind.SMARTHOST, next_hop=hop, plan="free")
+    sizes = RoadSizes((main,), Allowed(atlas(), FakeClock()), frozenset({"me.example"}))
+    for sender, signed in (("me.example", True), ("", True), ("you.example", False)):
+        assert [share.signed for share in sizes.shares(sender, ("a.example",), 100)] == [signed]
+
+
 def test_sizes_of_roads():
     tiny = Route(name="out", kind=RouteKind.SMARTHOST, next_hop=parse_next_hop("smtp://smtp.tiny.example"))
     sizes = RoadSizes((tiny,), Allowed(atlas(), FakeClock()))

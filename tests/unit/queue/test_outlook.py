@@ -235,6 +235,23 @@ def test_a_road_that_would_make_mail_look_forged_is_not_promised() -> None:
     assert [(f.label, f.recipients) for f in found] == [("A", 1), ("B", 1)]
 
 
+def test_before_the_first_plan_only_the_main_road_is_promised_to_a_sender_whom_spf_may_bar() -> None:
+    world = World(alternatives=True)
+    hand = world.hand()
+    full = Quota("a/d", Unit.RECIPIENTS, 1, DAY, 1)
+    ways = Passage("A", (full,), 100, "main", True), Passage("B", (), 100, "spare", True)
+    number = world.accept("a@far.example", "b@far.example")
+    found = world.brain.overview.foresee(number, [Share(2, ways, signed=False)])
+    assert [(f.label, f.recipients, bool(f.limit)) for f in found] == [("A", 1, False), ("A", 1, True)]
+    signed = world.brain.overview.foresee(number, [Share(2, ways)])
+    assert [(f.label, f.recipients) for f in signed] == [("A", 1), ("B", 1)]
+    roads = Road("main", "a:587", hop=True), Road("spare", "b:587", hop=True)
+    world.brain.planned([Plan(r, roads, 1e6) for r in hand.plans])
+    other = world.accept("c@near.example", "d@near.example")
+    planned = world.brain.overview.foresee(other, [Share(2, ways, signed=False)])
+    assert "B" in {f.label for f in planned}
+
+
 def test_the_state_of_a_site_says_when_the_next_goes() -> None:
     world = World(lifetime=30 * DAY)
     hand = world.hand()

@@ -39,7 +39,8 @@ class Allowances:
     def __init__(self, config: Config, brain: Brain, allowed: Allowed) -> None:
         self._brain = brain
         self._allowed = allowed
-        self._routes = roads.delivery(config).routes
+        settings = roads.delivery(config)
+        self._routes, self._signed = settings.routes, settings.signed
         self._foretold: dict[int, list[Forecast]] = {}
 
     def show(self, recipients: int = 0) -> dict[str, Any]:
@@ -92,7 +93,7 @@ class Allowances:
         if not (waiting or going):
             return []
         self._allowed.learnt.refresh()
-        sizes = RoadSizes(self._routes, self._allowed)  # with what holds at this moment
+        sizes = RoadSizes(self._routes, self._allowed, self._signed)  # with what holds at this moment
         sender = open_[0].sender_domain
         shares = sizes.shares(sender, (w.domain for w in waiting), RECIPIENTS)
         ways = sizes.shares(sender, (w.domain for w in going), RECIPIENTS)

@@ -5,7 +5,7 @@ A smarthost is known by its host and login, a receiver by its mail hosts; stores
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from kurir.delivery.mx import MailHost
 from kurir.delivery.settings import Route, RouteKind
@@ -147,12 +147,15 @@ def included(atlas: Atlas, route: Route) -> tuple[str, ...]:
 class RoadSizes:
     """The largest message of each road, as far as it is known before anything is sent (RFC 1870), and what is counted there.
 
-    `refresh` takes in what was learnt since.
+    `refresh` takes in what was learnt since.  `signed` are the domains whose mail we sign: it looks genuine on every road.
     """
 
-    def __init__(self, routes: Sequence[Route], allowed: Allowed) -> None:
+    def __init__(
+        self, routes: Sequence[Route], allowed: Allowed, signed: Collection[str] = frozenset()
+    ) -> None:
         self._routes = tuple(routes)
         self._allowed = allowed
+        self._signed = signed
         self._sizes: dict[str, RoadSize | None] = {}
         self._known: dict[str, Known] = {}
         self._towards: dict[str, RoadSize] = {}
@@ -201,8 +204,9 @@ class RoadSizes:
     def shares(self, sender: str, domains: Iterable[str], together: int) -> list[Share]:
         """Return how recipients at `domains` divide between the roads that have such limits."""
         counts = Counter(self._roads(sender, domain) for domain in domains)
+        signed = not sender or sender in self._signed
         return [
-            Share(count, tuple(self._passage(route, together) for route in routes))
+            Share(count, tuple(self._passage(route, together) for route in routes), signed)
             for routes, count in counts.items()
             if routes and _key(routes[0]) in self._known
         ]

@@ -42,10 +42,14 @@ class Passage(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Share(msgspec.Struct, frozen=True, array_like=True):
-    """So many recipients of a message go by the first of `passages`, or by the others where that lets them wait."""
+    """So many recipients of a message go by the first of `passages`, or by the others where that lets them wait.
+
+    Mail that is not `signed` may look forged on the others, which only its plan can tell.
+    """
 
     recipients: int
     passages: tuple[Passage, ...]
+    signed: bool = True
 
 
 class Forecast(msgspec.Struct, frozen=True, array_like=True):
@@ -164,9 +168,12 @@ def foresee(schedule: Schedule, mail: Mail, shares: Sequence[Share], now: float)
 def _of_share(schedule: Schedule, mail: Mail, share: Share, now: float) -> list[Forecast]:
     """Return what goes soonest by any of the passages that are open to `mail`; of those that open at the same time the first is taken.
 
-    Where none is open it goes by any that it may ever take: the first one is its main road, which is never barred.
+    Where none is open it goes by any that it may ever take: the first one is its main road, which is never barred, and
+    all that is promised before anybody knows.
     """
     barred = schedule.plans.barred(mail.sender, share.passages[0].road)
+    if barred is None:
+        barred = frozenset() if share.signed else frozenset(p.road for p in share.passages[1:])
     able = [p for p in share.passages if p.road not in barred]
     fit = [p for p in able if not 0 < p.size < mail.size] or able
     open_ = [p for p in fit if schedule.roads.closed_until(p.road, hop=p.hop) is None] or fit

@@ -34,12 +34,12 @@ class Plans:
         known = self._known.get((errand.mail.sender, errand.domain))
         return known[0] if known is not None and known[1] > now else None
 
-    def barred(self, sender: str, main: str) -> frozenset[str]:
+    def barred(self, sender: str, main: str) -> frozenset[str] | None:
         """Return the alternatives of the road `main` that mail of the domain `sender` may not take, as the latest plan has it.
 
-        That depends on no recipient, so that mail is judged by it before its own plan is there.
+        None where there was no plan yet.  That depends on no recipient, so that mail is judged by it before its own plan is there.
         """
-        return self._barred.get((sender, main), frozenset())
+        return self._barred.get((sender, main))
 
     def park(self, errand: Errand) -> None:
         """Let an errand wait for its plan, which is asked for if it is not yet."""
