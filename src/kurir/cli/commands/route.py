@@ -15,7 +15,6 @@ from kurir.model import AddressError, Cause, normalise_domain, parse_address
 from kurir.model.told import of_error
 from kurir.trace import Catalogue, say_noted, say_told
 
-
 _PASSING = frozenset({"broken", "budget"})
 """The obstacles that time mends."""
 
