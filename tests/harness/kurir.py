@@ -210,7 +210,7 @@ class Kurir:
             except (FileNotFoundError, ProcessLookupError):
                 continue  # it has just ended
             m = re.match(r"kurir: (\S+)", title)
-            if m:
+            if m and m[1] != "supervisor":  # who plans a reload still has its name
                 found[m[1]] = int(pid)
         return found
 

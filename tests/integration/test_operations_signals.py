@@ -5,6 +5,7 @@ import os
 import signal
 import smtplib
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import BinaryIO
 import pytest
 
 from tests.harness import PATIENCE, Kurir, Load, Sink, arrivals, free_offset
+from tests.harness.kurir import KURIR
 
 DRAIN = 10 * PATIENCE  # long, wherever it is not what is tested: on a slow machine too nothing is cut off
 WORKERS = pytest.mark.parametrize("workers", [0, 1], ids=["one-process", "workers"])
@@ -341,6 +343,28 @@ def test_a_body_under_way_at_a_reload_is_taken(tmp_path: Path, change: tuple[int
             kurir.wait_empty()
             assert kurir.audit()["balanced"]
         assert set(arrivals(sink)) == {"t0-1"}
+
+
+@WORKERS
+def test_a_command_during_a_reload_is_answered_after_it(tmp_path: Path, workers: int) -> None:
+    with Sink() as sink, server(tmp_path / "kurir", sink, workers) as kurir:
+        before = kurir.pids()
+        session, said = begun(kurir.smtp)  # with one process, this keeps the reload from its end
+        reload(kurir)
+        kurir.wait("the reload", lambda: '"reloaded"' in kurir.said())
+        asking = subprocess.Popen(
+            [*KURIR, "status", "-c", str(kurir.config)],
+            env=kurir.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        with asking:
+            session.sendall(b".\r\n")
+            assert said.readline().startswith(b"250")
+            answer, _ = asking.communicate(timeout=PATIENCE)
+            assert asking.returncode == 0, answer
+        kurir.wait(
+            "new processes",
+            lambda: not set(before.values()) & set(kurir.pids().values()) - {before["supervisor"]},
+        )
 
 
 @WORKERS

@@ -416,7 +416,7 @@ async def test_domains_of_one_provider_with_policies_of_their_own(stage):
             site = "mx.missing.dane.test"
             lease = lease_for(settings, 1, [f"a@{first}", f"b@{second}"], site=site)
             from kurir.delivery.mx import MailHost
-            from kurir.delivery.plan import Destination
+            from kurir.delivery.routing.plan import Destination
 
             harness.hand.planner._remember(Destination(settings.routes[0], site, (MailHost(site),)), 60.0)
             outcomes = await harness.deliver([lease])

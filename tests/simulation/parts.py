@@ -15,8 +15,8 @@ from kurir.app.ipc.link import BrainLink
 from kurir.app.ipc.wire import Result
 from kurir.app.roles.seat import Seat
 from kurir.delivery import DeliveryHand, NextHopVerifier
-from kurir.delivery.opening import Opener
-from kurir.delivery.plan import Planner
+from kurir.delivery.connecting.opening import Opener
+from kurir.delivery.routing.plan import Planner
 from kurir.identity import (
     ConnectionBrake,
     ConnectionBrakeSettings,

@@ -22,7 +22,7 @@ from kurir.net.ports import Endpoint
 from kurir.queue import QueueSettings
 from kurir.queue.asks import Lease
 from kurir.queue.ports import StoreError
-from kurir.queue.roadbook import Turn
+from kurir.queue.roads.roadbook import Turn
 from kurir.reception import ListenerSettings, ReceptionSettings, Role
 from kurir.reports import ReportSettings
 from kurir.trace import Catalogue

@@ -1,6 +1,6 @@
 """``scripts/torture``: see ``--help``.  Interrupt it when you like and start it again: it goes on.
 
-Parts: kills, cuts, syscalls, full, descriptors, clock, order.  A part that cannot run here says so loudly.
+Parts: kills, cuts, syscalls, full, descriptors, clock, order, jitter.  A part that cannot run here says so loudly.
 """
 
 import argparse
@@ -16,7 +16,20 @@ from pathlib import Path
 
 from tests.harness.sink import Sink
 
-from . import clock, descriptors, full, kills, mutations, order, peers, peersyncs, powercut, report, syscalls
+from . import (
+    clock,
+    descriptors,
+    full,
+    jitter,
+    kills,
+    mutations,
+    order,
+    peers,
+    peersyncs,
+    powercut,
+    report,
+    syscalls,
+)
 from .engine import Engine, KurirEngine
 from .ledger import Ledger
 from .load import Load
@@ -24,8 +37,8 @@ from .probe import Gate
 from .rounds import DRAIN_SECONDS, PEER_DRAIN_SECONDS, Bench, Progress
 
 ROUND = 20  # cycles between two comparisons with the ledger
-SHORT = {"kills": 12, "cuts": 6, "sites": 30}
-LONG = {"kills": 10_000, "cuts": 2_000, "sites": 0}
+SHORT = {"kills": 12, "cuts": 6, "sites": 30, "ends": 5}
+LONG = {"kills": 10_000, "cuts": 2_000, "sites": 0, "ends": 1_000}
 
 
 def say(text: str) -> None:
@@ -284,6 +297,15 @@ def clock_part(run: Run) -> None:
     _once(run, "clock", "clock +-400 days", run.work / "clock", look, clock.environment(dial))
 
 
+def jitter_part(run: Run) -> None:
+    """(g)."""
+    rounds = run.rounds("kurir", "ends and reloads", "jitter", run.options.ends)
+    for size, cell in _limited(run, rounds):
+        folder = run.work / f"jitter-{cell.cycles}"
+        with run.bench(lambda port, f=folder: run.kurir(f, port, env=jitter.ENVIRONMENT)) as bench:
+            jitter.run_round(bench, cell, run.progress, size, folder)
+
+
 def order_part(run: Run) -> None:
     """The order of syncs and acknowledgements, seen in a trace."""
     why = syscalls.available()
@@ -302,6 +324,7 @@ PARTS: dict[str, Callable[[Run], None]] = {
     "descriptors": descriptor_part,
     "clock": clock_part,
     "syscalls": syscall_part,
+    "jitter": jitter_part,
 }
 
 
@@ -314,32 +337,26 @@ def options(arguments: list[str]) -> argparse.Namespace:
     p.add_argument("--kills", type=int, help="how many kills (half with workers=0, half with workers=1)")
     p.add_argument("--cuts", type=int, help="how many power cuts with each flag")
     p.add_argument("--sites", type=int, help="how many failing system calls (0: all)")
+    p.add_argument("--ends", type=int, help="how many ends and reloads on a machine that stands still")
     p.add_argument("--only", choices=sorted(PARTS), help="one part")
     p.add_argument("--peer", choices=sorted(peers.PEERS), help="torture another engine (kills and cuts)")
-    p.add_argument(
-        "--state", type=Path, help="folder of results; an earlier run in it is continued (default: a new one)"
-    )
+    p.add_argument("--state", type=Path, help="folder of results, to go on with (default: a new one)")
     p.add_argument("--report", type=Path, help="write the table there (Markdown)")
-    p.add_argument(
-        "--workers", type=int, action="append", help="kills: only with so many workers (default: 0 and 1)"
-    )
+    p.add_argument("--workers", type=int, action="append", help="kills: with so many workers (default: 0, 1)")
     p.add_argument("--flag", type=int, choices=(1, 2), help="cuts: only this kind")
     p.add_argument("--mutations", action="store_true", help="break copies of Kurir; each must be noticed")
     p.add_argument("--seed", type=int, default=1)
-    p.add_argument(
-        "--source", type=Path, help="folder of another Kurir's source (src), for the mutation check"
-    )
+    p.add_argument("--source", type=Path, help="another Kurir's source (src), for the mutation check")
     p.add_argument("--threads", type=int, default=3, help="senders")
     p.add_argument("--rest", type=float, default=0.01, help="mean seconds between two messages of a sender")
-    p.add_argument(
-        "--minutes", type=float, default=0.0, help="stop after the round during which this time is over"
-    )
+    p.add_argument("--minutes", type=float, default=0.0, help="stop after the round in which this is over")
     p.add_argument("--go-on", action="store_true", help="go on after a problem")
     o = p.parse_args(arguments)
     form = SHORT if o.short else LONG
     o.kills = form["kills"] if o.kills is None else o.kills
     o.cuts = form["cuts"] if o.cuts is None else o.cuts
     o.sites = form["sites"] if o.sites is None else o.sites
+    o.ends = form["ends"] if o.ends is None else o.ends
     o.state = o.state or Path(tempfile.mkdtemp(prefix="kurir-torture-state-"))
     o.go_on = o.go_on or o.peer is not None  # what others lose is a figure, not a reason to stop
     o.workers = o.workers or [0, 1]

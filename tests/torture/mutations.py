@@ -54,7 +54,7 @@ MUTATIONS = (
     ),
     Mutation(
         "250 before the commit",
-        "queue/commit.py",
+        "queue/taking/commit.py",
         (
             (
                 "        others = [change for change, _ in changes if change is not None]\n",
@@ -75,13 +75,13 @@ MUTATIONS = (
     ),
     Mutation(
         "the Maildir's folder not synced",
-        "delivery/maildir.py",
+        "delivery/local/maildir.py",
         (("        try:\n            _sync_folder(folder)\n", "        try:\n            pass\n"),),
         ("order",),
     ),
     Mutation(
         "settled without the event",
-        "queue/settle.py",
+        "queue/outcomes/settle.py",
         (("        sheet.event(errand, EventKind.ATTEMPTED, outcome=outcome, fate=fate)\n", ""),),
         ("order", "queue tests"),
     ),

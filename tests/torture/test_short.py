@@ -38,6 +38,7 @@ def torture(state: Path, *arguments: str, seconds: float) -> str:
         ("--only", "full"),
         ("--only", "descriptors"),
         ("--only", "syscalls", "--sites", "6"),
+        ("--only", "jitter", "--ends", "3"),
     ],
     ids=lambda a: " ".join(a[1:]),
 )

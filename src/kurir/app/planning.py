@@ -74,6 +74,7 @@ def _planned(path: Path, config: Config, bound: Bound) -> Plan:
         bound.take(door.spec, max(count, 1), door.mode)
     for spec in (*listen.admin, *listen.http, *listen.https):
         bound.take(spec, 1)
+    bound.take(settings.control_place(config), 1, 0o600)
     if count:
         bound.take(settings.brain_place(config), 1, 0o600)
     return Plan(

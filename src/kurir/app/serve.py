@@ -10,6 +10,7 @@ which ends.  A role loads its code after the fork; where there are several, it i
 import gc
 import importlib
 import os
+import signal
 import socket
 import sys
 from functools import partial
@@ -25,9 +26,13 @@ from kurir.app.process.plan import BRAIN, Plan, channel, receive, send
 from kurir.app.process.supervisor import Lifeline, Role, Supervisor
 from kurir.app.process.systemd import notify
 
+PLANNING_SECONDS = 60  # for a reload; it takes about one
+
 
 def serve(path: Path) -> int:
     """Run the server until SIGTERM; return the exit code.  Raises `ConfigError`."""
+    # What is asked for before there is a supervisor waits for it; on its own, the first reload would end the server.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGTERM})
     from kurir.app import planning
 
     planned = planning.first(path)
@@ -73,7 +78,7 @@ def _supervise(plan: Plan, bound: Bound) -> int:
         log.info("reloaded", file=new.file)
         return _roles(new, bound)
 
-    return Supervisor(_roles(plan, bound), ready, reload, log.info, plan.patience).run()
+    return Supervisor(_roles(plan, bound), ready, reload, log.info).run()
 
 
 def _planned_apart(file: str, bound: Bound, log: logs.Log) -> Plan | None:
@@ -84,8 +89,12 @@ def _planned_apart(file: str, bound: Bound, log: logs.Log) -> Plan | None:
         _plan_and_end(file, bound, log, theirs)
     theirs.close()
     handed = receive(ours)
-    os.waitpid(pid, 0)
+    _, status = os.waitpid(pid, 0)
     if handed is None:
+        if status:
+            log.error(
+                "reload_failed", why="it could not be examined", next="the old configuration stays in force"
+            )
         return None
     plan, sockets = handed
     bound.add(plan.places, sockets)
@@ -93,23 +102,29 @@ def _planned_apart(file: str, bound: Bound, log: logs.Log) -> Plan | None:
 
 
 def _plan_and_end(file: str, bound: Bound, log: logs.Log, end: socket.socket) -> NoReturn:
+    signal.alarm(PLANNING_SECONDS)  # nobody else watches over the roles meanwhile
+    code = 1
     try:
         from kurir.app import planning
 
         plan = planning.again(Path(file), bound, log)
         if plan is not None:
             send(end, plan, bound.newest(plan.places))
+        code = 0
     except BaseException:  # noqa: BLE001 - the last line of a process: say it and end
         sys.excepthook(*sys.exc_info())
     finally:
-        os._exit(0)
+        os._exit(code)
 
 
 def _roles(plan: Plan, bound: Bound) -> list[Role]:
     if plan.workers:
         importlib.import_module("kurir.app.roles.processes")  # once, for all of them
     sockets = dict(bound.sockets)
-    return [Role(name, partial(_work, plan, name, sockets), last=name == BRAIN) for name in plan.names()]
+    return [
+        Role(name, partial(_work, plan, name, sockets), last=name == BRAIN, patience=plan.patience)
+        for name in plan.names()
+    ]
 
 
 def _work(plan: Plan, name: str, sockets: dict[str, list[socket.socket]], line: Lifeline) -> int:

@@ -6,24 +6,27 @@ host, as `tlspolicy` demands), `fit` asks whether message and peer match, `seali
 `classify` says what a refusal means.  Mail for this machine goes to `storing` and `maildir`.  Nothing here writes
 queue facts or decides when to try again.
 
+From top to bottom; a part may use those below it:
+
 ====================  =================================================================================================
-which way             `route`, `mx`, `site`, `plan`; `authentic` and `floor` say whether another road may serve
-limits on it          `allowed`, `ceiling` (connections that sites share), `learning`; `backoff` after silence
-connections           `dialing`, `pool`, `lane`, `opening`, `visit`, `tlspolicy`, `session`
-smarthosts            `smarthost` (URLs), `oauth`, `token_login`
-sending               `payload`, `fit`, `sealing`, `attempt`, `classify`
-this machine          `storing`, `maildir`
-asked beside mail     `verify` (a relayed recipient), `foresight` (sealed mail), `examine` (``kurir tls``), `notices`
-doors                 `hand` is called by the brain; `ports` is what is asked of others; `settings`
+doors                 `hand` is called by the brain; `ports` is what is asked of others; `settings`; `notices` hands reports in
+`asking`              beside the mail: a relayed recipient, sealed mail, ``kurir tls``
+`local`               mail for this machine
+`sending`             mail over sessions
+`connecting`          a session with one of several hosts
+`routing`             which way, and which limits hold there
+`tlspolicy`           what has to protect it
+ground                `mx` (hosts of a domain), `site` (who is one receiver), `oauth` (tokens for smarthosts)
 ====================  =================================================================================================
 """
 
-from .allowed import Allowed, RoadSizes, account_of, known_limits
-from .dialing import NetDialer
-from .examine import DomainExam, Examiner, HostExam
-from .foresight import Foresight, ForesightSettings
+from .asking.examine import DomainExam, Examiner, HostExam
+from .asking.foresight import Foresight, ForesightSettings
+from .asking.verify import NextHopVerifier
+from .connecting.dialing import NetDialer
 from .hand import DeliveryHand
-from .maildir import Maildir
+from .local.maildir import Maildir
+from .local.storing import MaildirStore
 from .oauth import PROVIDERS, AccessTokens, OAuthClient, TokenSource
 from .ports import (
     Bodies,
@@ -34,7 +37,9 @@ from .ports import (
     NoticeWriter,
     Untrusted,
 )
-from .sealing import DomainKeys, KeyRing, Sealing, SealingSettings
+from .routing.allowed import Allowed, RoadSizes, account_of, known_limits
+from .routing.smarthost import SmarthostUrlError, parse_next_hop
+from .sending.sealing import DomainKeys, KeyRing, Sealing, SealingSettings
 from .settings import (
     DeliverySettings,
     Family,
@@ -44,9 +49,6 @@ from .settings import (
     Timeouts,
     TlsLevel,
 )
-from .smarthost import SmarthostUrlError, parse_next_hop
-from .storing import MaildirStore
-from .verify import NextHopVerifier
 
 __all__ = [
     "PROVIDERS",

@@ -14,20 +14,20 @@ from kurir.model import Cause, Clock, Outcome, OutcomeKind, Stage
 from kurir.net.ports import Resolver
 from kurir.queue.asks import Busy, Lease, NoticeWork, Plan, PlanRequest, Settlement
 
-from .allowed import Allowed
-from .attempt import Results
-from .ceiling import Ceilings
-from .lane import LaneTools
-from .learning import Student
+from .connecting.opening import Opener
+from .local.storing import StoreLane
 from .notices import NoticeDesk
 from .oauth import TokenSource
-from .opening import Opener
-from .plan import Destination, Planner
-from .pool import SitePool
 from .ports import Bodies, BrainSide, Dialer, LocalStore, NoticeWriter, ReportReader, Watch
-from .sealing import Sealing
+from .routing.allowed import Allowed
+from .routing.plan import Destination, Planner
+from .sending.attempt import Results
+from .sending.ceiling import Ceilings
+from .sending.lane import LaneTools
+from .sending.learning import Student
+from .sending.pool import SitePool
+from .sending.sealing import Sealing
 from .settings import DeliverySettings, RouteKind
-from .storing import StoreLane
 from .tlspolicy import TlsDesk
 
 _MAX_PLANS_AT_ONCE = 200

@@ -6,17 +6,18 @@ site, is leased to a hand, and comes back with an outcome; the outcome is its fa
 try.  Every change of state is one `Change` with its events and its duties to report.  The room knows
 envelopes, times and outcomes, not how mail travels; it owns no socket, no clock and no dice.
 
+From top to bottom; a part may use those below it:
+
 ====================  =================================================================================================
-doors                 `asks` what is said, `ports` who keeps facts and who does the work, `brain` who is called
-taking mail           `intake`, `commit` (one sync for all that is pending), `restore` after a start
-what waits            `book` and its calendars (`wheel`, `milestones`), `state`, `steady` (time that does not jump)
-who is next           `plans`, `schedule`, `sites` (each a `site`), `streak`
-what is out           `leasing` gives work to hands, a `lease` each; `latecomers` come back when theirs is over
-health of a site      `judge` (it rests after failures), `neighbours`, `stranded` (who waits for it)
-how it ended          `settle`, `retry` (pure), `duties` (who is told) and `notices`
-limits of others      `paced`, `debits`, `acquaintances`; `shaping` after trouble (`pacememory`); `outlook` foretells
-several roads         `trouble` (what an outcome says of a road), `breaker`, `roadbook`, `choice`, `alternatives`, `turning`
-people                `operate` what they do, `overview` and `roadview` what they see, `figures` for metrics
+doors                 `asks` what is said, `ports` who keeps facts and who does the work, `settings`, `figures` for metrics
+`brain`               who is called; with `milestones` (what happens by age alone) and `turning` (a road broke or is back)
+`operating`           what people do, see and are foretold
+`turns`               who is next: plans, sites and their health, work given to hands
+`outcomes`            how it ended, and who has to be told
+`pacing`              limits of others, and slowness after trouble
+`taking`              mail comes in and is made durable; read back after a start
+`roads`               which of several roads, and how they are
+`waiting`             messages, recipients, and until when they wait
 ====================  =================================================================================================
 """
 
@@ -37,16 +38,16 @@ from .asks import (
     Work,
 )
 from .brain import Brain
-from .breaker import Health
 from .figures import Figures
-from .operate import Operated
-from .outlook import Forecast, Passage, Share
-from .overview import LimitState, SiteState, Waiting
+from .operating.operate import Operated
+from .operating.outlook import Forecast, Passage, Share
+from .operating.overview import LimitState, SiteState, Waiting
+from .operating.roadview import RoadChoice, RoadState
+from .pacing.shaping import PaceState, per_minute
 from .ports import Hand, Store, StoreError, StoreFull
-from .roadbook import Turn
-from .roadview import RoadChoice, RoadState
+from .roads.breaker import Health
+from .roads.roadbook import Turn
 from .settings import QueueSettings
-from .shaping import PaceState, per_minute
 
 __all__ = [
     "Accepted",

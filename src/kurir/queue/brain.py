@@ -11,28 +11,29 @@ import msgspec
 from kurir.limits import Budgets
 from kurir.model import Cause, Clock, Outcome, OutcomeKind, Reply, Stage
 
-from . import pacememory, roadmemory
 from .asks import Busy, Incoming, Plan, Settlement
-from .book import Book
-from .commit import Committer, Post
-from .debits import forget_debits, load_debits
 from .figures import Figures
-from .intake import BROKEN, DRAINING, Done, Intake
-from .leasing import Leasing
 from .milestones import Milestones
-from .notices import Notices
-from .operate import Operator
-from .overview import Overview
+from .operating.operate import Operator
+from .operating.overview import Overview
+from .operating.roadview import RoadView
+from .outcomes.notices import Notices
+from .outcomes.settle import Settler
+from .pacing import pacememory
+from .pacing.debits import forget_debits, load_debits
 from .ports import Change, Hand, Store
-from .restore import restore
-from .roadbook import Turn
-from .roadview import RoadView
-from .schedule import Schedule
+from .roads import roadmemory
+from .roads.roadbook import Turn
 from .settings import QueueSettings
-from .settle import Settler
-from .state import Counters, Errand, Mail, State
-from .steady import Steady
+from .taking.commit import Committer, Post
+from .taking.intake import BROKEN, DRAINING, Done, Intake
+from .taking.restore import restore
 from .turning import Turning
+from .turns.leasing import Leasing
+from .turns.schedule import Schedule
+from .waiting.book import Book
+from .waiting.state import Counters, Errand, Mail, State
+from .waiting.steady import Steady
 
 IDLE_SITES_EVERY = 600.0
 

@@ -7,13 +7,13 @@ ones wait for a person.
 
 from collections.abc import Callable
 
-from .book import Book
-from .commit import Committer
-from .outlook import Outlook
+from .operating.outlook import Outlook
+from .outcomes.settle import Settler
 from .ports import Change, StoredLetter
-from .schedule import Schedule
-from .settle import Settler
-from .state import Errand, Letter, Mail, State
+from .taking.commit import Committer
+from .turns.schedule import Schedule
+from .waiting.book import Book
+from .waiting.state import Errand, Letter, Mail, State
 
 _PATIENT = frozenset({State.WAITING, State.READY, State.PLANNING})
 

@@ -4,14 +4,15 @@ from collections.abc import Callable
 
 from kurir.model import Cause, EventKind
 
-from . import pacememory, roadmemory
 from .asks import Obstacle, ObstacleKind
+from .outcomes.settle import Settler, Sheet
+from .pacing import pacememory
 from .ports import Change
-from .roadbook import Turn
-from .schedule import Schedule
-from .settle import Settler, Sheet
-from .state import State
-from .steady import Steady
+from .roads import roadmemory
+from .roads.roadbook import Turn
+from .turns.schedule import Schedule
+from .waiting.state import State
+from .waiting.steady import Steady
 
 # What an obstacle is called in a trace.
 _CAUSES = {

@@ -285,8 +285,9 @@ def snapshot(connection: apsw.Connection) -> Iterator[None]:
 
 
 def copy_log(connection: apsw.Connection) -> None:
-    """Copy the WAL into the database, as far as nobody is in the way."""
-    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    """Copy the WAL into the database, as far as nobody is in the way; another process that copies it will do."""
+    with suppress(apsw.BusyError):
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
 
 def finish(connection: apsw.Connection) -> None:

@@ -24,7 +24,11 @@ def make_application(
     """Return the application; `figures` and `health` ask the other roles."""
 
     async def metrics(_: Request) -> Response:
-        return Response(render(await figures()), media_type="text/plain; version=0.0.4; charset=utf-8")
+        try:
+            found = await figures()
+        except (ConnectionError, TimeoutError):  # who gathers them is just being started again
+            return Response("not now\n", 503, media_type="text/plain; charset=utf-8")
+        return Response(render(found), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"alive": True})

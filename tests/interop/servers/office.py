@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from kurir.delivery.maildir import safe_name
+from kurir.delivery.local.maildir import safe_name
 from tests.harness import PATIENCE, Kurir
 
 from .wire import Wire

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop
 
 from kurir.limits import Quota, Unit
-from kurir.queue.choice import WORTH_WAITING
+from kurir.queue.roads.choice import WORTH_WAITING
 
 NEVER = float("inf")
 

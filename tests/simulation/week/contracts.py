@@ -5,7 +5,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from kurir.delivery import DeliverySettings
-from kurir.delivery.allowed import known_limits
+from kurir.delivery.routing.allowed import known_limits
 from kurir.limits import Atlas, Beyond, Known, Margins, Per, Receiver, Smarthost, Unit
 
 from .providers import REFUSALS, Habits, Provider

@@ -4,8 +4,8 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
 from kurir.model import Outcome, OutcomeKind, encode_id
-from kurir.queue.breaker import Health
-from kurir.queue.choice import WORTH_WAITING
+from kurir.queue.roads.breaker import Health
+from kurir.queue.roads.choice import WORTH_WAITING
 from tests.simulation.world import START
 
 from .contracts import Market

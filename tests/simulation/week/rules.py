@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from kurir.limits import AIR
 from kurir.model import EventKind, Fate, encode_id
-from kurir.queue.choice import WORTH_WAITING
+from kurir.queue.roads.choice import WORTH_WAITING
 from tests.simulation.world import START
 
 from . import roads

@@ -9,7 +9,7 @@ import pytest
 
 from kurir.limits import Budget, Margins, Per, Quota, Unit
 from kurir.model import Urgency
-from kurir.queue.paced import FairQueue
+from kurir.queue.pacing.paced import FairQueue
 
 from .best import Parcel, Way, best_plan
 from .terms import Account, Calendar, Rolling, Term

@@ -18,7 +18,7 @@ from kurir.model import Address, Envelope, MailParams, Origin, Recipient, TlsFac
 from kurir.net.ports import Endpoint
 from kurir.queue import Accepted, Incoming, Lease, QueueSettings
 from kurir.queue.asks import ID_MARK
-from kurir.queue.roadbook import Turn
+from kurir.queue.roads.roadbook import Turn
 from kurir.reports import ReportSettings
 from kurir.trace import Catalogue
 from tests.simulation.disk import Disk

@@ -8,8 +8,8 @@ from kurir.app.operating.roadlook import GREETING, hint_of, impatient
 from kurir.cli.roadplan import choose_service
 from kurir.config import Config
 from kurir.delivery import DeliverySettings, NextHop, parse_next_hop
-from kurir.delivery.opening import _most_telling
-from kurir.delivery.session import Trouble
+from kurir.delivery.connecting.opening import _most_telling
+from kurir.delivery.connecting.session import Trouble
 from kurir.model import Cause, Reply, Stage
 
 START = parse_next_hop("smtp://mail.example:587?tls=require")

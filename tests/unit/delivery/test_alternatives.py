@@ -6,10 +6,10 @@ from random import Random
 import pytest
 
 from kurir.delivery import DeliverySettings, Route, RouteKind, parse_next_hop
-from kurir.delivery.authentic import authenticity
-from kurir.delivery.floor import tls_floor
-from kurir.delivery.plan import Planner
-from kurir.delivery.route import choose_roads, leaves_from
+from kurir.delivery.routing.authentic import authenticity
+from kurir.delivery.routing.floor import tls_floor
+from kurir.delivery.routing.plan import Planner
+from kurir.delivery.routing.route import choose_roads, leaves_from
 from kurir.delivery.tlspolicy import Rule
 from kurir.queue.asks import ObstacleKind, PlanRequest
 

@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kurir.delivery.ceiling import Ceiling, Ceilings
+from kurir.delivery.sending.ceiling import Ceiling, Ceilings
 from kurir.limits import Quota, Unit
 from kurir.queue import Road
 from tests.harness import PATIENCE

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from kurir.delivery import DomainExam, Foresight, ForesightSettings, HostExam
-from kurir.delivery.foresight import foresee
-from kurir.delivery.opening import Wish
+from kurir.delivery.asking.foresight import foresee
+from kurir.delivery.connecting.opening import Wish
 from kurir.delivery.tlspolicy import (
     DaneFacts,
     DaneState,

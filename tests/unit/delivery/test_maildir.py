@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kurir.delivery import Maildir, MaildirStore, Route, RouteKind
-from kurir.delivery.maildir import Letter, front, safe_name, token
+from kurir.delivery.local.maildir import Letter, front, safe_name, token
 from kurir.delivery.settings import DeliverySettings
 from kurir.model import Address, Cause, OutcomeKind, Stage, parse_address
 from kurir.queue.asks import PlanRequest

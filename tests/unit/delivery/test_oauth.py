@@ -9,8 +9,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from kurir.delivery import AccessTokens, NextHop, OAuthClient
+from kurir.delivery.connecting.token_login import log_in
 from kurir.delivery.oauth import NoToken
-from kurir.delivery.token_login import log_in
 from kurir.model import Reply
 from kurir.net import NetError, WebAnswer, WebRequest
 from kurir.smtp.client import AuthChallenged, AuthDone

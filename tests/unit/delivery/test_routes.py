@@ -17,8 +17,8 @@ from kurir.delivery import (
     TlsLevel,
     parse_next_hop,
 )
-from kurir.delivery.plan import Planner
-from kurir.delivery.route import choose_route
+from kurir.delivery.routing.plan import Planner
+from kurir.delivery.routing.route import choose_route
 from kurir.limits import Atlas, Beyond, Confidence, Lesson, Limit, Per, Receiver, Scope, Smarthost, Unit
 from kurir.model import Cause, OutcomeKind, Stage
 from kurir.queue.asks import PlanRequest

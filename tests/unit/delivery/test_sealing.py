@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kurir.delivery import DomainKeys, Sealing, SealingSettings
-from kurir.delivery.payload import Payload
+from kurir.delivery.sending.payload import Payload
 from kurir.message import scan
 from kurir.model import Recipient, parse_address
 from kurir.queue.asks import Work

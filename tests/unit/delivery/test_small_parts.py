@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from kurir.delivery.backoff import HostMemory
-from kurir.delivery.classify import classify
+from kurir.delivery.connecting.backoff import HostMemory
+from kurir.delivery.connecting.classify import classify
+from kurir.delivery.connecting.session import Offer, read_offer
 from kurir.delivery.notices import NoticeDesk
-from kurir.delivery.session import Offer, read_offer
 from kurir.model import Cause, Envelope, OutcomeKind, Recipient, Reply, Stage, parse_address
 from kurir.queue.asks import NoticeWork
 from kurir.smtp.client import PeerExtensions

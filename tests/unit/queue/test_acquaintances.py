@@ -3,7 +3,7 @@
 from kurir.limits import Quota, Unit
 from kurir.model import Recipient
 from kurir.queue import Plan, Road
-from kurir.queue.acquaintances import KNOWN_DAYS, Acquaintances, person_of
+from kurir.queue.pacing.acquaintances import KNOWN_DAYS, Acquaintances, person_of
 
 from .memory import MemoryStore
 from .world import LATER, SENT, START, FakeHand, World, address

@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from kurir.queue.breaker import Breaker, BreakerRules, Health, after_success, after_trouble, probing
+from kurir.queue.roads.breaker import Breaker, BreakerRules, Health, after_success, after_trouble, probing
 
 RULES = BreakerRules(proofs=3, calm=3600.0, probe_wait=600.0)
 

@@ -4,9 +4,9 @@ import pytest
 
 from kurir.model import Cause, Outcome, OutcomeKind, Stage
 from kurir.queue import Obstacle, ObstacleKind, Road
-from kurir.queue.breaker import Breaker, Health
-from kurir.queue.choice import WORTH_WAITING, State, Way, choose, kept_for_good, may_take
-from kurir.queue.trouble import Word, patience, word
+from kurir.queue.roads.breaker import Breaker, Health
+from kurir.queue.roads.choice import WORTH_WAITING, State, Way, choose, kept_for_good, may_take
+from kurir.queue.roads.trouble import Word, patience, word
 
 NOW = 1000.0
 SOUND, BROKEN = Breaker(), Breaker(health=Health.BROKEN, next_at=NOW + 60)

@@ -8,8 +8,8 @@ import pytest
 
 from kurir.model import Clock, Event, EventKind
 from kurir.queue import Accepted, Brain, QueueSettings, Refused
-from kurir.queue.commit import Committer
 from kurir.queue.ports import Change, StoreError
+from kurir.queue.taking.commit import Committer
 from tests.harness import PATIENCE
 
 from .memory import MemoryStore

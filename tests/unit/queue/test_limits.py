@@ -13,8 +13,8 @@ from kurir.limits import AIR, Quota, Unit
 from kurir.limits.budget import LINGER
 from kurir.model import Cause, OutcomeKind, Stage, Urgency
 from kurir.queue import Plan, Road, Settlement
-from kurir.queue.paced import FairQueue, Turns
-from kurir.queue.state import Errand, Mail
+from kurir.queue.pacing.paced import FairQueue, Turns
+from kurir.queue.waiting.state import Errand, Mail
 
 from .memory import MemoryStore
 from .world import DOWN, LATER, NO, SENT, FakeHand, World, outcome

@@ -4,8 +4,8 @@ import pytest
 
 from kurir.model import Cause, EventKind, Fate, Notify, Outcome, OutcomeKind
 from kurir.queue import Accepted, NoticeWork, Refused
-from kurir.queue.duties import Duty, after_delay, after_failure, after_success
-from kurir.queue.state import NOT_SAID
+from kurir.queue.outcomes.duties import Duty, after_delay, after_failure, after_success
+from kurir.queue.waiting.state import NOT_SAID
 
 from .world import GIB, LATER, NO, SENT, START, FakeHand, World, incoming, outcome
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kurir.model import Cause
 from kurir.queue import QueueSettings
-from kurir.queue.retry import Again, GiveUp, RetryPolicy, WaitForTheEnd, site_pause
+from kurir.queue.waiting.retry import Again, GiveUp, RetryPolicy, WaitForTheEnd, site_pause
 
 POLICY = RetryPolicy.ordinary(QueueSettings())
 SHORT = RetryPolicy.null_sender(QueueSettings())

@@ -7,7 +7,7 @@ from msgspec import structs
 
 from kurir.model import Address, Cause, Envelope, MailParams, Outcome, OutcomeKind, Recipient, Stage
 from kurir.queue import Plan, Road
-from kurir.queue.wheel import Calendar, Wheel
+from kurir.queue.waiting.wheel import Calendar, Wheel
 
 from .memory import QuickStore
 from .world import DOWN, SENT, FakeHand, World, address, incoming, outcome

@@ -6,7 +6,7 @@ from msgspec import structs
 from kurir.limits import USUAL_SHAPE
 from kurir.model import Cause, EventKind, Outcome, OutcomeKind, Reply, Stage
 from kurir.queue import Plan, Road, Settlement
-from kurir.queue.shaping import signal_of
+from kurir.queue.pacing.shaping import signal_of
 
 from .world import DOWN, SENT, FakeHand, World, outcome
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kurir.delivery.visit import _WHO_DEMANDS
+from kurir.delivery.connecting.visit import _WHO_DEMANDS
 from kurir.limits.shaping import Pace, ShapeSettings, Shift, Signal
 from kurir.message.eightbit import Obstacle
 from kurir.net.connect import _WORDS as _CONNECT_WORDS
 from kurir.net.tls import _REASONS
 from kurir.net.trust import _VERIFY_CODES, _WORDS
-from kurir.queue.shaping import words_of
+from kurir.queue.pacing.shaping import words_of
 from kurir.trace import say_noted
 from kurir.trace.explain.noted import _patterns
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kurir.delivery import DomainKeys
-from kurir.delivery.sealing import nearest
+from kurir.delivery.sending.sealing import nearest
 from kurir.model import AddressError, Clock, normalise_domain
 from kurir.model.told import told
 from kurir.senderauth.arc import Sealer

@@ -5,7 +5,6 @@ Commands that change something go through it, so that there is one writer.  ``Op
 """
 
 import asyncio
-import os
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from kurir.app.ipc.channel import KEEP_SOCKET
 from kurir.model.told import Packed, of_error, pack, told, unpack
 
 MAX_LINE = 16 * 1024 * 1024
@@ -30,9 +30,11 @@ class NotRunning(ControlError):
 Ask = Callable[[str, dict[str, Any]], Awaitable[Any]]
 
 
-async def serve(path: Path, ask: Ask, *, mode: int = 0o600) -> asyncio.AbstractServer:
-    """Listen on `path`; `ask(op, args)` answers, raising `ControlError` for what is to be said to the asker."""
-    await asyncio.to_thread(_make_room, path)
+async def serve(listener: socket.socket, ask: Ask) -> asyncio.AbstractServer:
+    """Listen; `ask(op, args)` answers, raising `ControlError` for what is to be said to the asker.
+
+    The socket outlives this server: who asks during a reload is answered after it.
+    """
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -44,16 +46,7 @@ async def serve(path: Path, ask: Ask, *, mode: int = 0o600) -> asyncio.AbstractS
         finally:
             writer.close()
 
-    before = os.umask(0o777 & ~mode)
-    try:
-        return await asyncio.start_unix_server(talk, str(path), limit=MAX_LINE)
-    finally:
-        os.umask(before)
-
-
-def _make_room(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
+    return await asyncio.start_unix_server(talk, sock=listener, limit=MAX_LINE, **KEEP_SOCKET)
 
 
 class _Question(msgspec.Struct, frozen=True):
@@ -69,10 +62,13 @@ async def _answer(line: bytes, ask: Ask) -> dict[str, Any]:
         return {"ok": False, "error": pack(of_error(e))}
 
 
-def call(path: Path, op: str, **args: object) -> Any:
-    """Ask the running server and return its answer.  Raises `NotRunning` or `ControlError`."""
+def call(path: Path, op: str, *, patience: float = ANSWER_TIMEOUT, **args: object) -> Any:
+    """Ask the running server and return its answer.  Raises `NotRunning` or `ControlError`.
+
+    No part of it takes longer than `patience` seconds; a server that is just reloading answers when it has.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
-        s.settimeout(ANSWER_TIMEOUT)
+        s.settimeout(patience)
         try:
             s.connect(str(path))
         except (FileNotFoundError, ConnectionRefusedError):
@@ -87,14 +83,35 @@ def call(path: Path, op: str, **args: object) -> Any:
             raise ControlError(
                 told("the server cannot be asked at {path}: {why}", path=path, why=e.strerror or str(e))
             ) from None
-        s.sendall(msgspec.json.encode({"op": op, "args": args}) + b"\n")
-        data = bytearray()
-        while not data.endswith(b"\n"):
-            piece = s.recv(1 << 16)
-            if not piece:
-                raise ControlError(told("the server ended the conversation; look into its log"))
-            data += piece
-    answer = msgspec.json.decode(bytes(data))
+        answer = msgspec.json.decode(_asked(s, msgspec.json.encode({"op": op, "args": args}) + b"\n"))
     if not answer["ok"]:
         raise ControlError(unpack(msgspec.convert(answer["error"], Packed)))
     return answer["value"]
+
+
+def _asked(s: socket.socket, question: bytes) -> bytes:
+    """Return the answer to a question.  Raises `ControlError` where there is none."""
+    data = bytearray()
+    try:
+        s.sendall(question)
+        while not data.endswith(b"\n"):
+            piece = s.recv(1 << 16)
+            if not piece:
+                break
+            data += piece
+    except TimeoutError:
+        raise ControlError(
+            told(
+                "the server did not answer within {seconds:.0f} seconds; look into its log",
+                seconds=s.gettimeout(),
+            )
+        ) from None
+    except ConnectionError:
+        data.clear()
+    if not data.endswith(b"\n"):
+        raise ControlError(
+            told(
+                "the server ended in the middle of the conversation; look whether it was done, and ask again if not"
+            )
+        )
+    return bytes(data)

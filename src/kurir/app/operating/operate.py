@@ -20,7 +20,7 @@ from .control import ControlError, NotRunning
 from .operations import Operations
 
 
-def operate(config: Config, op: str, **args: object) -> Any:
+def operate(config: Config, op: str, **args: Any) -> Any:
     """Return the verb's answer.  Raises `ControlError`."""
     args["by"] = getpass.getuser()
     try:

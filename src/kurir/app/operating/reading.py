@@ -42,6 +42,7 @@ T = TypeVar("T")
 
 
 _NO_CHARACTER = re.compile("[\ud800-\udfff]")
+LOOK_SECONDS = 10.0  # for what only the running server knows; the rest is told without it
 _DOMAIN = re.compile(r"[^\s@<>]+\.[^\s@<>.]+\.?")
 
 
@@ -242,7 +243,7 @@ def standings(config: Config, id: str) -> dict[int, Standing]:
     """Return the recipients of a message that are tried now or wait for a limit, by index; only the running server knows."""
     path = config.server.state / settings.CONTROL_SOCKET
     try:
-        found: list[dict[str, Any]] = control.call(path, "queue.now", id=id)
+        found: list[dict[str, Any]] = control.call(path, "queue.now", patience=LOOK_SECONDS, id=id)
     except ControlError:
         return {}
     return {standing.recipient: standing for standing in msgspec.convert(found, list[Standing])}

@@ -16,11 +16,11 @@ from kurir.app.learnt import lessons
 from kurir.app.wiring import roads, settings
 from kurir.config import Config
 from kurir.delivery import DeliverySettings, NextHop, Route, RouteKind
-from kurir.delivery.attempt import Attempt
+from kurir.delivery.connecting.opening import Opener, Wish
+from kurir.delivery.connecting.session import Session, Trouble
 from kurir.delivery.mx import MailHost
-from kurir.delivery.opening import Opener, Wish
-from kurir.delivery.plan import Destination, Planner
-from kurir.delivery.session import Session, Trouble
+from kurir.delivery.routing.plan import Destination, Planner
+from kurir.delivery.sending.attempt import Attempt
 from kurir.message import compose_text
 from kurir.model import Address, Cause, MailParams, Outcome, OutcomeKind, Recipient, Stage
 from kurir.model.told import told

@@ -43,6 +43,10 @@ class Writer(Protocol):
         """Take `count` lines that are made when they are written."""
         ...
 
+    def close(self) -> None:
+        """Write what is left, as far as that is soon done."""
+        ...
+
 
 class LineWriter:
     """Writes lines to a file descriptor from a thread.
@@ -143,6 +147,9 @@ class DirectWriter:
         for line in lines():
             self.line(line)
 
+    def close(self) -> None:
+        """Nothing is ever left."""
+
 
 class Format:
     """How an event becomes a line; `encode` makes JSON of one."""
@@ -216,6 +223,10 @@ class Log:
             self._writer.later(
                 count, lambda: [self._line("info", event, values) for event, values in events()]
             )
+
+    def close(self) -> None:
+        """Write what is left; the last thing that a process says of itself."""
+        self._writer.close()
 
     def _say(self, level: str, event: str, values: Values) -> None:
         if self._least <= _LEVELS[level]:

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from .logs import Log
@@ -79,8 +80,24 @@ def run(parts: Callable[["Stop"], Awaitable[Sequence[Part]]], lifeline: Lifeline
     except ImportError:  # uvloop is faster, asyncio does the same
         runner = asyncio.Runner()
     _map_large_buffers()
-    with runner:
-        return runner.run(_run(parts, lifeline, log))
+    try:
+        with runner:
+            runner.get_loop().set_default_executor(_Threads(thread_name_prefix="kurir-aside"))
+            return runner.run(_run(parts, lifeline, log))
+    finally:
+        log.close()
+
+
+class _Threads(ThreadPoolExecutor):
+    """What runs `asyncio.to_thread`.  A part waits for what it needs; nobody waits for the rest at the end.
+
+    One of these threads may be handing in mail at a door behind which nobody is any more, while the process that is to
+    open it again waits for the end of this one.
+    """
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End those that rest, and wait for none."""
+        super().shutdown(wait=False, cancel_futures=True)
 
 
 def _map_large_buffers() -> None:

@@ -38,13 +38,15 @@ class Lifeline:
 class Role:
     """One process: its name and what it runs.  `run` returns the exit code; it must not return to the caller's stack.
 
-    `last` is a role that the others still need while they end.  `served` says that it has been ready once: from then
-    on its end is an accident, and it is started again.
+    `last` is a role that the others still need while they end.  A process that has been asked to end is killed after
+    `patience` seconds: what it held is as safe as in a power cut, and nobody waits for ever.  `served` says that it
+    has been ready once: from then on its end is an accident, and it is started again.
     """
 
     name: str
     run: Callable[[Lifeline], int]
     last: bool = False
+    patience: float = float("inf")
     pid: int = 0
     started: float = 0.0
     failures: int = 0
@@ -57,21 +59,22 @@ class Role:
 class Supervisor:
     """Runs `roles` until SIGTERM.
 
-    `on_ready` is called once when all roles serve; `reload` is called on SIGHUP and returns the new roles, or
-    None to keep the old ones (it has said why); `log` takes an event name and values.  A role that has been asked to
-    end is killed after `patience` seconds: what it held is as safe as in a power cut, and nobody waits for ever.
+    `on_ready` is called once when all roles serve; `reload` is called on SIGHUP, once they do, and returns the new
+    roles, or None to keep the old ones (it has said why); `log` takes an event name and values.
     """
 
     roles: list[Role]
     on_ready: Callable[["Supervisor"], None]
     reload: Callable[[], list[Role] | None]
     log: Callable[..., None]
-    patience: float = float("inf")
     _pipe: tuple[int, int] = (-1, -1)
     _stopping: bool = False
     _announced: bool = False
+    _reload_wanted: bool = False
     _old: dict[int, Role] = field(default_factory=dict)
-    _asked: dict[int, float] = field(default_factory=dict)  # when each process was asked to end
+    _asked: dict[int, tuple[float, float]] = field(
+        default_factory=dict
+    )  # process -> when to end, and its patience
     exit_code: int = 0
 
     def run(self) -> int:
@@ -83,6 +86,7 @@ class Supervisor:
         while self.roles or self._old:
             self._start_due()
             self._look_for_ready()
+            self._reload()
             info = signal.sigtimedwait(_SIGNALS, self._patience())
             if info is not None:
                 self._signal(info.si_signo)
@@ -124,9 +128,8 @@ class Supervisor:
         try:
             os.close(reading)
             os.close(self._pipe[1])
-            for other in self.roles:
-                if other.ready >= 0 and other is not role:
-                    os.close(other.ready)
+            for other in [*self.roles, *self._old.values()]:
+                self._hang_up(other)
             setproctitle.setproctitle(f"kurir: {role.name}")
             for number in _SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
@@ -164,12 +167,18 @@ class Supervisor:
         role.ready = -1 if said else -2
         role.served |= bool(said)
 
+    @staticmethod
+    def _hang_up(role: Role) -> None:
+        if role.ready >= 0:
+            os.close(role.ready)
+
     def _patience(self) -> float:
+        """Return for how many seconds nothing has to be done without a signal."""
         if any(r.ready >= 0 for r in self.roles):
             return 0.02
         now = time.monotonic()
         due = [at - now for at in map(self._due, self.roles) if at is not None]
-        due += [at + self.patience - now for at in self._asked.values()]
+        due += [asked + patience - now for asked, patience in self._asked.values()]
         return max(0.0, min([*due, 5.0]))
 
     # -- signals ----------------------------------------------------------------
@@ -179,7 +188,13 @@ class Supervisor:
             if not self._stopping:
                 self.log("stopping")
             self._stop()
-        elif number == signal.SIGHUP and not self._stopping:
+        elif number == signal.SIGHUP:
+            self._reload_wanted = True
+
+    def _reload(self) -> None:
+        """Reload where it is wanted.  A start is finished first: who ends in it has failed."""
+        if self._reload_wanted and self._announced and not self._stopping:
+            self._reload_wanted = False
             fresh = self.reload()
             if fresh is not None:
                 self._replace(fresh)
@@ -198,35 +213,34 @@ class Supervisor:
         for role in fresh:
             before = old.pop(role.name, None)
             if before is not None and before.pid:
-                role.pid, role.started, role.due = before.pid, before.started, None
+                role.pid, role.started, role.ready, role.due = before.pid, before.started, before.ready, None
                 role.failures = -1  # the coming end is wanted, not a failure
+                self._ask_to_end(before)
         for gone in old.values():
             if gone.pid:
                 self._old[gone.pid] = gone
         self.roles = fresh
-        for pid in self.pids().values():
-            self._ask_to_end(pid)
 
     def _usher(self) -> None:
         """Ask those to end whose turn it is: a role that others need when they are gone.  Kill who had its time."""
         leaving = {r.pid: r for r in self.roles} | self._old if self._stopping else self._old
         needed = any(not role.last for role in leaving.values())
-        for pid, role in leaving.items():
+        for role in leaving.values():
             if not (role.last and needed):
-                self._ask_to_end(pid)
+                self._ask_to_end(role)
         now = time.monotonic()
-        for pid, asked in self._asked.items():
-            if now - asked > self.patience:
+        for pid, (asked, patience) in self._asked.items():
+            if now - asked > patience:
                 self.log(
                     "role_killed", pid=pid, seconds=round(now - asked), why="it was asked to end and did not"
                 )
-                self._asked[pid] = now
+                self._asked[pid] = now, patience
                 self._kill(pid, signal.SIGKILL)
 
-    def _ask_to_end(self, pid: int) -> None:
-        if pid not in self._asked:
-            self._asked[pid] = time.monotonic()
-            self._kill(pid, signal.SIGTERM)
+    def _ask_to_end(self, role: Role) -> None:
+        if role.pid not in self._asked:
+            self._asked[role.pid] = time.monotonic(), role.patience
+            self._kill(role.pid, signal.SIGTERM)
 
     @staticmethod
     def _kill(pid: int, number: signal.Signals) -> None:
@@ -245,7 +259,7 @@ class Supervisor:
                 return
             self._asked.pop(pid, None)
             if pid in self._old:
-                del self._old[pid]
+                self._hang_up(self._old.pop(pid))
                 continue
             for role in self.roles:
                 if role.pid == pid:
@@ -255,8 +269,7 @@ class Supervisor:
     def _ended(self, role: Role, code: int) -> None:
         pid, role.pid = role.pid, 0
         self._hear(role)
-        if role.ready >= 0:
-            os.close(role.ready)
+        self._hang_up(role)
         most = RESTART_SERVED if role.ready == -1 else RESTART_MAX
         role.ready = -1
         if self._stopping:
@@ -264,8 +277,8 @@ class Supervisor:
             if code not in (0, -signal.SIGTERM):
                 self.exit_code = 1
             return
-        if not self._announced and not role.served and code != 0:
-            # It has never worked: say so and end, rather than trying for ever.
+        if not self._announced and not role.served and code > 0:
+            # It has never worked, and has said why: end, rather than trying for ever.
             self.exit_code = 1
             self._stop()
             return

@@ -54,12 +54,21 @@ class ControlPart:
 
     name = "control"
 
-    def __init__(self, config: Config, log: Log, operate: Operate, gather: Gather, doors: WebDoors) -> None:
+    def __init__(
+        self,
+        config: Config,
+        log: Log,
+        operate: Operate,
+        gather: Gather,
+        doors: WebDoors,
+        asked: socket.socket,
+    ) -> None:
         self._config = config
         self._log = log
         self._operate = operate
         self._gather = gather
         self._doors = doors
+        self._asked = asked
         self._certificate = AcmePart(config, SystemClock(), log)
         self._public: PublicWeb | None = None
         self._web: uvicorn.Server | None = None
@@ -95,7 +104,7 @@ class ControlPart:
         self._mornings = asyncio.create_task(
             Mornings(self._config, SystemClock(), self._log, self._hand_in).run()
         )
-        self._server = await control.serve(state / settings.CONTROL_SOCKET, self._ask)
+        self._server = await control.serve(self._asked, self._ask)
 
     def _open_to_all(self) -> None:
         """Serve what belongs to our domains, and the proofs for our certificate."""
@@ -121,8 +130,6 @@ class ControlPart:
         self._server.close()
         for reports in self._reports:
             reports.cancel()
-        with suppress(FileNotFoundError):
-            (self._config.server.state / settings.CONTROL_SOCKET).unlink()
         if self._web:
             self._web.should_exit = True
             with suppress(TimeoutError):

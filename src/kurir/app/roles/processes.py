@@ -53,6 +53,10 @@ class Post:
             *([self.sockets[spec][0] for spec in s] for s in (listen.admin, listen.http, listen.https))
         )
 
+    def asked(self) -> socket.socket:
+        """Return where commands ask."""
+        return self.sockets[settings.control_place(self.config)][0]
+
     def link(self, role: str) -> BrainLink:
         """Return a link to the brain's process."""
         return BrainLink(str(self.config.server.state / settings.BRAIN_SOCKET), role)
@@ -98,7 +102,7 @@ def _delivery(post: Post, _: Stop) -> list[Part]:
 
 def _control(post: Post, _: Stop) -> list[Part]:
     link = post.link("control")
-    part = ControlPart(post.config, post.log, link.operate, link.gather, post.web())
+    part = ControlPart(post.config, post.log, link.operate, link.gather, post.web(), post.asked())
     return [_Connected(link), part]
 
 
@@ -129,7 +133,7 @@ class _Rest:
 
         delivery = DeliveryPart(post.config, post.log, brain.door)
         reception = ReceptionPart(post.config, post.log, brain.door, post.doors())
-        control = ControlPart(post.config, post.log, brain.operate, gather, post.web())
+        control = ControlPart(post.config, post.log, brain.operate, gather, post.web(), post.asked())
         for part in (delivery, control, reception):
             await part.start()
             self._started.append(part)

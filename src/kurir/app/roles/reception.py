@@ -20,8 +20,8 @@ from kurir.app.roles.foresight import LateForesight
 from kurir.app.wiring import roads, settings
 from kurir.config import Config
 from kurir.delivery import DeliverySettings, NetDialer, NextHopVerifier
-from kurir.delivery.opening import Opener
-from kurir.delivery.plan import Planner
+from kurir.delivery.connecting.opening import Opener
+from kurir.delivery.routing.plan import Planner
 from kurir.identity import Directory, Passwords, PasswordSettings, TokenChecker, make_token_checker
 from kurir.model.told import told
 from kurir.net import (

@@ -324,6 +324,11 @@ def brain_place(config: Config) -> str:
     return f"unix:{config.server.state / BRAIN_SOCKET}"
 
 
+def control_place(config: Config) -> str:
+    """Return where commands ask."""
+    return f"unix:{config.server.state / CONTROL_SOCKET}"
+
+
 def doors(config: Config) -> list[Door]:
     """Return every place to listen for mail."""
     xclient, proxies = networks(config.trust.xclient), networks(config.trust.proxies)

@@ -1,0 +1,1 @@
+"""Mail for this machine: `storing` runs the attempt, `maildir` writes."""

@@ -1,0 +1,43 @@
+"""Which roads a message may take: the first line of the table that fits sender and recipient domain, then what it falls back to."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from kurir.delivery.settings import Route
+
+
+def choose_route(routes: Iterable[Route], sender: str, domain: str) -> Route | None:
+    """Return the first route for mail from `sender` (a domain, "" for the null sender) to `domain`, or None."""
+    for route in routes:
+        if route.only_fallback:
+            continue
+        if _fits(route.recipients, domain) and _fits(route.senders, sender or "<>"):
+            return route
+    return None
+
+
+def choose_roads(routes: Sequence[Route], sender: str, domain: str) -> tuple[Route, ...]:
+    """Return the main route and those that stand in for it, in the operator's order; nothing where no route fits."""
+    main = choose_route(routes, sender, domain)
+    if main is None or not main.fallback:
+        return (main,) if main is not None else ()
+    by_name = {route.name: route for route in routes}
+    return (main, *(by_name[name] for name in main.fallback if name in by_name))
+
+
+def leaves_from(route: Route, random: Callable[[int], bytes]) -> tuple[str, ...]:
+    """Return the addresses of ours that the next connection of `route` leaves from: one of each family, by lot."""
+    pool = route.source
+    if len(pool) < 2:
+        return pool
+    lot = int.from_bytes(random(4))
+    families = ([a for a in pool if (":" in a) is v6] for v6 in (False, True))
+    return tuple(family[lot % len(family)] for family in families if family)
+
+
+def _fits(patterns: tuple[str, ...], domain: str) -> bool:
+    for pattern in patterns:
+        if pattern in ("*", domain):
+            return True
+        if pattern.startswith("*.") and domain.endswith(pattern[1:]):
+            return True
+    return False

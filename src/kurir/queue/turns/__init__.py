@@ -1,0 +1,5 @@
+"""Who is next: `schedule` finds a bundle for a free slot, `leasing` gives it to a hand and takes it back.
+
+An errand that is due gets a plan (`plans`) and stands at a `site` (`sites` knows them).  A site that fails rests (`judge`);
+whoever waited for it (`stranded`) and its `neighbours` go on when it is back; a `streak` keeps a connection busy.
+"""

@@ -1,0 +1,57 @@
+"""Sites of one provider that failed at the same time: when one is back, the others are tried, too.
+
+Each site rests by itself, up to an hour, and cannot know that what broke them all is over.  Rules
+
+1. When a site of a provider takes mail again, those of its neighbours rest no longer that failed since it was last seen well: one
+   probe each, as after any rest.  Whom they kept waiting stands in line again.
+2. A neighbour that failed before that is broken for a reason of its own, and is left alone; so a site that comes and goes
+   wakes nobody who stays away.
+3. No site is tried sooner than its first rest after its own last failure, and once for each failure at most.
+"""
+
+from kurir.queue.settings import QueueSettings
+from kurir.queue.waiting.state import Errand
+
+from .site import Site
+from .stranded import waits
+
+
+class Neighbours:
+    """Which sites of each (road, provider) rest."""
+
+    def __init__(self, settings: QueueSettings) -> None:
+        self._first_rest = settings.site_backoff
+        self._resting: dict[tuple[str, str], dict[Site, None]] = {}
+        self._woken: list[Site] = []
+
+    def failed(self, site: Site) -> None:
+        """A site rests."""
+        if site.road.provider:
+            self._resting.setdefault(_key(site), {})[site] = None
+
+    def back(self, site: Site, well_at: float, now: float) -> list[Site]:
+        """A site takes mail again that was last well at `well_at`; return which others may be tried sooner by that."""
+        resting = self._resting.get(_key(site), {})
+        resting.pop(site, None)
+        woken = [other for other in resting if other.failed_at >= well_at]
+        for other in woken:
+            del resting[other]
+            other.paused_until = min(other.paused_until, max(now, other.failed_at + self._first_rest))
+        if not resting:
+            self._resting.pop(_key(site), None)
+        self._woken += woken
+        return woken
+
+    def rescued(self) -> list[tuple[Errand, float]]:
+        """Return whom the sites kept waiting that were woken since the last call, and from when on they may go."""
+        woken, self._woken = self._woken, []
+        return [
+            (errand, site.paused_until)
+            for site in woken
+            for errand in site.stranded
+            if waits(errand) and errand.due > site.paused_until
+        ]
+
+
+def _key(site: Site) -> tuple[str, str]:
+    return site.road.name, site.road.provider
