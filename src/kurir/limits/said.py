@@ -67,3 +67,4 @@ def _all(words: str) -> Iterator[Said]:
             per = _PERIOD[parts["per"]] if parts.get("per") else _BARE.get(unit)
             if per is not None:
                 yield unit, per, int(m["n"].replace(",", ""))
+        words = pattern.sub(";", words)  # the same words without their period would be another limit

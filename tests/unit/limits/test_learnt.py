@@ -208,3 +208,7 @@ def test_a_road_that_finds_out_itself_remembers_when_it_began() -> None:
     later = Learnt(clock, store)
     later.refresh()
     assert later.begun("mx") == NOW
+
+
+def test_a_figure_a_day_is_no_figure_a_message() -> None:
+    assert limits_said("You may send only 299 recipients per day.") == ((Unit.RECIPIENTS, Per.DAY, 299),)
