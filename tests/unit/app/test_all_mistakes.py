@@ -90,7 +90,7 @@ def test_names_of_roads_are_told_beside_mistakes_within_them(tmp_path: Path) -> 
 def test_mistakes_of_an_atlas_file_name_that_file(tmp_path: Path) -> None:
     fine, wrong = tmp_path / "fine.toml", tmp_path / "wrong.toml"
     fine.write_text("[smarthosts.mine]\nlabel = 'Mine'\nhosts = ['mail.mine.example']\n")
-    wrong.write_text("[smarthosts.mine]\ncolour = 'red'\nhosts = ['nowhere']\n")
+    wrong.write_text("[smarthosts.mine]\ncolour = 'red'\nhosts = ['*.nowhere']\n")
     (tmp_path / "kurir.toml").write_text(
         '[server]\nhostname = "mail.example.test"\n[atlas]\nfiles = ["fine.toml", "wrong.toml"]\n'
     )
