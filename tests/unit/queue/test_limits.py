@@ -499,5 +499,26 @@ def test_how_many_are_before_a_new_mail(owner: str, urgency: Urgency, ahead: int
     for name, count in (("news", 12), ("robot", 2), ("office", 1)):
         for _ in range(count):
             queue.append([Errand(mail(name), 0, "far.example", 0)])
-    assert queue.ahead(mail(owner, urgency), 50) == ahead
-    assert queue.ahead(mail(owner, urgency), 2) == min(ahead, 2)
+    assert queue.ahead(mail(owner, urgency), 50) == (ahead, ahead)
+    assert queue.ahead(mail(owner, urgency), 2) == (min(ahead, 2), min(ahead, 2))
+
+
+@pytest.mark.parametrize(
+    ("bundles", "ahead"),
+    [
+        ((), (1, 1)),  # a turn of the newsletter
+        ((40,), (43, 4)),  # two, and the letter so far
+        ((100, 100, 20), (225, 8)),
+        ((10,) * 50, (552, 102)),
+    ],
+)
+def test_recipients_of_one_message_count_each_other(bundles: tuple[int, ...], ahead: tuple[int, int]) -> None:
+    def mail(owner: str) -> Mail:
+        return Mail(1, 0.0, "d", null=False, proven=True, account=True, owner=owner)
+
+    queue, letter = FairQueue(), mail("office")
+    for _ in range(30):
+        queue.append([Errand(mail("news"), 0, "far.example", 0)])
+    for count in bundles:
+        queue.append([Errand(letter, i, "far.example", 0) for i in range(count)])
+    assert queue.ahead(letter, 10_000) == ahead
