@@ -303,6 +303,26 @@ def test_a_connection_that_is_counted_is_used_up_before_another_site_begins_its_
     world.check()
 
 
+@pytest.mark.parametrize(("a_day", "robots"), [(40, 20), (400, 15)])
+def test_the_last_room_of_a_day_goes_by_turns_and_not_by_connections(a_day: int, robots: int) -> None:
+    once = Quota("at-g/connections/once", Unit.CONNECTIONS, 1, 0.0, 1)
+    world = World(lifetime=10 * DAY)
+    hand = world.hand()
+    for domain in ("a.example", "b.example"):
+        for _ in range(250):
+            world.accept(f"x@{domain}", account="news@here.example")
+        for _ in range(5 if domain == "a.example" else 15):
+            world.accept(f"x@{domain}", account="robot@here.example")
+        plan(world, hand, once, per_day(a_day), site=domain)
+    went = Counter[str]()
+    for _ in range(40):
+        (lease,) = hand.take()
+        went[(lease.account or "")[:5]] += 1
+        world.settle(lease, SENT)
+    assert went["robot"] == robots
+    world.check()
+
+
 def test_limits_that_come_and_go_with_new_plans() -> None:
     world = World()
     hand = world.hand(slots=3)
