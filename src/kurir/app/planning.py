@@ -20,9 +20,8 @@ from kurir.net import BindError
 
 # Below this many cores one process is faster (docs/explanation/architecture.md).
 CORES_FOR_WORKERS = 4
-GRACE = (
-    30.0  # sessions and deliveries have `server.drain` seconds, then the queue; this is for all that is short
-)
+# Seconds to end in: sessions and deliveries have `server.drain`, then the queue has; this is for all that is short.
+GRACE = 30.0
 
 
 def first(path: Path) -> tuple[Plan, Bound] | None:

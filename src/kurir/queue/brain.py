@@ -343,7 +343,7 @@ class Brain:
         workers = self._leasing.workers
         if workers:
             if self._schedule.plans.wanted and not self.draining:
-                worker = min(workers, key=lambda w: len(w.leases))
+                worker = min(workers, key=lambda w: (not w.hand.slots, len(w.leases)))
                 worker.hand.plan(self._schedule.plans.requests(now))
             self._leasing.pump(now)
             if not self.draining:

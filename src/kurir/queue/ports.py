@@ -241,7 +241,7 @@ class Hand(Protocol):
 
     @property
     def slots(self) -> int:
-        """How many leases it may hold at once."""
+        """How many leases it may hold at once; 0 where it ends and takes nothing more."""
         ...
 
     def plan(self, requests: Sequence[PlanRequest]) -> None:

@@ -136,9 +136,8 @@ class Intake:
         ):
             self.refusal = replies.HEADER_TOO_LARGE
             return data
-        if problems and data.startswith(
-            (b" ", b"\t")
-        ):  # it would continue the last field that we put in front
+        # It would continue the last field that we put in front.
+        if problems and data.startswith((b" ", b"\t")):
             self.refusal = replies.HEADER_CONTINUES
             return data
         own = HopLimits(received=s.hops)

@@ -252,6 +252,30 @@ def test_after_a_crash_the_hands_keep_what_they_are_busy_with() -> None:
     again.check()
 
 
+def test_what_a_hand_gave_back_before_it_was_lost_is_not_counted_for_what_it_still_has() -> None:
+    world = World()
+    hand = world.hand()
+    number = world.accept("a@far.example", "b@near.example", "c@third.example")
+    world.plan(hand)
+    old = sorted(hand.take(), key=lambda lease: lease.work[0].index)
+    again = World(world.store, load=True, clock=world.clock)
+    busy = [lease.busy for lease in old]
+    again.brain.hand_connected(hand, busy)
+    again.brain.settle([Settlement(old[0].epoch, old[0].id, number, ())])  # which one does not show yet
+    again.brain.hand_gone(hand)
+    back = again.hand(busy=busy[1:])
+    again.brain.settle([Settlement(old[2].epoch, old[2].id, number, ((2, LATER),))])
+    again.run()
+    assert [w.state for w in again.brain.overview.snapshot() if w.index == 1] == ["trying"]
+    again.pass_time(600)
+    again.plan(back)
+    assert all(work.index != 1 for lease in back.take() for work in lease.work)
+    again.brain.settle([Settlement(old[1].epoch, old[1].id, number, ((1, SENT),))])
+    again.run()
+    assert again.store.last(number, 1).fate is Fate.HANDED_OVER
+    again.check()
+
+
 def test_disk_nearly_full_refuses_with_hysteresis_and_goes_on_sending() -> None:
     world = World(disk_low=GIB, disk_high=2 * GIB)
     hand = world.hand()

@@ -255,6 +255,40 @@ def test_next_is_whose_last_turn_at_any_site_is_longest_ago(steps: list[tuple[in
             last[owner] = i
 
 
+def test_who_goes_before_the_others_does_so_once_however_often_that_was_asked() -> None:
+    queue = FairQueue()
+    bundles = {}
+    for name in ("b1", "c1", "a1", "a2", "a3", "c2"):
+        mail = Mail(1, 0.0, "d", null=False, proven=True, account=True, owner=name[0])
+        bundles[name] = [Errand(mail, 0, "far.example", 0)]
+        (queue.appendleft if name != "b1" else queue.append)(bundles[name])
+    names = {id(bundle): name for name, bundle in bundles.items()}
+    foreseen = [names[id(bundle)] for bundle in queue.in_turn()]
+    went = []
+    while (bundle := queue.popleft()) is not None:
+        went.append(names[id(bundle)])
+    assert went == foreseen == ["c2", "a3", "b1", "c1", "a2", "a1"]
+
+
+def test_a_place_in_line_that_is_empty_by_now_is_no_turn() -> None:
+    world = World(lifetime=10 * DAY)
+    hand = world.hand()
+    for i in range(3):
+        world.accept(f"x{i}@far.example", account="news@here.example")
+    plan(world, hand, per_day(3))
+    spent = hand.take()
+    first = world.accept("a1@far.example", account="anna@here.example")
+    world.accept("a2@far.example", account="anna@here.example")
+    for i in range(2):
+        world.accept(f"b{i}@far.example", account="budi@here.example")
+    plan(world, hand, per_day(3))
+    world.brain.operator.retry_now(first, by="op")  # stands there twice now
+    for lease in spent:
+        world.settle(lease, SENT)
+    world.pass_time(DAY + 61)
+    assert Counter((x.account or "")[:4] for x in hand.take()) == {"anna": 2, "budi": 1}
+
+
 def test_urgent_mail_goes_first_and_has_a_reserve() -> None:
     world = World(lifetime=10 * DAY)
     hand = world.hand()
@@ -449,6 +483,24 @@ def test_connections_that_are_counted_belong_to_one_hand() -> None:
     world.brain.hand_gone(home)
     world.pass_time(60)
     assert len(other.take()) == 2
+    world.check()
+
+
+def test_a_hand_that_ends_is_nobodys_home() -> None:
+    once = Quota("at-g/connections/once", Unit.CONNECTIONS, 2, 0.0, 2)
+    world = World()
+    hands = [world.hand(), world.hand()]
+    for i in range(6):
+        world.accept(f"b{i}@far.example")
+    plan(world, next(h for h in hands if h.plans), once)
+    home = next(h for h in hands if h.leases)
+    other = next(h for h in hands if h is not home)
+    home.end()
+    for lease in home.take():
+        world.settle(lease, SENT)
+    assert (home.leases, len(other.take())) == ([], 2)
+    world.accept("c@near.example")
+    assert (home.plans, len(other.plans)) == ([], 1)
     world.check()
 
 

@@ -66,6 +66,10 @@ class FakeHand:
     def slots(self) -> int:
         return self._slots
 
+    def end(self) -> None:
+        """Take nothing more."""
+        self._slots = 0
+
     def plan(self, requests: Sequence[PlanRequest]) -> None:
         self.plans.extend(requests)
 

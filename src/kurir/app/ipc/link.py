@@ -26,9 +26,8 @@ from .wire import ANSWERS, TO_HAND, Client, Hello, LoginTry, Message, Operation,
 RECONNECT_SECONDS = 0.05
 # Said while the brain is being restarted: the client keeps its message and tries again.
 NOT_NOW = Reply.of(451, "4.3.2", "The queue is being restarted; please try again in a moment")
-NO_GREETING = msgspec.structs.replace(
-    NOT_NOW, code=421
-)  # in place of a greeting only 421 and 554 are usual: RFC 5321 section 3.1 and 3.8
+# In place of a greeting only 421 and 554 are usual: RFC 5321 section 3.1 and 3.8.
+NO_GREETING = msgspec.structs.replace(NOT_NOW, code=421)
 AWAY_SECONDS = 10.0
 
 

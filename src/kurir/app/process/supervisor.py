@@ -72,9 +72,8 @@ class Supervisor:
     _announced: bool = False
     _reload_wanted: bool = False
     _old: dict[int, Role] = field(default_factory=dict)
-    _asked: dict[int, tuple[float, float]] = field(
-        default_factory=dict
-    )  # process -> when to end, and its patience
+    _asked: dict[int, tuple[float, float]] = field(default_factory=dict)
+    """When each process that is to end was asked to, and its patience."""
     exit_code: int = 0
 
     def run(self) -> int:

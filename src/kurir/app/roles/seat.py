@@ -71,7 +71,8 @@ class Seat:
             self._table.brain.hand_gone(self._hand)
 
     def _hello(self, hello: Hello) -> None:
-        if hello.slots and self.channel is not None:
+        # A hand that ends has no slots, but may have met this brain in the middle of a delivery.
+        if (hello.slots or hello.busy) and self.channel is not None:
             self._hand = RemoteHand(self.channel, hello.slots)
             self._table.brain.hand_connected(self._hand, hello.busy)
 

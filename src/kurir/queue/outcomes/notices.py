@@ -120,6 +120,8 @@ class Notices:
             return
         picked: list[_Open] = []
         for worker in workers:
+            if not worker.hand.slots:
+                continue  # it ends
             while self._due and worker.notices < self._settings.notices_per_hand:
                 entry = self._open.get(self._due.popleft())
                 if entry is None or entry.worker is not None or entry.closers is not None:

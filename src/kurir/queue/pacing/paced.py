@@ -45,19 +45,29 @@ def rejoin(lane: deque[Bundle], errand: Errand, most: int) -> None:
 class Turns:
     """Who had the last turns at sites that share limits: `of` numbers the last one of each owner."""
 
-    __slots__ = ("_count", "of")
+    __slots__ = ("_before", "_count", "of")
 
     def __init__(self) -> None:
         self._count = 0
+        self._before = ("", 0)  # who had the latest turn, and when its last one was until then
         self.of: OrderedDict[str, int] = OrderedDict()  # latest last
 
     def took(self, owner: str) -> None:
         """`owner` had a turn."""
         self._count += 1
+        self._before = owner, self.of.get(owner, 0)
         self.of[owner] = self._count
         self.of.move_to_end(owner)
         if len(self.of) > _REMEMBERED:
             self.of.popitem(last=False)
+
+    def undo(self) -> None:
+        """The latest turn was none: nobody was there any more."""
+        owner, last = self._before
+        if last:
+            self.of[owner] = last
+        else:
+            self.of.pop(owner, None)
 
 
 class _Lanes:
@@ -71,7 +81,7 @@ class _Lanes:
         self._line: list[tuple[int, int, str]] = []  # a heap of (last turn as it was known, order, owner)
         self._in_line: set[str] = set()  # who is in it: once, also for a while after its last bundle
         self._tie = 0
-        self._first: list[str] = []  # who goes before all others, the last one first
+        self._first: dict[str, None] = {}  # who goes before all others, the last one first
 
     def __bool__(self) -> bool:
         return bool(self.by_owner)
@@ -88,8 +98,9 @@ class _Lanes:
         return lane
 
     def prefer(self, owner: str) -> None:
-        """Let `owner` go before the others once."""
-        self._first.append(owner)
+        """Let `owner` go before the others: once, however often that is asked before it does."""
+        self._first.pop(owner, None)
+        self._first[owner] = None
 
     @property
     def turn(self) -> int:
@@ -100,7 +111,7 @@ class _Lanes:
     def pop(self) -> Bundle:
         """Take the next bundle out."""
         self._forget_gone()
-        owner = self._first.pop() if self._first else self._next()
+        owner = self._first.popitem()[0] if self._first else self._next()
         lane = self.by_owner[owner]
         bundle = lane.popleft()
         self._turns.took(owner)
@@ -109,8 +120,8 @@ class _Lanes:
         return bundle
 
     def _forget_gone(self) -> None:
-        while self._first and self._first[-1] not in self.by_owner:
-            self._first.pop()
+        while self._first and next(reversed(self._first)) not in self.by_owner:
+            self._first.popitem()
 
     def _next(self) -> str:
         while True:
@@ -125,8 +136,9 @@ class _Lanes:
 
     def in_turn(self) -> Iterator[Bundle]:
         """Yield the bundles as they would be taken."""
-        order = sorted(self.by_owner, key=lambda owner: self._turns.of.get(owner, 0))
-        order.sort(key=lambda owner: owner not in self._first)
+        first = [owner for owner in reversed(self._first) if owner in self.by_owner]
+        others = (owner for owner in self.by_owner if owner not in self._first)
+        order = [*first, *sorted(others, key=lambda owner: self._turns.of.get(owner, 0))]
         turns = deque(iter(self.by_owner[owner]) for owner in order)
         while turns:
             lane = turns.popleft()

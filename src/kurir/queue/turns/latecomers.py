@@ -36,9 +36,12 @@ class Latecomers:
 
     def ended(self, lease: OpenLease) -> None:
         """An adopted lease is over."""
-        kept = [x for x in self._adopted.pop(lease.mail.number, ()) if x is not lease]
+        number = lease.mail.number
+        kept = [x for x in self._adopted.pop(number, ()) if x is not lease]
         if kept:
-            self._adopted[lease.mail.number] = kept
+            self._adopted[number] = kept
+        else:
+            self._untold.pop(number, None)  # it was about these
 
     def revoke(self, lease: OpenLease) -> None:
         """The hand that had it is lost, but may have said how it ended."""

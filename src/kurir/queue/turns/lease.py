@@ -33,7 +33,7 @@ class Homes:
         """Return the home of a site whose connections are counted, for any other the hand with most room."""
         key = site.paced.counted if site.paced is not None else ""
         home = self._by_key.get(key)
-        if home is None or home.gone:
+        if home is None or home.gone or not home.hand.slots:  # without slots it takes nothing more: it ends
             home = max(workers, key=_room)
             if key:
                 self._by_key[key] = home

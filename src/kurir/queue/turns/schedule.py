@@ -232,6 +232,8 @@ class Schedule:
                     errands = paced.divided(errands, now)
                 self.left(errands)
                 return errands
+            if isinstance(site.queue, FairQueue):
+                site.queue.turns.undo()  # all of the bundle have gone otherwise
         return []
 
     def adopt(self, work: Busy, now: float) -> Site:
