@@ -34,7 +34,10 @@ ONCE = (
     2078015261,  # one mail twice in line
     2078015333,  # sites that took turns instead of accounts
     2078015399,  # whose turn it was, misjudged
+    2078016280,  # a letter that did not divide over two spent roads
+    2078016300,  # a connection too many, and a hand that died
     2078017076,  # a contract that changes
+    2078017116,  # the last room of a day, taken by a connection that was used up
 )
 BITES = range(1, 25)
 """Seeds of which at least one has to show each mistake."""

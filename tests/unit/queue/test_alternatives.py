@@ -315,6 +315,26 @@ def test_what_waits_for_one_spent_road_goes_by_the_one_that_has_room_first() -> 
     world.check()
 
 
+@pytest.mark.parametrize("unit", [Unit.RECIPIENTS, Unit.MESSAGES])
+def test_a_letter_to_many_divides_over_two_spent_roads_where_recipients_are_counted(unit: Unit) -> None:
+    main, spare = (Quota(name, unit, 10, 3600.0, 10, 0) for name in ("a", "b"))
+    world = Roads(
+        Road("main", "a:587", quotas=(main,), hop=True), Road("spare", "b:587", quotas=(spare,), hop=True)
+    )
+    hand = world.hand(slots=100)
+    for i in range(20):
+        world.accept(f"u{i}@far.example", account="news@here.example")
+    world.answer(hand)
+    world.pass_time(1)
+    for lease in hand.take():
+        world.settle(lease, SENT)
+    world.accept(*(f"p{i}@far.example" for i in range(20)))
+    world.pass_time(3700)
+    together = {(x.road.name, len(x.work)) for x in hand.take()}
+    assert together == ({("main", 20)} if unit is Unit.MESSAGES else {("main", 10), ("spare", 10)})
+    world.check()
+
+
 def _again(world: Roads) -> tuple[Roads, FakeHand]:
     """A brain that starts on what the one of `world` left."""
     again = Roads(store=world.store, clock=world.clock, load=True)

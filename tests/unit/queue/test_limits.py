@@ -344,6 +344,26 @@ def test_a_connection_that_is_counted_is_used_up_before_another_site_begins_its_
     world.check()
 
 
+@pytest.mark.parametrize(("a_day", "robots"), [(40, 20), (400, 15)])
+def test_the_last_room_of_a_day_goes_by_turns_and_not_by_connections(a_day: int, robots: int) -> None:
+    once = Quota("at-g/connections/once", Unit.CONNECTIONS, 1, 0.0, 1)
+    world = World(lifetime=10 * DAY)
+    hand = world.hand()
+    for domain in ("a.example", "b.example"):
+        for _ in range(250):
+            world.accept(f"x@{domain}", account="news@here.example")
+        for _ in range(5 if domain == "a.example" else 15):
+            world.accept(f"x@{domain}", account="robot@here.example")
+        plan(world, hand, once, per_day(a_day), site=domain)
+    went = Counter[str]()
+    for _ in range(40):
+        (lease,) = hand.take()
+        went[(lease.account or "")[:5]] += 1
+        world.settle(lease, SENT)
+    assert went["robot"] == robots
+    world.check()
+
+
 def test_limits_that_come_and_go_with_new_plans() -> None:
     world = World()
     hand = world.hand(slots=3)
@@ -558,5 +578,26 @@ def test_how_many_are_before_a_new_mail(owner: str, urgency: Urgency, ahead: int
     for name, count in (("news", 12), ("robot", 2), ("office", 1)):
         for _ in range(count):
             queue.append([Errand(mail(name), 0, "far.example", 0)])
-    assert queue.ahead(mail(owner, urgency), 50) == ahead
-    assert queue.ahead(mail(owner, urgency), 2) == min(ahead, 2)
+    assert queue.ahead(mail(owner, urgency), 50) == (ahead, ahead)
+    assert queue.ahead(mail(owner, urgency), 2) == (min(ahead, 2), min(ahead, 2))
+
+
+@pytest.mark.parametrize(
+    ("bundles", "ahead"),
+    [
+        ((), (1, 1)),  # a turn of the newsletter
+        ((40,), (43, 4)),  # two, and the letter so far
+        ((100, 100, 20), (225, 8)),
+        ((10,) * 50, (552, 102)),
+    ],
+)
+def test_recipients_of_one_message_count_each_other(bundles: tuple[int, ...], ahead: tuple[int, int]) -> None:
+    def mail(owner: str) -> Mail:
+        return Mail(1, 0.0, "d", null=False, proven=True, account=True, owner=owner)
+
+    queue, letter = FairQueue(), mail("office")
+    for _ in range(30):
+        queue.append([Errand(mail("news"), 0, "far.example", 0)])
+    for count in bundles:
+        queue.append([Errand(letter, i, "far.example", 0) for i in range(count)])
+    assert queue.ahead(letter, 10_000) == ahead

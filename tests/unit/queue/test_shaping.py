@@ -86,6 +86,17 @@ def test_a_refused_connection_cuts_what_goes_out_and_is_no_attempt() -> None:
     world.check()
 
 
+def test_a_connection_too_many_and_a_hand_that_dies_make_nobody_wait_for_long() -> None:
+    world = World()
+    hand = ready(world, 10)
+    world.settle(hand.take()[0], structs.replace(TOO_MANY, retry_after=1800.0))
+    world.brain.hand_gone(hand)  # and with it those that would have opened the site again
+    again = world.hand(slots=100)
+    world.pass_time(70)
+    assert again.take() != []
+    world.check()
+
+
 def test_where_nothing_works_the_refusal_is_an_attempt() -> None:
     world = World()
     hand = ready(world, 1)

@@ -13,6 +13,7 @@ Rules
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush, heapreplace
+from itertools import islice
 from typing import Literal
 
 from kurir.limits import NEVER, Budget
@@ -23,6 +24,7 @@ Bundle = list[Errand]
 Taken = tuple[tuple[Budget, int], ...]
 """What a lease took of which budget."""
 _REMEMBERED = 10_000  # owners whose last turn is known
+_LAST = 20  # bundles of an owner by which its recipients are estimated
 
 
 def rejoin(lane: deque[Bundle], errand: Errand, most: int) -> None:
@@ -211,13 +213,20 @@ class FairQueue:
         mail = bundle[0].mail
         return self._classes[mail.urgency].lane(mail.owner)
 
-    def ahead(self, mail: Mail, waiting: int) -> int:
-        """Return about how many of `waiting` recipients are before a new mail: each other owner has as many turns as its own."""
+    def ahead(self, mail: Mail, waiting: int) -> tuple[int, int]:
+        """Return about how many of `waiting` recipients are before a new mail, and in how many messages.
+
+        Each other owner has as many turns as its own.  How many recipients have one of its own turns together is seen at the last ones.
+        """
         lanes = self._classes[mail.urgency]
         if mail.urgency is not Urgency.ORDINARY or not lanes:
-            return 0 if mail.urgent else waiting
+            return (0, 0) if mail.urgent else (waiting, waiting)
         own = lanes.by_owner.get(mail.owner, ())
-        return min(waiting, (len(own) + 1) * len(lanes.by_owner))
+        turns = (len(own) + 1) * len(lanes.by_owner)
+        last = min(len(own), _LAST)
+        company = sum(map(len, islice(reversed(own), last))) - last
+        together = company * len(own) // last if last else 0
+        return min(waiting, turns + together), min(waiting, turns)
 
     def popleft(self, *, urgent: bool = False) -> Bundle | None:
         """Take the next bundle out; only an urgent one where `urgent`.  None where there is none."""

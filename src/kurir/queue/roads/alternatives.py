@@ -78,8 +78,8 @@ class Alternatives:
                     self._schedule.move(errand, now)  # one by one: each takes room there
                 else:
                     staying.append(errand)
-            if staying:
-                site.queue.append(staying)
+                    if len(staying) == 1:
+                        site.queue.append(staying)  # in line at once: the others of the bundle count it
 
     def diverted(
         self, site: "Site", pairs: list[tuple[Errand, Outcome]], now: float

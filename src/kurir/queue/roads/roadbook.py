@@ -18,8 +18,8 @@ from .breaker import Breaker, BreakerRules, Health, after_success, after_trouble
 from .choice import WORTH_WAITING, Choice, State, Way, choose, may_take
 from .trouble import PATIENCE_MX, WHOLE_ROAD, Word, patience, word
 
-Load = Callable[[Road, Errand | None, float], tuple[Iterable[Budget], int]]
-"""What holds on a road now for anybody new, or for one errand; and how many recipients wait there before it."""
+Load = Callable[[Road, Errand | None, float], Iterable[tuple[Budget, int]]]
+"""What holds on a road now for anybody new, or for one errand; and how much of each waits there before it."""
 SOUND = Breaker()
 _RULES = BreakerRules()
 REMEMBERED = 86_400.0
@@ -96,8 +96,7 @@ class Roadbook:
         """Return what stands for and against `road` at this moment, for anybody new or for `errand`."""
         at, limit = 0.0, ""
         urgent = errand is not None and errand.mail.urgent
-        budgets, waiting = self._load(road, errand, now)
-        for budget in budgets:
+        for budget, waiting in self._load(road, errand, now):
             free_at = budget.free_after(0 if urgent else waiting, now, urgent=urgent)
             if at < free_at:
                 at, limit = free_at, budget.quota.key
@@ -109,8 +108,8 @@ class Roadbook:
 
     def free_at(self, road: Road, now: float) -> float:
         """Return when a mail that comes now may go by `road`, behind all that waits for its limits."""
-        budgets, waiting = self._load(road, None, now)
-        return max((budget.free_after(waiting, now) for budget in budgets), default=now)
+        load = self._load(road, None, now)
+        return max((budget.free_after(waiting, now) for budget, waiting in load), default=now)
 
     def obstacles(self, road: Road, size: int, now: float) -> tuple[Obstacle, ...]:
         """Return why a new mail may not take `road` now."""

@@ -5,14 +5,16 @@ Rules
 2. Where no connection comes about, the site rests, longer each time.  Where the peer talks with us, whatever it says of the
    mail, the site is well, and those of its provider that failed meanwhile may be tried (`neighbours`).
 3. One flaw among successes is no dead site, and twenty failures at once are one failure.
-4. Too much for the peer, in its own words or by its slowness, makes us slower there (`shaping`), never idle.
+4. Too much for the peer, in its own words or by its slowness, makes us slower there (`shaping`), never idle.  A connection
+   too many lets the site rest as after any failure, not for as long as the peer asks: whichever of the others goes well opens
+   it again, and if they all get lost with their hand, nobody else does.
 """
 
 from collections.abc import Callable
 
 from kurir.limits import Signal
 from kurir.model import Outcome, OutcomeKind
-from kurir.queue.pacing.shaping import Shaper, Slowed, signal_of
+from kurir.queue.pacing.shaping import Shaper, Slowed, signal_of, too_many_at_once
 from kurir.queue.roads.trouble import CONNECTION_STAGES, OWN_STAGES
 from kurir.queue.settings import QueueSettings
 from kurir.queue.waiting.retry import site_pause
@@ -88,7 +90,7 @@ class Judge:
         self._neighbours.failed(site)
         site.why = outcome
         pause = site_pause(self._settings, site.failures, roll)
-        if outcome.retry_after is not None:
+        if outcome.retry_after is not None and not too_many_at_once(site, outcome, since):
             pause = max(pause, min(outcome.retry_after, max(self._settings.retry)))
         site.paused_until = now + pause
         return True

@@ -185,7 +185,7 @@ class Schedule:
             if site.open >= limit:
                 self._crowded.append(site)
                 continue
-            on = self._streaks.instead(site, now)
+            on = self._streaks.instead(site, self._round, now)
             other = on or earlier(site, self._round)
             if other and other.open < limit and (errands := self._out_of_turn(other, now, on=bool(on))):
                 self._round.appendleft(site)

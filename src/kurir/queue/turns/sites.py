@@ -62,15 +62,15 @@ class Sites:
         if (road.name, those_known(road.site)) in self._all:
             self._consider(self._with(_for_the_known(road), those_known(road.site), meets(road)), now)
 
-    def load_of(self, road: Road, errand: Errand | None, now: float) -> tuple[list[Budget], int]:
-        """Return what is counted on `road` for anybody new, or for one errand, and how many wait there before it."""
+    def load_of(self, road: Road, errand: Errand | None, now: float) -> list[tuple[Budget, int]]:
+        """Return what is counted on `road` for anybody new, or for one errand, and how much of it waits there before it."""
         known = errand is not None and self._is_known(errand, road, now)
         site = self._all.get((road.name, those_known(road.site) if known else road.site))
         quotas = (q for q in road.quotas if not (known and q.unit is Unit.NEW_RECIPIENTS))
-        before = site.waiting if site is not None else 0
-        if before and site is not None and errand is not None and isinstance(site.queue, FairQueue):
-            before = site.queue.ahead(errand.mail, before)
-        return [self._budgets.of(q) for q in quotas], before
+        recipients = messages = site.waiting if site is not None else 0
+        if recipients and site is not None and errand is not None and isinstance(site.queue, FairQueue):
+            recipients, messages = site.queue.ahead(errand.mail, recipients)
+        return [(self._budgets.of(q), recipients if q.unit.by_recipient else messages) for q in quotas]
 
     def forget_idle(self) -> None:
         """Drop sites that have no work and no bad record, and who waits no longer for one that stays away."""

@@ -7,9 +7,11 @@ Rules
 3. Urgent mail elsewhere waits for none of this.
 4. Where no connection decides it, that site is next whose next owner had its last turn longest ago: accounts take turns, not
    sites, or who sends to many of them would have most of the last room in a window.
+5. That goes before the first rule, too, where the next turn may be hours away: a long window has little room left, and less than
+   all that wait.  A few new connections cost a minute or two.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from .site import Site
@@ -17,6 +19,9 @@ from .site import Site
 LONGEST = 20
 NEAR = 20
 """How many sites that stand in the round are looked at for the fourth rule."""
+LONG = 3600.0
+LITTLE = 100
+"""What is long (seconds), and what is little room (messages or recipients), for the fifth rule."""
 
 
 class Streaks:
@@ -30,8 +35,8 @@ class Streaks:
         if key := _counted(site):
             self._free[key] = (site, now)
 
-    def instead(self, site: Site, now: float) -> Site | None:
-        """Return which other site goes on although it is the turn of `site`, if one does."""
+    def instead(self, site: Site, others: Iterable[Site], now: float) -> Site | None:
+        """Return which other site (of `others` in the round) goes on although it is the turn of `site`, if one does."""
         other, at = self._free.pop(_counted(site), (site, now))
         if other is site or at < now or not other.queued:
             return None
@@ -40,7 +45,7 @@ class Streaks:
         if other.row >= LONGEST:
             other.row = 0
             return None
-        return other
+        return None if _passes_by(other, (site, *islice(others, NEAR)), now) else other
 
     @staticmethod
     def went(site: Site, *, on: bool) -> None:
@@ -58,6 +63,16 @@ def earlier(site: Site, others: Iterable[Site]) -> Site | None:
         if other.paced is not None and other.paced.queue.turns is turns and other.paced.queue.rank < best:
             best, found = other.paced.queue.rank, other
     return found
+
+
+def _passes_by(site: Site, others: Sequence[Site], now: float) -> bool:
+    """Whether `site` would take some of the last room from somebody at `others` who is to have it."""
+    paced = site.paced
+    assert paced is not None
+    little = min((b.room(now) for b in paced.budgets if b.quota.window >= LONG), default=LITTLE + 1)
+    if little > LITTLE or sum(other.waiting for other in others) <= little:
+        return False
+    return earlier(site, others) is not None
 
 
 def _counted(site: Site) -> str:
