@@ -1,5 +1,5 @@
 """Which of several roads a mail takes, and how they are.
 
 An outcome says something of a road or of a mail (`trouble`); a road has a `breaker` for each site; the `roadbook` hears
-outcomes and lets `choice` decide, `alternatives` moves who waits already, and `roadmemory` keeps it over a restart.
+outcomes and lets `choice` decide, and `roadmemory` keeps it over a restart.
 """

@@ -27,10 +27,10 @@ from kurir.model import Outcome, Urgency
 from kurir.queue.asks import Busy, Plan
 from kurir.queue.pacing.paced import FairQueue, rejoin
 from kurir.queue.pacing.shaping import Slowed, too_many_at_once
-from kurir.queue.roads.alternatives import Alternatives
 from kurir.queue.roads.choice import WORTH_WAITING
 from kurir.queue.roads.roadbook import Roadbook
 from kurir.queue.settings import QueueSettings
+from kurir.queue.turns.alternatives import Alternatives
 from kurir.queue.waiting.state import Errand, Place, State
 
 from .judge import Judge

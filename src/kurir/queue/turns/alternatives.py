@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kurir.model import Outcome, OutcomeKind
+from kurir.queue.roads.roadbook import Roadbook
 from kurir.queue.settings import QueueSettings
 from kurir.queue.waiting.state import Errand
 
-from .roadbook import Roadbook
-
 if TYPE_CHECKING:
-    from kurir.queue.turns.schedule import Schedule
-    from kurir.queue.turns.site import Site
+    from .schedule import Schedule
+    from .site import Site
 
 LOOK_AGAIN = 30.0
 """Seconds between two looks whether what waits for a spent budget goes elsewhere, or whether somebody may probe a road."""
