@@ -66,6 +66,8 @@ class Budget:
             return now  # connections: they make nothing wait for long
         stop = self._stop(urgent=urgent)
         soon = min(queued + 1, max(0, stop - self.air))
+        if soon <= queued:  # nobody waits for the little that a process left which was killed
+            soon = max(min(1, soon), soon - self._window.ahead(_ms(now)))
         at, most = now, stop - self.air - soon
         if soon and self._window.used(_ms(now)) > most:
             at = (self._window.falls_to(most, _ms(now)) + 1) / 1000

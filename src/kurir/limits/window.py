@@ -70,6 +70,15 @@ class RollingWindow:
             self._used -= log.popleft()[1]
         return self._used
 
+    def ahead(self, now: int) -> int:
+        """Return how much was noted for a moment after `now`."""
+        bucket, found = now // self._grain, 0
+        for later, used in reversed(self._log):
+            if later <= bucket:
+                break
+            found += used
+        return found
+
     def falls_to(self, used: int, now: int) -> int:
         """Return when at most `used` counts, if nothing is added: `now`, or later."""
         left = self.used(now)

@@ -194,3 +194,16 @@ def test_what_waits_goes_as_soon_as_the_window_lets_it() -> None:
     assert first < second - 29
     assert [budget.free_after(n, 131.0) for n in (0, 5)] == [first, first]
     assert second <= budget.free_after(6, 131.0) < second + 1
+
+
+def test_what_a_killed_process_left_holds_back_no_queue_longer_than_a_window() -> None:
+    budget = Budget(Quota("k", Unit.MESSAGES, 10, 60.0, 10))
+    for units, at in (
+        (9, 100.0),
+        (1, 700.0),
+    ):  # one was in the air: it counts ten minutes from now at the latest
+        budget.take(units)
+        budget.land(units, at)
+    first = budget.ready_at(100.0)
+    assert budget.free_after(8, 100.0) == first
+    assert budget.free_after(15, 100.0) == first + 7 * 6
