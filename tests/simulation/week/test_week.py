@@ -37,8 +37,8 @@ ONCE = (
     2078016280,  # a letter that did not divide over two spent roads
     2078016300,  # a connection too many, and a hand that died
     2078017076,  # a contract that changes
-    2078017279,  # one mail in the air, and nobody wanted the road
     2078017116,  # the last room of a day, taken by a connection that was used up
+    2078017279,  # one mail in the air, and nobody wanted the road
 )
 BITES = range(1, 25)
 """Seeds of which at least one has to show each mistake."""
