@@ -335,8 +335,9 @@ def test_a_body_under_way_at_a_reload_is_taken(tmp_path: Path, change: tuple[int
             session, said = begun(kurir.smtp)
             rewrite(kurir, f"workers = {old}", f"workers = {new}")
             reload(kurir)
-            # The reload is through when nobody is left that can end while the session lasts.
-            most = 1 if old == 0 else 2 if new == old else 3
+            kurir.wait("the reload", lambda: '"reloaded"' in kurir.said())
+            # It is through when nobody is left that can end while the session lasts.
+            most = 2 if new == old or old == 0 else 3
             kurir.wait("the others to end", lambda: len(before & set(kurir.pids().values())) <= most)
             session.sendall(b".\r\n")
             assert said.readline().startswith(b"250")
