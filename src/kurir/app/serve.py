@@ -31,12 +31,12 @@ PLANNING_SECONDS = 60  # for a reload; it takes about one
 
 def serve(path: Path) -> int:
     """Run the server until SIGTERM; return the exit code.  Raises `ConfigError`."""
-    from kurir.app import planning
-
     # What is asked for before there is a supervisor waits for it; on its own, the first reload would end the server.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGTERM})
     planned = None
     try:
+        from kurir.app import planning
+
         planned = planning.first(path)
     finally:
         if planned is None:  # there will be none
