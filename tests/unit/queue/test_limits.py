@@ -475,7 +475,8 @@ def test_urgency_outlives_a_restart() -> None:
     assert [x.work[0].recipient.address.local for x in hand.take()] == ["b"]
 
 
-def test_connections_that_are_counted_belong_to_one_hand() -> None:
+def with_counted_connections():
+    """Return a world with six mails and room for two connections, the hand that got them, and the other one."""
     once = Quota("at-g/connections/once", Unit.CONNECTIONS, 2, 0.0, 2)
     world = World()
     hands = [world.hand(), world.hand()]
@@ -484,6 +485,11 @@ def test_connections_that_are_counted_belong_to_one_hand() -> None:
     plan(world, next(h for h in hands if h.plans), once)
     home = next(h for h in hands if h.leases)
     other = next(h for h in hands if h is not home)
+    return world, home, other
+
+
+def test_connections_that_are_counted_belong_to_one_hand() -> None:
+    world, home, other = with_counted_connections()
     for lease in home.take():
         world.settle(lease, SENT)  # the other one has more room now, but idle connections are with this one
     assert (len(home.leases), other.leases) == (2, [])
@@ -494,14 +500,7 @@ def test_connections_that_are_counted_belong_to_one_hand() -> None:
 
 
 def test_a_hand_that_ends_is_nobodys_home() -> None:
-    once = Quota("at-g/connections/once", Unit.CONNECTIONS, 2, 0.0, 2)
-    world = World()
-    hands = [world.hand(), world.hand()]
-    for i in range(6):
-        world.accept(f"b{i}@far.example")
-    plan(world, next(h for h in hands if h.plans), once)
-    home = next(h for h in hands if h.leases)
-    other = next(h for h in hands if h is not home)
+    world, home, other = with_counted_connections()
     home.end()
     for lease in home.take():
         world.settle(lease, SENT)
