@@ -68,7 +68,8 @@ class RoadSection(Section):
         [], description='Names of the roads that stand in for it, in order ("mx": straight to the MX).'
     )
     source: IpAddress | list[IpAddress] = Field(
-        [], description="Own addresses that its connections leave from: one, or a pool taken in turns."
+        [],
+        description="Own addresses that its connections leave from: one, or a pool: each message has its own of them, and one that a site refuses is left there.",
     )
     spf: list[DomainName] = Field(
         [], description="Names that SPF records include for it, where the atlas does not know."

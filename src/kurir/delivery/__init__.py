@@ -40,6 +40,7 @@ from .ports import (
 from .routing.allowed import Allowed, RoadSizes, account_of, known_limits
 from .routing.smarthost import SmarthostUrlError, parse_next_hop
 from .sending.sealing import DomainKeys, KeyRing, Sealing, SealingSettings
+from .sending.sources import SourceTurn
 from .settings import (
     DeliverySettings,
     Family,
@@ -82,6 +83,7 @@ __all__ = [
     "Sealing",
     "SealingSettings",
     "SmarthostUrlError",
+    "SourceTurn",
     "Timeouts",
     "TlsLevel",
     "TokenSource",

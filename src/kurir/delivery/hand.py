@@ -5,7 +5,7 @@ gathered and given back in one call per turn of the event loop.
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from random import Random
 
 from msgspec import structs
@@ -27,6 +27,7 @@ from .sending.lane import LaneTools
 from .sending.learning import Student
 from .sending.pool import SitePool
 from .sending.sealing import Sealing
+from .sending.sources import Sources, SourceTurn
 from .settings import DeliverySettings, RouteKind
 from .tlspolicy import TlsDesk
 
@@ -41,7 +42,7 @@ class DeliveryHand:
     obligation asks for.  `desk` knows the TLS policies; without one only the routes' own rules hold.  `sealing` signs
     what leaves (None: nothing is signed).  `watch` knows the addresses that mail is not sent to, `reader` those that
     reports come to.  `allowed` knows the limits of others
-    (None: only the shipped ones).  `tokens` are for smarthosts that take access tokens instead of passwords.
+    (None: only the shipped ones).  `left` hears of addresses of ours that a site refuses.  `tokens` are for smarthosts that take access tokens instead of passwords.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class DeliveryHand:
         watch: Watch | None = None,
         reader: ReportReader | None = None,
         allowed: Allowed | None = None,
+        left: Callable[[SourceTurn], None] | None = None,
     ) -> None:
         self._watch = watch
         self._reader = reader
@@ -86,7 +88,8 @@ class DeliveryHand:
             kind: StoreLane(store, settings.maildir_batch, self._settled, self._store_failed)
             for kind, store in (stores or {}).items()
         }
-        self._sites: dict[tuple[str, str], SitePool] = {}
+        self._sites: dict[tuple[str, str, tuple[str, ...]], SitePool] = {}
+        self._sources = Sources(settings, clock, left)
         self._ceilings = Ceilings()
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_work: dict[tuple[int, int], Lease] = {}
@@ -212,7 +215,9 @@ class DeliveryHand:
         if not destination.hosts:
             self._store(lease, kind)
             return
-        key = (lease.road.name, lease.road.site)
+        if len(destination.route.source) > 1:
+            destination = self._sources.leave(lease, destination)
+        key = (lease.road.name, lease.road.site, destination.route.source)
         pool = self._sites.get(key)
         if pool is None:
             pool = self._sites[key] = SitePool(
@@ -226,7 +231,7 @@ class DeliveryHand:
             pool.destination = destination
         pool.submit(lease)
 
-    def _site_ended(self, key: tuple[str, str]) -> None:
+    def _site_ended(self, key: tuple[str, str, tuple[str, ...]]) -> None:
         self._sites.pop(key, None)
 
     def _store(self, lease: Lease, kind: RouteKind) -> None:
@@ -252,6 +257,12 @@ class DeliveryHand:
         return [(work.index, outcome) for work in lease.work]
 
     def _settled(self, lease: Lease, results: Results) -> None:
+        if self._sources.trips:
+            judged = self._sources.judged(lease, results)
+            if judged is None:
+                self._spawn(self._look_up(lease))
+                return
+            results = judged
         if self._in_work.pop((lease.epoch, lease.id), None) is None:
             return
         if self._watch is not None:

@@ -70,7 +70,7 @@ class Route:
     `warm_up` is when a road that is new began (seconds since 1970), `FROM_FIRST_USE` to find that out, 0 for one that is not.
     `rule` says more exactly than `tls` what a connection must prove; None where nobody wrote it down.
     `fallback` names the routes that stand in for it, in order; one with `only_fallback` is nobody's first.  `source` are
-    addresses of ours that its connections leave from, one of each family at a time.  `spf` are the names by which SPF
+    addresses of ours that its connections leave from; of several, each message has its own (`sending.sources`).  `spf` are the names by which SPF
     records allow it, besides what the atlas knows.
     """
 
@@ -143,7 +143,8 @@ class DeliverySettings:
     `hello_name` is our own name in EHLO and what "the best MX is ourselves" is judged by, together with
     `own_names`.  `plaintext_fallback` allows opportunistic routes to go on in the clear after a failed
     handshake (never routes that require TLS, never with a password).  `allow_loopback_peers` lets MX hosts
-    be on this machine (tests).  `idle` is how long a connection without work is kept.
+    be on this machine (tests).  An address of ours that a site refuses rests for `source_rest` seconds at first, for
+    `source_rest_max` at most.  `idle` is how long a connection without work is kept.
     The answers of a next hop that is asked about a recipient are remembered: a 2xx for `verify_ttl`, a 5xx for
     `verify_ttl_refused`, a 4xx or none for `verify_ttl_unsure`; and where it cannot be reached, it rests for
     `verify_rest` at most, so that mail is soon taken again once it was mended.
@@ -173,6 +174,8 @@ class DeliverySettings:
     plan_ttl_max: float = 3600.0
     host_backoff: float = 10.0
     host_backoff_max: float = 300.0
+    source_rest: float = 600.0
+    source_rest_max: float = 14_400.0
     host_memory: int = 10_000
     verify_timeout: float = 10.0
     verify_ttl: float = 3600.0

@@ -155,6 +155,7 @@ class Harness:
         writer=None,
         desk=None,
         sealing=None,
+        left=None,
     ):
         self.brain = Brain()
         self.clock = clock or RealClock()
@@ -171,6 +172,7 @@ class Harness:
             stores=stores,
             desk=desk,
             sealing=sealing,
+            left=left,
         )
 
     async def deliver(self, leases):

@@ -9,7 +9,7 @@ from kurir.delivery import DeliverySettings, Route, RouteKind, parse_next_hop
 from kurir.delivery.routing.authentic import authenticity
 from kurir.delivery.routing.floor import tls_floor
 from kurir.delivery.routing.plan import Planner
-from kurir.delivery.routing.route import choose_roads, leaves_from
+from kurir.delivery.routing.route import choose_roads
 from kurir.delivery.tlspolicy import Rule
 from kurir.queue.asks import ObstacleKind, PlanRequest
 
@@ -103,10 +103,3 @@ def test_authenticity(records, route, kept):
 )
 def test_the_tls_floor(main, other, kept):
     assert (tls_floor(main, other) is None) is kept
-
-
-def test_a_pool_gives_one_address_of_each_family():
-    pool = Route(name="x", kind=RouteKind.MX, source=("192.0.2.1", "192.0.2.2", "2001:db8::1"))
-    lots = {leaves_from(pool, lambda n, i=i: i.to_bytes(n)) for i in range(4)}
-    assert lots == {("192.0.2.1", "2001:db8::1"), ("192.0.2.2", "2001:db8::1")}
-    assert leaves_from(DIRECT, bytes) == ()

@@ -29,6 +29,7 @@ from kurir.delivery import (
     Route,
     RouteKind,
     Sealing,
+    SourceTurn,
 )
 from kurir.model import Cause
 from kurir.model.told import told
@@ -92,6 +93,7 @@ class DeliveryPart:
             watch=self._suppressing,
             reader=self._reader(),
             allowed=allowed,
+            left=self._source_turned,
         )
         self._suppressing.start()
         self._tls.start()
@@ -123,6 +125,13 @@ class DeliveryPart:
         self._look_once()
         srs = rewriting(folder, wanted=signing.srs)
         return Sealing(settings.sealing(self._config), self._ring, self._clock, srs)
+
+    def _source_turned(self, turn: SourceTurn) -> None:
+        facts = {"road": turn.road, "site": turn.site, "source": turn.source}
+        if turn.left:
+            self._log.error("source_left", **facts, words=turn.words, next="mail leaves from the others")
+        else:
+            self._log.info("source_back", **facts)
 
     def _cannot_learn(self, why: str) -> None:
         self._log.warning("lessons_not_kept", why=why, next="they will be learnt again")

@@ -80,6 +80,8 @@ def delivery(config: Config) -> DeliverySettings:
         # A host rests for less time than its messages wait, so that a short schedule stays short.
         host_backoff=min(usual.host_backoff, retry[0] / 5),
         host_backoff_max=min(usual.host_backoff_max, max(retry) / 4),
+        source_rest=min(usual.source_rest, retry[0] * 2),
+        source_rest_max=min(usual.source_rest_max, max(retry)),
         mx_port=config.net.mx_port,
         allow_loopback_peers=config.net.allow_loopback_peers,
         maildir_root=str(config.server.state / "mail"),

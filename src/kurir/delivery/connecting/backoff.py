@@ -18,7 +18,7 @@ class _Failure:
 
 
 class HostMemory:
-    """Addresses that failed lately, by ``ip:port``."""
+    """Addresses that failed lately, by a name that the caller chooses."""
 
     def __init__(self, clock: Clock, first: float, longest: float, size: int) -> None:
         self._clock = clock
@@ -39,20 +39,20 @@ class HostMemory:
             del self._failures[key]
         return None
 
-    def failed(self, key: str, text: str) -> None:
-        """Note a failure.  One that happens while the host rests (a connection opened before) does not double."""
+    def failed(self, key: str, text: str) -> bool:
+        """Note a failure; return whether it is the first.  One while the host rests (a connection opened before) does not double."""
         now = self._clock.monotonic()
         before = self._failures.get(key)
         if before is not None and now < before.until:
             before.text = text
-            return
+            return False
         wait = self._first if before is None else min(before.wait * 2, self._longest)
         self._failures[key] = _Failure(now + wait, wait, text)
         self._failures.move_to_end(key)
         while len(self._failures) > self._size:
             self._failures.popitem(last=False)
+        return before is None
 
-    def worked(self, key: str) -> None:
-        """Forget what went wrong before."""
-        if self._failures:
-            self._failures.pop(key, None)
+    def worked(self, key: str) -> bool:
+        """Forget what went wrong before; return whether anything did."""
+        return bool(self._failures) and self._failures.pop(key, None) is not None

@@ -96,7 +96,7 @@ class Opener:
                 continue
             fresh: list[Endpoint] = []
             for endpoint in found:
-                resting = self._memory.resting(display(host, endpoint))
+                resting = self._memory.resting(_way(destination.route, host, endpoint))
                 if resting is None:
                     fresh.append(endpoint)
                 else:
@@ -120,7 +120,7 @@ class Opener:
                 )
                 result = await visit.open(fresh)
                 if isinstance(result, Session):
-                    self._memory.worked(result.host)
+                    self._memory.worked(_way(destination.route, host, visit.endpoint or fresh[0]))
                     self._note(asked, facts, demand, visit, result)
                     if _promises(result, asked):
                         return result
@@ -135,7 +135,8 @@ class Opener:
                 # What only some mail demands says nothing about the host: other mail need not wait.
                 if not (result.stage is Stage.TLS and _only_this_mail(demand, asked)):
                     for endpoint in reached:
-                        self._memory.failed(display(host, endpoint), result.detail or str(result.reply or ""))
+                        words = result.detail or str(result.reply or "")
+                        self._memory.failed(_way(destination.route, host, endpoint), words)
                 fresh = [endpoint for endpoint in fresh if endpoint not in reached]
         if tried == 0 and rest:
             return min(rest, key=lambda trouble: trouble.retry_after or 0.0)
@@ -270,6 +271,11 @@ class Opener:
             host=name,
             detail=f"the mail host {name} has no address (5.4.4)",
         )
+
+
+def _way(route: Route, host: MailHost, endpoint: Endpoint) -> str:
+    """Return what a host is remembered by: who refuses one road, or one address of ours, may well take another."""
+    return f"{route.name} {' '.join(route.source)} {display(host, endpoint)}"
 
 
 def _rests(name: str, left: float, text: str) -> Trouble:

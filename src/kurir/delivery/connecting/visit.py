@@ -13,7 +13,6 @@ import msgspec
 from kurir.delivery.mx import MailHost
 from kurir.delivery.oauth import TokenSource
 from kurir.delivery.ports import Dialer, Untrusted
-from kurir.delivery.routing.route import leaves_from
 from kurir.delivery.settings import DeliverySettings, NextHop, Route, RouteKind, TlsLevel
 from kurir.delivery.tlspolicy import Demand, Need, Reason, SessionEnd
 from kurir.identity import RandomBytes
@@ -106,7 +105,7 @@ class Visit:
         self._display = display(self._host, endpoints[0])
         stream: Stream | None = None
         try:
-            source = leaves_from(self._route, self._random)
+            source = self._route.source
             stream = await self._dialer.connect(endpoints, self._times.connect, source=source)
             self.endpoint = next((e for e in endpoints if e == stream.peer), endpoints[0])
             self._display = display(self._host, self.endpoint)

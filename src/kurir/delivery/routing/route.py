@@ -1,6 +1,6 @@
 """Which roads a message may take: the first line of the table that fits sender and recipient domain, then what it falls back to."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from kurir.delivery.settings import Route
 
@@ -22,16 +22,6 @@ def choose_roads(routes: Sequence[Route], sender: str, domain: str) -> tuple[Rou
         return (main,) if main is not None else ()
     by_name = {route.name: route for route in routes}
     return (main, *(by_name[name] for name in main.fallback if name in by_name))
-
-
-def leaves_from(route: Route, random: Callable[[int], bytes]) -> tuple[str, ...]:
-    """Return the addresses of ours that the next connection of `route` leaves from: one of each family, by lot."""
-    pool = route.source
-    if len(pool) < 2:
-        return pool
-    lot = int.from_bytes(random(4))
-    families = ([a for a in pool if (":" in a) is v6] for v6 in (False, True))
-    return tuple(family[lot % len(family)] for family in families if family)
 
 
 def _fits(patterns: tuple[str, ...], domain: str) -> bool:
