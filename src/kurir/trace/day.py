@@ -18,6 +18,8 @@ from .telling import Teller
 from .timeline import RecipientStory, State, Timeline
 
 _ARRIVED = frozenset({Fate.DELIVERED, Fate.HANDED_OVER, Fate.CAPTURED})
+_TOLD = ("waiting", "held", "failed", "returned")
+"""Kinds of which each recipient is listed."""
 _LISTED = 20
 _WIDTH = 88
 
@@ -31,7 +33,10 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DaySummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A day of an account.  Counts are of recipients, but for `messages`; `cut` says that there was more than is counted."""
+    """A day of an account.  Counts are of recipients, but for `messages`; `cut` says that there was more than is counted.
+
+    `returned` was passed on, and a bounce came in for it later; it is not counted in `arrived`.
+    """
 
     account: str
     day: str
@@ -42,6 +47,7 @@ class DaySummary(msgspec.Struct, frozen=True, kw_only=True):
     waiting: tuple[Line, ...]
     held: tuple[Line, ...]
     failed: tuple[Line, ...]
+    returned: tuple[Line, ...]
     removed: int
     cut: bool = False
 
@@ -62,9 +68,7 @@ def summarise(
         for story in t.recipients
     ]
     kinds = Counter(_kind(line.story) for line in lines)
-    of_kind = {
-        kind: tuple(x for x in lines if _kind(x.story) == kind) for kind in ("waiting", "held", "failed")
-    }
+    of_kind = {kind: tuple(x for x in lines if _kind(x.story) == kind) for kind in _TOLD}
     return DaySummary(
         account=account,
         day=day,
@@ -83,7 +87,7 @@ def _kind(story: RecipientStory) -> str:
     if fate is None:
         return "held" if story.state is State.HELD else "waiting"
     if fate in _ARRIVED:
-        return "arrived"
+        return "arrived" if story.returned is None else "returned"
     return "failed" if fate in (Fate.BOUNCED, Fate.EXPIRED) else "removed"
 
 
@@ -105,15 +109,14 @@ def _lines(day: DaySummary, teller: Teller, lang: Lang) -> Iterator[str]:
         messages=units.count(catalogue, lang, "message", day.messages),
         recipients=units.count(catalogue, lang, "recipient", day.recipients),
     )
-    for kind, count in (
-        ("arrived", day.arrived), ("waiting", len(day.waiting)), ("held", len(day.held)), ("failed", len(day.failed)),
-        ("removed", day.removed),
-    ):  # fmt: skip
+    listed: dict[str, tuple[Line, ...]] = {kind: getattr(day, kind) for kind in _TOLD}
+    counts = {"arrived": day.arrived, **{kind: len(found) for kind, found in listed.items()}}
+    for kind, count in {**counts, "removed": day.removed}.items():
         if count:
             yield f"  {say(f'day.{kind}')}: {units.number(catalogue, lang, count)}"
     if day.cut:
         yield say("day.cut")
-    for kind, lines in (("waiting", day.waiting), ("held", day.held), ("failed", day.failed)):
+    for kind, lines in listed.items():
         if lines:
             yield ""
             yield f"{say(f'day.{kind}_list')}:"
@@ -151,10 +154,7 @@ def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
 def day_json(day: DaySummary, lang: Lang) -> dict[str, object]:
     """Return the day as plain values."""
     teller = Teller(Catalogue.load(), lang)
-    listed = {
-        kind: [_line_json(line, teller) for line in lines]
-        for kind, lines in (("waiting", day.waiting), ("held", day.held), ("failed", day.failed))
-    }
+    listed = {kind: [_line_json(line, teller) for line in getattr(day, kind)] for kind in _TOLD}
     limits = [msgspec.to_builtins(limit) for limit in _limits(day.waiting)]
     return {
         "account": day.account, "day": day.day, "lang": lang, "messages": day.messages, "recipients": day.recipients,

@@ -214,6 +214,8 @@ class Teller:
         text = self.say(f"summary.{key}", **values)
         if story.possibly_delivered and key != "waiting_possibly":
             text = f"{text} {self.say('summary.possibly')}"
+        if story.returned is not None:
+            text = f"{text} {self.say('summary.returned', cause=self.label(story.returned.cause))}"
         return text
 
 

@@ -77,6 +77,7 @@ class RecipientStory(msgspec.Struct, frozen=True, kw_only=True):
 
     `decisive` is the step that explains the present state: the one that ended it, else the last attempt.
     `possibly_delivered` says that the final answer of some attempt was lost and none succeeded later.
+    `returned` is the last bounce that came in after it was handed over.
     """
 
     facts: RecipientFacts
@@ -86,6 +87,7 @@ class RecipientStory(msgspec.Struct, frozen=True, kw_only=True):
     cause: Cause | None = None
     next_at: float | None = None
     possibly_delivered: bool = False
+    returned: Step | None = None
     notices: tuple[Step, ...] = ()
 
 
@@ -205,6 +207,7 @@ def _story(facts: RecipientFacts, own: list[Step], every: list[tuple[int, Step]]
         next_at=facts.next_at if state in (State.WAITING, State.DUE) else None,
         possibly_delivered=any(step.possibly_delivered for step in attempts)
         and not any(step.result in _SUCCESS for step in attempts),
+        returned=next((step for step in reversed(own) if step.kind is EventKind.RETURNED), None),
         notices=tuple(step for step in own + shared if step.kind in _NOTICES),
     )
 

@@ -4,7 +4,7 @@ from datetime import UTC
 
 from msgspec import structs
 
-from kurir.model import Cause, Fate, LimitFacts, OutcomeKind, Reply, Stage, Urgency, UrgencyBy
+from kurir.model import Cause, Event, EventKind, Fate, LimitFacts, OutcomeKind, Reply, Stage, Urgency, UrgencyBy
 from kurir.trace import (
     Catalogue,
     RecipientFacts,
@@ -178,3 +178,21 @@ def test_a_limit_of_one_is_told_in_the_singular() -> None:
     limit = {"unit": "recipients", "value": 1, "per": "second"}
     assert limit_words(Catalogue.load(), "en", limit) == "1 recipient a second"
     assert limit_words(Catalogue.load(), "en", limit | {"value": 2}) == "2 recipients a second"
+
+
+def test_what_came_back_after_it_was_passed_on_has_not_arrived() -> None:
+    arrived = attempt(T0 + 6, OutcomeKind.HANDED_OVER, Cause.OK, Stage.BODY, Reply.of(250, None, "ok"))
+    bounce = Event(
+        number=message().number, kind=EventKind.RETURNED, at=T0 + 60, recipient=0, cause=Cause.UNKNOWN_USER,
+        by="mx1.example.org", reason="550 5.1.1 no such user",
+    )  # fmt: skip
+    story = timeline(
+        message(RecipientFacts(index=0, address=CITRA, fate=Fate.HANDED_OVER)),
+        [ACCEPTED, attempted(arrived, 0, Fate.HANDED_OVER), bounce],
+    )
+    found = summarise("ani@example.com", "2026-11-23", T0, [story])
+    assert (found.arrived, len(found.returned)) == (0, 1)
+    text, indonesian = flat(day_text(found, "en")), flat(day_text(found, "id"))
+    assert "passed on, and came back later: 1 Came back later:" in text
+    assert "encrypted" in text and text.endswith("A bounce came in later: no such address.")
+    assert indonesian.endswith("Kemudian surel pantulan datang: alamat tidak ada.")

@@ -113,16 +113,19 @@ def suppression_json(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _came_back(config: Config, number: int) -> list[Event]:
-    """Return what bounces said of a message after it was handed over, as events of its trace."""
-    reports: Sequence[Report] = _suppressed(config, lambda store: store.reports(number), ())
-    return [
-        Event(
-            number=number, kind=EventKind.RETURNED, at=report.at, recipient=report.recipient, cause=report.cause,
-            by=report.host, reason=report.words, other=report.bounce,
-        )
-        for report in reports
-    ]  # fmt: skip
+def _came_back(config: Config, numbers: Sequence[int]) -> dict[int, list[Event]]:
+    """Return what bounces said of messages after they were handed over, as events of their traces."""
+    reports: dict[int, Sequence[Report]] = _suppressed(
+        config, lambda store: {number: store.reports(number) for number in numbers}, {}
+    )
+    return {number: [_returned(number, report) for report in found] for number, found in reports.items()}
+
+
+def _returned(number: int, report: Report) -> Event:
+    return Event(
+        number=number, kind=EventKind.RETURNED, at=report.at, recipient=report.recipient, cause=report.cause,
+        by=report.host, reason=report.words, other=report.bounce,
+    )  # fmt: skip
 
 
 def _suppressed(config: Config, ask: Callable[[SqliteSuppressions], T], nothing: T) -> T:
@@ -196,7 +199,9 @@ def timeline_of(config: Config, trace: StoredTrace) -> Timeline:
     """Return the timeline of a message, with where it stands at this moment as far as the server runs."""
     waits = any(s.fate is None and s.held is None for _, s in trace.recipients)
     standing = standings(config, trace.id) if waits else {}
-    return timeline(facts_of(trace, standing), [*trace.events, *_came_back(config, trace.number)])
+    return timeline(
+        facts_of(trace, standing), [*trace.events, *_came_back(config, [trace.number]).get(trace.number, ())]
+    )
 
 
 MOST_OF_A_DAY = 5_000  # messages of one account that a summary looks at
@@ -222,12 +227,13 @@ def day_of(config: Config, name: str, start: float, end: float, day: str) -> Day
             if _sent_by(trace, who):
                 found[trace.number] = trace
     traces = [found[n] for n in sorted(found)]
-    timelines, asked = [], 0
+    timelines, asked, came_back = [], 0, _came_back(config, sorted(found))
     for trace in traces:
         waits = asked < MOST_ASKED and any(s.fate is None and s.held is None for _, s in trace.recipients)
         asked += waits
         standing = standings(config, trace.id) if waits else {}
-        timelines.append(timeline(facts_of(trace, standing), trace.events))
+        events = [*trace.events, *came_back.get(trace.number, ())]
+        timelines.append(timeline(facts_of(trace, standing), events))
     return summarise(who.name, day, start, timelines, cut=len(traces) >= MOST_OF_A_DAY)
 
 
