@@ -1,12 +1,18 @@
 """Which road a mail takes: the table of obstacles, and what an outcome says of a road."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from kurir.limits import Budget, Quota, Unit
 from kurir.model import Cause, Outcome, OutcomeKind, Stage
 from kurir.queue import Obstacle, ObstacleKind, Road
+from kurir.queue.operating.roadview import RoadView
 from kurir.queue.roads.breaker import Breaker, Health
 from kurir.queue.roads.choice import WORTH_WAITING, State, Way, choose, kept_for_good, may_take
+from kurir.queue.roads.roadbook import Roadbook
 from kurir.queue.roads.trouble import Word, patience, word
+from kurir.queue.settings import QueueSettings
 
 NOW = 1000.0
 SOUND, BROKEN = Breaker(), Breaker(health=Health.BROKEN, next_at=NOW + 60)
@@ -103,3 +109,15 @@ def test_a_lost_reply_stays_for_good_whatever_its_cause() -> None:
             kind=OutcomeKind.DEFERRED, cause=cause, at=0.0, stage=Stage.BODY, possibly_delivered=True
         )
         assert word(lost, HOP) is Word.STAY_FOR_GOOD
+
+
+def test_urgent_mail_is_told_the_road_that_has_only_the_reserve_left() -> None:
+    spent = Budget(Quota("day", Unit.MESSAGES, 10, 86_400.0, 10, reserve=2))
+    spent.take(8)
+    book = Roadbook(QueueSettings(), lambda road, errand, now: [(spent, 50)] if road is MAIN else [])
+    steady = SimpleNamespace(now=lambda: NOW, wall=lambda: NOW)
+    view = RoadView(SimpleNamespace(steady=steady), book)  # type: ignore[arg-type]
+    for urgent, taken in ((False, "spare"), (True, "main")):
+        choices = view.explain((MAIN, SPARE), 100, urgent=urgent)
+        assert [c.road for c in choices if c.taken] == [taken]
+        assert (choices[0].free_at is None) is urgent

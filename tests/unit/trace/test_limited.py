@@ -4,7 +4,18 @@ from datetime import UTC
 
 from msgspec import structs
 
-from kurir.model import Cause, Event, EventKind, Fate, LimitFacts, OutcomeKind, Reply, Stage, Urgency, UrgencyBy
+from kurir.model import (
+    Cause,
+    Event,
+    EventKind,
+    Fate,
+    LimitFacts,
+    OutcomeKind,
+    Reply,
+    Stage,
+    Urgency,
+    UrgencyBy,
+)
 from kurir.trace import (
     Catalogue,
     RecipientFacts,

@@ -42,9 +42,10 @@ async def planned(config: Config, sender: str, domain: str) -> Plan:
         return await planner.plan(PlanRequest(sender, domain))
 
 
-def explained(config: Config, plan: Plan, size: int) -> list[dict[str, Any]]:
+def explained(config: Config, plan: Plan, size: int, *, urgent: bool) -> list[dict[str, Any]]:
     """Return for each road of `plan` whether a mail would take it now; asks the running server."""
-    answer: list[dict[str, Any]] = operate(config, "route", roads=msgspec.to_builtins(plan.roads), size=size)
+    plain = msgspec.to_builtins(plan.roads)
+    answer: list[dict[str, Any]] = operate(config, "route", roads=plain, size=size, urgent=urgent)
     return answer
 
 

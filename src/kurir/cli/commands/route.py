@@ -34,17 +34,27 @@ def command(sender: str, recipient: str, large: str, config_file: str | None, as
         raise Failure(say_told(of_error(e), current())) from None
     domain = _domain(recipient)
     plan = asyncio.run(roadlook.planned(config, _domain(sender), domain))
-    choices = roadlook.explained(config, plan, length) if plan.roads else []
+    urgent = sender in config.limits.urgent
+    choices = roadlook.explained(config, plan, length, urgent=urgent) if plan.roads else []
     free = any(c["taken"] and not c["obstacles"] for c in choices)
     if as_json:
         failure = say_noted(plan.failure.detail, current()) if plan.failure else ""
         document(
-            {"sender": sender, "recipient": recipient, "size": length, "failure": failure, "roads": choices}
+            {
+                "sender": sender,
+                "recipient": recipient,
+                "size": length,
+                "urgent": urgent,
+                "failure": failure,
+                "roads": choices,
+            }
         )
     elif plan.failure is not None:
         click.echo(say("route.none", recipient=recipient, why=say_noted(plan.failure.detail, current())))
     else:
         click.echo("\n".join(_lines(sender, recipient, length, choices)))
+        if urgent:
+            click.echo("\n" + say("route.urgent", sender=sender))
     return 0 if free else 1
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from kurir.queue.asks import Obstacle, Road
 from kurir.queue.roads.breaker import Health
-from kurir.queue.roads.choice import choose
+from kurir.queue.roads.choice import choose, may_take
 from kurir.queue.roads.roadbook import Roadbook
 from kurir.queue.waiting.book import Book
 
@@ -66,23 +66,23 @@ class RoadView:
             )
         return sorted(found, key=lambda s: (s.health is Health.SOUND, s.road, s.site))
 
-    def explain(self, roads: Sequence[Road], size: int) -> list[RoadChoice]:
+    def explain(self, roads: Sequence[Road], size: int, *, urgent: bool = False) -> list[RoadChoice]:
         """Return for each of `roads` (in order) whether a new mail of `size` octets would take it now, and why not."""
         now, wall = self._book.steady.now(), self._book.steady.wall()
         if not roads:
             return []
-        taken = choose(roads, size, lambda r: self._roads.state(r, now), now).road
+        states = {(r.name, r.site): self._roads.state(r, now, urgent=urgent) for r in roads}
+        taken = choose(roads, size, lambda r: states[r.name, r.site], now).road
         choices = []
         for road in roads:
-            state = self._roads.state(road, now)
-            free_at, healths = self._roads.free_at(road, now), {state.site.health, state.whole.health}
+            state, free_at = states[road.name, road.site], self._roads.free_at(road, now, urgent=urgent)
             choices.append(
                 RoadChoice(
                     road=road.name,
                     site=road.site,
                     taken=road is taken,
-                    obstacles=self._roads.obstacles(road, size, now),
-                    probe=healths != {Health.SOUND},
+                    obstacles=may_take(road, size, state, now),
+                    probe={state.site.health, state.whole.health} != {Health.SOUND},
                     free_at=wall + free_at - now if free_at > now else None,
                 )
             )

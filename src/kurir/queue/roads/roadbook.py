@@ -92,10 +92,10 @@ class Roadbook:
 
     # choosing
 
-    def state(self, road: Road, now: float, errand: Errand | None = None) -> State:
-        """Return what stands for and against `road` at this moment, for anybody new or for `errand`."""
+    def state(self, road: Road, now: float, errand: Errand | None = None, *, urgent: bool = False) -> State:
+        """Return what stands for and against `road` at this moment, for anybody new (`urgent`: or urgent) or for `errand`."""
         at, limit = 0.0, ""
-        urgent = errand is not None and errand.mail.urgent
+        urgent = urgent or (errand is not None and errand.mail.urgent)
         for budget, waiting in self._load(road, errand, now):
             free_at = budget.free_after(0 if urgent else waiting, now, urgent=urgent)
             if at < free_at:
@@ -106,14 +106,11 @@ class Roadbook:
         why = self._why.get(first)
         return State(site, whole, at, limit, why.cause if why else None)
 
-    def free_at(self, road: Road, now: float) -> float:
-        """Return when a mail that comes now may go by `road`, behind all that waits for its limits."""
+    def free_at(self, road: Road, now: float, *, urgent: bool = False) -> float:
+        """Return when a mail that comes now may go by `road`: behind all that waits for its limits, where it is not urgent."""
         load = self._load(road, None, now)
-        return max((budget.free_after(waiting, now) for budget, waiting in load), default=now)
-
-    def obstacles(self, road: Road, size: int, now: float) -> tuple[Obstacle, ...]:
-        """Return why a new mail may not take `road` now."""
-        return may_take(road, size, self.state(road, now), now)
+        times = (budget.free_after(0 if urgent else waiting, now, urgent=urgent) for budget, waiting in load)
+        return max(times, default=now)
 
     def stands_open(self, road: Road, errand: Errand, now: float) -> bool:
         """Whether nothing but a spent budget keeps `errand` from `road`."""

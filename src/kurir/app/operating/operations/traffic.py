@@ -100,10 +100,14 @@ class TrafficVerbs:
     async def _roads(self, by: str = "") -> list[dict[str, Any]]:
         return [dict(msgspec.to_builtins(s)) for s in self._brain.roads.states()]
 
-    async def _route(self, roads: list[Any], size: int = 0, by: str = "") -> list[dict[str, Any]]:
+    async def _route(
+        self, roads: list[Any], size: int = 0, urgent: bool = False, by: str = ""
+    ) -> list[dict[str, Any]]:
         """Say of each of `roads`, as a plan has them, whether a mail of `size` octets would take it now."""
         known = msgspec.convert(roads, list[Road])
-        choices = [dict(msgspec.to_builtins(c)) for c in self._brain.roads.explain(known, size)]
+        choices = [
+            dict(msgspec.to_builtins(c)) for c in self._brain.roads.explain(known, size, urgent=urgent)
+        ]
         for choice in choices:
             spent = next((values["limit"] for kind, values in choice["obstacles"] if kind == "budget"), "")
             choice["limit"] = self._allowances.named(spent) if spent else None
