@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tests.harness import Kurir, Sink
+from tests.harness.dns import Names
 from tests.integration.test_roads import EXTENSIONS, Login, send, server
 
 
@@ -68,6 +69,25 @@ def test_a_road_is_tested_before_it_is_written(tmp_path: Path) -> None:
             assert len(other.messages) == 1
             shown = kurir.json("route", "you@example.test", "b@far.example")["roads"]
             assert [r["road"] for r in shown] == ["main", "brevo"]
+
+
+def test_a_new_road_names_the_domains_that_it_cannot_stand_in_for_yet(tmp_path: Path) -> None:
+    zone = {"example.test": {"TXT": ['"v=spf1 -all"']}}
+    with Names(zone) as names, Sink() as main, Sink() as other:
+        toml = f'[net]\nresolvers = ["{names.address}"]\n[signing]\ndkim = false\n'
+        road = f'[[roads]]\nname = "main"\nurl = "smtp://127.0.0.1:{main.port}?tls=none"\n'
+        with Kurir(tmp_path / "d", toml=toml + road) as kurir:
+            url = f"smtp://127.0.0.1:{other.port}?tls=none"
+            new = ["road", "add", "brevo", "--url", url, "--yes"]
+            said = kurir.cli(*new, "--lang", "en").stdout.decode()
+            assert (
+                "It does not stand in for mail of example.test yet. The sender would look forged" in said
+            ), said
+            assert "Put include:spf.brevo.com" in said
+            again = kurir.json(*new, "--name", "other", "--fallback-of", "main")
+            assert again["forged"] == ["example.test"]
+            names.zone["example.test"] = {"TXT": ['"v=spf1 include:spf.brevo.com -all"']}
+            assert kurir.json(*new, "--name", "third", "--fallback-of", "main")["forged"] == []
 
 
 def test_a_sender_that_would_look_forged_keeps_its_road(tmp_path: Path) -> None:

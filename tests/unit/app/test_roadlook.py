@@ -17,6 +17,7 @@ AT_ONCE = parse_next_hop("smtps://mail.example:465")
 SILENT = Trouble(stage=Stage.BANNER, cause=Cause.TIMEOUT)
 NOT_TLS = Trouble(stage=Stage.TLS, cause=Cause.TLS_FAILED)
 STRANGER = Trouble(stage=Stage.TLS, cause=Cause.TLS_UNTRUSTED)
+NAKED = Trouble(stage=Stage.TLS, cause=Cause.TLS_REQUIRED)
 NOBODY = Trouble(stage=Stage.CONNECT, cause=Cause.UNREACHABLE)
 
 
@@ -29,6 +30,7 @@ NOBODY = Trouble(stage=Stage.CONNECT, cause=Cause.UNREACHABLE)
         (NOT_TLS, START, ""),
         (STRANGER, START, "untrusted"),
         (STRANGER, AT_ONCE, "untrusted"),
+        (NAKED, START, "clear"),
         (NOBODY, START, ""),
         (Trouble(stage=Stage.BANNER, cause=Cause.BUSY, reply=Reply.of(421, "4.3.2", "later")), START, ""),
     ],

@@ -3,6 +3,7 @@
 A plan is made as delivery makes it; what is known only while the server runs (closed roads, spent budgets) is asked of it.
 """
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -19,13 +20,15 @@ from kurir.delivery import DeliverySettings, NextHop, Route, RouteKind
 from kurir.delivery.connecting.opening import Opener, Wish
 from kurir.delivery.connecting.session import Session, Trouble
 from kurir.delivery.mx import MailHost
+from kurir.delivery.routing.allowed import included
+from kurir.delivery.routing.authentic import authenticity
 from kurir.delivery.routing.plan import Destination, Planner
 from kurir.delivery.sending.attempt import Attempt
 from kurir.message import compose_text
 from kurir.model import Address, Cause, MailParams, Outcome, OutcomeKind, Recipient, Stage
 from kurir.model.told import told
 from kurir.queue import Lease, Plan, PlanRequest, Road, Work
-from kurir.queue.asks import NoticeWork
+from kurir.queue.asks import NoticeWork, Obstacle
 
 from . import tlslook
 from .control import ControlError
@@ -138,6 +141,14 @@ async def tested(config: Config, wanted: Route, letter: Letter | None) -> RoadTe
             await session.quit(o.routes.timeouts.quit)
 
 
+async def forged(config: Config, wanted: Route) -> list[Obstacle]:
+    """Return for which of our domains `wanted` cannot stand in, because their mail would look forged.  Raises `ControlError`."""
+    with tlslook.outside(config) as o:
+        names = included(o.routes.atlas, wanted)
+        asked = [authenticity(o.resolver, o.routes, wanted, domain, names) for domain in config.domains]
+        return [obstacle for obstacle in await asyncio.gather(*asked) if obstacle is not None]
+
+
 def impatient(settings: DeliverySettings) -> DeliverySettings:
     """Return the settings for a person who waits: a server that works greets within seconds, whatever mail may wait for."""
     times = settings.timeouts
@@ -149,10 +160,13 @@ def hint_of(trouble: Trouble, hop: NextHop) -> str:
     """Return what a trouble mostly comes from where the URL does not fit the server; "" where that cannot be told.
 
     ``implicit``: a server that says nothing waits for TLS from the first byte (RFC 8314).  ``starttls``: one that answers a
-    handshake with anything else does not.  ``untrusted``: its certificate is good only for who trusts its issuer.
+    handshake with anything else does not.  ``clear``: it offers no encryption at this port.  ``untrusted``: its certificate is
+    good only for who trusts its issuer.
     """
     if trouble.reply is not None:
         return ""
+    if trouble.cause is Cause.TLS_REQUIRED and trouble.stage is Stage.TLS:
+        return "clear"
     if trouble.stage is Stage.BANNER and not hop.implicit_tls:
         return "implicit"
     if trouble.cause is Cause.TLS_FAILED and hop.implicit_tls:

@@ -11,6 +11,7 @@ from kurir.app.operating import control, roadlook
 from kurir.app.wiring import settings
 from kurir.app.wiring.setup import examined
 from kurir.cli.commands.limits import state_words
+from kurir.cli.commands.route import obstacle
 from kurir.cli.help import Command, ShowGroup, common, option
 from kurir.cli.output import Failure, configuration, document, size, table
 from kurir.cli.roadplan import NewRoad, ask, choose_service, what_it_takes
@@ -21,6 +22,7 @@ from kurir.config.roadfile import NoSuchRoad, replace_file, with_road
 from kurir.delivery import Route
 from kurir.model import AddressError, parse_address
 from kurir.model.told import of_error
+from kurir.queue import Obstacle
 from kurir.trace import Catalogue, say_noted, say_told
 
 
@@ -216,6 +218,9 @@ def _tried(
     )
     if not as_json:
         click.echo("\n".join(said(result)))
+    barred = asyncio.run(roadlook.forged(checked, roadlook.route(checked, new.name))) if result.good else []
+    if not as_json:
+        click.echo("".join(f"{_not_for(found)}\n" for found in barred), nl=False)
     if not result.good:
         if as_json:
             document({"written": False, "road": new.name, "test": shown(result)})
@@ -233,12 +238,19 @@ def _tried(
                 "file": str(path),
                 "backup": str(backup),
                 "test": shown(result),
+                "forged": [found.values["sender"] for found in barred],
             }
         )
     else:
         click.echo(say("road.written", road=new.name, file=path, backup=backup))
         click.echo(say("road.reload", command=_reload(config)))
     return 0
+
+
+def _not_for(found: Obstacle) -> str:
+    """Return for whom a road cannot stand in yet, and what to do."""
+    why = obstacle(found.kind.value, found.values, None)
+    return say("road.not_for", sender=found.values["sender"], why=why)
 
 
 def _written(path: Path, config: Config, new: NewRoad) -> str:
