@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from kurir.config import Config, ConfigError, Mistake, find, load
+from kurir.config.lines import line_of
 from kurir.trace import Catalogue, say_told
 from kurir.trace.explain import units
 
@@ -78,5 +79,14 @@ def show_config_error(error: ConfigError) -> None:
     for file, mistakes in files.items():
         click.echo(say("error.config", file=file, count=len(mistakes)), err=True)
         for m in mistakes:
-            hint = f" ({say_told(m.hint, lang)})" if m.hint else ""
-            click.echo(f"  {m.where}: {say_told(m.what, lang)}{hint}", err=True)
+            hint, line = f" ({say_told(m.hint, lang)})" if m.hint else "", stands_at(m, file)
+            where = say("error.config_line", line=line, where=m.where) if line else m.where
+            click.echo(f"  {where}: {say_told(m.what, lang)}{hint}", err=True)
+
+
+def stands_at(mistake: Mistake, file: str) -> int:
+    """Return the line of `file` that a mistake stands on, 0 where that cannot be told."""
+    try:
+        return line_of(Path(file).read_text("utf-8"), mistake.where)
+    except (OSError, UnicodeDecodeError):
+        return 0

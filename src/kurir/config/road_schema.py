@@ -79,7 +79,8 @@ class RoadSection(Section):
         None, description="File with the password, so that it is not in this file."
     )
     provider: str = Field(
-        "", description="The provider in the atlas, where its host name does not tell (kurir limits --known)."
+        "",
+        description="The provider in the atlas, where its host name does not tell (docs/reference/atlas.md).",
     )
     plan: str = Field("", description="What was booked there: decides which of its limits hold.")
     tls: TlsRule | None = Field(

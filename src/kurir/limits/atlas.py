@@ -240,11 +240,11 @@ def contradictions(entries: Sequence[Smarthost | Receiver]) -> list[Contradictio
             if not ordered and (pattern := _common(one, two)):
                 found.append(
                     Contradiction(
-                        one.name,
+                        two.name,  # own entries come behind those that are shipped
                         told(
                             "fits {pattern} and so does {other!r}: nobody knows which one counts",
                             pattern=pattern,
-                            other=two.name,
+                            other=one.name,
                         ),
                         told('say in one of them: after = ["the other"]'),
                     )

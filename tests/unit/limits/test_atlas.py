@@ -39,7 +39,7 @@ def words(*entries: Smarthost | Receiver) -> list[str]:
 
 def test_two_that_fit_need_an_order() -> None:
     one, two = service("one", "*.example.org"), service("two", "smtp.example.org")
-    assert words(one, two) == ["one: fits smtp.example.org and so does 'two': nobody knows which one counts"]
+    assert words(one, two) == ["two: fits smtp.example.org and so does 'one': nobody knows which one counts"]
     assert words(service("one", "*.example.org", after=("two",)), two) == []
 
 

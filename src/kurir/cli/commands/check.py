@@ -7,7 +7,7 @@ import click
 
 from kurir.app.wiring.setup import examined
 from kurir.cli.help import Command, common
-from kurir.cli.output import document, show_config_error
+from kurir.cli.output import document, show_config_error, stands_at
 from kurir.cli.words import say
 from kurir.config import ConfigError, Mistake, find
 
@@ -28,7 +28,14 @@ def command(file: str | None, config_file: str | None, as_json: bool) -> int:
         error, mistakes = e, e.mistakes
     if as_json:
         found = [
-            {"file": m.file or source, "where": m.where, "what": m.what, "hint": m.hint} for m in mistakes
+            {
+                "file": m.file or source,
+                "line": stands_at(m, m.file or source),
+                "where": m.where,
+                "what": m.what,
+                "hint": m.hint,
+            }
+            for m in mistakes
         ]
         document({"file": source, "ok": not mistakes, "mistakes": found})
     elif mistakes:
