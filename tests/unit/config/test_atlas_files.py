@@ -166,7 +166,9 @@ def test_what_never_fits_is_a_mistake(tmp_path: Path) -> None:
     ]
     found = mistakes(tmp_path, '[receivers.mine]\nlabel = "x"\nhosts = ["aspmx.l.google.com"]\n')
     (only,) = found
-    assert only.startswith("receivers.mine: fits aspmx.l.google.com and so does 'google': nobody knows which")
+    assert only.startswith(
+        f"{tmp_path / 'own.toml'}: receivers.mine: fits aspmx.l.google.com and so does 'google': nobody knows which"
+    )
     assert only.endswith('(say in one of them: after = ["the other"])')
 
 
