@@ -45,3 +45,7 @@ def test_a_closed_road_is_said_to_be(
 )
 def test_what_is_kept_for_urgent_mail_is_said(reserve: int, words: str) -> None:
     assert limits._used({"counted": True, "used": 33, "stop": 36, "reserve": reserve}) == words
+
+
+def test_large_figures_are_read_in_thousands() -> None:
+    assert limits._used({"counted": True, "used": 5, "stop": 102_400, "reserve": 0}) == "5 of 102,400"

@@ -12,6 +12,7 @@ from kurir.cli.output import configuration, document, size, table, when
 from kurir.cli.words import current, say
 from kurir.model import Cause
 from kurir.trace import Catalogue, learnt_words, limit_words, say_noted
+from kurir.trace.explain import units
 
 COLUMNS = ("limit", "used", "free", "waiting", "beyond", "source")
 
@@ -67,8 +68,8 @@ def show(recipients: int | None, config_file: str | None, as_json: bool) -> int:
             click.echo(say("limits.plan", plan=road["plan"], plans=", ".join(road["plans"])))
         elif road["plans"]:
             click.echo(say("limits.which_plan", road=road["road"], plans=", ".join(road["plans"])))
-    for receiver in found["receivers"]:
-        click.echo("\n" + say("limits.receiver", label=receiver["label"]))
+    for i, receiver in enumerate(found["receivers"], len(found["roads"])):
+        click.echo(("\n" if i else "") + say("limits.receiver", label=receiver["label"]))
         _show(receiver)
     click.echo("\n" + say("limits.override"))
     return 0
@@ -140,7 +141,8 @@ def _used(x: dict[str, Any]) -> str:
     if not x["counted"]:
         return "-"
     key = "limits.used_reserve" if x["reserve"] else "limits.used"
-    return say(key, used=x["used"], stop=x["stop"], reserve=x["reserve"])
+    catalogue, lang = Catalogue.load(), current()
+    return say(key, **{k: units.number(catalogue, lang, x[k]) for k in ("used", "stop", "reserve")})
 
 
 def _free(x: dict[str, Any]) -> str:
