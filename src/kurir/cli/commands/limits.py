@@ -129,7 +129,8 @@ def _free(x: dict[str, Any]) -> str:
 
 def _details(x: dict[str, Any]) -> Iterator[str]:
     if x["waiting"]:
-        yield say("limits.waiting", count=x["waiting"], mails=" ".join(x["mails"]))
+        more = ("...",) if x["waiting"] > len(x["mails"]) else ()  # only the first messages are named
+        yield say("limits.waiting", count=number(x["waiting"]), mails=" ".join((*x["mails"], *more)))
     if x["reserve"]:
         yield say("limits.reserve", reserve=number(x["reserve"]), stop=number(x["stop"]))
     fits = ""
