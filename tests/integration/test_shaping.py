@@ -94,7 +94,7 @@ def test_a_rate_settles_and_the_trace_says_why(tmp_path: Path) -> None:
         slowed = next(line for line in kurir.log.read_text().splitlines() if '"event":"slowed"' in line)
         id = json.loads(slowed)["id"]
         told = kurir.cli("trace", id).stdout.decode()
-        assert "mail goes there more slowly from now on" in " ".join(told.split())
+        assert "this server sends less there from now on" in " ".join(told.split())
         assert "asks for less in that time" in " ".join(told.split())
         assert "minta lebih sedikit" in " ".join(
             kurir.cli("trace", id, "--lang", "id").stdout.decode().split()

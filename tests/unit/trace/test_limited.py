@@ -184,3 +184,12 @@ def test_a_limit_of_one_is_told_in_the_singular() -> None:
     limit = {"unit": "recipients", "value": 1, "per": "second"}
     assert limit_words(Catalogue.load(), "en", limit) == "1 recipient a second"
     assert limit_words(Catalogue.load(), "en", limit | {"value": 2}) == "2 recipients a second"
+
+
+def test_a_first_attempt_that_has_a_time_names_it() -> None:
+    facts = waiting(limit=None, next_at=T0 + 60)
+    text = flat(render_text(timeline(message(facts), [ACCEPTED]), "en", zone=UTC))
+    assert f"{BUDI}: waiting for its first attempt on 23 November 2026" in text
+    nobody_knows = waiting(limit=None, next_at=None)
+    text = flat(render_text(timeline(message(nobody_knows), [ACCEPTED]), "en", zone=UTC))
+    assert f"{BUDI}: waiting for its first attempt." in text
