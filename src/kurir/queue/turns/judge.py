@@ -44,9 +44,13 @@ class Judge:
             return None
         if outcome.stage not in CONNECTION_STAGES or outcome.kind is not OutcomeKind.DEFERRED:
             well_at, site.succeeded_at = site.succeeded_at, now
+            woken: list[Site] = []
             if site.failures:
-                for other in self._neighbours.back(site, well_at, now):
-                    self._consider(other, now)
+                woken = self._neighbours.back(site, well_at, now)
+            elif self._neighbours.alone:
+                woken = self._neighbours.well(site, since=since, now=now)
+            for other in woken:
+                self._consider(other, now)
             site.failures = 0
             site.why = None
             return self._talked(site, outcome, since=since, now=now)
