@@ -39,6 +39,8 @@ ONCE = (
     2078017076,  # a contract that changes
     2078017116,  # the last room of a day, taken by a connection that was used up
     2078017279,  # one mail in the air, and nobody wanted the road
+    2078017305,  # a neighbour that had no mail while both were broken
+    2078017335,  # one connection, one mail a second, two sites
 )
 BITES = range(1, 25)
 """Seeds of which at least one has to show each mistake."""
