@@ -17,14 +17,16 @@ from kurir.queue.waiting.state import Errand
 from .site import Site
 from .stranded import waits
 
+_Sites = dict[tuple[str, str], dict[Site, None]]  # by road and provider
+
 
 class Neighbours:
     """Which sites of each (road, provider) rest."""
 
     def __init__(self, settings: QueueSettings) -> None:
         self._first_rest = settings.site_backoff
-        self._resting: dict[tuple[str, str], dict[Site, None]] = {}
-        self.alone: dict[tuple[str, str], dict[Site, None]] = {}
+        self._resting: _Sites = {}
+        self.alone: _Sites = {}
         """Of them those that failed, and no neighbour was seen well since."""
         self._woken: list[Site] = []
 
@@ -44,14 +46,12 @@ class Neighbours:
 
     def back(self, site: Site, well_at: float, now: float) -> list[Site]:
         """A site takes mail again that was last well at `well_at`; return which others may be tried sooner by that."""
-        resting = self._resting.get(_key(site), {})
-        resting.pop(site, None)
-        self.alone.get(_key(site), {}).pop(site, None)
+        for some in (self._resting, self.alone):
+            _leave(some, site)
+        resting = self._resting.get(_key(site), ())
         woken = [other for other in resting if other.failed_at >= well_at]
         for other in woken:
-            del resting[other]
-        if not resting:
-            self._resting.pop(_key(site), None)
+            _leave(self._resting, other)
         return self._wake(woken, now)
 
     def _wake(self, sites: list[Site], now: float) -> list[Site]:
@@ -69,6 +69,15 @@ class Neighbours:
             for errand in site.stranded
             if waits(errand) and errand.due > site.paused_until
         ]
+
+
+def _leave(some: _Sites, site: Site) -> None:
+    """Take a site out, and with the last one its provider."""
+    key = _key(site)
+    if key in some:
+        some[key].pop(site, None)
+        if not some[key]:
+            del some[key]
 
 
 def _key(site: Site) -> tuple[str, str]:
