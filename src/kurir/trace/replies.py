@@ -1,7 +1,7 @@
 """What a peer's reply means: one pure, table-driven decision shared by delivery, `why` and the reports.
 
 The class of a reply (its first digit) alone loses mail: spent quotas come as 550 and lasting blocks as
-421.  So the tables of `reply_labels`, `reply_providers`, `reply_rules` and `reply_texts` are asked in order of trust: a
+421.  So the tables of `reply_labels`, `reply_providers`, `reply_rules` and `texts` are asked in order of trust: a
 provider's own label, its words, firm enhanced code, text, weak enhanced code, basic code; the class decides what is left.
 """
 
@@ -16,7 +16,7 @@ from .consequences import Action, Reach, action_for, other_road_helps, reach_of
 from .reply_labels import labelled
 from .reply_providers import PROVIDERS
 from .reply_rules import BASIC, FIRM, FIRM_OVERRULED_BY, WEAK
-from .reply_texts import TEXTS, TextRule
+from .texts import TEXTS, TextRule
 
 MAX_TEXT = 4096  # octets of a reply that are looked at; RFC 5321 section 4.5.3.1.5 allows 512 per line
 

@@ -1,0 +1,34 @@
+"""Words about the message itself: its form, its size, what is attached to it."""
+
+from kurir.model import Cause
+
+from .rule import TextRule, said
+
+CONTENT: tuple[TextRule, ...] = (
+    said(Cause.PROTOCOL_ERROR, r"too many (?:\w{1,20} )?(?:errors|commands)\b"),
+    said(
+        Cause.MALFORMED,
+        r"rfc ?-?(?:\(?2|\(?5)?[38]22", r"rfc ?5322", r"\bno \S{1,30} (?:field|header) (?:given|present|found)", r"not rfc", r"headers? (?:error|too large|too long|is invalid|are invalid|syntax)",
+        r"multiple .{0,40}(?:from|subject|sender|header)", r"duplicate .{0,20}header", r"(?:improper|illegal|invalid) (?:use of )?8-?bit",
+        r"8-?bit (?:data|characters?) in", r"(?:bare|stray|lone) (?:lf|cr|line ?feed|newline|carriage)", r"invalid (?:message content|characters?\b)",
+        r"improper(?:ly)?[- ]format", r"invalid (?:mime )?structure", r"unnecessary base64", r"mime complexity", r"message depth", r"too many related",
+        r"(?:missing|has no|without) (?:or invalid |an? )?.{0,20}(?:date|from|to|message-id|header)\b", r"malformed(?! (?:or unexpected )?name)",
+        r"invalid header", r"line (?:is )?too long", r"mime[- ](?:error|format|structure|version)", r"badly formed", r"headers? fail", r"invalid mime",
+        r"smtplf\.html", r"(?<!mailbox )address cannot be (?:understood|parsed)", r"media error", r"message format",
+    ),
+    said(
+        Cause.TOO_LARGE,
+        r"(?:message|mail|size|length|body|content|attachment)s?\b.{0,40}(?:too (?:large|big)|(?<!timeout )exceed)",
+        r"(?:message|mail|body) (?:is |was )?too long", r"too (?:large|big)\b", r"max(?:imum)?\.? (?:message |mail |allowed )?size",
+        r"message (?:size|length)", r"size limit", r"larger than", r"exceed\w* .{0,30}(?:size|length)", r"fixed maximum",
+        r"taille (?:limite )?du message", r"limit of .{0,12}attachments", r"line limit exceeded",
+    ),
+    said(
+        Cause.CONTENT_FORBIDDEN,
+        r"(?<!scanned for )(?<!scanned for all )(?<!checked for )(?<!for known )(?<!no )\bvirus(?!wall|[ -]?free)", r"malicious", r"malware", r"infected",
+        r"(?:banned|blocked|forbidden|prohibited|dangerous|illegal|executable|this|disallowed|unsafe) (?:file )?attachment",
+        r"attachment .{0,40}(?:not (?:allowed|accepted|permitted)|block|reject|forbidden|prohibit)", r"content presents a potential",
+        r"potential security", r"attachment (?:type|extension)", r"infect\w{1,3}\b", r"executable", r"phish", r"trojan", r"\bworm\b",
+        r"(?:banned|forbidden|prohibited) (?:file|content)", r"bad (?:file|attachment)",
+    ),
+)  # fmt: skip
