@@ -43,6 +43,8 @@ _ENHANCED = re.compile(r"(?<![\w.])#?([245]\.\d{1,3}\.\d{1,3})(?![\w.]|\s*\[)")
 _LEADING = re.compile(
     r"\s{0,9}#?([2-5]\d\d)(?:[ :-]|$)\s{0,9}#?(?:([245]\.\d{1,3}\.\d{1,3})\b)?[ :-]{0,3}(.*)", re.DOTALL
 )
+# AsyncOS names what the enhanced code of RFC 3463 stands for, then quotes the reply: only that tells the cause.
+_REGISTRY_WORDS = re.compile(r"\s*[45]\.\d\.\d - [A-Za-z ]{5,60}\W{0,3}(?=[45]\d\d\b)")
 _REPEATED = re.compile(r"(?:^| )[245]\d\d[ -](?:[245]\.\d{1,3}\.\d{1,3})? ?(?=[A-Za-z<\"(\[])")
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9][A-Za-z0-9.-]{1,253}[A-Za-z0-9]")
 _HOST = re.compile(
@@ -318,6 +320,7 @@ def _lines(human: Sequence[str], host: str) -> Iterator[Evidence]:
 
 def quoted_reply(words: str, host: str, stage: Stage | None) -> Evidence:
     """Read one quoted reply: code, enhanced code, words (codes repeated on continuation lines dropped)."""
+    words = _REGISTRY_WORDS.sub("", words, count=1)
     m = _LEADING.match(words)
     if m:
         code, enhanced, rest = int(m[1]), m[2], m[3]

@@ -177,16 +177,16 @@ _VAGUE = frozenset(
 _REJECTED_BECAUSE = re.compile(
     r"(recipient|sender|client host|helo command|data command)\S{0,80} (?:address )?rejected: ?(.{4,})"
 )
-# Behind "sender address rejected" also "user unknown" is said of the sender.
 _SAYS_LESS = frozenset({Cause.POLICY_RECEIVER, Cause.UNKNOWN_DOMAIN})
+# Behind "sender address rejected" or "helo command rejected" an unknown name is not the recipient's.
+_SAYS_LESS_OF_US = _SAYS_LESS | {Cause.UNKNOWN_USER, Cause.DNS_FAILURE}
 
 
 def _text(words: str) -> TextRule | None:
     m = _REJECTED_BECAUSE.search(words)
     if m:
         inner = next((rule for rule in TEXTS if rule.pattern.search(m[2])), None)
-        of_sender = m[1] == "sender" and inner is not None and inner.cause is Cause.UNKNOWN_USER
-        if inner is not None and inner.cause not in _SAYS_LESS and not of_sender:
+        if inner is not None and inner.cause not in (_SAYS_LESS if m[1] == "recipient" else _SAYS_LESS_OF_US):
             return inner
     return next((rule for rule in TEXTS if rule.pattern.search(words)), None)
 

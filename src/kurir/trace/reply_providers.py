@@ -136,6 +136,7 @@ PROVIDERS: tuple[Rule, ...] = (
     _rule(Cause.DMARC_FAIL, r"dmarc|authenticat", host=_YAHOO, enhanced=r"7\.9$"),
     _rule(Cause.POLICY_RECEIVER, r"policy", host=_YAHOO, enhanced=r"7\.9$"),
     _rule(Cause.DISABLED_USER, r"delivery error: dd .{0,120}(?:disabled|discontinued)"),
+    _rule(Cause.MAILBOX_FULL, r"delivery error: dd .{0,120}(?:full|quota)"),
     _rule(Cause.UNKNOWN_USER, r"delivery error: dd "),
     # Sending services
     _rule(

@@ -14,6 +14,7 @@ PERMISSION: tuple[TextRule, ...] = (
         r"not an? (?:mail )?gateway", r"(?:don'?t|do not|does not) (?:handle|host|serve|accept) (?:any )?(?:e-?)?mail for", r"open relay",
         r"relaying to .{0,80}prohibited", r"not a valid relay", r"not local (?:domain|user|host)",
         r"domain .{0,60}(?:not (?:hosted|handled|local|served|accepted) (?:here|by))", r"mail server is not (?:responsible|configured) for",
+        r"not accept(?:ed|ing)? (?:mail )?for (?:this|that) domain",
     ),
     said(
         Cause.AUTH_FAILED,
@@ -38,7 +39,7 @@ PERMISSION: tuple[TextRule, ...] = (
     said(
         Cause.TLS_FAILED,
         r"starttls", r"mta-sts", r"high-strength ciphers", r"\btls\b.{0,40}(?:fail|error|not available|handshake|negotiat|unavailable)", r"certificate",
-        r"ssl (?:handshake|error)", r"handshake fail",
+        r"ssl (?:handshake|error|context|negotiat)", r"handshake fail",
     ),
     said(
         Cause.POLICY_RECEIVER,
@@ -55,15 +56,15 @@ PERMISSION: tuple[TextRule, ...] = (
         Cause.SENDER_REJECTED,
         r"sender (?:address |domain |verify |verification |e-?mail |'?<?\S{1,120}>?'? )?(?:is |was |has been |address |domain )?(?:reject|refus|denied|den(?:y|ied)|invalid|unknown|verify fail|failed|not exist|does not|doesn't|block|could not|not (?:allowed|accepted|valid|found|exist)|unverified|unauthori)",
         r"domain of (?:the )?sender", r"\bsender(?:'s)? domain\b", r"sender (?:e-?mail )?(?:address )?is not", r"(?:fake|forged|spoofed) (?:sender|from)", r"from:? ?domain must",
-        r"\bbatv\b", r"backscatter", r"unsigned (?:dsn|bounce)", r"third-party dsn", r"[eé]metteur invalide", r"unresolvable .{0,20}from domain",
+        r"\bbatv\b", r"domain name (?:is )?required", r"valid mx for sender", r"sender .{0,30}invalid format", r"you(?: a|\')re not (?:a )?(?:subscribed|member)", r"may not have permission", r"^\W{0,3}verification failed for", r"backscatter", r"unsigned (?:dsn|bounce)", r"third-party dsn", r"[eé]metteur invalide", r"unresolvable .{0,20}from domain",
         r"empty (?:e-?mail )?address", r"invalid dns mx", r"purported responsible",  # Sender ID found no author at all
         r"permission to post", r"(?:unroutable|unrouteable|invalid|bad|unknown|unverifi\w+|forged|illegal) (?:sender|return|from|envelope)",
         r"sender verif", r"verify (?:the )?sender", r"sender's? (?:domain|address|mail)", r"envelope[- ](?:sender|from)",
         r"(?:empty|null) (?:sender|envelope|return|reverse)", r"(?:return|reverse)[- ]path", r"bounces? (?:are |is )?not accepted",
         r"mail from .{0,120}(?:reject|refus|denied|not (?:allowed|accepted)|block)",
         r"from:? (?:address|domain|header).{0,60}(?:reject|refus|denied|not |invalid|block)",
-        r"not (?:authori[sz]ed|allowed|permitted) to (?:send|post)", r"does not have permission to (?:send|post)",
-        r"don't have permission to (?:send|post)", r"(?:only|restricted to) .{0,40}(?:members|subscribers|senders)", r"we don't accept mail from",
+        r"not (?:authori[sz]ed|allowed|permitted) to (?:send|post)", r"do(?:es)?(?: not|n't) have permission to (?:send|post)",
+        r"(?:only|restricted to) .{0,40}(?:members|subscribers|senders)", r"we don't accept mail from",
         r"not accept(?:ed|ing)? mail from", r"no such domain\b.{0,40}\.$", r"sender is (?:not|on)", r"sender (?:has )?not (?:been )?(?:yet )?(?:pre-?)?(?:approved|authori[sz]ed|registered|white)",
         r"you (?:are|have been) (?:not )?(?:allowed|blocked|authori[sz]ed|permitted)",
     ),

@@ -10,7 +10,7 @@ PLAIN: tuple[TextRule, ...] = (
         Cause.LOOP,
         r"too many hops", r"hop count exceeded", r"(?:mail|routing|forwarding|message) loop", r"loops? back to", r"too many received",
         r"loop (?:was )?(?:found|detected)", r"loop count", r"(?:mail|message) (?:is )?looping", r"loop alert", r"duplicated? message-id",
-        r"exceeded \d{1,3} hops", r"would create a (?:mail )?loop",
+        r"exceeded \d{1,3} hops", r"would create a (?:mail )?loop", r"best-preference mx", r"already ha(?:s|ve) my delivered-to", r"expansion (?:is )?too deep", r"bounce between",
     ),
     said(
         Cause.GREYLISTED,
@@ -29,10 +29,10 @@ PLAIN: tuple[TextRule, ...] = (
         r"(?:batas|kuota) (?:pengiriman|email|surel)",
         r"\d (?:messages|e-?mails|mails|recipients) ?(?:/|per|an?|every|each|in (?:an?|one)) ?(?:24 hours|hour|day|month)\b",
     ),
-    said(Cause.DISABLED_USER, r"(?:user|recipient|mail ?box|account)\b.{0,60} not accept(?:ing)? (?:any )?(?:e-?)?mail\b(?! with)"),
+    said(Cause.DISABLED_USER, r"(?:user|recipient|mail ?box|account)\b.{0,60} not (?:be )?accept(?:ing)? (?:any )?(?:e-?)?mail\b(?! with)"),
     said(
         Cause.NULL_MX,
-        r"null ?mx", r"indicated no smtp service",
+        r"null ?mx", r"indicated no smtp service", r"accepts? no (?:incoming |inbound )?(?:e-?)?mail",
         r"(?:host|domain|system|server|machine)\S{0,40} (?:name )?does(?: not|n't) (?:accept|receive|handle) (?:any )?(?:e-?)?mail(?!s? (?:from|for|over|with))",
         r"do(?:es)?(?:n'?t| not) receive (?:any )?e?-?mail", r"(?:not|never) accept(?:s|ing)? (?:any )?e?-?mail\b(?! (?:from|for|over|with))",
         r"service not available.{0,20}no mail",

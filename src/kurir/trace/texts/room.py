@@ -9,6 +9,8 @@ ROOM: tuple[TextRule, ...] = (
         Cause.REMOTE_FAULT,
         r"temporary lookup failure", r"\bldap (?:server|error|lookup|fail|query|timeout)",
     ),
+    said(Cause.REMOTE_FAULT, r"(?:command|program|pipe|process) time limit", r"(?:delivery process|command|program) timed out"),
+    said(Cause.MAILBOX_FULL, r"(?:mail ?box|inbox|folder|user|recipient|account) (?:has|have|contains?|holds?) too (?:many (?:e-?mails?|messages)|much (?:mail|data))"),
     said(Cause.EXPIRED, r"delivery (?:time )?expired", r"envelope (?:has )?expired", r"message too old", r"max(?:imum)? (?:number of )?delivery attempts"),
     said(
         Cause.LOGIN_BRAKED,
@@ -42,17 +44,18 @@ ROOM: tuple[TextRule, ...] = (
         r"exceed\w* .{0,60}(?:quota|storage|disk|space|mailbox size|mailbox limit|capacity)", r"out of (?:storage|space|quota)",
         r"(?:recipient|mail ?box|account|user) (?:is )?over (?:its |his |the )?(?:size |storage )?limit",
         r"(?:insufficient|not enough|no|lack of) (?:mail ?box |storage |available )?(?:storage|space|room|quota)\b",
-        r"mailbox (?:size|storage|space|quota)", r"storage (?:limit|quota|space|allocation)", r"user is (?:over|out)",
+        r"mail ?box (?:size|storage|space|quota|limit)", r"storage (?:limit|quota|space|allocation)", r"user is (?:over|out)",
         r"user has (?:exceeded|too many)", r"too (?:many|much) .{0,30}in (?:the |this |his )?(?:mail ?box|inbox)", r"maximum (?:allowed )?storage",
         r"disk ?quota", r"too much (?:mail )?data", r"too much mail stored", r"space not enough", r"(?:space|quota|storage) (?:has been |is )?(?:all )?used up", r"storage (?:is )?full",
         r"mailbox .{0,80}file too large", r"quota exceeded", r"mail ?box exceeds", r"mailbox .{0,20}(?:quota|exceeded)", r"would exceed",
-        r"exceeds (?:the )?(?:allowed )?quota", r"penuh\b", r"\bvoll\b", r"\bllen[oa]\b", r"\bcheia\b", r"\bpleine\b", r"переполнен", r"已满",
+        r"exceeds (?:the )?(?:allowed )?quota", r"penuh\b", r"\bvoll\b", r"\bllen[oa]\b", r"\bcheia\b", r"\bpleine\b", r"переполнен", r"已满", r"いっぱい", r"満杯", r"容量.{0,12}(?:超|不足)",
     ),
     # The name of a delivery program says who speaks, not why: a full mailbox is asked for first
     said(
         Cause.REMOTE_FAULT,
         r"procmail", r"maildrop\b", r"mailer error",
         r"could not be (?:stored|saved|written|queued)", r"error in processing", r"cannot allocate memory", r"storage of \S{1,40} .{0,20}failed", r"something went wrong",
-        r"^\W{0,3}qq (?:temporary|permanent) problem",
+        r"^\W{0,3}qq (?:temporary|permanent) problem", r"unable to forward message", r"mail transport (?:error|unavailable|fail)", r"local delivery failed",
+        r"delivery to (?:file|pipe|filter|directory) forbidden", r"broken alias", r"alias(?:es)? (?:file|database)", r"file has been locked", r"home directory is", r"\bx bit set",
     ),
 )  # fmt: skip

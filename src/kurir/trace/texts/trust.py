@@ -31,7 +31,7 @@ TRUST: tuple[TextRule, ...] = (
     ),
     said(
         Cause.CONTENT_SPAM,
-        r"(?:blacklist|blocklist|block|list)ed (?:url|link|domain in|uri)", r"\bur[il]bl\b", r"\bsurbl\b",
+        r"(?:blacklist|blocklist|block|list)ed (?:url|link|domain in|uri)", r"\b(?:url|link|uri)s? .{0,30}(?:black|block|deny)-? ?list", r"\bur[il]bl\b", r"\bsurbl\b",
         r"(?<!virus or )spam (?:content|classification|message|score|detected|filter)", r"scored as spam", r"looks like spam", r"spam-?like",
         r"considered (?:as )?(?:spam|unsolicited)", r"identified as spam", r"classified as (?:spam|unsolicited|bulk)", r"probable spam",
         r"likely (?:spam|unsolicited)", r"message content rejected", r"appears to be (?:spam|unsolicited)", r"(?:is|as|be) spam\b", r"\bspam\W{0,3}$",
@@ -81,7 +81,7 @@ TRUST: tuple[TextRule, ...] = (
         r"access denied.{0,40}(?:ip|host) ", r"not accepting connections", r"client host rejected: access denied", r"not allowed to connect",
         r"intrusion prevention", r"blockedby", r"(?:deny|reject)-? ?list", r"your access to .{0,60}(?:reject|denied|refused|block)",
         r"connection (?:refused|rejected|denied) (?:by|due to) (?:policy|security|your)", r"refused to talk to me: 5",
-        r"smtp server of your (?:isp|provider)", r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}\W{0,3} (?:is |has been |was )?(?:blocked|banned|listed|rejected)",
+        r"smtp server of your (?:isp|provider)", r"refused mail service", r"mail from your (?:location|country|region|isp|provider|area)\b", r"pre-?greet", r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}\W{0,3} (?:is |has been |was )?(?:blocked|banned|listed|rejected)",
         r"dynamic(?:ally)? (?:assigned )?(?:ip|pool|address)", r"dial-?up", r"residential", r"(?:messages|mail) from \S{1,80} (?:weren't|were not|was not) sent",
     ),
 )  # fmt: skip
