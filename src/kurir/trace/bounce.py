@@ -13,6 +13,7 @@ import msgspec
 
 from kurir.model import Stage
 
+from .bounce_json import replies_in
 from .bounce_kind import Kind
 from .mailparts import Fields, Mail, decoded, first, groups
 
@@ -43,6 +44,8 @@ _ENHANCED = re.compile(r"(?<![\w.])#?([245]\.\d{1,3}\.\d{1,3})(?![\w.]|\s*\[)")
 _LEADING = re.compile(
     r"\s{0,9}#?([2-5]\d\d)(?:[ :-]|$)\s{0,9}#?(?:([245]\.\d{1,3}\.\d{1,3})\b)?[ :-]{0,3}(.*)", re.DOTALL
 )
+# "<mx.example.org #5.5.0 smtp;550 no such user>": Exchange gives its own enhanced code before the reply.
+_SMTP_BEHIND = re.compile(r"#([245]\.\d{1,3}\.\d{1,3}) smtp; ?$", re.IGNORECASE)
 # AsyncOS names what the enhanced code of RFC 3463 stands for, then quotes the reply: only that tells the cause.
 _REGISTRY_WORDS = re.compile(r"\s*[45]\.\d\.\d - [A-Za-z ]{5,60}\W{0,3}(?=[45]\d\d\b)")
 _REPEATED = re.compile(r"(?:^| )[245]\d\d[ -](?:[245]\.\d{1,3}\.\d{1,3})? ?(?=[A-Za-z<\"(\[])")
@@ -83,7 +86,6 @@ _ORIGINAL = re.compile(
     r"undelivered message|the body of|(?:the )?header of|message contains|reporting-mta:|rejected message|beginning of)|\s{0,3}>?(?:received|return-path|x-original-to|delivered-to|dkim-signature|mime-version): ?\S?)",
     re.IGNORECASE,
 )
-_JSON = re.compile(r'\\?"diagnosticCode\\?" ?: ?\\?"(.{1,1000}?)\\?"')
 # Boilerplate that says nothing about the cause.
 _BOILERPLATE = re.compile(
     r"created automatically|could not be delivered to|permanent (?:error|failure)|fatal errors|transcript of session|please do not reply|following address(?!(?:es)? (?:is|are|was|were|do|does) )|for further assistance|"
@@ -163,8 +165,7 @@ def reported(mail: Mail, human: Sequence[str], kind: Kind) -> Iterator[Told]:
 
 def free(mail: Mail, human: Sequence[str], kind: Kind) -> Iterator[Told]:
     """Yield what free text says of each recipient it names; once with no recipient where it names none."""
-    diagnostics = [m[1].replace('\\"', '"') for m in _JSON.finditer("\n".join(human)[:65536])][:5]
-    quoted = tuple(quoted_reply(re.sub(r"^smtp ?; ?", "", d), "", None) for d in diagnostics)
+    quoted = tuple(quoted_reply(reply, "", None) for reply in replies_in("\n".join(human)[:65536]))
     named = _ADDRESS.findall(first(mail.fields, "x-failed-recipients")[:4096])
     for recipient in (named or _recipients(human, mail) or [""])[:MAX_RECIPIENTS]:
         section = _section(human, recipient)
@@ -294,7 +295,8 @@ def _quoted(lines: Sequence[str], host: str) -> Iterator[Evidence]:
                 break
             words.append(more.strip())
             skip = j
-        text = " ".join(words)
+        before = _SMTP_BEHIND.search(line[: m.start()][-40:])
+        text = f"{m[1]} {before[1]}{' '.join(words)[3:]}" if before and not m[2] else " ".join(words)
         name = _HOST.search(" ".join(lines[max(0, i - 3) : i + 1])[-600:])
         found.append(quoted_reply(text, host or (name[1] if name else ""), stage_of(text) or stage))
         if len(found) >= 20:

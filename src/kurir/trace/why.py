@@ -166,8 +166,12 @@ def _finality(verdict: Verdict, item: Evidence, kind: Kind, status: str | None) 
 
 
 def _came_back(verdict: Verdict, kind: Kind, status: str | None) -> bool:
-    """Whether a report ends days of "user unknown, try later": what was never taken back is proof by then."""
-    return verdict.cause is Cause.UNKNOWN_USER and kind is Kind.BOUNCE and status is not None
+    """Whether a report ends days of "no such user, try later": what was never taken back is proof by then."""
+    return (
+        verdict.cause in (Cause.UNKNOWN_USER, Cause.UNKNOWN_DOMAIN)
+        and kind is Kind.BOUNCE
+        and status is not None
+    )
 
 
 # A directory that was asked by the reporting server itself: it looked at a name, never at the mail.

@@ -20,7 +20,7 @@ PERMISSION: tuple[TextRule, ...] = (
         Cause.AUTH_FAILED,
         r"authentication (?:credentials )?(?:is |was )?(?:invalid|failed|failure|unsuccessful|error)",
         r"(?:invalid|bad|incorrect|wrong) (?:login|credentials|user ?name|password)", r"password not accepted", r"application-specific password",
-        r"basic authentication is disabled", r"login (?:failed|denied)", r"auth fail",
+        r"basic authentication is disabled", r"login (?:failed|denied)", r"auth fail", r"not (?:support|offer|advertis)\w* (?:smtp )?auth",
     ),
     said(
         Cause.AUTH_REQUIRED,
@@ -65,7 +65,7 @@ PERMISSION: tuple[TextRule, ...] = (
         r"from:? (?:address|domain|header).{0,60}(?:reject|refus|denied|not |invalid|block)",
         r"not (?:authori[sz]ed|allowed|permitted) to (?:send|post)", r"do(?:es)?(?: not|n't) have permission to (?:send|post)",
         r"(?:only|restricted to) .{0,40}(?:members|subscribers|senders)", r"we don't accept mail from",
-        r"not accept(?:ed|ing)? mail from", r"no such domain\b.{0,40}\.$", r"sender is (?:not|on)", r"sender (?:has )?not (?:been )?(?:yet )?(?:pre-?)?(?:approved|authori[sz]ed|registered|white)",
+        r"not accept(?:ed|ing)? mail from", r"sender is (?:not|on)", r"sender (?:has )?not (?:been )?(?:yet )?(?:pre-?)?(?:approved|authori[sz]ed|registered|white)",
         r"you (?:are|have been) (?:not )?(?:allowed|blocked|authori[sz]ed|permitted)",
     ),
 )  # fmt: skip

@@ -5,7 +5,7 @@ from kurir.model import Cause
 from .rule import TextRule, said
 
 PLAIN: tuple[TextRule, ...] = (
-    said(Cause.SUPPRESSED, r"suppression list", r"suppressed (?:address|recipient)"),
+    said(Cause.SUPPRESSED, r"suppression list", r"suppressed (?:address|recipient)", r"^suppressed$"),
     said(
         Cause.LOOP,
         r"too many hops", r"hop count exceeded", r"(?:mail|routing|forwarding|message) loop", r"loops? back to", r"too many received",

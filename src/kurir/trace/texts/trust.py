@@ -73,7 +73,7 @@ TRUST: tuple[TextRule, ...] = (
         r"banned (?:sending )?(?:ip|host)", r"not (?:in|on) (?:the |our |my )?(?:white|allow) ?-?list", r"client host rejected",
         r"mail from (?:[0-9]{1,3}\.){3}[0-9]{1,3}.{0,20}(?:refus|reject|denied|block)",
         r"(?:host|ip|country|region|network),? (?:is |are )?not (?:allowed|permitted|welcome)",
-        r"(?:blocked|refused|rejected|denied)\W{1,3}see:? https?",
+        r"(?<!message )(?:blocked|refused|rejected|denied)\W{1,3}see:? https?",
         r"\b(?:ip|client host|server|host|network|address ip|ip address)\S{0,40} .{0,40}(?:is |has been |was |est )?(?:blocked|banned|bloquee|blackholed)",
         r"block(?:ed)? (?:your )?(?:ip|host|server|network)",
         r"(?:refus|reject|block|deny|deni|drop)\w* .{0,20}(?:connections?|(?:e-?)?mail) from (?:your |this )?(?:ip|host|server|network|address)",

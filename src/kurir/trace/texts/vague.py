@@ -44,14 +44,14 @@ VAGUE: tuple[TextRule, ...] = (
         r"too much load", r"later\b",
         vague=True,
     ),
-    said(Cause.CONTENT_SPAM, r"spam", r"\bube\b", r"\buce\b", r"\bbulk\b", r"junk", r"unsolicited", r"advertis"),
+    said(Cause.CONTENT_SPAM, r"spam", r"\bube\b", r"\buce\b", r"\bbulk\b", r"junk", r"unsolicited", r"advertis(?:e?ment|ing)"),
     said(Cause.BLOCKLISTED, r"\byour ip\b"),
     # Nothing but "no": about us rather than about a message or a recipient, which would be named
     said(Cause.BLOCKLISTED, r"^(?:connection )?(?:rejected|denied|refused|blocked|go away)\W{0,3}$", r"but (?:greeting failed|my name was rejected)", vague=True),
     said(
         Cause.POLICY_RECEIVER,
         r"polic(?:y|ies)", r"denied", r"prohibit", r"not (?:allowed|permitted|authori[sz]ed|accepted)", r"security", r"preferences", r"filter",
-        r"refus", r"reject", r"block", r"violat", r"disallow", r"unacceptable", r"restricted", r"受信.{0,2}拒否", r"content",
+        r"refus", r"reject", r"block", r"violat", r"disallow", r"unacceptable", r"\brestrict(?:ed|ion)", r"受信.{0,2}拒否", r"content",
         vague=True,
     ),
 )  # fmt: skip
