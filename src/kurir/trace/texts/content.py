@@ -16,8 +16,8 @@ CONTENT: tuple[TextRule, ...] = (
         r"invalid header", r"lines? (?:is |are )?too long", r"(?:maximum|allowed|exceed\w*) .{0,20}line length", r"mime[- ](?:error|format|structure|version)", r"badly formed", r"headers? fail", r"invalid mime",
         r"smtplf\.html", r"(?<!mailbox )address cannot be (?:understood|parsed)", r"media error", r"message format",
     ),
-    said(Cause.NEEDS_SMTPUTF8, r"smtputf8 (?:is )?(?:required|needed|not )", r"(?:not (?:support|offer|advertis)\w*|requires?|without) (?:smtputf8|internationali[sz]ed)"),
-    said(Cause.NEEDS_8BIT, r"body type not supported", r"(?:convert|conver\w{1,5}) (?:\S{1,20} )?(?:from )?8-?bit", r"8bitmime", r"binarymime"),
+    said(Cause.NEEDS_SMTPUTF8, r"smtputf8 (?:is )?(?:required|needed|not )", r"support\w* smtputf8", r"require\w* smtputf8", r"internationali[sz]ed (?:e-?mail )?address"),
+    said(Cause.NEEDS_8BIT, r"body type not supported", r"conver\w{1,5} (?:from )?8-?bit", r"8bitmime", r"binarymime"),
     said(
         Cause.TOO_LARGE,
         r"(?:message|mail|size|length|body|content|attachment)s?\b.{0,40}(?:too (?:large|big)|(?<!timeout )exceed)",

@@ -5,7 +5,7 @@ from kurir.model import Cause
 from .rule import TextRule, said
 
 NETWORK: tuple[TextRule, ...] = (
-    said(Cause.NULL_MX, r"\bno smtp service"),
+    said(Cause.NULL_MX, r"no smtp service"),
     said(Cause.TIMEOUT, r"session has lasted", r"\betimedout\b", r"timed? ?-?out", r"timeout", r"no (?:response|answer|reply)", r"(?:not|no longer) respond"),
     said(
         Cause.UNREACHABLE,

@@ -7,10 +7,10 @@ from .rule import TextRule, said
 ROOM: tuple[TextRule, ...] = (
     said(
         Cause.REMOTE_FAULT,
-        r"temporary lookup failure", r"\bldap (?:server|error|lookup|fail|query|timeout)",
+        r"temporary lookup failure", r"(?:contact|connect|reach|query|open)\w{0,4} (?:\S{1,12} )?ldap", r"\bldap (?:server|error|lookup|fail|query|timeout)",
     ),
-    said(Cause.REMOTE_FAULT, r"(?:command|program|pipe|process) time limit", r"(?:delivery process|command|program) timed out"),
-    said(Cause.MAILBOX_FULL, r"(?:mail ?box|inbox|folder|user|recipient|account) (?:has|have|contains?|holds?) too (?:many (?:e-?mails?|messages)|much (?:mail|data))"),
+    said(Cause.REMOTE_FAULT, r"command time limit", r"program time limit", r"delivery process timed out", r"command timed out"),
+    said(Cause.MAILBOX_FULL, r"has too (?:many (?:e-?mails?|messages)|much (?:mail|data))"),
     said(Cause.EXPIRED, r"delivery (?:time )?expired", r"envelope (?:has )?expired", r"message too old", r"max(?:imum)? (?:number of )?delivery attempts"),
     said(
         Cause.LOGIN_BRAKED,
@@ -47,7 +47,7 @@ ROOM: tuple[TextRule, ...] = (
         r"mail ?box (?:size|storage|space|quota|limit)", r"storage (?:limit|quota|space|allocation)", r"user is (?:over|out)",
         r"user has (?:exceeded|too many)", r"too (?:many|much) .{0,30}in (?:the |this |his )?(?:mail ?box|inbox)", r"maximum (?:allowed )?storage",
         r"disk ?quota", r"too much (?:mail )?data", r"too much mail stored", r"space not enough", r"(?:space|quota|storage) (?:has been |is )?(?:all )?used up", r"storage (?:is )?full",
-        r"mailbox .{0,80}file too large", r"quota exceeded", r"mail ?box exceeds", r"mailbox .{0,20}(?:quota|exceeded)", r"would exceed",
+        r"mailbox .{0,80}file too large", r"quota exceeded", r"mail ?box exceeds", r"mail ?box .{0,20}exceed", r"mail ?box .{0,60}(?:quota|limit)", r"would exceed",
         r"exceeds (?:the )?(?:allowed )?quota", r"penuh\b", r"\bvoll\b", r"\bllen[oa]\b", r"\bcheia\b", r"\bpleine\b", r"переполнен", r"已满", r"いっぱい", r"満杯", r"容量.{0,12}(?:超|不足)",
     ),
     # The name of a delivery program says who speaks, not why: a full mailbox is asked for first

@@ -44,7 +44,7 @@ TRUST: tuple[TextRule, ...] = (
     said(
         Cause.DMARC_FAIL,
         r"\bdmarc\b", r"multiple authentication checks failed", r"required authentication level", r"authentication requirements",
-        r"no authentication information", r"does not have authentication information", r"unauthenticated email",
+        r"authentication (?:information|results?|status)", r"unauthenticated email",
     ),
     said(
         Cause.SPF_FAIL,
@@ -54,8 +54,8 @@ TRUST: tuple[TextRule, ...] = (
     said(
         Cause.NO_PTR,
         r"reverse[- ](?:dns|lookup|name|hostname|address|entry|mapping|resolution)", r"\brdns\b", r"\bptr\b", r"fcrdns",
-        r"unverif(?:y|i)able sending ip", r"ip name lookup failed", r"no matches to nameserver query", r"cannot find your (?:reverse )?host ?name",
-        r"cannot (?:resolve|find) your", r"mismatch(?:es)? client ip", r"(?:ip|address|client|host) .{0,20}has no (?:host ?name|name\b|dns)",
+        r"(?:unverif\w{1,6}|unresolv\w{1,6}|mismatch\w{0,4}) (?:\w{1,12} ){0,2}(?:ip|host)", r"ip name lookup failed", r"no matches to nameserver query", r"cannot find your (?:reverse )?host ?name",
+        r"cannot (?:resolve|find) your", r"(?:ip|address|client|host) .{0,20}has no (?:host ?name|name\b|dns)",
         r"(?:helo|ehlo) (?:name|argument|host ?name) .{0,20}(?:invalid|does not|not)", r"(?:ip|client) (?:address )?.{0,30}does not resolve",
         r"unresolvable (?:relay|client|host)", r"not resolve (?:the |your )?(?:ip|address)", r"hostname.{0,20}not (?:match|resolve)",
         r"generic (?:reverse|hostname|host name)", r"invalid (?:dns )?(?:helo|ehlo).{0,20}(?:ip|dns)", r"must have a valid (?:dns|host)",
