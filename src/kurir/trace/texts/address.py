@@ -35,7 +35,7 @@ ADDRESS: tuple[TextRule, ...] = (
     ),
     said(
         Cause.UNKNOWN_DOMAIN,
-        r"(?:domain|host)(?: name| part)? (?:was |is |does |has |could )?(?:not (?:be )?(?:found|exist|known|valid|resolve)|unknown|invalid|doesn't exist|nonexistent|non-existent)",
+        r"(?:domain|host)(?: name| part| \S{1,80}\.[a-z]{2,20})? (?:was |is |does |has |could )?(?:not (?:be )?(?:found|exist|known|valid|resolve)|unknown|invalid|doesn't exist|nonexistent|non-existent)",
         r"(?:no such (?:domain|host)|unknown (?:host|domain)|unrout(?:e)?able (?:mail )?domain|host unknown)",
         r"(?:bad|illegal|invalid) (?:destination )?(?:host|system|domain|mailbox$)", r"domain (?:is )?not reachable",
         r"couldn't find (?:a mail exchanger|any host)", r"no mx\b",
@@ -57,7 +57,7 @@ ADDRESS: tuple[TextRule, ...] = (
         r"address (?:rejected|invalid|unknown|error|not found|failed)", r"user (?:unknown|not found|reject|does)",
         r"recipient (?:rejected|unknown|not found|invalid|reject|no longer|address rejected)", r"recipient address(?:es)? rejected",
         r"(?:recipient|user|account) unavailable", r"invalid (?:final )?(?:delivery )?user", r"bad destination mailbox", r"does not exist",
-        r"do(?:es)?n'?t exist", r"dosn'?t exist", r"no mail ?box", r"no longer (?:on|at|with|valid|works?|available|here|in use|exists?)", r"has moved", r"has left",
+        r"do(?:es)?n'?t exist", r"dosn'?t exist", r"no mail ?box", r"no longer (?:on|an?|at|with|valid|works?|available|here|in use|exists?)\b", r"(?:user|recipient|mailbox|account|address)_?(?:not_?found|unknown|invalid)", r"\bnew e?-?(?:mail )?address", r"\bretired\b", r"has moved", r"has left",
         r"(?:user|recipient|account|employee|person)\S{0,40} (?:was |is )?(?:left|moved|gone)\b", r"not (?:on|in) (?:this |the |our )?(?:post office|domain)\b",
         r"not found in", r"^\W{0,3}\S{1,320}>?:? not found", r"there is no one", r"(?:do|does)(?: not|n't) have (?:such an? |that |any such )", r"destinataire inv", r"unrout(?:e)?able address",
         r"undeliverable address(?!: ?<?\S{1,64}@)", r"did not (?:exactly )?match .{0,30}address", r"not (?:listed )?in (?:my|our|the) (?:local )?(?:user |recipient )?(?:list|table)s?\b", r"not listed in", r"(?:can't|cannot|could not|unable to) (?:find|locate) (?:an? |the |any )?(?:user|recipient|mail ?box|address|that)",

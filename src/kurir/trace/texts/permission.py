@@ -56,7 +56,7 @@ PERMISSION: tuple[TextRule, ...] = (
         Cause.SENDER_REJECTED,
         r"sender (?:address |domain |verify |verification |e-?mail |'?<?\S{1,120}>?'? )?(?:is |was |has been |address |domain )?(?:reject|refus|denied|den(?:y|ied)|invalid|unknown|verify fail|failed|not exist|does not|doesn't|block|could not|not (?:allowed|accepted|valid|found|exist)|unverified|unauthori)",
         r"domain of (?:the )?sender", r"\bsender(?:'s)? domain\b", r"sender (?:e-?mail )?(?:address )?is not", r"(?:fake|forged|spoofed) (?:sender|from)", r"from:? ?domain must",
-        r"\bbatv\b", r"domain name (?:is )?required", r"valid mx for sender", r"sender .{0,30}invalid format", r"you(?: a|\')re not (?:a )?(?:subscribed|member)", r"may not have permission", r"^\W{0,3}verification failed for", r"backscatter", r"unsigned (?:dsn|bounce)", r"third-party dsn", r"[eé]metteur invalide", r"unresolvable .{0,20}from domain",
+        r"\bbatv\b", r"domain name (?:is )?required", r"valid mx for sender", r"mail from domain", r"sender .{0,30}invalid format", r"you(?: a|\')re not (?:a )?(?:subscribed|member)", r"may not have permission", r"^\W{0,3}verification failed for", r"backscatter", r"unsigned (?:dsn|bounce)", r"third-party dsn", r"[eé]metteur invalide", r"unresolvable .{0,20}from domain",
         r"empty (?:e-?mail )?address", r"invalid dns mx", r"purported responsible",  # Sender ID found no author at all
         r"permission to post", r"(?:unroutable|unrouteable|invalid|bad|unknown|unverifi\w+|forged|illegal) (?:sender|return|from|envelope)",
         r"sender verif", r"verify (?:the )?sender", r"sender's? (?:domain|address|mail)", r"envelope[- ](?:sender|from)",

@@ -34,7 +34,7 @@ ROOM: tuple[TextRule, ...] = (
     said(
         Cause.BUSY,
         r"write error or disk full", r"not accepting network messages", r"queue (?:is )?full", r"disk of (?:this|the) (?:server|system|host)",
-        r"no (?:space|room) to (?:store|keep|take) ", r"(?:in|not )sufficient (?:system|disk)", r"not enough (?:disk|system)", r"no space left",
+        r"no (?:space|room) to (?:store|keep|take) ", r"(?:in|not )sufficient (?:system|disk)", r"not enough (?:disk|system)", r"(?<!user has )(?<!box has )no space left",
         r"system (?:disk )?(?:is )?full", r"out of (?:disk|memory)",
     ),
     said(
@@ -43,9 +43,9 @@ ROOM: tuple[TextRule, ...] = (
         r"full mail ?box", r"overdrawn", r"(?:does not|doesn't|do not) have (?:enough|sufficient) .{0,30}(?:space|storage|room)", r"over ?-?quota", r"over .{0,20}quota\b", r"quota[ -_]?(?:is |has been |was )?(?:exceed|full|reach|violation|over|used)",
         r"exceed\w* .{0,60}(?:quota|storage|disk|space|mailbox size|mailbox limit|capacity)", r"out of (?:storage|space|quota)",
         r"(?:recipient|mail ?box|account|user) (?:is )?over (?:its |his |the )?(?:size |storage )?limit",
-        r"(?:insufficient|not enough|no|lack of) (?:mail ?box |storage |available )?(?:storage|space|room|quota)\b",
+        r"(?:insufficient|not enough|no|no more|lack of) (?:mail ?box |storage |available )?(?:storage|space|room|quota)\b",
         r"mail ?box (?:size|storage|space|quota|limit)", r"storage (?:limit|quota|space|allocation)", r"user is (?:over|out)",
-        r"user has (?:exceeded|too many)", r"too (?:many|much) .{0,30}in (?:the |this |his )?(?:mail ?box|inbox)", r"maximum (?:allowed )?storage",
+        r"user has (?:exceeded|too many)", r"too (?:many|much) .{0,30}in (?:the |this |his )?(?:mail ?box|inbox)", r"maximum (?:allowed )?storage", r"messages exceed.{0,60}mail ?box",
         r"disk ?quota", r"too much (?:mail )?data", r"too much mail stored", r"space not enough", r"(?:space|quota|storage) (?:has been |is )?(?:all )?used up", r"storage (?:is )?full",
         r"mailbox .{0,80}file too large", r"quota exceeded", r"mail ?box exceeds", r"mail ?box .{0,20}exceed", r"mail ?box .{0,60}(?:quota|limit)", r"would exceed",
         r"exceeds (?:the )?(?:allowed )?quota", r"penuh\b", r"\bvoll\b", r"\bllen[oa]\b", r"\bcheia\b", r"\bpleine\b", r"переполнен", r"已满", r"いっぱい", r"満杯", r"容量.{0,12}(?:超|不足)",

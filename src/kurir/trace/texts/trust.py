@@ -81,7 +81,7 @@ TRUST: tuple[TextRule, ...] = (
         r"access denied.{0,40}(?:ip|host) ", r"not accepting connections", r"client host rejected: access denied", r"not allowed to connect",
         r"intrusion prevention", r"blockedby", r"(?:deny|reject)-? ?list", r"your access to .{0,60}(?:reject|denied|refused|block)",
         r"connection (?:refused|rejected|denied) (?:by|due to) (?:policy|security|your)", r"refused to talk to me: 5",
-        r"smtp server of your (?:isp|provider)", r"refused mail service", r"mail from your (?:location|country|region|isp|provider|area)\b", r"pre-?greet", r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}\W{0,3} (?:is |has been |was )?(?:blocked|banned|listed|rejected)",
+        r"smtp server of your (?:isp|provider)", r"refused mail service", r"(?:connections?|mail) from (?:this|your) (?:host|ip|server|network|address).{0,30}\bnot\b", r"mail from your (?:location|country|region|isp|provider|area)\b", r"pre-?greet", r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}\W{0,3} (?:is |has been |was )?(?:blocked|banned|listed|rejected)",
         r"dynamic(?:ally)? (?:assigned )?(?:ip|pool|address)", r"dial-?up", r"residential", r"(?:messages|mail) from \S{1,80} (?:weren't|were not|was not) sent",
     ),
 )  # fmt: skip
