@@ -40,7 +40,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 # A reply inside free text: a code, perhaps an enhanced code, words.
 _CODE = re.compile(r"(?<![\w.#/=@:-])#?([245]\d\d)[ -](?:#?([245]\.\d{1,3}\.\d{1,3})\b)?(?=[ :\w<'\"#(\[;-])")
-_ENHANCED = re.compile(r"(?<![\w.])#?([245]\.\d{1,3}\.\d{1,3})(?![\w.]|\s*\[)")
+_ENHANCED = re.compile(r"(?<![\w.])#?([245]\.\d{1,3}\.\d{1,3})(?!\.?\w|\s*\[)")
 _LEADING = re.compile(
     r"\s{0,9}#?([2-5]\d\d)(?:[ :-]|$)\s{0,9}#?(?:([245]\.\d{1,3}\.\d{1,3})\b)?[ :-]{0,3}(.*)", re.DOTALL
 )
