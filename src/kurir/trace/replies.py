@@ -148,6 +148,8 @@ def _decide(
     if said and not (said.vague and weak and weak not in _VAGUE):
         if said.vague and said.cause in _REFUSALS and stage is not None and stage in _BY_STAGE:
             return _BY_STAGE[stage], "text", False, None, None
+        if said.cause is Cause.SENDER_REJECTED and stage in _BEFORE_MAIL:
+            return Cause.BLOCKLISTED, "text", not said.vague, None, None
         of_sender = (stage, said.cause) in _OF_THE_SENDER and not _NAMES_RECIPIENT.search(words)
         return Cause.SENDER_REJECTED if of_sender else said.cause, "text", not said.vague, None, None
     if weak:
@@ -159,11 +161,14 @@ def _decide(
 
 # Bare refusals: the command that was refused says more than they do.
 _REFUSALS = frozenset({Cause.POLICY_RECEIVER, Cause.BLOCKLISTED})
+# No sender is named yet: whoever may not send is the server.
+_BEFORE_MAIL = frozenset({Stage.CONNECT, Stage.BANNER, Stage.HELO})
 # Where no recipient was named yet, or all were taken already, an unknown name is the sender's.
 _OF_THE_SENDER = frozenset(
     {
         (Stage.MAIL, Cause.UNKNOWN_USER),
         (Stage.MAIL, Cause.UNKNOWN_DOMAIN),
+        (Stage.DATA, Cause.UNKNOWN_DOMAIN),
         (Stage.BODY, Cause.UNKNOWN_DOMAIN),
     }
 )

@@ -57,7 +57,7 @@ ADDRESS: tuple[TextRule, ...] = (
         r"address (?:rejected|invalid|unknown|error|not found|failed)", r"user (?:unknown|not found|reject|does)",
         r"recipient (?:rejected|unknown|not found|invalid|reject|no longer|address rejected)", r"recipient address(?:es)? rejected",
         r"(?:recipient|user|account) unavailable", r"invalid (?:final )?(?:delivery )?user", r"bad destination mailbox", r"does not exist",
-        r"do(?:es)?n'?t exist", r"dosn'?t exist", r"no mail ?box", r"no longer (?:on|an?|at|with|valid|works?|available|here|in use|exists?)\b", r"(?:user|recipient|mailbox|account|address)_?(?:not_?found|unknown|invalid)", r"\bnew e?-?(?:mail )?address", r"\bretired\b", r"has moved", r"has left",
+        r"do(?:es)?n'?t exist", r"dosn'?t exist", r"no mail ?box", r"no longer (?:on|an?|at|with|valid|works?|available|here|in use|exists?)\b", r"(?:user|recipient|mailbox|account|address)_?(?:not_?found|unknown|invalid)", r"\bnew e?-?(?:mail )?address", r"\bretired\b", r"not available here", r"(?:was not|wasn't) found at ", r"(?:cannot|can't|could not) route (?:mail |message )?to", r"has moved", r"has left",
         r"(?:user|recipient|account|employee|person)\S{0,40} (?:was |is )?(?:left|moved|gone)\b", r"not (?:on|in) (?:this |the |our )?(?:post office|domain)\b",
         r"not found in", r"^\W{0,3}\S{1,320}>?:? not found", r"there is no one", r"(?:do|does)(?: not|n't) have (?:such an? |that |any such )", r"destinataire inv", r"unrout(?:e)?able address",
         r"undeliverable address(?!: ?<?\S{1,64}@)", r"did not (?:exactly )?match .{0,30}address", r"not (?:listed )?in (?:my|our|the) (?:local )?(?:user |recipient )?(?:list|table)s?\b", r"not listed in", r"(?:can't|cannot|could not|unable to) (?:find|locate) (?:an? |the |any )?(?:user|recipient|mail ?box|address|that)",
@@ -66,7 +66,7 @@ ADDRESS: tuple[TextRule, ...] = (
         r"this address (?:no longer|is not|is no)", r"\bno(?:t? |-?)(?:one|body) (?:here )?by that name", r"tidak (?:ditemukan|dikenal|ada|terdaftar)", r"unbekannt",
         r"\binconnu", r"desconocid", r"desconhecid", r"sconosciut", r"inexist", r"\b(?:non?|n\W?) ?(?:existe|esiste)", r"inesistent", r"may not exist", r"existiert nicht",
         r"nicht gefunden", r"bestaat niet", r"\bonbekend", r"bulunamad", r"nie istnieje", r"nessun utente", r"n[aã]o encontrad", r"no encontrad", r"introuvable",
-        r"не (?:найден|существует)", r"(?:用户|用戶|邮箱|信箱|收件人|帐号|账号).{0,10}不存在",
+        r"не (?:найден|существует)", r"(?:用户|用戶|邮箱|信箱|收件人|帐号|账号|地址).{0,80}不存在",
         r"(?:ユーザー?|宛先|アドレス|メールボックス|受信者).{0,20}(?:存在し|見つか)", r"neexistuje", r"존재하지 않", r"isn't (?:known|recognized|valid)", r"not our",
     ),
 )  # fmt: skip

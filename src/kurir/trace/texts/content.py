@@ -13,7 +13,7 @@ CONTENT: tuple[TextRule, ...] = (
         r"8-?bit (?:data|characters?) in", r"(?:bare|stray|lone) (?:lf|cr|line ?feed|newline|carriage)", r"invalid (?:message content|characters?\b)", r"invalidchar",
         r"improper(?:ly)?[- ]format", r"invalid (?:mime )?structure", r"unnecessary base64", r"mime complexity", r"message depth", r"too many related",
         r"(?:missing|has no|without) (?:or invalid |an? )?.{0,20}(?:date|from|to|message-id|header)\b", r"malformed(?! (?:or unexpected )?(?:dns|name))",
-        r"invalid header", r"lines? (?:is |are )?too long", r"(?:maximum|allowed|exceed\w*) .{0,20}line length", r"mime[- ](?:error|format|structure|version)", r"badly formed", r"headers? fail", r"invalid mime",
+        r"invalid header", r"lines? (?:is |are )?too long", r"(?:maximum|allowed|exceed\w*) .{0,20}line length", r"mime[- ](?:error|format|structure|version|label|encod|header|type)", r"badly formed", r"headers? fail", r"invalid mime",
         r"smtplf\.html", r"(?<!mailbox )address cannot be (?:understood|parsed)", r"media error", r"message format",
     ),
     said(Cause.NEEDS_SMTPUTF8, r"smtputf8 (?:is )?(?:required|needed|not )", r"support\w* smtputf8", r"require\w* smtputf8", r"internationali[sz]ed (?:e-?mail )?address"),

@@ -13,7 +13,7 @@ PERMISSION: tuple[TextRule, ...] = (
         r"not a(?:n)? open relay", r"relaying", r"we do not relay", r"\brcpthosts?\b", r"as an? (?:mail )?(?:relay|gateway)",
         r"not an? (?:mail )?gateway", r"(?:don'?t|do not|does not) (?:handle|host|serve|accept) (?:any )?(?:e-?)?mail for", r"open relay",
         r"relaying to .{0,80}prohibited", r"not a valid relay", r"not local (?:domain|user|host)",
-        r"domain .{0,60}(?:not (?:hosted|handled|local|served|accepted) (?:here|by))", r"mail server is not (?:responsible|configured) for",
+        r"(?:domain|address) .{0,60}(?:not (?:hosted|handled|local|served|accepted) (?:here|by))", r"mail server is not (?:responsible|configured) for",
         r"not accept(?:ed|ing)? (?:mail )?for (?:this|that) domain",
     ),
     said(

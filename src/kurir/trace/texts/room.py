@@ -20,7 +20,7 @@ ROOM: tuple[TextRule, ...] = (
     said(
         Cause.RATE_LIMITED,
         r"rate[- ]?limit", r"too many (?:concurrent |simultaneous |open |new )?(?:smtp )?(?:connections|messages from|e-?mails|mails|sessions|deliver)",
-        r"frequency limit", r"sending too (?:fast|many|much)", r"unusual rate", r"at a rate", r"throttl", r"unexpected volume",
+        r"frequency limit", r"too many .{0,30}from (?:your|this) (?:ip|host|server|address)", r"sending too (?:fast|many|much)", r"unusual rate", r"at a rate", r"throttl", r"unexpected volume",
         r"too (?:fast|quickly|frequent)", r"frequency .{0,40}limit", r"trop de connexions", r"connection (?:count|frequency) limit",
         r"excessive volume", r"thread limit", r"too many (?:outgoing |new |mail )?messages\b(?! (?:in|on) )", r"numerous attempts(?! (?:to|at) (?:re)?(?:deliver|send))",
         r"message threshold", r"max(?:imum)? messages? per", r"due to (?:the )?(?:sending )?rate\b", r"exceed\w* .{0,30}(?:rate|connections?)",
@@ -56,6 +56,6 @@ ROOM: tuple[TextRule, ...] = (
         r"procmail", r"maildrop\b", r"mailer error",
         r"could not be (?:stored|saved|written|queued)", r"error in processing", r"cannot allocate memory", r"storage of \S{1,40} .{0,20}failed", r"something went wrong",
         r"^\W{0,3}qq (?:temporary|permanent) problem", r"unable to forward message", r"mail transport (?:error|unavailable|fail)", r"local delivery failed",
-        r"delivery to (?:file|pipe|filter|directory) forbidden", r"broken alias", r"alias(?:es)? (?:file|database)", r"file has been locked", r"home directory is", r"\bx bit set",
+        r"mta failure", r"delivery to (?:file|pipe|filter|directory) forbidden", r"broken alias", r"alias(?:es)? (?:file|database)", r"file has been locked", r"home directory is", r"\bx bit set",
     ),
 )  # fmt: skip

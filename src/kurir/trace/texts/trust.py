@@ -38,7 +38,7 @@ TRUST: tuple[TextRule, ...] = (
         r"spamassassin", r"rspamd", r"brightmail", r"anti-?spam\b(?!\.)", r"spam ?trap", r"spamming", r"\bno spam\b", r"spam ?(?:/|or|and) ?virus",
         r"(?:mail|message|spam) score", r"pattern detection", r"(?:blocked|rejected|refused) by (?:our|the|a) (?:\w{1,12} )?filter",
         r"reject\w{0,3} (?:mail|message) content", r"nature of the content", r"(?:message|mail) (?:was |has been |is )?filtered\b",
-        r"(?:unacceptable|undesirable|unwanted) content", r"content (?:is |was )?(?:denied|unacceptable|judged)", r"content[- ]filter",
+        r"(?:unacceptable|undesirable|unwanted) content(?!s? of)", r"content (?:is |was )?(?:denied|unacceptable|judged)", r"content[- ]filter",
         r"spam(?:-like)? characteristics", r"(?:by|from) \S{0,20} ?-? ?(?:anti-?spam|deepspam)", r"due to spam", r"\bmass[ -]?mail",
     ),
     said(
@@ -59,12 +59,12 @@ TRUST: tuple[TextRule, ...] = (
         r"(?:helo|ehlo) (?:name|argument|host ?name) .{0,20}(?:invalid|does not|not)", r"(?:ip|client) (?:address )?.{0,30}does not resolve",
         r"unresolvable (?:relay|client|host)", r"not resolve (?:the |your )?(?:ip|address)", r"hostname.{0,20}not (?:match|resolve)",
         r"generic (?:reverse|hostname|host name)", r"invalid (?:dns )?(?:helo|ehlo).{0,20}(?:ip|dns)", r"must have a valid (?:dns|host)",
-        r"(?:bad|invalid|forged) (?:helo|ehlo)", r"(?:helo|ehlo) (?:is )?(?:bad|invalid|forged|not valid)", r"(?:helo|ehlo) (?:command )?rejected", r"forward dns",
+        r"(?:bad|invalid|forged) (?:helo|ehlo)", r"(?:helo|ehlo) (?:is )?(?:bad|invalid|forged|not valid)", r"(?:helo|ehlo) (?:command )?rejected", r"forward dns", r"contents? of (?:the |your )?(?:helo|ehlo)",
     ),
     said(
         Cause.BAD_REPUTATION,
         r"too many (?:user |spam )?complaints", r"reputation", r"suspicious due to", r"(?:excessive|exceed\w*|too many) (?:unknown|invalid|bad) (?:recipient|user|rcpt)", r"user complaints",
-        r"access denied, please try again later", r"poor (?:score|sender)", r"cloudmark sender intelligence",
+        r"access denied, please try again later", r"poor (?:score|sender)", r"cloudmark sender intelligence", r"\bcsi\.cloudmark",
     ),
     said(
         Cause.BLOCKLISTED,
@@ -81,7 +81,7 @@ TRUST: tuple[TextRule, ...] = (
         r"access denied.{0,40}(?:ip|host) ", r"not accepting connections", r"client host rejected: access denied", r"not allowed to connect",
         r"intrusion prevention", r"blockedby", r"(?:deny|reject)-? ?list", r"your access to .{0,60}(?:reject|denied|refused|block)",
         r"connection (?:refused|rejected|denied) (?:by|due to) (?:policy|security|your)", r"refused to talk to me: 5",
-        r"smtp server of your (?:isp|provider)", r"refused mail service", r"(?:connections?|mail) from (?:this|your) (?:host|ip|server|network|address).{0,30}\bnot\b", r"mail from your (?:location|country|region|isp|provider|area)\b", r"pre-?greet", r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}\W{0,3} (?:is |has been |was )?(?:blocked|banned|listed|rejected)",
+        r"smtp server of your (?:isp|provider)", r"refused mail service", r"(?:connections?|mail) from (?:this|your) (?:host|ip|server|network|address).{0,30}\bnot\b", r"mail from your (?:location|country|region|isp|provider|area)\b", r"pre-?greet", r"early ?talk", r"not following the smtp protocol", r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}\W{0,3} (?:is |has been |was )?(?:blocked|banned|listed|rejected)",
         r"dynamic(?:ally)? (?:assigned )?(?:ip|pool|address)", r"dial-?up", r"residential", r"(?:messages|mail) from \S{1,80} (?:weren't|were not|was not) sent",
     ),
 )  # fmt: skip

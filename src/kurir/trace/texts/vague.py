@@ -10,7 +10,7 @@ VAGUE: tuple[TextRule, ...] = (
         r"(?:message|mail|queue|delivery|retry|time|timeout|lifetime)\S{0,40} .{0,30}(?:expired|timeout exceeded|time limit|too long|exceeded)",
         r"message expired", r"retry (?:timeout|time not reached)", r"been in the queue", r"queued? (?:for )?too long",
         r"(?:undeliverable|could not be delivered|cannot be delivered|unable to deliver|not (?:been )?delivered|not deliver) .{0,60}(?:for|after|in|within|more than) (?:\S{1,60} )?\d{1,6}(?:\.\d{1,6})? ?(?:hour|day|minute|second|hr|week|d\b|h\b)",
-        r"giving up", r"(?:after|for|within|past)(?<!again after)(?<!again within) (?:\S{1,20} ){0,2}\d{1,4}(?:\.\d)? ?(?:hour|day|attempt|tries|retries)", r"for an? (?:very )?long (?:time|period)", r"attempted repeatedly", r"(?:has been|is|was) delayed", r"delivery attempts? will", r"failed to deliver to", r"could not be delivered for",
+        r"giving up", r"(?:after|for|within|past)(?<!again after)(?<!again within)(?! up to| the next| another) (?:\S{1,20} ){0,2}\d{1,4}(?:\.\d)? ?(?:hour|day|attempt|tries|retries)", r"for an? (?:very )?long (?:time|period)", r"attempted repeatedly", r"(?:has been|is|was) delayed", r"delivery attempts? will", r"failed to deliver to", r"could not be delivered for",
         r"connection expired", r"not been collected after", r"not reachable within", r"aborted after \d", r"undelivered after \d",
         r"failing for a long time", r"failed \d{1,4} attempts", r"gave up", r"too old", r"unable to deliver .{0,40}(?:hours|days|minutes)",
         r"for too long", r"for (?:more than |the last |over )?\d{1,6} (?:days|hours)", r"(?:message|mail) (?:has )?expired", r"delivery retry",
@@ -44,7 +44,7 @@ VAGUE: tuple[TextRule, ...] = (
         r"too much load", r"later\b",
         vague=True,
     ),
-    said(Cause.CONTENT_SPAM, r"spam", r"\bube\b", r"\buce\b", r"\bbulk\b", r"junk", r"unsolicited", r"advertis(?:e?ment|ing)"),
+    said(Cause.CONTENT_SPAM, r"\bspam", r"\bube\b", r"\buce\b", r"\bbulk\b", r"junk", r"unsolicited", r"advertis(?:e?ment|ing)"),
     said(Cause.BLOCKLISTED, r"\byour ip\b"),
     said(
         Cause.BLOCKLISTED,  # a server's address beside a refusal
