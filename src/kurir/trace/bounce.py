@@ -39,7 +39,9 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # A reply inside free text: a code, perhaps an enhanced code, words.
-_CODE = re.compile(r"(?<![\w.#/=@:-])#?([245]\d\d)[ -](?:#?([245]\.\d{1,3}\.\d{1,3})\b)?(?=[ :\w<'\"#(\[;-])")
+_CODE = re.compile(
+    r"(?:(?<![\w.#/=@:-])|(?<=reply:)|(?<=said:))#?([245]\d\d)[ -](?:#?([245]\.\d{1,3}\.\d{1,3})\b)?(?=[ :\w<'\"#(\[;-])"
+)
 _ENHANCED = re.compile(r"(?<![\w.])#?([245]\.\d{1,3}\.\d{1,3})(?!\.?\w|\s*\[)")
 _LEADING = re.compile(
     r"\s{0,9}#?([2-5]\d\d)(?:[ :-]|$)\s{0,9}#?(?:([245]\.\d{1,3}\.\d{1,3})\b)?[ :-]{0,3}(.*)", re.DOTALL
@@ -91,7 +93,7 @@ _BOILERPLATE = re.compile(
     r"created automatically|could not be delivered to|permanent (?:error|failure)|fatal errors|transcript of session|please do not reply|following address(?!(?:es)? (?:is|are|was|were|do|does) )|for further assistance|"
     r"delete your own text|technical details|permanently failed|delivery to the following|was undeliverable|postmaster|hi\. this is|i'm afraid|sorry it didn't|mime|"
     r"notification d|mail delivery (?:failed|status|system)|delivery status notification|i'm sorry to have to inform|attached returned message|problem report|include this|"
-    r"this is (?:the|an|a) |delivery has failed|reading text|contact (?:your|the) |^\W{0,3}(?:in|out): {1,3}(?:[23]\d\d|[a-z]{4}\b)|recipient of your|your mail sent on|subject:|^to:|^from:|^date:|^sent:|reach(?:ed)? the following|could not be reached:\s*$|did not reach (?:all|some|any)",
+    r"this is (?:the|an|a) |delivery has failed|reading text|contact (?:your|the) |^\W{0,3}(?:in|out): {1,3}(?:[23]\d\d|[a-z]{4}\b)|recipient of your|your mail sent on|subject:|^to:|^from:|^date:|^sent:|reach(?:ed)? the following|could not be reached:\s*$|did not reach (?:all|some|any)|^\W{0,3}address not found\W{0,3}$|google tried to deliver",
     re.IGNORECASE,
 )
 REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})

@@ -35,12 +35,12 @@ _SUBJECT = re.compile(
 )
 _COMPLAINT = re.compile(r"^\s*(?:unsubscribe\s*$|complaint about message|abuse report)", re.IGNORECASE)
 _AWAY = re.compile(
-    r"^(?:re: ?)?\[?(?:auto(?:matic)?[ -]?(?:reply|response|antwort)?|out of (?:the )?office|(?:r[eé]ponse|respuesta|risposta|resposta) autom|away|vacation|holiday|abwesen|absence|自動(?:応答|返信))",
+    r"^(?:re: ?)?\[?(?:auto(?:matic)?[ -]?(?:reply|response|antwort)?|out of (?:the )?office|(?:r[eé]ponse|respuesta|risposta|resposta) autom|away|vacation|holiday|abwesen|absence|自動(?:応答|返信)|自动(?:回复|答复))",
     re.IGNORECASE,
 )
 _AUTOMATIC = re.compile(
     r"this (?:is an|e-?mail is an?|message is an?) auto(?:matic|mated)?[ -]?(?:reply|response|respon)|(?:this|an) automatic (?:e-?mail )?(?:reply|response) (?:to|from)|"
-    r"i(?: am|'m|'ll| will)(?: be)? (?:currently )?(?:out of (?:the |my )?office|away from|on (?:vacation|holiday|annual leave))",
+    r"自动回复邮件|i(?: am|'m|'ll| will)(?: be)? (?:currently )?(?:out of (?:the |my )?office|away from|on (?:vacation|holiday|annual leave))",
     re.IGNORECASE,
 )
 _DELAY = re.compile(

@@ -145,7 +145,10 @@ def _decide(
     if firm and not (said and said.cause in FIRM_OVERRULED_BY):
         return firm, "enhanced", True, None, None
     weak = WEAK.get(detail)
-    if said and not (said.vague and weak and weak not in _VAGUE):
+    passing = (
+        weak is Cause.UNKNOWN_USER and said is not None and said.cause is Cause.BUSY and code // 100 == 4
+    )
+    if said and not (said.vague and weak and weak not in _VAGUE and not passing):
         if said.vague and said.cause in _REFUSALS and stage is not None and stage in _BY_STAGE:
             return _BY_STAGE[stage], "text", False, None, None
         if said.cause is Cause.SENDER_REJECTED and stage in _BEFORE_MAIL:
@@ -184,7 +187,7 @@ _REJECTED_BECAUSE = re.compile(
 )
 _SAYS_LESS = frozenset({Cause.POLICY_RECEIVER, Cause.UNKNOWN_DOMAIN})
 # Behind "sender address rejected" or "helo command rejected" an unknown name is not the recipient's.
-_SAYS_LESS_OF_US = _SAYS_LESS | {Cause.UNKNOWN_USER, Cause.DNS_FAILURE}
+_SAYS_LESS_OF_US = _SAYS_LESS | {Cause.UNKNOWN_USER, Cause.DNS_FAILURE, Cause.CONTENT_FORBIDDEN}
 
 
 def _text(words: str) -> TextRule | None:

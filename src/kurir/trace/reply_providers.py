@@ -90,6 +90,8 @@ PROVIDERS: tuple[Rule, ...] = (
     _rule(Cause.POLICY_RECEIVER, r"message filtered", enhanced=r"2\."),
     # A well-known patch of qmail: either address is on the site's own list
     _rule(Cause.SENDER_REJECTED, r"you are sending to/from an address that has been blacklisted"),
+    # Lists, some of them with 5.1.1 (groups.io): the address that they do not know is the sender's
+    _rule(Cause.SENDER_REJECTED, r"not subscribed to (?:this|that|the) (?:group|list)"),
     # Exim says first what it could not verify, then why
     _rule(Cause.SENDER_REJECTED, r"sender verif\w{1,8} fail"),
     # cPanel's text for mail that its router could not place anywhere
@@ -141,7 +143,7 @@ PROVIDERS: tuple[Rule, ...] = (
     _rule(Cause.POLICY_RECEIVER, r"policy", host=_YAHOO, enhanced=r"7\.9$"),
     _rule(Cause.DISABLED_USER, r"delivery error: dd .{0,120}(?:disabled|discontinued)"),
     _rule(Cause.MAILBOX_FULL, r"delivery error: dd .{0,120}(?:full|quota)"),
-    _rule(Cause.UNKNOWN_USER, r"delivery error: dd "),
+    _rule(Cause.UNKNOWN_USER, r"delivery error: dd |this user doesn't have an? yahoo\.\S{1,20} account"),
     # Sending services
     _rule(
         Cause.QUOTA_SPENT,

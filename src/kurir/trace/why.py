@@ -176,7 +176,7 @@ def _came_back(verdict: Verdict, kind: Kind, status: str | None) -> bool:
 
 # A directory that was asked by the reporting server itself: it looked at a name, never at the mail.
 _LOOKED_UP = re.compile(
-    r"address book|directory|not (?:recogni[sz]ed|listed)|delivery userid|could(?: not|n't) be found|wasn't found at|unknown in (?:\w{1,12} ){1,2}table"
+    r"address book|directory|not (?:recogni[sz]ed|listed)|delivery userid|could(?: not|n't) be found|wasn't found at|unrouteable address|unknown in (?:\w{1,12} ){1,2}table"
 )
 
 # RFC 5321 section 4.2.2 has these words for a refused command only.

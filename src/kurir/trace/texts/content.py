@@ -10,7 +10,7 @@ CONTENT: tuple[TextRule, ...] = (
         Cause.MALFORMED,
         r"rfc ?-?(?:\(?2|\(?5)?[38]22", r"rfc ?5322", r"\bno \S{1,30} (?:field|header)\b", r"not rfc", r"headers? (?:error|too large|too long|is invalid|are invalid|syntax)",
         r"multiple .{0,40}(?:from|subject|sender|header)", r"duplicate .{0,20}header", r"(?:improper|illegal|invalid) (?:use of )?8-?bit",
-        r"8-?bit (?:data|characters?) in", r"(?:bare|stray|lone) (?:lf|cr|line ?feed|newline|carriage)", r"invalid (?:message content|characters?\b)", r"invalidchar",
+        r"8-?bit (?:data|characters?) in", r"(?:bare|stray|lone) (?:lf|cr|line ?feed|newline|carriage)", r"(?:invalid|illegal) (?:message content|characters?\b)", r"invalidchar",
         r"improper(?:ly)?[- ]format", r"invalid (?:mime )?structure", r"unnecessary base64", r"mime complexity", r"message depth", r"too many related",
         r"(?:missing|has no|without) (?:or invalid |an? )?.{0,20}(?:date|from|to|message-id|header)\b", r"malformed(?! (?:or unexpected )?(?:dns|name))",
         r"invalid header", r"lines? (?:is |are )?too long", r"(?:maximum|allowed|exceed\w*) .{0,20}line length", r"mime[- ](?:error|format|structure|version|label|encod|header|type)", r"badly formed", r"headers? fail", r"invalid mime",

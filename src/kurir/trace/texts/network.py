@@ -19,7 +19,7 @@ NETWORK: tuple[TextRule, ...] = (
     said(
         Cause.CONNECTION_LOST,
         r"connection (?:(?:with|to|from) \S{1,80} )?(?:is |was |has been )?(?:dropped|closed|lost|reset|broken|terminated|aborted|shutdown)", r"lost connection", r"broken pipe", r"\b(?:econnreset|epipe)\b",
-        r"unexpected(?:ly)? (?:eof|close|disconnect|connection)", r"remote (?:server|host|side) (?:closed|hung|dropped)", r"connection died", r"(?:dropped|closed|reset|aborted|terminated) (?:the |its |our )?connection", r"premature eo[mf]", r"unclean shutdown",
+        r"unexpected(?:ly)? (?:eof|close|disconnect|connection)", r"remote (?:server|host|side) (?:closed|hung|dropped)", r"connection died", r"\bread error\b", r"(?:dropped|closed|reset|aborted|terminated) (?:the |its |our )?connection", r"premature eo[mf]", r"unclean shutdown",
         r"disconnected", r"error encountered while communicating", r"conversation with .{0,80}(?:timed|lost|fail)",
     ),
 )  # fmt: skip

@@ -10,7 +10,7 @@ PERMISSION: tuple[TextRule, ...] = (
         r"is not hosted (?:here|by|on)", r"relay(?:ing)? (?:access |is |mail |operation )?(?:denied|not |prohibited|rejected|refused|attempt|disallowed|forbidden|blocked|from)",
         r"(?:not (?:permitted|allowed|authori[sz]ed)|unable|refuse[sd]?|cannot|can't|no|denied|deny) (?:to )?(?:mail )?relay",
         r"(?:do(?:es)?(?: not|n't)|won't|will not) relay", r"relay access", r"(?:unauthori[sz]ed|insecure) (?:mail )?relay", r"not configured to relay",
-        r"not a(?:n)? open relay", r"relaying", r"we do not relay", r"\brcpthosts?\b", r"as an? (?:mail )?(?:relay|gateway)",
+        r"not a(?:n)? open relay", r"relaying", r"we do not relay", r"delivery is not allowed to", r"\brcpthosts?\b", r"as an? (?:mail )?(?:relay|gateway)",
         r"not an? (?:mail )?gateway", r"(?:don'?t|do not|does not) (?:handle|host|serve|accept) (?:any )?(?:e-?)?mail for", r"open relay",
         r"relaying to .{0,80}prohibited", r"not a valid relay", r"not local (?:domain|user|host)",
         r"(?:domain|address) .{0,60}(?:not (?:hosted|handled|local|served|accepted) (?:here|by))", r"mail server is not (?:responsible|configured) for",
@@ -26,7 +26,7 @@ PERMISSION: tuple[TextRule, ...] = (
         Cause.AUTH_REQUIRED,
         r"(?:auth(?:entication)?|login|log ?in) (?:is )?(?:required|needed|first)", r"must (?:first )?(?:log ?in|authenticate|be authenticated|login)",
         r"unauthenticated (?:senders?|mail|users?|client|connection)", r"not (?:been )?authenticated", r"smtp auth", r"please (?:log ?in|authenticate)",
-        r"without authentication", r"requires? auth", r"you are not authorized", r"authenticate (?:first|yourself)",
+        r"without authentication", r"requires? auth", r"you are not authorized", r"authenticate (?:first|yourself)", r"(?:receive|check|fetch|read|pop) (?:your )?(?:e?-?mail|pop3?) (?:first|before)", r"pop ?-?(?:3 )?before ?-?smtp",
     ),
     said(
         Cause.TLS_REQUIRED,
@@ -49,14 +49,14 @@ PERMISSION: tuple[TextRule, ...] = (
     ),
     said(
         Cause.SENDER_NOT_YOURS,  # Postfix, Microsoft, Kurir: the login does not have this address
-        r"not owned by (?:user|account|the )", r"unauthori[sz]ed sender address", r"send ?as ?denied", r"permissions? to send as",
+        r"not owned by (?:user|account|the )", r"unauthori[sz]ed sender address", r"must (?:be (?:the )?same|match) .{0,40}(?:auth|login|user)", r"send ?as ?denied", r"permissions? to send as",
         r"not (?:allowed|permitted|authori[sz]ed) to send as", r"(?:account|you) may not send (?:from|as)",
     ),
     said(
         Cause.SENDER_REJECTED,
         r"sender (?:address |domain |verify |verification |e-?mail |'?<?\S{1,120}>?'? )?(?:is |was |has been |address |domain )?(?:reject|refus|denied|den(?:y|ied)|invalid|unknown|verify fail|failed|not exist|does not|doesn't|block|could not|not (?:allowed|accepted|valid|found|exist)|unverified|unauthori)",
         r"domain of (?:the )?sender", r"\bsender(?:'s)? domain\b", r"sender (?:e-?mail )?(?:address )?is not", r"(?:fake|forged|spoofed) (?:sender|from)", r"from:? ?domain must",
-        r"\bbatv\b", r"domain name (?:is )?required", r"valid mx for sender", r"mail from domain", r"sender .{0,30}invalid format", r"you(?: a|\')re not (?:a )?(?:subscribed|member)", r"may not have permission", r"^\W{0,3}verification failed for", r"backscatter", r"unsigned (?:dsn|bounce)", r"third-party dsn", r"[eé]metteur invalide", r"unresolvable .{0,20}from domain",
+        r"\bbatv\b", r"domain name (?:is )?required", r"\bforgery\b", r"only accepts? (?:e?-?mails?|messages) from", r"allowed senders list", r"valid mx for sender", r"mail from domain", r"sender .{0,30}invalid format", r"you(?: a|\')re not (?:a )?(?:subscribed|member)", r"may not have permission", r"^\W{0,3}verification failed for", r"backscatter", r"unsigned (?:dsn|bounce)", r"third-party dsn", r"[eé]metteur invalide", r"unresolvable .{0,20}from domain",
         r"empty (?:e-?mail )?address", r"invalid dns mx", r"purported responsible",  # Sender ID found no author at all
         r"permission to post", r"(?:unroutable|unrouteable|invalid|bad|unknown|unverifi\w+|forged|illegal) (?:sender|return|from|envelope)",
         r"sender verif", r"verify (?:the )?sender", r"sender's? (?:domain|address|mail)", r"envelope[- ](?:sender|from)",

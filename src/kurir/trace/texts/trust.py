@@ -39,7 +39,7 @@ TRUST: tuple[TextRule, ...] = (
         r"(?:mail|message|spam) score", r"pattern detection", r"(?:blocked|rejected|refused) by (?:our|the|a) (?:\w{1,12} )?filter",
         r"reject\w{0,3} (?:mail|message) content", r"nature of the content", r"(?:message|mail) (?:was |has been |is )?filtered\b",
         r"(?:unacceptable|undesirable|unwanted) content(?!s? of)", r"content (?:is |was )?(?:denied|unacceptable|judged)", r"content[- ]filter",
-        r"spam(?:-like)? characteristics", r"(?:by|from) \S{0,20} ?-? ?(?:anti-?spam|deepspam)", r"due to spam", r"\bmass[ -]?mail",
+        r"spam(?:-like)? characteristics", r"(?:by|from) \S{0,20} ?-? ?(?:anti-?spam|deepspam)", r"due to spam", r"\bunwanted (?:here|e?-?mail|message)", r"\bmass[ -]?mail",
     ),
     said(
         Cause.DMARC_FAIL,
@@ -59,7 +59,7 @@ TRUST: tuple[TextRule, ...] = (
         r"(?:helo|ehlo) (?:name|argument|host ?name) .{0,20}(?:invalid|does not|not)", r"(?:ip|client) (?:address )?.{0,30}does not resolve",
         r"unresolvable (?:relay|client|host)", r"not resolve (?:the |your )?(?:ip|address)", r"hostname.{0,20}not (?:match|resolve)",
         r"generic (?:reverse|hostname|host name)", r"invalid (?:dns )?(?:helo|ehlo).{0,20}(?:ip|dns)", r"must have a valid (?:dns|host)",
-        r"(?:bad|invalid|forged) (?:helo|ehlo)", r"(?:helo|ehlo) (?:is )?(?:bad|invalid|forged|not valid)", r"(?:helo|ehlo) (?:command )?rejected", r"forward dns", r"contents? of (?:the |your )?(?:helo|ehlo)",
+        r"(?:bad|invalid|forged) (?:helo|ehlo)", r"(?:helo|ehlo) (?:is )?(?:bad|invalid|forged|not valid)", r"(?:helo|ehlo) (?:command )?rejected", r"forward dns", r"contents? of (?:the |your )?(?:helo|ehlo)", r"(?:helo|ehlo) (?:must|should|needs?) ",
     ),
     said(
         Cause.BAD_REPUTATION,
