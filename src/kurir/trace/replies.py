@@ -191,7 +191,7 @@ _SAYS_LESS_OF_US = _SAYS_LESS | {Cause.UNKNOWN_USER, Cause.DNS_FAILURE, Cause.CO
 
 
 def _text(words: str) -> TextRule | None:
-    m = _REJECTED_BECAUSE.search(words)
+    m = _REJECTED_BECAUSE.search(words) if "rejected" in words else None
     if m:
         inner = next((rule for rule in TEXTS if rule.pattern.search(m[2])), None)
         if inner is not None and inner.cause not in (_SAYS_LESS if m[1] == "recipient" else _SAYS_LESS_OF_US):

@@ -86,6 +86,11 @@ def test_what_is_no_refusal_is_not_explained_as_one(text: str) -> None:
         ("hMailServer sent: RCPT TO:<a@b.example>\nRemote server replied: 550 Unknown user", True),
         ("all host address lookups failed permanently", True),  # a DNS answer that stays
         ("host lookup did not complete", False),  # one that may pass
+        ("User unknown in virtual alias table", True),  # looked up by whoever reports
+        ("Unrouteable address", True),
+        ("This user doesn't have a yahoo.com account", True),  # Yahoo's own words
+        ("https://support.google.com/mail/?p=NoSuchUser", True),  # Google's own page for it
+        ("mx.b.example reply:550 5.2.2 Mailbox full", False),
         ("550 5.2.1 <a@b.example>: User unknown", False),  # a code about a mailbox that there is
         ("550 <a@b.example>: User unknown", False),  # nobody knows when it was said
         ("User not listed in public Name & Address Book", True),  # looked up, nothing sent
