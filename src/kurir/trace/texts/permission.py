@@ -20,7 +20,7 @@ PERMISSION: tuple[TextRule, ...] = (
         Cause.AUTH_FAILED,
         r"authentication (?:credentials )?(?:is |was )?(?:invalid|failed|failure|unsuccessful|error)",
         r"(?:invalid|bad|incorrect|wrong) (?:login|credentials|user ?name|password)", r"password not accepted", r"application-specific password",
-        r"basic authentication is disabled", r"login (?:failed|denied)", r"auth fail", r"not (?:support|offer|advertis)\w* (?:smtp )?auth",
+        r"basic authentication is disabled", r"login (?:failed|denied)", r"auth fail", r"unable to authenticate", r"not (?:support|offer|advertis)\w* (?:smtp )?auth",
     ),
     said(
         Cause.AUTH_REQUIRED,
