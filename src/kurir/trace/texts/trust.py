@@ -70,7 +70,7 @@ TRUST: tuple[TextRule, ...] = (
         Cause.BLOCKLISTED,
         r"block-? ?list", r"black-? ?list", r"\bdns(?:bl|rbl)s?\b", r"\brbls?\b", r"spamhaus", r"spamcop", r"\bsorbs\b", r"barracudacentral",
         r"uceprotect", r"abuseat", r"abusix", r"senderscore", r"blocked (?:using|by .{0,20}(?:list|rbl))", r"(?<!not )listed (?:at|in|on|by) ",
-        r"banned (?:sending )?(?:ip|host)", r"not (?:in|on) (?:the |our |my )?(?:white|allow) ?-?list", r"client host rejected",
+        r"banned (?:sending )?(?:ip|host)", r"not (?:in|on) (?:the |our |my )?(?:white|allow|approved) ?-?list", r"client host rejected",
         r"mail from (?:[0-9]{1,3}\.){3}[0-9]{1,3}.{0,20}(?:refus|reject|denied|block)",
         r"(?:host|ip|country|region|network),? (?:is |are )?not (?:allowed|permitted|welcome)",
         r"(?<!message )(?:blocked|refused|rejected|denied)\W{1,3}see:? https?",
