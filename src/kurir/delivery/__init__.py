@@ -37,7 +37,9 @@ from .ports import (
     NoticeWriter,
     Untrusted,
 )
-from .routing.allowed import Allowed, RoadSizes, account_of, known_limits
+from .routing.allowed import Allowed, account_of, known_limits
+from .routing.genuine import Genuine
+from .routing.sizes import RoadSizes
 from .routing.smarthost import SmarthostUrlError, parse_next_hop
 from .sending.sealing import DomainKeys, KeyRing, Sealing, SealingSettings
 from .settings import (
@@ -66,6 +68,7 @@ __all__ = [
     "Family",
     "Foresight",
     "ForesightSettings",
+    "Genuine",
     "HostExam",
     "KeyRing",
     "LocalStore",

@@ -168,12 +168,21 @@ def too_large_for_road(octets: int, road: RoadSize) -> Reply:
 
     RFC 1870 section 6.1 allows it after RCPT, where the size was announced with MAIL.
     """
+    return _too_large(octets, "mail to this recipient", road)
+
+
+def too_large_for_every_road(octets: int, road: RoadSize) -> Reply:
+    """No road that mail of this sender takes carries so much; `road` is the widest (RFC 1870 section 6.1)."""
+    return _too_large(octets, "mail of this sender", road)
+
+
+def _too_large(octets: int, what: str, road: RoadSize) -> Reply:
     whose = road.provider or road.road
     attachments = unencoded(road.octets) // 100_000 / 10
     return _of(
         552,
         "5.3.4",
-        f"The message has {octets} octets; mail to this recipient goes by {whose}, which takes at most {road.octets};"
+        f"The message has {octets} octets; {what} goes by {whose}, which takes at most {road.octets};"
         f" attachments grow by 37 % on the way, so that about {attachments} MB of them fit: send less at once, or a link",
     )
 

@@ -10,6 +10,7 @@ from kurir.delivery import (
     PROVIDERS,
     Allowed,
     DeliverySettings,
+    Genuine,
     NextHop,
     OAuthClient,
     RoadSizes,
@@ -50,9 +51,9 @@ def _has_urgent(config: Config) -> bool:
         store.close()
 
 
-def road_sizes(config: Config, allowed: Allowed) -> RoadSizes:
-    """Return how large a message may be on each road."""
-    return RoadSizes(_routes(config), allowed)
+def road_sizes(config: Config, allowed: Allowed, genuine: Genuine | None = None) -> RoadSizes:
+    """Return how large a message may be on each road; `genuine` finds out where mail of its sender would look forged."""
+    return RoadSizes(_routes(config), allowed, _signed(config), genuine)
 
 
 def delivery(config: Config) -> DeliverySettings:
