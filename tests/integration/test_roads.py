@@ -178,6 +178,27 @@ def test_what_only_a_road_could_carry_where_it_would_look_forged_is_refused_at_o
             assert smtp.rcpt("b@far.example")[0] == 250  # whose domain has no record may take the other road
 
 
+def test_a_road_that_leads_to_another_server_now_is_not_as_closed_as_the_one_before(tmp_path: Path) -> None:
+    with Sink() as gone:
+        port = gone
+    with Sink() as main, Sink() as spare:
+        with server(tmp_path / "i", port, spare) as kurir:
+            kurir.user("you")
+            send(kurir, "b@far.example")
+            kurir.wait("delivery by the spare road", lambda: len(spare.messages) == 1)
+            assert kurir.json("status")["roads"][0]["health"] == "broken"
+            kurir.stop()
+            text = kurir.config.read_text()
+            kurir.config.write_text(text.replace(f":{port.port}?", f":{main.port}?"))
+            kurir.start()
+            assert kurir.json("status")["roads"] == []
+            assert kurir.json("limits")["paces"] == []
+            for i in range(2):
+                send(kurir, f"c{i}@far.example")
+            kurir.wait("both by the new server", lambda: len(main.messages) == 2)
+            assert "it is no way any more" in kurir.said()
+
+
 def test_a_road_that_is_down_gives_way_at_once_with_processes_of_their_own(tmp_path: Path) -> None:
     with Sink() as gone, Sink() as spare:
         port = gone

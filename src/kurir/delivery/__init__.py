@@ -37,7 +37,7 @@ from .ports import (
     NoticeWriter,
     Untrusted,
 )
-from .routing.allowed import Allowed, account_of, known_limits
+from .routing.allowed import Allowed, account_of, known_limits, leads_to
 from .routing.genuine import Genuine
 from .routing.sizes import RoadSizes
 from .routing.smarthost import SmarthostUrlError, parse_next_hop
@@ -91,5 +91,6 @@ __all__ = [
     "Untrusted",
     "account_of",
     "known_limits",
+    "leads_to",
     "parse_next_hop",
 ]

@@ -3,7 +3,7 @@
 A smarthost is known by its host and login, a receiver by its mail hosts; stores of our own know no such limits.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from kurir.delivery.mx import MailHost
 from kurir.delivery.settings import Route, RouteKind
@@ -105,6 +105,17 @@ def stranger(route: Route, hosts: Sequence[MailHost]) -> Known | None:
         site = site_key(host.name for host in hosts)
         return Known(Receiver(name=site, label=site, hosts=tuple(host.name for host in hosts)), (), ())
     return None
+
+
+def leads_to(atlas: Atlas, routes: Iterable[Route]) -> dict[str, frozenset[str]]:
+    """Return for each road whom its server belongs to: its site and the keys of its provider; nobody where it goes straight to receivers."""
+    found: dict[str, frozenset[str]] = {}
+    for route in routes:
+        whose = (known_limits(atlas, route, ()), stranger(route, ()))
+        keys = {known.entry.key for known in whose if known is not None}
+        site = {route.next_hop.site} if route.next_hop is not None else set()
+        found[route.name] = found.get(route.name, frozenset()) | keys | site
+    return found
 
 
 def _site(entry: str) -> Receiver | None:
