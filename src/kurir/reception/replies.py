@@ -132,11 +132,11 @@ def accepted(
     parts = []
     if now and (limited or closed or len(now) > 1):
         (first, most), *others = now.items()
-        parts = [f"{most} recipients go now by {_plain(first)}", *(f"{n} by {_plain(x)}" for x, n in others)]
+        parts = [f"{_go(most, most)} now by {_plain(first)}", *(f"{n} by {_plain(x)}" for x, n in others)]
     if limited:
-        parts.append(_later(limited, recipients, "by a limit of", "the last"))
+        parts.append(_later(limited, recipients, "by a limit of", "the last "))
     if closed:
-        parts.append(_later(closed, recipients, "after an outage of", "the next try"))
+        parts.append(_later(closed, recipients, "after an outage of", "the next try "))
     if parts:
         text += f"; {', '.join(parts)}"
     if unsure:
@@ -148,8 +148,18 @@ def _later(later: Sequence[Forecast], recipients: int, why: str, what: str) -> s
     """Say how many of all recipients go later, why, and until when."""
     count, whose = sum(f.recipients for f in later), ", ".join(dict.fromkeys(f.label for f in later))
     last = max(f.at or math.inf for f in later)
-    until = f", {what} on {datetime.fromtimestamp(last, UTC):%Y-%m-%d %H:%M} UTC" if last < math.inf else ""
-    return f"{count} of {recipients} recipients go later, {why} {_plain(whose)}{until}"
+    until = (
+        f", {what if count != 1 else what.removeprefix('the last ')}on {datetime.fromtimestamp(last, UTC):%Y-%m-%d %H:%M} UTC"
+        if last < math.inf
+        else ""
+    )
+    return f"{_go(count, recipients)} later, {why} {_plain(whose)}{until}"
+
+
+def _go(count: int, recipients: int) -> str:
+    """Say that `count` of `recipients` go."""
+    who = str(count) if count == recipients else f"{count} of {recipients}"
+    return f"{who} recipient{'s' if recipients != 1 else ''} {'go' if count != 1 else 'goes'}"
 
 
 def _plain(label: str) -> str:
