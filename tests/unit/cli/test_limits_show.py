@@ -40,6 +40,24 @@ def test_a_closed_road_is_said_to_be(
     assert ("server not reachable" in done.output) is bool(words)
 
 
+@pytest.mark.parametrize("used", [0, 2, None])
+def test_what_counts_as_used_is_said_where_anything_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, used: int | None
+) -> None:
+    file = tmp_path / "kurir.toml"
+    file.write_text('[server]\nhostname = "our.test"\nstate = "."\n[domains."our.test"]\n')
+    day = {
+        "id": "day", "unit": "messages", "value": 3, "per": "day", "beyond": "refuse", "source": "s", "seen": "2026-11-23",
+        "confidence": "read", "note": "", "counted": used is not None, "used": used, "stop": 3, "reserve": 0, "waiting": 0,
+    }  # fmt: skip
+    answers = {"limits": {"roads": [ROAD | {"limits": [day]}], "receivers": [], "paces": []}, "roads": []}
+    for module in (limits, limits.roadlook):
+        monkeypatch.setattr(module, "operate", lambda _, verb, **__: answers[verb])
+    done = CliRunner().invoke(limits.command, ["show", "-c", str(file)])
+    assert "3 messages a day" in done.output
+    assert ("also what was refused" in done.output) is bool(used)
+
+
 @pytest.mark.parametrize(
     ("reserve", "words"), [(0, "33 of 36"), (3, "33 of 36, 3 of them for urgent mail only")]
 )

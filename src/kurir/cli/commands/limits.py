@@ -70,6 +70,8 @@ def show(recipients: int | None, config_file: str | None, as_json: bool) -> int:
     for receiver in found["receivers"]:
         click.echo("\n" + say("limits.receiver", label=receiver["label"]))
         _show(receiver)
+    if any(x["used"] for entry in (*found["roads"], *found["receivers"]) for x in entry["limits"]):
+        click.echo("\n" + say("limits.used_means"))
     click.echo("\n" + say("limits.override"))
     return 0
 
