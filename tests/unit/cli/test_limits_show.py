@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from kurir.cli import roadplan
 from kurir.cli.commands import limits
+from kurir.config import load_atlas
 
 ROAD = {
     "road": "main",
@@ -48,7 +50,7 @@ def test_what_counts_as_used_is_said_where_anything_is(
     file.write_text('[server]\nhostname = "our.test"\nstate = "."\n[domains."our.test"]\n')
     day = {
         "id": "day", "unit": "messages", "value": 3, "per": "day", "beyond": "refuse", "source": "s", "seen": "2026-11-23",
-        "confidence": "read", "note": "", "counted": used is not None, "used": used, "stop": 3, "reserve": 0, "waiting": 0,
+        "confidence": "read", "note": "", "note_id": "", "counted": used is not None, "used": used, "stop": 3, "reserve": 0, "waiting": 0,
     }  # fmt: skip
     answers = {"limits": {"roads": [ROAD | {"limits": [day]}], "receivers": [], "paces": []}, "roads": []}
     for module in (limits, limits.roadlook):
@@ -63,3 +65,25 @@ def test_what_counts_as_used_is_said_where_anything_is(
 )
 def test_what_is_kept_for_urgent_mail_is_said(reserve: int, words: str) -> None:
     assert limits._used({"counted": True, "used": 33, "stop": 36, "reserve": reserve}) == words
+
+
+@pytest.mark.parametrize(
+    ("lang", "shown"), [("en", "not checked); Cc and Bcc count"), ("id", "; Cc dan Bcc ikut dihitung")]
+)
+def test_a_note_is_shown_in_the_language_of_its_reader(
+    monkeypatch: pytest.MonkeyPatch, lang: str, shown: str
+) -> None:
+    monkeypatch.setenv("KURIR_LANG", lang)
+    known = {"id": "day", "source": "a page", "seen": "2026-11-23", "confidence": "remembered"}
+    both = known | {"note": "Cc and Bcc count", "note_id": "Cc dan Bcc ikut dihitung"}
+    assert limits._source(both).endswith(shown)
+    assert limits._source(known | {"note": "ours", "note_id": ""}).endswith("; ours")
+    assert not limits._source(known | {"note": "", "note_id": ""}).endswith("; ")
+
+
+@pytest.mark.parametrize(("lang", "shown"), [("en", "(An older page said 200)"), ("id", "menyebut 200)")])
+def test_a_new_road_shows_them_too(monkeypatch: pytest.MonkeyPatch, lang: str, shown: str) -> None:
+    monkeypatch.setenv("KURIR_LANG", lang)
+    service = next(s for s in load_atlas().smarthosts if s.name == "icloud-mail")
+    new = roadplan.NewRoad("icloud", "smtp://smtp.mail.me.com", "me", None, "", "", service)
+    assert shown in "\n".join(roadplan.what_it_takes(new))
