@@ -21,7 +21,7 @@ from tests.bench.load import (
     together,
     wait_for_quiet,
 )
-from tests.bench.peers import Kurir, Peer, Postfix, SigningKurir, SigningPostfix
+from tests.bench.peers import Kurir, LimitedKurir, Peer, Postfix, SigningKurir, SigningPostfix
 from tests.bench.screening import measured
 
 Figures = dict[str, float]
@@ -57,6 +57,16 @@ def _relay(load: Load) -> Measure:
             "messages/s": sized.count / meter.seconds,
             "CPU ms a message": 1000 * meter.cpu / sized.count,
         }
+
+    return measure
+
+
+def _limited(load: Load) -> Measure:
+    """Relay where Kurir counts every mail durably in the windows of a service that has a fallback."""
+    relay = _relay(load)
+
+    def measure(kind: type[Peer], work: Path, scale: float) -> Figures:
+        return relay(LimitedKurir if kind is Kurir else kind, work, scale)
 
     return measure
 
@@ -172,6 +182,11 @@ PARTS = {
         Part("relay", "Relay, 4 KB, 20 sessions, connections kept", _relay(Load(4000))),
         Part("one", "Relay, 4 KB, 20 sessions, one message a connection", _relay(Load(3000, kept=False))),
         Part("large", "Relay, 100 KB, 20 sessions, connections kept", _relay(Load(1000, size=102_400))),
+        Part(
+            "limited",
+            "Relay by a service with limits and a fallback, 4 KB, 20 sessions, kept",
+            _limited(Load(4000)),
+        ),
         Part(
             "signed",
             "Relay signed with RSA-2048 (Postfix: OpenDKIM), 4 KB, 20 sessions, kept",

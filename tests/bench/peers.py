@@ -206,6 +206,34 @@ class Postfix(Peer):
         return ["postfix", "-c", folders["etc"], "start-fg"]
 
 
+class LimitedKurir(Kurir):
+    """Kurir that counts each mail in four windows and may go by another road: a service's limits, never reached."""
+
+    toml = """provider = "bench"
+fallback = ["spare"]
+[[roads]]
+name = "spare"
+url = "smtp://127.0.0.1:{spare[0]}?tls=none"
+[atlas]
+files = ["limits.toml"]
+"""
+
+    limits = """[smarthosts.bench]
+label = "Bench"
+[smarthosts.bench.limits]
+second = {unit = "messages", value = 50_000, per = "second", scope = "account", beyond = "refuse"}
+hour = {unit = "messages", value = 20_000_000, per = "hour", scope = "account", beyond = "discard"}
+day = {unit = "recipients", value = 100_000_000, per = "day", scope = "account", beyond = "refuse"}
+month = {unit = "recipients", value = 1_000_000_000, per = "month", scope = "account", beyond = "delay"}
+"""
+
+    def command(self) -> list[object]:
+        """Beside its configuration stands what the service allows; `toml` goes on with the one road."""
+        command = super().command()
+        (self.config.parent / "limits.toml").write_text(self.limits)
+        return command
+
+
 class SigningKurir(Kurir):
     """Kurir that signs what it relays with RSA-2048, as OpenDKIM does, and not with Ed25519 beside it."""
 
