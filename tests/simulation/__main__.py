@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from .week.pace import Pace
 from .week.traffic import Size
 from .week.world import run as play
 from .world import Options, Result, run
@@ -76,15 +77,20 @@ def main() -> int:
     """Run, show progress, tell what failed; 1 when something did."""
     args = _arguments()
     options = Size().scaled(args.part) if args.week else _options(args)
+    pace = Pace()
     if args.seed is not None:
         result = _one((args.seed, options))
         _tell(result, options, args.tail)
         print(f"  {result.virtual_seconds / DAY:.2f} virtual days, {result.steps} steps")
+        pace.add(result)
+        for line in pace.lines() if args.week else ():
+            print(f"  {line}")
         return int(bool(result.broken))
     started, done, days, steps, failed = time.monotonic(), 0, 0.0, 0, []
     with multiprocessing.get_context("fork").Pool(args.jobs) as pool:
         for result in pool.imap_unordered(_one, ((s, options) for s in _seeds(args))):
             done += 1
+            pace.add(result)
             days += result.virtual_seconds / DAY
             steps += result.steps
             if result.broken:
@@ -101,6 +107,8 @@ def main() -> int:
     print(
         f"{done} seeds, {days:.1f} virtual days, {steps} steps in {seconds:.0f} s; failed: {failed or 'none'}"
     )
+    for line in pace.lines() if args.week else ():
+        print(line)
     return int(bool(failed))
 
 

@@ -195,8 +195,11 @@ def best_plan(
 
 
 def _rank(at: float, way: Way, line: Line) -> tuple[float, bool, int]:
-    """Return how early a line is: accounts take turns; but where connections are what is scarce, each line has its own."""
-    return at, not line.head.urgent, line.turn if at > way.free_at else 0
+    """Return how early a line is: accounts take turns; but where connections are what is scarce, each line has its own.
+
+    What goes in one turn is one message: nothing comes in between.
+    """
+    return at, not line.head.urgent, line.turn if at > way.free_at else min(line.turn, 0)
 
 
 def _first(ways: Sequence[Way], parcel: Parcel, now: float) -> tuple[float, int]:

@@ -131,10 +131,11 @@ class Hindsight:
     def ideal(self, campaign: str, start: float, end: float) -> float:
         """Return when the last of a campaign that was handed in from `start` on could have gone; it really did at `end`."""
         since_then = best_plan(self.waiting(start, end), self.ways(start), self._week.forgot)
-        return max(self._whole_week[campaign], since_then.get(campaign, start))
+        return max(self.whole_week[campaign], since_then.get(campaign, start))
 
     @cached_property
-    def _whole_week(self) -> dict[str, float]:
+    def whole_week(self) -> dict[str, float]:
+        """When the last of each campaign could have gone by the plan of the whole week."""
         return best_plan((parcel for parcel, _, _ in self.parcels), self.ways(), self._week.forgot)
 
     def could_leave(self, road: str, at: float, patience: float) -> bool:

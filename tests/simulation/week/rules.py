@@ -110,9 +110,13 @@ def _last_words(week: "Week", number: int, index: int) -> str:
 
 def _finished(week: "Week", market: Market, hindsight: Hindsight) -> None:
     """Each campaign ends within `WITHIN` of the best plan from when it was handed in, at each market that says what it allows."""
-    if market.sure:
-        for campaign, (start, end) in _spans(week, market).items():
+    spans = _spans(week, market)
+    if market.sure and spans:
+        for campaign, (start, end) in spans.items():
             _campaign(week, market, campaign, start, end, hindsight.ideal(campaign, start, end))
+        begun = min(start for start, _ in spans.values())
+        week.figures["week took"] = round(max(end for _, end in spans.values()) - begun)
+        week.figures["week best"] = round(max(hindsight.whole_week.values()) - begun)
 
 
 def _campaign(week: "Week", market: Market, campaign: str, start: float, end: float, ideal: float) -> None:
@@ -121,7 +125,10 @@ def _campaign(week: "Week", market: Market, campaign: str, start: float, end: fl
     patience = WORTH_WAITING * (len(market.providers) - 1)  # one waits before one goes another way
     week.trace("finished", name, round(took), "best", round(best))
     week.figures["campaigns"] += 1
+    week.figures["campaigns late"] += round(took) > WITHIN * round(best)
+    week.figures["campaigns minutes late"] += took > WITHIN * best + ALLOWANCE
     if took > WITHIN * best + ALLOWANCE + patience + _excused(week, start, end):
+        week.figures["campaigns broken"] += 1
         week.wrong(f"{name} took {took:.0f} s; the best plan takes {best:.0f} s")
 
 

@@ -39,6 +39,10 @@ ONCE = (
     2078017076,  # a contract that changes
     2078017116,  # the last room of a day, taken by a connection that was used up
     2078017279,  # one mail in the air, and nobody wanted the road
+    2078017305,  # a neighbour that had no mail while both were broken
+    2078017335,  # one connection, one mail a second, two sites
+    2078018472,  # a plan that cut a message in two
+    2078018911,  # a probe by who had failed, though all would have gone soon
 )
 BITES = range(1, 25)
 """Seeds of which at least one has to show each mistake."""
@@ -200,6 +204,15 @@ def test_a_message_goes_in_one_turn() -> None:
     letter = [Parcel(0.0, "letter", "office", False, bundle=1) for _ in range(5)]
     plan = best_plan([*_parcels(30, "news"), *letter], [Way([_a_minute(6)])])
     assert plan["letter"] == 0.0
+
+
+def test_nothing_comes_between_the_recipients_of_one_message() -> None:
+    letter = [Parcel(0.0, "letter", "office", False, 5, 1, site="one") for _ in range(5)]
+    news = [Parcel(0.0, "news", "news", False, site="two") for _ in range(3)]
+    minute = Quota("k", Unit.RECIPIENTS, 6, 60.0, 6, 0)
+    plan = best_plan([*letter, *news], [Way([minute], gap=1.0)])
+    assert plan["letter"] < 1.0
+    assert plan["news"] > 60.0
 
 
 def test_what_a_kill_wasted_counts_as_sent() -> None:

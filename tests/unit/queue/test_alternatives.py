@@ -486,6 +486,20 @@ def test_who_has_failed_at_a_broken_road_is_not_its_probe_while_others_wait() ->
     assert {x.number: x.road.name for x in hand.take()} == {failed: "spare"}
 
 
+@pytest.mark.parametrize(("a_minute", "probes"), [(10, 0), (2, 1)])
+def test_who_has_failed_at_a_broken_road_probes_it_only_where_the_others_would_wait_long(
+    a_minute: int, probes: int
+) -> None:
+    minute = Quota("minute", Unit.RECIPIENTS, a_minute, 60.0, a_minute, 0)
+    world = Roads(spare=Road("spare", "b:587", quotas=(minute,), hop=True))
+    world.brain._budgets.of(minute).count(a_minute, int(world.brain._book.steady.now() * 1000) + 30_000)
+    hand = world.hand()
+    world.accept(*(f"x{i}@far.example" for i in range(20)))
+    world.settle(world.next(hand), LOGIN)
+    world.pass_time(62)
+    assert [x.road.name for x in hand.take()] == ["main"] * probes
+
+
 def test_mail_that_waits_probes_no_more_often_than_the_rests_allow() -> None:
     world = Roads(spare=Road("spare", "b:587", concurrency=1, hop=True))
     hand = world.hand()

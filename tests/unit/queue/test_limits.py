@@ -344,6 +344,30 @@ def test_a_connection_that_is_counted_is_used_up_before_another_site_begins_its_
     world.check()
 
 
+def test_a_connection_is_kept_through_a_short_wait_and_nobody_loses_a_turn_by_that() -> None:
+    once = Quota("at-g/connections/once", Unit.CONNECTIONS, 1, 0.0, 1)
+    world = World()
+    hand = world.hand()
+    for domain in ("a.example", "b.example"):
+        for _ in range(60):
+            world.accept(f"x@{domain}", account="news@here.example")
+        for _ in range(15 if domain == "b.example" else 0):
+            world.accept(f"x@{domain}", account="robot@here.example")
+        plan(world, hand, once, per_day(1, window=1.0), site=domain)
+    went = []
+    world.pass_time(1.5)  # what an earlier brain may have sent
+    for _ in range(110):
+        (lease,) = hand.take()
+        went.append(((lease.account or "")[:5], lease.road.site[0]))
+        world.settle(lease, SENT)
+        assert not hand.leases  # the second is over
+        world.pass_time(1.5)
+    assert [who for who, _ in went[:24]].count("robot") in (11, 12)
+    rows = [len(list(row)) for _, row in groupby(went[40:], key=lambda x: x[1])]
+    assert rows[1:3] == [20, 20]
+    world.check()
+
+
 @pytest.mark.parametrize(("a_day", "robots"), [(40, 20), (400, 15)])
 def test_the_last_room_of_a_day_goes_by_turns_and_not_by_connections(a_day: int, robots: int) -> None:
     once = Quota("at-g/connections/once", Unit.CONNECTIONS, 1, 0.0, 1)

@@ -385,12 +385,36 @@ def test_a_site_of_which_nothing_was_heard_since_another_failed_may_have_been_br
     assert _is_back(world, hand, "a.example") == ["a.example", "b.example"]
 
 
+def test_a_site_that_never_failed_gives_a_broken_neighbour_one_chance() -> None:
+    world = World(retry=(4 * 3600.0,))
+    hand = world.hand()
+    for rest in (61, 121, 0):
+        _at_one_provider(world, hand, "b.example")
+        world.pass_time(rest)
+    world.pass_time(30)  # b rests for four minutes
+    _at_one_provider(world, hand, "a.example", ends=SENT)  # nobody knew of it during the outage
+    world.pass_time(29)
+    assert not hand.leases
+    world.pass_time(2)
+    (probe,) = hand.take()
+    world.settle(probe, DOWN)
+    for _ in range(4):  # it is away for a reason of its own, and rests for eight minutes
+        _at_one_provider(world, hand, "a.example", ends=SENT)
+        world.pass_time(110)
+        assert not hand.leases
+    world.pass_time(60)
+    assert [x.road.site for x in hand.take()] == ["b.example"]
+    world.check()
+
+
 def test_a_site_that_is_back_wakes_nobody_who_failed_before_or_who_has_hardly_rested() -> None:
     world = World(retry=(4 * 3600.0,))
     hand = world.hand()
-    _at_one_provider(world, hand, "c.example", "b.example")
+    _at_one_provider(world, hand, "c.example")
+    _at_one_provider(world, hand, "a.example", ends=SENT)  # c's chance, while a never failed
     world.pass_time(61)
-    _at_one_provider(world, hand, "c.example")  # rests for two minutes, and is away for a reason of its own
+    (probe,) = hand.take()
+    world.settle(probe, DOWN)  # c rests for two minutes, and is away for a reason of its own
     world.pass_time(1)
     _at_one_provider(world, hand, "a.example", ends=SENT)
     world.pass_time(1)

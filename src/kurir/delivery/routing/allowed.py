@@ -61,6 +61,10 @@ class Allowed:
         self.learnt = learnt or Learnt(clock)
         self._clock = clock
 
+    def now(self) -> float:
+        """Return the wall time."""
+        return self._clock.now()
+
     def known(self, route: Route, hosts: Sequence[MailHost]) -> Known | None:
         """Return what holds for mail by `route` to `hosts`, or None where nothing is known."""
         known = known_limits(self.atlas, route, hosts) or stranger(route, hosts)

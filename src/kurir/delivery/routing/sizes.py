@@ -16,6 +16,8 @@ from .floor import tls_floor
 from .genuine import Genuine
 from .route import choose_roads, leading, with_fallbacks
 
+REREAD = 60.0
+
 
 class RoadSizes:
     """The largest message of each road, as far as it is known before anything is sent (RFC 1870), and what is counted there.
@@ -42,11 +44,14 @@ class RoadSizes:
         self._read()
 
     def refresh(self) -> None:
-        """Look whether anything was learnt."""
-        if self._allowed.learnt.refresh():
+        """Look whether anything was learnt; take in once in `REREAD` seconds what time alone changes (a warm-up, what is forgotten)."""
+        learnt = self._allowed.learnt
+        learnt.refresh()
+        if learnt.mark != self._mark or self._allowed.now() >= self._read_at + REREAD:
             self._read()
 
     def _read(self) -> None:
+        self._mark, self._read_at = self._allowed.learnt.mark, self._allowed.now()
         self._known = {}
         for route in self._routes:
             known = self._allowed.known(route, ())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kurir.model import Outcome, OutcomeKind
+from kurir.queue.roads.choice import WORTH_WAITING
 from kurir.queue.roads.roadbook import Roadbook
 from kurir.queue.settings import QueueSettings
 from kurir.queue.waiting.state import Errand
@@ -45,16 +46,22 @@ class Alternatives:
         if self.next_at() > now:
             return
         for site in self._waiting():
-            errand = next((e for e in self._probers(site) if self._elsewhere(e, site, now)), None)
+            errand = next((e for e in self._probers(site, now) if self._elsewhere(e, site, now)), None)
             if errand is not None:
                 self._schedule.move(errand, now)
         if self._roads.probe_at <= now:  # nobody who may
             self._next_look = now + LOOK_AGAIN
 
-    def _probers(self, site: "Site") -> Iterable[Errand]:
-        """Return whose mail may be risked at a road that may still be broken: no urgent one, and rather one that has not failed yet."""
-        first = islice((e for e in self._schedule.in_line(site) if not e.mail.urgent), PROBERS)
-        return sorted(first, key=lambda errand: errand.attempts > 0)
+    def _probers(self, site: "Site", now: float) -> Iterable[Errand]:
+        """Return whose mail may be risked at a road that may still be broken: no urgent one, and rather one that has not failed yet.
+
+        Who has failed waits for its turn where that comes soon for all.
+        """
+        first = list(islice((e for e in self._schedule.in_line(site) if not e.mail.urgent), PROBERS))
+        fresh = [errand for errand in first if not errand.attempts]
+        if site.paced is not None and self._roads.free_at(site.road, now) <= now + WORTH_WAITING:
+            return fresh
+        return [*fresh, *(errand for errand in first if errand.attempts)]
 
     def _waiting(self) -> list["Site"]:
         return [s for s in self._schedule.sites if s.alternatives and s.waiting]

@@ -44,9 +44,8 @@ class Judge:
             return None
         if outcome.stage not in CONNECTION_STAGES or outcome.kind is not OutcomeKind.DEFERRED:
             well_at, site.succeeded_at = site.succeeded_at, now
-            if site.failures:
-                for other in self._neighbours.back(site, well_at, now):
-                    self._consider(other, now)
+            if site.failures or self._neighbours.alone:
+                self._prove(site, well_at, since=since, now=now)
             site.failures = 0
             site.why = None
             return self._talked(site, outcome, since=since, now=now)
@@ -54,6 +53,15 @@ class Judge:
         if not news and signal_of(outcome) is Signal.HANDSHAKE:
             return None
         return self.refused(site, outcome, since=since, now=now)
+
+    def _prove(self, site: Site, well_at: float, *, since: float, now: float) -> None:
+        """Let neighbours be tried that may have been broken by what is over now."""
+        if site.failures:
+            woken = self._neighbours.back(site, well_at, now)
+        else:
+            woken = self._neighbours.well(site, since=since, now=now)
+        for other in woken:
+            self._consider(other, now)
 
     def refused(
         self, site: Site, outcome: Outcome, *, since: float, now: float, bears: int = 0
