@@ -78,12 +78,12 @@ def test_an_erasure_is_confirmed_on_a_terminal(kurir: Kurir) -> None:
     kurir.wait("the capture", lambda: "Kept in the sandbox" in trace(kurir, id))
     code, said = on_terminal(kurir, "n\n", "trace", "erase", "siti@example.net")
     assert code != 0
-    assert "1 message(s) and 0 observation(s) name it" in said
+    assert "Named by 1 message and 0 observations" in said
     assert "cannot be undone" in said
     assert "siti@example.net" in trace(kurir, id)
     code, said = on_terminal(kurir, "y\n", "trace", "erase", "siti@example.net")
     assert code == 0
-    assert "Erased: 1 message(s)" in said
+    assert "Erased: 1 message," in said
     code, said = on_terminal(kurir, "", "trace", "erase", "siti@example.net", "--yes")
     assert code == 0
     assert "undone" not in said

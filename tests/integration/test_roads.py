@@ -1,8 +1,10 @@
 """Fates of mail that has more than one road, through the whole server."""
 
+import smtplib
 from pathlib import Path
 
 from tests.harness import Kurir, Sink
+from tests.harness.dns import Names
 from tests.integration.test_limits import ATLAS
 
 MAIN = '[[roads]]\nname = "main"\nurl = "smtp://{login}127.0.0.1:{main}?tls=none"\nfallback = ["spare"]\n'
@@ -145,6 +147,56 @@ def test_what_is_too_large_for_one_road_takes_the_other(tmp_path: Path) -> None:
             kurir.wait("delivery by the spare road", lambda: len(spare.messages) == 1)
             send(kurir, "small@far.example")
             kurir.wait("small mail by its own road", lambda: len(main.messages) == 1)
+
+
+def test_what_only_a_road_could_carry_where_it_would_look_forged_is_refused_at_once(tmp_path: Path) -> None:
+    atlas = tmp_path / "atlas.toml"
+    atlas.write_text(ATLAS)
+    large = b"From: a@sender.test\r\nSubject: x\r\n\r\n" + (b"x" * 70 + b"\r\n") * 3000
+    with (
+        Sink() as main,
+        Sink() as spare,
+        Names({"sender.test": {"TXT": ['"v=spf1 ip4:192.0.2.1 -all"']}}) as names,
+    ):
+        roads = MAIN.format(main=main.port, login="") + 'provider = "tiny"\n' + SPARE.format(spare=spare.port)
+        toml = f'\n[atlas]\nfiles = ["{atlas}"]\n\n[net]\nresolvers = ["{names.address}"]\n\n{roads}'
+        with (
+            Kurir(tmp_path / "h", toml=toml, trust=("127.0.0.0/8",)) as kurir,
+            smtplib.SMTP("127.0.0.1", kurir.smtp) as smtp,
+        ):
+            smtp.ehlo()
+            for options in ((f"SIZE={len(large)}",), ()):
+                smtp.mail("a@sender.test", options)
+                said = smtp.rcpt("b@far.example")
+                if not options:
+                    assert said[0] == 250
+                    said = smtp.data(large)
+                assert said[0] == 552, said
+                assert b"Tiny Mail, which takes at most 100000" in said[1]
+                smtp.rset()
+            assert smtp.mail("a@unproven.test", (f"SIZE={len(large)}",))[0] == 250
+            assert smtp.rcpt("b@far.example")[0] == 250  # whose domain has no record may take the other road
+
+
+def test_a_road_that_leads_to_another_server_now_is_not_as_closed_as_the_one_before(tmp_path: Path) -> None:
+    with Sink() as gone:
+        port = gone
+    with Sink() as main, Sink() as spare:
+        with server(tmp_path / "i", port, spare) as kurir:
+            kurir.user("you")
+            send(kurir, "b@far.example")
+            kurir.wait("delivery by the spare road", lambda: len(spare.messages) == 1)
+            assert kurir.json("status")["roads"][0]["health"] == "broken"
+            kurir.stop()
+            text = kurir.config.read_text()
+            kurir.config.write_text(text.replace(f":{port.port}?", f":{main.port}?"))
+            kurir.start()
+            assert kurir.json("status")["roads"] == []
+            assert kurir.json("limits")["paces"] == []
+            for i in range(2):
+                send(kurir, f"c{i}@far.example")
+            kurir.wait("both by the new server", lambda: len(main.messages) == 2)
+            assert "it is no way any more" in kurir.said()
 
 
 def test_a_road_that_is_down_gives_way_at_once_with_processes_of_their_own(tmp_path: Path) -> None:

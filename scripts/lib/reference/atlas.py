@@ -15,7 +15,8 @@ def whole() -> str:
         "What Kurir knows of the limits of others. *Confidence*: `read` in the source, `reported` by a third party, `remembered` and not checked, "
         "`assumed` where nobody publishes a figure. Limits of messages, recipients and connections are kept by the queue; mail is refused for its "
         "size only where the size was read or you say so. A figure is wrong, or yours is another: "
-        "[put it into a file of your own](../how-to/limits.md)."
+        "[put it into a file of your own](../how-to/limits.md). What stands behind a source is the note of a limit (`note`, in Indonesian `note_id`): "
+        "`kurir limits` and `kurir road add` show it in the reader's language."
     )
     parts: list[str | list[str]] = [intro, "## Providers that send for us"]
     for service in sorted(atlas.smarthosts, key=lambda s: s.name):

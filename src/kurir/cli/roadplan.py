@@ -7,14 +7,15 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import click
+import msgspec
 
 from kurir.app.wiring import roads
-from kurir.cli.commands.limits import words
+from kurir.cli.commands.limits import note_of, words
 from kurir.cli.output import Failure, table
 from kurir.cli.words import current, say
 from kurir.config import Config
 from kurir.config.road_schema import DIRECT
-from kurir.limits import Smarthost
+from kurir.limits import Limit, Smarthost
 from kurir.trace import say_noted
 
 _UNKNOWN = "-"
@@ -82,11 +83,10 @@ def _offer(service: Smarthost) -> tuple[str, str, str]:
     return f"{service.name} ({service.label})", allows, needs
 
 
-def _limit(limit: object) -> str:
-    import msgspec
-
+def _limit(limit: Limit, *, noted: bool = False) -> str:
     plain = dict(msgspec.to_builtins(limit))
-    return words(plain) + (f" ({plain['plan']})" if plain.get("plan") else "")
+    more = "; ".join(filter(None, (limit.plan, note_of(limit.note, limit.note_id) if noted else "")))
+    return words(plain) + (f" ({more})" if more else "")
 
 
 def ask(config: Config, new: NewRoad, *, talk: bool) -> NewRoad:
@@ -156,7 +156,7 @@ def what_it_takes(new: NewRoad) -> list[str]:
         lines.append(say("road.stands_alone", direct=DIRECT))
     if service is None:
         return [*lines, say("road.not_in_atlas")]
-    allowed = [_limit(x) for x in service.limits]
+    allowed = [_limit(x, noted=True) for x in service.limits]
     lines.append(say("road.allows", limits="; ".join(allowed) or _UNKNOWN))
     doors = [
         say("road.door", port=a.port, tls=say(f"road.{a.tls}"), auth=", ".join(a.auth) or _UNKNOWN)
@@ -176,6 +176,6 @@ def what_it_takes(new: NewRoad) -> list[str]:
             )
         )
     lines.append(say("road.dkim"))
-    if service.note:
-        lines.append(say("road.note", note=service.note))
+    if note := note_of(service.note, service.note_id):
+        lines.append(say("road.note", note=note))
     return lines

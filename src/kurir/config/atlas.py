@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -57,7 +57,20 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class LimitPart(_Part):
+class _Noted(_Part):
+    """What may have a note, in English and in Indonesian."""
+
+    note: str = ""
+    note_id: str = ""
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if self.note_id and not self.note:
+            raise ValueError(told("note_id says a note in Indonesian; write the note itself, too: note"))
+        return self
+
+
+class LimitPart(_Noted):
     """One limit."""
 
     unit: Unit
@@ -70,7 +83,6 @@ class LimitPart(_Part):
     confidence: Confidence
     plan: str = ""
     encoded: bool = True
-    note: str = ""
     off: bool = False
 
     @model_validator(mode="after")
@@ -106,13 +118,12 @@ class AccessPart(_Part):
     host: str = ""
 
 
-class EntryPart(_Part):
+class EntryPart(_Noted):
     """What both kinds of entries have."""
 
     label: str
     hosts: list[HostPattern]
     after: list[str] = []
-    note: str = ""
     limits: dict[str, LimitPart] = {}
 
 
@@ -245,6 +256,8 @@ def _lay(below: dict[str, Any], above: Mapping[str, Any]) -> None:
             _lay(under, value)
         else:
             below[key] = value
+    if isinstance(above.get("note"), str):  # another note, which the Indonesian one below does not say
+        below["note_id"] = above.get("note_id", "")
 
 
 def _atlas(data: dict[str, Any], mistakes: list[Mistake], margins: Margins) -> limits.Atlas | None:
@@ -300,6 +313,7 @@ def _smarthost(name: str, part: SmarthostPart) -> limits.Smarthost:
         after=tuple(part.after),
         limits=_of(part),
         note=part.note,
+        note_id=part.note_id,
         logins=tuple(part.logins),
         spf=_includes(part.spf),
         access=tuple(limits.Access(a.port, a.tls, tuple(a.auth), a.host) for a in part.access),
@@ -322,6 +336,7 @@ def _receiver(name: str, part: ReceiverPart) -> limits.Receiver:
         after=tuple(part.after),
         limits=_of(part),
         note=part.note,
+        note_id=part.note_id,
         tls=part.tls,
     )
 
@@ -341,6 +356,7 @@ def _of(part: EntryPart) -> tuple[limits.Limit, ...]:
             plan=x.plan,
             encoded=x.encoded,
             note=x.note,
+            note_id=x.note_id,
         )
         for id, x in part.limits.items()
         if not x.off

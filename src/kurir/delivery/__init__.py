@@ -37,7 +37,9 @@ from .ports import (
     NoticeWriter,
     Untrusted,
 )
-from .routing.allowed import Allowed, RoadSizes, account_of, known_limits
+from .routing.allowed import Allowed, account_of, known_limits, leads_to
+from .routing.genuine import Genuine
+from .routing.sizes import RoadSizes
 from .routing.smarthost import SmarthostUrlError, parse_next_hop
 from .sending.sealing import DomainKeys, KeyRing, Sealing, SealingSettings
 from .sending.sources import SourceTurn
@@ -67,6 +69,7 @@ __all__ = [
     "Family",
     "Foresight",
     "ForesightSettings",
+    "Genuine",
     "HostExam",
     "KeyRing",
     "LocalStore",
@@ -90,5 +93,6 @@ __all__ = [
     "Untrusted",
     "account_of",
     "known_limits",
+    "leads_to",
     "parse_next_hop",
 ]

@@ -58,6 +58,11 @@ class NextHop:
     tls: TlsLevel = TlsLevel.OPPORTUNISTIC
     tls_chosen: bool = False
 
+    @property
+    def site(self) -> str:
+        """The key of its site: all mail that goes by it."""
+        return self.path or f"{self.host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:

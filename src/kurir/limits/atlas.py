@@ -52,6 +52,7 @@ class Entry:
     after: tuple[str, ...] = ()
     limits: tuple[Limit, ...] = ()
     note: str = ""
+    note_id: str = ""
 
     @property
     def key(self) -> str:

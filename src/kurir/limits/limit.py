@@ -98,7 +98,7 @@ class Limit:
     """One line of the atlas.  `id` is unique within its entry; `plan` "" holds for every plan.
 
     `encoded` says whether OCTETS are counted as they travel, after base64 and with all headers; else they are
-    those of the attachments as they lie on a disk.  `seen` is the date as text (YYYY-MM-DD) on which `source` said it.
+    those of the attachments as they lie on a disk.  `note` is what else there is to know, `note_id` the same in Indonesian.  `seen` is the date as text (YYYY-MM-DD) on which `source` said it.
     """
 
     id: str
@@ -113,6 +113,7 @@ class Limit:
     plan: str = ""
     encoded: bool = True
     note: str = ""
+    note_id: str = ""
 
 
 class Quota(msgspec.Struct, frozen=True, array_like=True):

@@ -112,7 +112,7 @@ class Brain:
         )
         schedule, steady = self._schedule, self._book.steady
         roadmemory.recall(self._store, schedule.roads, steady, self._settings)
-        pacememory.recall(self._store, schedule.shaper, steady, self._settings.shape)
+        pacememory.recall(self._store, schedule.shaper, steady, self._settings)
         count = restore(self._store, self._book, self._settings)
         self._notices.owe(list(self._store.open_notices()))
         if count:

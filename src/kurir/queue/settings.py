@@ -1,5 +1,6 @@
 """What can be set about the queue.  Times in seconds, sizes in octets."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kurir.limits import USUAL_SHAPE, ShapeSettings
@@ -52,6 +53,7 @@ class QueueSettings:
     notices_per_hand: int = 32
     due_per_tick: int = 5_000
     alternatives: bool = False  # whether any road has a fallback
+    leads_to: Mapping[str, frozenset[str]] | None = None  # see `leads`
     air_grace: float = 600.0  # what was in the air at a crash counts from this long after the start
     forget_debits: float = HOUR  # how often what left all windows is removed from the store
 
@@ -64,3 +66,14 @@ class QueueSettings:
             raise ValueError(told("queue.delay_notice must be ascending ages in seconds"))
         if self.disk_high < self.disk_low:
             raise ValueError(told("queue.disk_high must not be below queue.disk_low"))
+
+    def leads(self, road: str, who: str) -> bool:
+        """Whether `road` still leads to `who` (a site, or a provider), of whom an earlier brain knew something.
+
+        `leads_to` tells for each road there is to whom its one server belongs; to an empty set: straight to receivers, whoever they are.
+        Without it nobody knows.
+        """
+        if self.leads_to is None:
+            return True
+        there = self.leads_to.get(road)
+        return there is not None and (not there or who in there)

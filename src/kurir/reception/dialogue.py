@@ -23,7 +23,7 @@ from .observations import Notebook, verb
 from .ports import ServerStream
 from .settings import ListenerSettings, Role
 from .submission import owns_reverse_path
-from .transaction import Transaction, from_next_hop
+from .transaction import Transaction, from_next_hop, outgrown
 from .visitor import Visitor
 from .xclient import introduction
 
@@ -183,13 +183,17 @@ class Dialogue:
 
     def _mail(self, event: e.MailFrom) -> Waiting | None:
         said = self._refuse_sender(event) or self._door.ready(event.params.size, self._visitor.stranger)
-        if said is None or isinstance(said, Reply):
+        small = (event.params.size or 0) <= self._desk.roads.least
+        if isinstance(said, Reply) or (said is None and (small or not self._visitor.insider)):
             self._mail_ruled(event, said)
             return None
         return self._mail_asked(event, said)
 
-    async def _mail_asked(self, event: e.MailFrom, ready: Coroutine[Any, Any, Reply | None]) -> None:
-        self._mail_ruled(event, await ready)
+    async def _mail_asked(self, event: e.MailFrom, ready: Coroutine[Any, Any, Reply | None] | None) -> None:
+        refusal = await ready if ready is not None else None
+        if refusal is None and self._visitor.insider:
+            refusal = await outgrown(self._desk.roads, event.reverse_path, event.params.size or 0)
+        self._mail_ruled(event, refusal)
 
     def _mail_ruled(self, event: e.MailFrom, refusal: Reply | None) -> None:
         if refusal is not None:

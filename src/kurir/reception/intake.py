@@ -28,7 +28,7 @@ from .desk import Desk
 from .screening import Screened, StrangersMail, without_posing
 from .settings import Role
 from .submission import complete
-from .transaction import Transaction
+from .transaction import Transaction, domain_of, outgrown
 from .urgency import Asked, decide
 
 
@@ -223,8 +223,7 @@ class Intake:
         except OSError as e:
             self.refuse(_disk_reply(e))
         if self.refusal is None:  # the size was not announced, or not truly
-            targets = (recipient.address for recipient in self._transaction.recipients)
-            self.refusal = self._transaction.too_large(self._body.size, targets)
+            self.refusal = await self._outgrown()
         if self.refusal is None and self._sender.insider and self._transaction.params.demands_tls:
             await self._foresee()
         if self.refusal is not None:
@@ -261,6 +260,15 @@ class Intake:
         self.refuse(answer.reply)
         return answer.reply
 
+    async def _outgrown(self) -> Reply | None:
+        """Return the refusal where no road carries the whole of it."""
+        transaction, size = self._transaction, self._body.size
+        if self._sender.insider:
+            refusal = await outgrown(self._desk.roads, transaction.reverse_path, size)
+            if refusal is not None:
+                return refusal
+        return transaction.too_large(size, (r.address for r in transaction.recipients))
+
     async def _foresee(self) -> None:
         """Answer the sender's demand of protection now, while somebody waits who can do something else."""
         foresight, transaction = self._desk.foresight, self._transaction
@@ -268,7 +276,7 @@ class Intake:
             return
         if transaction.reverse_path is None and not transaction.params.sealed:
             return  # a report goes as well protected as it can, but it goes (RFC 8689 section 5)
-        sender = transaction.reverse_path.domain if transaction.reverse_path is not None else ""
+        sender = domain_of(transaction.reverse_path)
         domains = dict.fromkeys(recipient.address.domain for recipient in transaction.recipients)
         strict = transaction.params.require_tls
         prospects = await asyncio.gather(*(foresight.prospect(sender, d, strict=strict) for d in domains))

@@ -112,8 +112,19 @@ class RoadTable(Protocol):
         """Whether a road has limits that may let mail wait."""
         ...
 
+    async def prove(self, sender: str) -> None:
+        """Find out which roads mail of the domain `sender` may not take; the others are not counted from then on.
+
+        Never raises, and answers within a time limit of its own; what nobody knows keeps mail off no road.
+        """
+        ...
+
     def towards(self, sender: str, domain: str) -> RoadSize | None:
-        """Return the limit of the road from the domain `sender` ("" for the null sender) to `domain`, if it is known."""
+        """Return the limit of the widest road from the domain `sender` ("" for the null sender) to `domain`, if it is known."""
+        ...
+
+    def anywhere(self, sender: str) -> RoadSize | None:
+        """Return the limit of the widest road that mail of the domain `sender` takes to anybody, if that of each is known."""
         ...
 
 
@@ -126,6 +137,13 @@ class NoRoadTable:
     def towards(self, sender: str, domain: str) -> RoadSize | None:
         """Return None."""
         return None
+
+    def anywhere(self, sender: str) -> RoadSize | None:
+        """Return None."""
+        return None
+
+    async def prove(self, sender: str) -> None:
+        """Find out nothing."""
 
 
 class Foresight(Protocol):

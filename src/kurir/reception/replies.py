@@ -132,11 +132,11 @@ def accepted(
     parts = []
     if now and (limited or closed or len(now) > 1):
         (first, most), *others = now.items()
-        parts = [f"{most} recipients go now by {_plain(first)}", *(f"{n} by {_plain(x)}" for x, n in others)]
+        parts = [f"{_go(most, most)} now by {_plain(first)}", *(f"{n} by {_plain(x)}" for x, n in others)]
     if limited:
-        parts.append(_later(limited, recipients, "by a limit of", "the last"))
+        parts.append(_later(limited, recipients, "by a limit of", "the last "))
     if closed:
-        parts.append(_later(closed, recipients, "after an outage of", "the next try"))
+        parts.append(_later(closed, recipients, "after an outage of", "the next try "))
     if parts:
         text += f"; {', '.join(parts)}"
     if unsure:
@@ -148,8 +148,18 @@ def _later(later: Sequence[Forecast], recipients: int, why: str, what: str) -> s
     """Say how many of all recipients go later, why, and until when."""
     count, whose = sum(f.recipients for f in later), ", ".join(dict.fromkeys(f.label for f in later))
     last = max(f.at or math.inf for f in later)
-    until = f", {what} on {datetime.fromtimestamp(last, UTC):%Y-%m-%d %H:%M} UTC" if last < math.inf else ""
-    return f"{count} of {recipients} recipients go later, {why} {_plain(whose)}{until}"
+    until = (
+        f", {what if count != 1 else what.removeprefix('the last ')}on {datetime.fromtimestamp(last, UTC):%Y-%m-%d %H:%M} UTC"
+        if last < math.inf
+        else ""
+    )
+    return f"{_go(count, recipients)} later, {why} {_plain(whose)}{until}"
+
+
+def _go(count: int, recipients: int) -> str:
+    """Say that `count` of `recipients` go."""
+    who = str(count) if count == recipients else f"{count} of {recipients}"
+    return f"{who} recipient{'s' if recipients != 1 else ''} {'go' if count != 1 else 'goes'}"
 
 
 def _plain(label: str) -> str:
@@ -168,12 +178,21 @@ def too_large_for_road(octets: int, road: RoadSize) -> Reply:
 
     RFC 1870 section 6.1 allows it after RCPT, where the size was announced with MAIL.
     """
+    return _too_large(octets, "mail to this recipient", road)
+
+
+def too_large_for_every_road(octets: int, road: RoadSize) -> Reply:
+    """No road that mail of this sender takes carries so much; `road` is the widest (RFC 1870 section 6.1)."""
+    return _too_large(octets, "mail of this sender", road)
+
+
+def _too_large(octets: int, what: str, road: RoadSize) -> Reply:
     whose = road.provider or road.road
     attachments = unencoded(road.octets) // 100_000 / 10
     return _of(
         552,
         "5.3.4",
-        f"The message has {octets} octets; mail to this recipient goes by {whose}, which takes at most {road.octets};"
+        f"The message has {octets} octets; {what} goes by {whose}, which takes at most {road.octets};"
         f" attachments grow by 37 % on the way, so that about {attachments} MB of them fit: send less at once, or a link",
     )
 

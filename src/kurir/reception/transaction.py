@@ -137,7 +137,7 @@ class Transaction:
         """Return the refusal where no road to any of `targets` carries so much, else None (RFC 1870 section 6.1)."""
         if octets <= self._roads.least:
             return None
-        sender = self.reverse_path.domain if self.reverse_path is not None else ""
+        sender = domain_of(self.reverse_path)
         biggest: RoadSize | None = None
         for target in targets:
             road = self._roads.towards(sender, target.domain)
@@ -178,6 +178,26 @@ class Transaction:
     def envelope(self) -> Envelope:
         """Return the envelope as it is to be kept."""
         return Envelope(self.reverse_path, tuple(self.recipients), self.params)
+
+
+async def outgrown(roads: RoadTable, reverse_path: Address | None, octets: int) -> Reply | None:
+    """Return the refusal where no road that mail of this sender may take carries so much, having found out which those are.
+
+    From then on `Transaction.too_large` knows as well.  Only for our own people: it asks DNS, where a message is larger than some road.
+    """
+    if octets <= roads.least:
+        return None
+    sender = domain_of(reverse_path)
+    await roads.prove(sender)
+    road = roads.anywhere(sender)
+    if road is None or road.octets >= octets:
+        return None
+    return replies.too_large_for_every_road(octets, road)
+
+
+def domain_of(reverse_path: Address | None) -> str:
+    """Return the domain of a reverse-path, "" of the null one."""
+    return reverse_path.domain if reverse_path is not None else ""
 
 
 def _routes(address: Address) -> bool:

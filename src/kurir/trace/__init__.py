@@ -18,7 +18,7 @@ words                 `explain`: the catalogue in both languages
 from .bounce_kind import Kind as WhyKind
 from .consequences import Action, Reach, action_for
 from .day import DaySummary, day_json, day_text, summarise
-from .explain import Catalogue, Lang, Sentence, Side, language, say_noted, say_told, side_of
+from .explain import Catalogue, Lang, Sentence, Side, language, numbered, say_noted, say_told, side_of
 from .facts import MessageFacts, RecipientFacts
 from .limited import awaited, learnt_words, limit_words, wait_words, waited_words
 from .observations import observation_json, observation_text
@@ -62,6 +62,7 @@ __all__ = [
     "language",
     "learnt_words",
     "limit_words",
+    "numbered",
     "observation_json",
     "observation_text",
     "read_returned",

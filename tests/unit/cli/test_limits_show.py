@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from kurir.cli import roadplan
 from kurir.cli.commands import limits
+from kurir.config import load_atlas
 
 ROAD = {
     "road": "main",
@@ -42,9 +44,27 @@ def test_a_closed_road_is_said_to_be(
     assert ("server not reachable" in done.output) is bool(words)
 
 
+@pytest.mark.parametrize("used", [0, 2, None])
+def test_what_counts_as_used_is_said_where_anything_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, used: int | None
+) -> None:
+    file = tmp_path / "kurir.toml"
+    file.write_text('[server]\nhostname = "our.test"\nstate = "."\n[domains."our.test"]\n')
+    day = {
+        "id": "day", "unit": "messages", "value": 3, "per": "day", "beyond": "refuse", "source": "s", "seen": "2026-11-23",
+        "confidence": "read", "note": "", "note_id": "", "counted": used is not None, "used": used, "stop": 3, "reserve": 0, "waiting": 0,
+    }  # fmt: skip
+    answers = {"limits": {"roads": [ROAD | {"limits": [day]}], "receivers": [], "paces": []}, "roads": []}
+    for module in (limits, limits.roadlook):
+        monkeypatch.setattr(module, "operate", lambda _, verb, **__: answers[verb])
+    done = CliRunner().invoke(limits.command, ["show", "-c", str(file)])
+    assert "3 messages a day" in done.output
+    assert ("also what was refused" in done.output) is bool(used)
+
+
 LIMIT = {
     "id": "day", "unit": "messages", "value": 2000, "per": "day", "beyond": "refuse", "encoded": True,
-    "source": "https://x.example", "seen": "2026-11-23", "confidence": "read", "note": "",
+    "source": "https://x.example", "seen": "2026-11-23", "confidence": "read", "note": "", "note_id": "",
     "counted": True, "used": 1790, "stop": 1800, "reserve": 0, "free_at": 1795493832.0, "waiting": 0, "mails": [],
 }  # fmt: skip
 
@@ -89,3 +109,25 @@ def test_what_goes_later_is_not_said_to_go_now(steps: list[tuple[float, int]], w
     assert words in limits._forecast(road, 3)
     waiting = road | {"limits": [LIMIT | {"waiting": 1}]}
     assert ("goes before" in limits._forecast(waiting, 3)) is bool(steps)
+
+
+@pytest.mark.parametrize(
+    ("lang", "shown"), [("en", "not checked); Cc and Bcc count"), ("id", "; Cc dan Bcc ikut dihitung")]
+)
+def test_a_note_is_shown_in_the_language_of_its_reader(
+    monkeypatch: pytest.MonkeyPatch, lang: str, shown: str
+) -> None:
+    monkeypatch.setenv("KURIR_LANG", lang)
+    known = {"id": "day", "source": "a page", "seen": "2026-11-23", "confidence": "remembered"}
+    both = known | {"note": "Cc and Bcc count", "note_id": "Cc dan Bcc ikut dihitung"}
+    assert limits._source(both).endswith(shown)
+    assert limits._source(known | {"note": "ours", "note_id": ""}).endswith("; ours")
+    assert not limits._source(known | {"note": "", "note_id": ""}).endswith("; ")
+
+
+@pytest.mark.parametrize(("lang", "shown"), [("en", "(An older page said 200)"), ("id", "menyebut 200)")])
+def test_a_new_road_shows_them_too(monkeypatch: pytest.MonkeyPatch, lang: str, shown: str) -> None:
+    monkeypatch.setenv("KURIR_LANG", lang)
+    service = next(s for s in load_atlas().smarthosts if s.name == "icloud-mail")
+    new = roadplan.NewRoad("icloud", "smtp://smtp.mail.me.com", "me", None, "", "", service)
+    assert shown in "\n".join(roadplan.what_it_takes(new))

@@ -21,8 +21,8 @@ def test_each_mistake_stands_under_its_file(capsys: pytest.CaptureFixture[str]) 
     ]
     output.show_config_error(ConfigError("/etc/kurir/kurir.toml", mistakes))
     assert capsys.readouterr().err.splitlines() == [
-        "/etc/kurir/kurir.toml: 1 mistake(s):",
+        "/etc/kurir/kurir.toml: 1 mistake:",
         "  queue.retry: is no list",
-        "/etc/kurir/own.toml: 1 mistake(s):",
+        "/etc/kurir/own.toml: 1 mistake:",
         "  smarthosts.mine.colour: there is no such key",
     ]

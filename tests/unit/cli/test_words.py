@@ -11,6 +11,8 @@ import kurir.doctor
 from kurir.cli.commands import doctor
 from kurir.cli.main import COMMANDS, root
 from kurir.cli.words import _table
+from kurir.trace import Catalogue, numbered
+from kurir.trace.explain.catalogue import LANGUAGES
 
 
 def fields(text: str) -> set[str]:
@@ -22,6 +24,22 @@ def test_the_two_languages_match() -> None:
     assert en.keys() == id_.keys()
     for key, text in en.items():
         assert fields(text) == fields(id_[key]), key
+
+
+def test_a_number_decides_about_the_words_behind_it() -> None:
+    text = "{domain}: {n} more report(s) (is|are) left out (really) of {all} message(s)"
+    one = numbered(text, {"domain": "a.test", "n": 1, "all": 2})
+    assert one == "{domain}: {n} more report is left out (really) of {all} messages"
+    assert (
+        numbered(text, {"n": "0", "all": "1"})
+        == "{domain}: {n} more reports are left out (really) of {all} message"
+    )
+
+
+def test_no_count_is_left_without_a_number_before_it() -> None:
+    texts = [text for lang in ("en", "id") for text in _table(lang).values()]
+    texts += [text for lang in LANGUAGES for text in Catalogue.load()._texts[lang].values()]
+    assert not [text for text in texts if re.search(r"\w\(s\)|\(\w+\|\w+\)", numbered(text, {}))]
 
 
 def test_no_sentence_was_left_in_english() -> None:

@@ -86,6 +86,29 @@ def test_an_operator_overrides_a_field_and_is_named_for_it(tmp_path: Path) -> No
     )  # the shipped one is untouched
 
 
+def test_every_shipped_note_is_there_in_both_languages() -> None:
+    atlas = load_atlas()
+    entries = (*atlas.smarthosts, *atlas.receivers)
+    noted = [(x.note, x.note_id) for entry in entries for x in (entry, *entry.limits)]
+    assert sum(bool(note) for note, _ in noted) >= 32
+    assert not [pair for pair in noted if bool(pair[0]) is not bool(pair[1])]
+    assert not [note for note, said in noted if note and note == said]
+
+
+def test_a_note_of_the_operator_is_not_followed_by_the_shipped_one_in_indonesian(tmp_path: Path) -> None:
+    where = "[smarthosts.gmail.limits.messages-day]\n"
+    for text, said in (
+        ('note = "ours"', ("ours", "")),
+        ('note = "ours"\nnote_id = "punya kami"', ("ours", "punya kami")),
+    ):
+        gmail = load_atlas([own(tmp_path, where + text)]).smarthost("smtp.gmail.com", "gmail.com")
+        [day] = [x for x in gmail.limits if x.id == "messages-day"]
+        assert (day.note, day.note_id) == said
+    with pytest.raises(ConfigError) as e:
+        load_atlas([own(tmp_path, where + 'note = ""\nnote_id = "punya kami"')])
+    assert "write the note itself" in str(e.value)
+
+
 def test_names_for_spf_have_a_source_too_and_the_operator_may_say_others(tmp_path: Path) -> None:
     for service in load_atlas().smarthosts:
         assert service.spf is None or (service.spf.names and service.spf.source and service.spf.seen)

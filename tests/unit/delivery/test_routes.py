@@ -15,6 +15,7 @@ from kurir.delivery import (
     RouteKind,
     SmarthostUrlError,
     TlsLevel,
+    leads_to,
     parse_next_hop,
 )
 from kurir.delivery.routing.plan import Planner
@@ -280,6 +281,19 @@ def test_sizes_of_roads():
     assert both.largest is None  # one road has no limit that is known
     assert both.towards("me.example", "home.example") is None
     assert RoadSizes((), Allowed(atlas(), FakeClock())).towards("a", "b") is None
+
+
+def test_to_whom_roads_lead():
+    tiny = Route(
+        name="out", kind=RouteKind.SMARTHOST, next_hop=parse_next_hop("smtp://smtp.tiny.example:2525")
+    )
+    other = replace(tiny, name="other", next_hop=parse_next_hop("smtp://relay.example"))
+    store = Route(name="store", kind=RouteKind.LMTP, next_hop=parse_next_hop("lmtp+unix:///run/lmtp"))
+    found = leads_to(atlas(), (tiny, other, store, mx("mx")))
+    assert found["out"] >= {"smtp.tiny.example:2525", atlas().smarthosts[0].key}
+    assert "relay.example:25" in found["other"]
+    assert found["store"] == {"/run/lmtp"}
+    assert found["mx"] == frozenset()  # whoever the receivers are
 
 
 def test_a_road_that_proves_less_than_is_demanded_carries_and_promises_nothing():

@@ -616,6 +616,36 @@ def test_what_left_before_the_break_is_no_second_break_for_a_new_brain() -> None
     assert again.turns == []
 
 
+def test_a_road_that_leads_to_another_server_now_is_another_road() -> None:
+    world = Roads()
+    hand = world.hand()
+    world.accept()
+    world.settle(world.next(hand), LOGIN)
+    world.check()
+    leads = {"main": frozenset({"c:587"}), "spare": frozenset({"b:587"})}
+    new = Roads(
+        Road("main", "c:587", hop=True), store=world.store, clock=world.clock, load=True, leads_to=leads
+    )
+    hand = new.hand()
+    assert new.brain.roads.states() == []
+    new.pass_time(3)
+    assert new.next(hand).road == new.pair[0]
+    assert [(t.road, t.site, t.health, t.cause) for t in new.turns] == [
+        ("main", "a:587", Health.SOUND, Cause.AUTH_FAILED)
+    ]
+    later = Roads(store=world.store, clock=world.clock, load=True)  # and back: what broke then is long past
+    assert [s for s in later.brain.roads.states() if s.health is not Health.SOUND] == []
+
+
+def test_a_road_that_leads_where_it_did_stays_broken() -> None:
+    world = Roads()
+    world.accept()
+    world.settle(world.next(world.hand()), LOGIN)
+    leads = {"main": frozenset({"a:587"})}
+    same = Roads(store=world.store, clock=world.clock, load=True, leads_to=leads)
+    assert [s.road for s in same.brain.roads.states()] == ["main"]
+
+
 def test_a_probe_that_outlives_its_brain_is_a_proof_for_the_next_one() -> None:
     world = Roads()
     hand = world.hand()

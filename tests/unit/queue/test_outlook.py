@@ -127,6 +127,65 @@ def test_urgent_and_fair_turns_are_foreseen() -> None:
     assert near(at[last], 4)
 
 
+class Sharing:
+    """Mail for several sites of one receiver, which allows two messages a day in all."""
+
+    def __init__(self) -> None:
+        self.world = World(lifetime=30 * DAY)
+        self.hand = self.world.hand()
+        self.quota = Quota("at-big/day", Unit.MESSAGES, 2, DAY, 2)
+        for owner in ("had", "had too"):
+            self.accept(owner, "a")
+        self.gone()
+
+    def accept(self, owner: str, site: str) -> int:
+        number = self.world.accept(f"x@{site}.example", account=owner)
+        requests, self.hand.plans = self.hand.plans, []
+        roads = ((r, Road("mx", r.domain, quotas=(self.quota,))) for r in requests)
+        self.world.brain.planned([Plan(r, (road,), 1e9) for r, road in roads])
+        self.world.run()
+        return number
+
+    def gone(self) -> list[int]:
+        leases = self.hand.take()
+        for lease in leases:
+            self.world.settle(lease, SENT)
+        return [lease.number for lease in leases]
+
+
+@pytest.mark.parametrize(
+    "mails",
+    [
+        [("anna", "a"), ("anna", "b")] * 3,
+        [("anna", "a"), ("budi", "b")] * 3,
+        [*[("news", "a")] * 5, ("budi", "b")],  # the newsletter has a site of its own, and yet no more turns
+        [("anna", "a"), ("budi", "b"), ("citra", "c")] * 2,
+        [("had", "a"), ("had too", "a"), ("budi", "b")],
+    ],
+)
+def test_sites_with_common_limits_take_turns_in_the_forecast_too(mails: list[tuple[str, str]]) -> None:
+    sharing = Sharing()
+    numbers = [sharing.accept(owner, site) for owner, site in mails]
+    told = {n: sharing.world.brain.overview.show(n)[0].next_at for n in numbers}
+    went: dict[int, int] = {}
+    for day in range(1, 5):
+        sharing.world.pass_time(DAY + 5 * MINUTE)
+        went |= dict.fromkeys(sharing.gone(), day)
+    assert {n: near(told[n], day) for n, day in went.items()} == dict.fromkeys(numbers, True)
+
+
+def test_a_submission_is_foreseen_by_the_turns_that_were_had() -> None:
+    sharing = Sharing()
+    for owner in ("had", "had too"):
+        sharing.accept(owner, "a")
+    number = sharing.accept("budi", "b")
+    passage = Passage("Big", (sharing.quota,), 1, "mx")
+    [told] = sharing.world.brain.overview.foresee(number, [Share(1, (passage,))])
+    assert near(told.at, 1)
+    sharing.world.pass_time(DAY + 5 * MINUTE)
+    assert sharing.gone()[0] == number
+
+
 @pytest.mark.parametrize("unit", [Unit.MESSAGES, Unit.RECIPIENTS])
 def test_a_submission_is_foreseen_before_its_plan_is_known(unit: Unit) -> None:
     world = World(lifetime=30 * DAY)

@@ -308,6 +308,23 @@ def test_a_pace_of_long_ago_is_not_recalled() -> None:
     assert world.brain.overview.paces() == []
 
 
+@pytest.mark.parametrize(
+    ("leads", "kept"),
+    [
+        ({"mx": frozenset()}, 1),  # straight to receivers
+        ({"mx": frozenset({"far.example", "to-far"})}, 1),
+        ({"mx": frozenset({"relay.example:587"})}, 0),
+        ({"other": frozenset()}, 0),
+    ],
+)
+def test_nobody_is_spared_to_whom_no_road_leads_any_more(leads: dict[str, frozenset[str]], kept: int) -> None:
+    world = cut()
+    fresh = World(world.store, load=True, clock=world.clock, leads_to=leads)
+    assert len(fresh.brain.overview.paces()) == kept
+    fresh.hand()
+    assert len(again(fresh)[0].brain.overview.paces()) == kept  # and it stays forgotten
+
+
 def test_a_clock_that_went_back_opens_nothing_and_breaks_nothing() -> None:
     world = cut()
     world.clock.wall -= 5000

@@ -346,6 +346,27 @@ class SmallRoads:
     def towards(self, sender: str, domain: str) -> RoadSize | None:
         return RoadSize(1000, "road", "Tiny Mail", "a page") if domain == "far.example" else None
 
+    def anywhere(self, sender: str) -> RoadSize | None:
+        return None
+
+    async def prove(self, sender: str) -> None:
+        self.proved = sender
+
+
+class ForgedOnTheWideRoad(SmallRoads):
+    """A wide road is there, too; that mail would look forged by it shows when somebody asks."""
+
+    def __init__(self, *, here: bool) -> None:
+        self.here = here  # some mail stays on this machine
+        self.proved = ""
+
+    def towards(self, sender: str, domain: str) -> RoadSize | None:
+        narrow = super().towards(sender, domain)
+        return narrow if self.proved == sender else narrow and RoadSize(5000, "wide", "Wide Mail")
+
+    def anywhere(self, sender: str) -> RoadSize | None:
+        return None if self.here else self.towards(sender, "far.example")
+
 
 def test_a_message_no_road_carries_is_refused_before_its_data(run: Callable[[Case], None]) -> None:
     async def case() -> None:
@@ -387,5 +408,52 @@ def test_a_size_that_was_not_announced_is_seen_at_the_end(run: Callable[[Case], 
                 await client.say("DATA")
                 assert (await client.say("Subject: x\r\n\r\n" + "y" * 990 + "\r\n.")).startswith(code)
             await client.close()
+
+    run(case)
+
+
+def test_a_road_where_the_sender_would_look_forged_is_no_reason_to_take_a_large_message(
+    run: Callable[[Case], None],
+) -> None:
+    async def case() -> None:
+        house = House(settings=settings(trusted=LOOPBACK))
+        house.people()
+        async with house.open(MX) as port:
+            client = await Raw.dial(port)
+            await client.hello()
+            house.desk.roads = ForgedOnTheWideRoad(here=False)
+            said = await client.say("MAIL FROM:<a@local.example> SIZE=1001")
+            assert said.startswith(
+                "552 5.3.4 The message has 1001 octets; mail of this sender goes by Tiny Mail"
+            )
+            house.desk.roads = ForgedOnTheWideRoad(here=True)
+            assert (await client.say("MAIL FROM:<a@local.example> SIZE=1001")).startswith("250")
+            assert (await client.say("RCPT TO:<b@far.example>")).startswith("552 5.3.4")
+            await client.say("RSET")
+            for here in (True, False):
+                house.desk.roads = ForgedOnTheWideRoad(here=here)
+                await client.say("MAIL FROM:<a@local.example>")
+                assert (await client.say("RCPT TO:<b@far.example>")).startswith("250")
+                await client.say("DATA")
+                assert (await client.say("Subject: x\r\n\r\n" + "y" * 990 + "\r\n.")).startswith("552 5.3.4")
+            await client.close()
+        seen = [o.cause for o in house.brain.observations if o.kind is ObservationKind.REFUSED_SENDER]
+        assert seen == [Cause.TOO_LARGE]
+
+    run(case)
+
+
+def test_dns_is_not_asked_for_strangers(run: Callable[[Case], None]) -> None:
+    async def case() -> None:
+        house = House()
+        house.people()
+        house.desk.roads = roads = ForgedOnTheWideRoad(here=True)
+        async with house.open(MX) as port:
+            client = await Raw.dial(port)
+            await client.hello()
+            assert (await client.say("MAIL FROM:<a@far.example> SIZE=1001")).startswith("250")
+            assert (await client.say("RCPT TO:<alice@local.example>")).startswith("250")
+            await client.close()
+        assert roads.proved == ""
 
     run(case)

@@ -122,7 +122,18 @@ def test_the_reply_says_what_goes_now_by_whom_and_what_later() -> None:
         replies.accepted("k0000022", [closed], 3)
         .lines[0]
         .startswith(
-            "k0000022 accepted, safe on disk; 3 of 3 recipients go later, after an outage of B, the next try on 2026-11-24 "
+            "k0000022 accepted, safe on disk; 3 recipients go later, after an outage of B, the next try on 2026-11-24 "
         )
     )
+    later = Forecast("A", 1, 1_795_507_800.0, "a/d")
+    for first, recipients, words in (
+        (
+            Forecast("B", 1, 1.0),
+            2,
+            "1 recipient goes now by B, 1 of 2 recipients goes later, by a limit of A, on 2026",
+        ),
+        (None, 1, "1 recipient goes later, by a limit of A, on 2026-11-24 "),
+    ):
+        [line] = replies.accepted("k0000022", [f for f in (first, later) if f], recipients).lines
+        assert line.startswith(f"k0000022 accepted, safe on disk; {words}")
     assert replies.accepted("k0000022", found[:1], 412).lines == ("k0000022 accepted, safe on disk",)

@@ -181,7 +181,9 @@ class BrainPart:
         """A road broke, or is back: that is said loudly, since mail now takes another way."""
         broke = turn.health is Health.BROKEN
         say = self._log.error if broke else self._log.info
-        more = {"words": turn.words} if broke else {"closed_seconds": round(turn.seconds)}
+        more: dict[str, object] = {"words": turn.words} if turn.words else {}
+        if not broke:
+            more["closed_seconds"] = round(turn.seconds)
         say(
             "road_closed" if broke else "road_back",
             road=turn.road,

@@ -19,7 +19,7 @@ from kurir.app.reports.seencounts import SeenCounts
 from kurir.app.roles.foresight import LateForesight
 from kurir.app.wiring import roads, settings
 from kurir.config import Config
-from kurir.delivery import DeliverySettings, NetDialer, NextHopVerifier
+from kurir.delivery import DeliverySettings, Genuine, NetDialer, NextHopVerifier
 from kurir.delivery.connecting.opening import Opener
 from kurir.delivery.routing.plan import Planner
 from kurir.identity import Directory, Passwords, PasswordSettings, TokenChecker, make_token_checker
@@ -83,7 +83,7 @@ class ReceptionPart:
             host_backoff_max=min(routes.host_backoff_max, rest),
         )
         allowed = lessons.allowed(config, layout, clock, self._cannot_learn)
-        self._sizes = roads.road_sizes(config, allowed)
+        self._sizes = roads.road_sizes(config, allowed, Genuine(self._resolver, routes, clock))
         opener = Opener(patience, planner, self._resolver, NetDialer(client_tls), clock)
         self._foresight = LateForesight(config, self._resolver, client_tls, clock, self._log)
         self._seen = SeenCounts(config, clock, self._log) if settings.counts_senders(config) else None

@@ -10,6 +10,7 @@ from kurir.delivery import (
     PROVIDERS,
     Allowed,
     DeliverySettings,
+    Genuine,
     NextHop,
     OAuthClient,
     RoadSizes,
@@ -17,6 +18,7 @@ from kurir.delivery import (
     RouteKind,
     Timeouts,
     TlsLevel,
+    leads_to,
     parse_next_hop,
 )
 from kurir.delivery.oauth import Provider
@@ -50,9 +52,14 @@ def _has_urgent(config: Config) -> bool:
         store.close()
 
 
-def road_sizes(config: Config, allowed: Allowed) -> RoadSizes:
-    """Return how large a message may be on each road."""
-    return RoadSizes(_routes(config), allowed)
+def road_sizes(config: Config, allowed: Allowed, genuine: Genuine | None = None) -> RoadSizes:
+    """Return how large a message may be on each road; `genuine` finds out where mail of its sender would look forged."""
+    return RoadSizes(_routes(config), allowed, _signed(config), genuine)
+
+
+def roads_lead_to(config: Config) -> dict[str, frozenset[str]]:
+    """Return whom the server of each road belongs to; nobody where it goes straight to receivers."""
+    return leads_to(atlas(config), _routes(config))
 
 
 def delivery(config: Config) -> DeliverySettings:

@@ -40,7 +40,7 @@ from kurir.senderauth.screening import ScreeningSettings, SenderRule, TreatmentS
 from kurir.storage import DaySettings, Layout, ObservationSettings
 from kurir.suppression import SuppressionSettings
 
-from .roads import SANDBOX_SOCKET, atlas, road_sizes
+from .roads import SANDBOX_SOCKET, atlas, road_sizes, roads_lead_to
 
 SUBMIT_SOCKET = "run/submit.sock"
 CONTROL_SOCKET = "run/control.sock"
@@ -94,6 +94,7 @@ def queue(config: Config, *, hands_here: bool = False) -> QueueSettings:
         disk_low=free,
         disk_high=free + min(free // 4, DISK_MARGIN),
         alternatives=any(road.fallback for road in config.roads),
+        leads_to=roads_lead_to(config),
         # A peer in trouble is tried faster again than its messages are, so that a short schedule stays short; but slower than a
         # hand tries connections again that were refused (a fifth of the first retry), or a wider pace would be believed untried.
         shape=ShapeSettings(step=min(ShapeSettings().step, config.retry[0] / 8)),

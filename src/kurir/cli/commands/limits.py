@@ -73,6 +73,8 @@ def show(recipients: int | None, config_file: str | None, as_json: bool) -> int:
         click.echo("\n" + say("limits.receiver", label=receiver["label"]))
         _show(receiver)
     click.echo()
+    if any(x["used"] for entry in (*found["roads"], *found["receivers"]) for x in entry["limits"]):
+        prose(say("limits.used_means"))
     prose(say("limits.override"))
     return 0
 
@@ -172,17 +174,23 @@ def _source(x: dict[str, Any]) -> str:
     if x["id"] == "warm-up":
         return say("limits.warm_source", road=x["source"], seen=x["seen"])
     if x["confidence"] != "learnt":
-        return say(
+        source = say(
             "limits.source",
             source=say_noted(x["source"], current()),
             seen=x["seen"],
             sure=say(f"sure.{x['confidence']}"),
         )
+        return "; ".join(filter(None, (source, note_of(x["note"], x["note_id"]))))
     said = learnt_words(Catalogue.load(), current(), x)
     if not x["note"]:
         return said
     instead = size(int(x["note"])) if x["unit"] == "octets" else x["note"]
     return said + say("limits.learnt_instead", instead=instead)
+
+
+def note_of(note: str, in_indonesian: str) -> str:
+    """Return what else there is to know of a limit or a service in the reader's language; as it is, where it is not there in that."""
+    return (in_indonesian if current() == "id" else "") or note
 
 
 def words(x: dict[str, Any]) -> str:

@@ -89,7 +89,9 @@ def _in_words(text: str) -> str:
     )
 
 
-_FORETOLD = re.compile(r"^\d+ (?:of \d+ )?recipients go (?:now by|later, (?:by a limit|after an outage) of) ")
+_FORETOLD = re.compile(
+    r"^\d+ (?:of \d+ )?recipients? go(?:es)? (?:now by|later, (?:by a limit|after an outage) of) "
+)
 
 
 def _noted(note: str, forecast: list[dict[str, Any]]) -> list[str]:

@@ -6,7 +6,7 @@ import tomllib
 from functools import cache
 from importlib import resources
 
-from kurir.trace import Lang, language
+from kurir.trace import Lang, language, numbered
 
 
 @cache
@@ -33,7 +33,7 @@ def say(key: str, /, **values: object) -> str:
     Raises KeyError for a text that does not exist: a bug that a test finds.
     """
     text = _table(current())[key]
-    return text.format(**values) if values else text
+    return numbered(text, values).format(**values) if values else text
 
 
 def has(key: str) -> bool:

@@ -3,9 +3,7 @@
 A smarthost is known by its host and login, a receiver by its mail hosts; stores of our own know no such limits.
 """
 
-import sys
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from kurir.delivery.mx import MailHost
 from kurir.delivery.settings import Route, RouteKind
@@ -18,21 +16,14 @@ from kurir.limits import (
     LimitNames,
     Per,
     Receiver,
-    RoadSize,
     Smarthost,
     Unit,
     overlay,
-    road_size,
     warm_up,
     warmed,
 )
 from kurir.model import Clock
-from kurir.queue.operating.outlook import Passage, Share
 
-from .floor import tls_floor
-from .route import choose_roads
-
-REREAD = 60.0
 TOWARDS = "in-"
 """How subjects begin that are domains of recipients."""
 
@@ -120,6 +111,17 @@ def stranger(route: Route, hosts: Sequence[MailHost]) -> Known | None:
     return None
 
 
+def leads_to(atlas: Atlas, routes: Iterable[Route]) -> dict[str, frozenset[str]]:
+    """Return for each road whom its server belongs to: its site and the keys of its provider; nobody where it goes straight to receivers."""
+    found: dict[str, frozenset[str]] = {}
+    for route in routes:
+        whose = (known_limits(atlas, route, ()), stranger(route, ()))
+        keys = {known.entry.key for known in whose if known is not None}
+        site = {route.next_hop.site} if route.next_hop is not None else set()
+        found[route.name] = found.get(route.name, frozenset()) | keys | site
+    return found
+
+
 def _site(entry: str) -> Receiver | None:
     """Return the entry of a receiver that the atlas does not know, from its key."""
     site = entry.removeprefix(AT)
@@ -147,95 +149,3 @@ def included(atlas: Atlas, route: Route) -> tuple[str, ...]:
     known = known_limits(atlas, route, ()) if route.kind is RouteKind.SMARTHOST else None
     spf = known.entry.spf if known is not None and isinstance(known.entry, Smarthost) else None
     return (*route.spf, *(spf.names if spf is not None else ()))
-
-
-class RoadSizes:
-    """The largest message of each road, as far as it is known before anything is sent (RFC 1870), and what is counted there.
-
-    `refresh` takes in what was learnt since.  `signed` are the domains whose mail we sign: it looks genuine on every road.
-    """
-
-    def __init__(
-        self, routes: Sequence[Route], allowed: Allowed, signed: Collection[str] = frozenset()
-    ) -> None:
-        self._routes = tuple(routes)
-        self._allowed = allowed
-        self._signed = signed
-        self._sizes: dict[str, RoadSize | None] = {}
-        self._known: dict[str, Known] = {}
-        self._towards: dict[str, RoadSize] = {}
-        self.least = sys.maxsize
-        self._read()
-
-    def refresh(self) -> None:
-        """Look whether anything was learnt; take in once in `REREAD` seconds what time alone changes (a warm-up, what is forgotten)."""
-        learnt = self._allowed.learnt
-        learnt.refresh()
-        if learnt.mark != self._mark or self._allowed.now() >= self._read_at + REREAD:
-            self._read()
-
-    def _read(self) -> None:
-        self._mark, self._read_at = self._allowed.learnt.mark, self._allowed.now()
-        self._known = {}
-        for route in self._routes:
-            known = self._allowed.known(route, ())
-            self._sizes[_key(route)] = road_size(known, route.name) if known else None
-            if known is not None and any(quota.window for quota in known.quotas):
-                self._known[_key(route)] = known
-        self._towards = {
-            lesson.subject.removeprefix(TOWARDS): RoadSize(lesson.value, "mx", "", lesson.words)
-            for lesson in self._allowed.learnt.all()
-            if lesson.unit is Unit.OCTETS and lesson.subject.startswith(TOWARDS)
-        }
-        sizes = [*self._sizes.values(), *self._towards.values()]
-        self.least = min((size.octets for size in sizes if size), default=sys.maxsize)
-
-    def towards(self, sender: str, domain: str) -> RoadSize | None:
-        """Return the limit of the widest road from the domain `sender` ("" for the null sender) to `domain`, if it is known."""
-        sizes = [self._size(route, domain) for route in self._roads(sender, domain)]
-        known = [size for size in sizes if size is not None]
-        return max(known, key=lambda s: s.octets) if known and len(known) == len(sizes) else None
-
-    def _roads(self, sender: str, domain: str) -> tuple[Route, ...]:
-        """Return the roads from `sender` to `domain` that prove as much as their main road has to."""
-        roads = choose_roads(self._routes, sender, domain)
-        return tuple(route for route in roads if route is roads[0] or tls_floor(roads[0], route) is None)
-
-    def _size(self, route: Route, domain: str) -> RoadSize | None:
-        return self._towards.get(domain) if route.kind is RouteKind.MX else self._sizes[_key(route)]
-
-    @property
-    def counted(self) -> bool:
-        """Whether a road has limits that may let mail wait."""
-        return bool(self._known)
-
-    def shares(self, sender: str, domains: Iterable[str], together: int) -> list[Share]:
-        """Return how recipients at `domains` divide between the roads that have such limits."""
-        counts = Counter(self._roads(sender, domain) for domain in domains)
-        signed = not sender or sender in self._signed
-        return [
-            Share(count, tuple(self._passage(route, together) for route in routes), signed)
-            for routes, count in counts.items()
-            if routes and _key(routes[0]) in self._known
-        ]
-
-    def _passage(self, route: Route, together: int) -> Passage:
-        known, size = self._known.get(_key(route)), self._sizes[_key(route)]
-        place = route.name, route.next_hop is not None, size.octets if size is not None else 0
-        if known is None:  # nothing that is counted, as far as anybody knows before it is tried
-            return Passage(route.name, (), together, *place)
-        return Passage(
-            known.entry.label, known.quotas, min(together, of_one_message(known) or together), *place
-        )
-
-    @property
-    def largest(self) -> int | None:
-        """Return the size of the biggest road; None where one of them has no known limit."""
-        sizes = list(self._sizes.values())
-        if not sizes or None in sizes:
-            return None
-        return max(size.octets for size in sizes if size is not None)
-
-
-def _key(route: Route) -> str:
-    return f"{route.name} {route.recipients}"

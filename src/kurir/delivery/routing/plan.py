@@ -184,8 +184,7 @@ class Planner:
             return Destination(route, _LOCAL_SITES[route.kind]), _FIXED_TTL
         if route.next_hop is not None:
             hop = route.next_hop
-            site = hop.path or f"{hop.host}:{hop.port}"
-            return self._to(route, site, (MailHost(hop.host),)), _FIXED_TTL
+            return self._to(route, hop.site, (MailHost(hop.host),)), _FIXED_TTL
         s = self._settings
         found = await find_mail_hosts(self._resolver, domain, self._own_names, s.max_mx_hosts)
         if isinstance(found, NoHosts):

@@ -1,6 +1,6 @@
 """Which roads a message may take: the first line of the table that fits sender and recipient domain, then what it falls back to."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from kurir.delivery.settings import Route
 
@@ -18,10 +18,24 @@ def choose_route(routes: Iterable[Route], sender: str, domain: str) -> Route | N
 def choose_roads(routes: Sequence[Route], sender: str, domain: str) -> tuple[Route, ...]:
     """Return the main route and those that stand in for it, in the operator's order; nothing where no route fits."""
     main = choose_route(routes, sender, domain)
-    if main is None or not main.fallback:
-        return (main,) if main is not None else ()
+    return with_fallbacks(routes, main) if main is not None else ()
+
+
+def with_fallbacks(routes: Iterable[Route], main: Route) -> tuple[Route, ...]:
+    """Return `main` and the roads that stand in for it, in the operator's order."""
+    if not main.fallback:
+        return (main,)
     by_name = {route.name: route for route in routes}
     return (main, *(by_name[name] for name in main.fallback if name in by_name))
+
+
+def leading(routes: Iterable[Route], sender: str) -> Iterator[Route]:
+    """Yield each main road that mail of the domain `sender` ("" for the null sender) takes to somebody."""
+    for route in routes:
+        if not route.only_fallback and _fits(route.senders, sender or "<>"):
+            yield route
+            if "*" in route.recipients:
+                return
 
 
 def _fits(patterns: tuple[str, ...], domain: str) -> bool:

@@ -1,4 +1,4 @@
-"""What waits for a limit, and when it goes: the turns of a site played forward on copies of its budgets.
+"""What waits for a limit, and when it goes: the turns of a site, and of those that share its limits, played forward on copies of its budgets.
 
 Where mail has another road it takes whichever has room first (`alternatives`), and is promised that.  A road that is closed takes
 nothing before its first probe.
@@ -10,8 +10,8 @@ is told the limit, how much of it is used, and the time.  Exact as long as nothi
 messages wait in front.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, zip_longest
 
 import msgspec
 
@@ -80,6 +80,7 @@ class Outlook:
         self.now = now
         self._schedule = schedule
         self._sites: dict[Site, _Played] = {}
+        self._groups: dict[int, list[Site]] = {}  # of sites that take turns, by those
 
     def of(self, errand: Errand) -> Wait | None:
         """Return the limit or the pace that `errand` waits for, or None where it waits for neither."""
@@ -97,7 +98,7 @@ class Outlook:
     def _limit(self, errand: Errand, site: Site, budget: Budget) -> Wait:
         urgent = errand.mail.urgent
         if site not in self._sites:
-            self._sites[site] = self._play(site)
+            self._play(site)
         times = self._sites[site]
         at, road = times.get(errand) or (max((at for at, _ in times.values()), default=None), site.road)
         if road is not site.road and (there := self._binding(road)) is not None:
@@ -115,22 +116,32 @@ class Outlook:
         latest = max(budgets, key=lambda b: b.ready_at(self.now), default=None)
         return latest if latest is not None and latest.ready_at(self.now) > self.now else None
 
-    def _play(self, site: Site) -> _Played:
-        """Play the line of `site` forward: each goes by that of its roads which has room first."""
+    def _play(self, site: Site) -> None:
+        """Play the line of `site` and of all that take turns with it forward: each goes by that of its roads which has room first."""
         assert site.paced is not None
-        lanes = {site.road.name: Lane(site.paced.budgets, self.now)}
+        lanes = {_counted(site.road): Lane(site.paced.budgets, self.now)}
         times: _Played = {}
-        for here in _line(site):
-            roads = self._roads(here[0], site)
+        beside = self._beside(site)
+        self._sites |= dict.fromkeys(beside, times)
+        for here in _lines(beside):
+            roads = self._roads(here[0], here[0].site or site)
             for road in roads:
-                if road.name not in lanes:
-                    lanes[road.name] = self._lane(road)
-            steps = soonest([lanes[r.name] for r in roads], len(here), urgent=here[0].mail.urgent)
+                if _counted(road) not in lanes:
+                    lanes[_counted(road)] = self._lane(road)
+            steps = soonest([lanes[_counted(r)] for r in roads], len(here), urgent=here[0].mail.urgent)
             if not steps:
                 break
             moments = ((step.at, roads[i]) for i, step in steps for _ in range(step.recipients))
             times |= zip(here, moments, strict=True)
-        return times
+
+    def _beside(self, site: Site) -> list[Site]:
+        """Return the sites that take turns with `site`, and itself."""
+        if not self._groups:
+            for each in self._schedule.sites:
+                if each.paced is not None:
+                    self._groups.setdefault(id(each.paced.queue.turns), []).append(each)
+        assert site.paced is not None
+        return self._groups[id(site.paced.queue.turns)]
 
     def _roads(self, errand: Errand, site: Site) -> list[Road]:
         """Return by which roads a recipient that waits at `site` goes as soon as they have room, that of the site first."""
@@ -159,6 +170,30 @@ def _line(site: Site) -> Iterator[list[Errand]]:
         if here:
             seen.update(here)
             yield here
+
+
+def _lines(sites: Sequence[Site]) -> Iterable[list[Errand]]:
+    """Return who waits at sites with common limits, as it will be their turn: an owner who waits at several goes there in turn."""
+    if len(sites) == 1:
+        return _line(sites[0])
+    return islice(_merged(sites).in_turn(), AHEAD)
+
+
+def _merged(sites: Sequence[Site], without: Mail | None = None) -> FairQueue:
+    """Return one queue of all who wait at `sites`, but for a message; turns go on from those that were had."""
+    paced = next((site.paced for site in sites if site.paced is not None), None)
+    queue = FairQueue(turns=paced.queue.turns if paced is not None else None)
+    for bundles in zip_longest(*map(_line, sites), fillvalue=()):
+        for bundle in bundles:
+            here = [errand for errand in bundle if errand.mail is not without]
+            if here:
+                queue.append(here)
+    return queue
+
+
+def _counted(road: Road) -> tuple[str, ...]:
+    """Return what is counted on `road`: roads with the same are one lane."""
+    return tuple([quota.key for quota in road.quotas if quota.window])
 
 
 def foresee(schedule: Schedule, mail: Mail, shares: Sequence[Share], now: float) -> list[Forecast]:
@@ -251,12 +286,7 @@ def _played(
     sites: Sequence[Site], mail: Mail, chunks: Sequence[Bundle], budgets: Sequence[Budget], now: float
 ) -> tuple[list[Step], str]:
     """Return when `mail` goes, each of `sites` played forward, and the limit that it waits for."""
-    queue = FairQueue()
-    for site in sites:
-        for bundle in _line(site):
-            here = [e for e in bundle if e.mail is not mail]
-            if here:
-                queue.append(here)
+    queue = _merged(sites, without=mail)
     for chunk in chunks:
         queue.append(chunk)
     line = list(queue.in_turn())

@@ -3,16 +3,18 @@
 Rules
 1. A pace is written when it is cut and when it is over, and as it stands at an orderly end: never for a step, never per message.
 2. The time since then counts in its favour, as if mail had gone well; the point of trouble itself is left for mail to try.
-3. Words of a peer are not kept: they may name a person.
+3. Nobody is spared to whom no road leads any more.
+4. Words of a peer are not kept: they may name a person.
 """
 
 from collections.abc import Iterable
 
-from kurir.limits import Mark, Pace, ShapeSettings, Signal
+from kurir.limits import Mark, Pace, Signal
 from kurir.queue.ports import Change, PaceRecord, Store
+from kurir.queue.settings import QueueSettings
 from kurir.queue.waiting.steady import Steady
 
-from .shaping import Shaper
+from .shaping import Shaper, road_of, spared
 
 _OVER = Mark(0.0, 0.0, 0.0, 0.0, 0.0)
 
@@ -28,10 +30,13 @@ def testament(shaper: Shaper, steady: Steady) -> Change | None:
     return _change(((pace.key, pace) for pace in shaper), steady) if shaper.count else None
 
 
-def recall(store: Store, shaper: Shaper, steady: Steady, settings: ShapeSettings) -> None:
+def recall(store: Store, shaper: Shaper, steady: Steady, queue: QueueSettings) -> None:
     """Read back whom an earlier brain spared."""
-    now, wall = steady.now(), steady.wall()
+    now, wall, settings = steady.now(), steady.wall(), queue.shape
     for record in store.paces(wall - settings.memory):
+        if not queue.leads(road_of(record.key), spared(record.key)):
+            shaper.unkept.add(record.key)
+            continue
         marks = _moved(record.connections, now, wall), record.rate and _moved(record.rate, now, wall)
         cut_at = now - max(0.0, wall - record.at)
         pace = Pace.recalled(record.key, settings, Signal(record.signal), cut_at, marks, now)

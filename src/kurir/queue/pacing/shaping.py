@@ -200,7 +200,7 @@ class Shaper:
         found = [
             PaceState(
                 key=pace.key,
-                road=pace.key.split("/")[1],
+                road=road_of(pace.key),
                 who=spared(pace.key),
                 connections=int(pace.connections.level),
                 most=int(pace.connections.top),
@@ -214,6 +214,11 @@ class Shaper:
             for pace in self._paces.values()
         ]
         return sorted(found, key=lambda p: (p.connections / p.most, p.key))
+
+
+def road_of(pace: str) -> str:
+    """Return the road of the pace with that key."""
+    return pace.split("/", 2)[1]
 
 
 def spared(pace: str) -> str:

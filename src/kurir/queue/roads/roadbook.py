@@ -81,6 +81,13 @@ class Roadbook:
         if why is not None:
             self._why[key] = why
 
+    def replaced(self, key: tuple[str, str], why: Outcome | None, seconds: float) -> None:
+        """Take notice that (road, site), broken for so long, is no way any more: whoever watches may stop to worry."""
+        self.unkept.add(key)
+        self.turns.append(
+            Turn(*key, Health.SOUND, why.cause if why else Cause.UNKNOWN, "it is no way any more", seconds)
+        )
+
     def _put(self, key: tuple[str, str], breaker: Breaker) -> None:
         """Keep a breaker, and when the next probe may go."""
         self._breakers[key] = breaker

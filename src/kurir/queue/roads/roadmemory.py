@@ -5,7 +5,8 @@ Rules
 2. After a crash a broken road rests on as before, so that mail which failed there does not try it a second time.
 3. After an orderly end it may be probed at once: whoever stopped us may have mended it.
 4. Words of a peer are not kept: they may name a person.
-5. Troubles that had not broken anything yet, and proofs of a road that is coming back, are forgotten.
+5. A road that leads to another server now is another road: nothing is kept of the one before.  Where that was broken, it counts as back.
+6. Troubles that had not broken anything yet, and proofs of a road that is coming back, are forgotten.
 """
 
 from msgspec import structs
@@ -48,7 +49,10 @@ def recall(store: Store, roads: Roadbook, steady: Steady, settings: QueueSetting
             since=now - max(0.0, wall - record.since),
             next_at=now + min(max(0.0, record.next_at - wall), max(settings.retry)),
         )
-        roads.recall((record.road, record.site), breaker, _why(record))
+        if settings.leads(record.road, record.site):
+            roads.recall((record.road, record.site), breaker, _why(record))
+        elif record.broken:
+            roads.replaced((record.road, record.site), _why(record), now - breaker.since)
 
 
 def _record(roads: Roadbook, key: tuple[str, str], steady: Steady) -> RoadRecord:

@@ -22,6 +22,7 @@ from .words import side_of
 Lang = Literal["en", "id"]
 LANGUAGES: tuple[Lang, ...] = ("en", "id")
 
+_FORMS = re.compile(r"(\{(\w+)\}[^{}()]*)\((?:s|(\w+)\|(\w+))\)")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _SENTENCE_START = re.compile(r"(?:^|[.!?] )$")
 
@@ -46,6 +47,22 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else " " if c in "\t\r\n" else "?" for c in text)
+
+
+def numbered(template: str, values: Mapping[str, object]) -> str:
+    """Return `template` with the forms of words that fit the number before them: ``{n} recipient(s) (is|are)`` for one or several.
+
+    The placeholder in front decides.
+    """
+
+    def fitting(m: re.Match[str]) -> str:
+        one, many = (m[3], m[4]) if m[3] else ("", "s")
+        return m[1] + (one if str(values.get(m[2])) == "1" else many)
+
+    found = 1 if "(" in template else 0
+    while found:
+        template, found = _FORMS.subn(fitting, template)
+    return template
 
 
 class Catalogue:
@@ -113,6 +130,7 @@ class Catalogue:
         """Fill the placeholders of `template`; missing or empty values become the words for "unknown"."""
         if "{" not in template:
             return template
+        template = numbered(template, values)
 
         def value(match: re.Match[str]) -> str:
             starts = _SENTENCE_START.search(template[max(0, match.start() - 2) : match.start()])
