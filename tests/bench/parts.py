@@ -21,7 +21,15 @@ from tests.bench.load import (
     together,
     wait_for_quiet,
 )
-from tests.bench.peers import Kurir, LimitedKurir, Peer, Postfix, SigningKurir, SigningPostfix
+from tests.bench.peers import (
+    Kurir,
+    LimitedKurir,
+    Peer,
+    Postfix,
+    SigningKurir,
+    SigningPostfix,
+    SpentKurir,
+)
 from tests.bench.screening import measured
 
 Figures = dict[str, float]
@@ -118,6 +126,22 @@ def _hold(sessions: int) -> Measure:
     return measure
 
 
+def _spent(kind: type[Peer], work: Path, scale: float) -> Figures:
+    """Accept behind a line that waits for a limit, each sender told when their mail goes; others hold what they take."""
+    with free_ports(4) as ports, Sink(ports[1]):
+        limited = kind is Kurir
+        with (SpentKurir if limited else kind)(work, ports, "relay" if limited else "hold") as peer:
+            Load(2000, 10).send(peer.port)
+            wait_for_quiet()
+            sized = Load(4000, 10).times(scale)
+            with Meter(peer.group) as meter:
+                sized.send(peer.port)
+    return {
+        "messages/s": sized.count / meter.seconds,
+        "CPU ms a message": 1000 * meter.cpu / sized.count,
+    }
+
+
 def _latency(kind: type[Peer], work: Path, scale: float) -> Figures:
     """One client in lock-step with pauses, while what it sends is relayed."""
     pauses, took, body = random.Random(1), [], message()
@@ -195,6 +219,7 @@ PARTS = {
         Part("senderauth", "Checking a sender, signing: CPU a message", _senderauth, alone=True),
         Part("hold", "Accept only, 4 KB, 10 sessions, kept", _hold(10)),
         Part("hold50", "Accept only, 4 KB, 50 sessions, kept", _hold(50)),
+        Part("spent", "Accept behind 2,000 that wait for a limit, 4 KB, 10 sessions, kept", _spent),
         Part("latency", "One transaction at light load, 4 KB", _latency),
         Part("tls", "STARTTLS and one message a connection, 10 clients", _tls),
         Part("idle", "Memory, idle", _idle),

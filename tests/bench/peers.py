@@ -234,6 +234,17 @@ month = {unit = "recipients", value = 1_000_000_000, per = "month", scope = "acc
         return command
 
 
+class SpentKurir(LimitedKurir):
+    """Kurir whose one service takes no more today, and has no fallback."""
+
+    toml = 'provider = "bench"\n[atlas]\nfiles = ["limits.toml"]\n'
+    limits = """[smarthosts.bench]
+label = "Bench"
+[smarthosts.bench.limits]
+day = {unit = "messages", value = 100, per = "day", scope = "account", beyond = "refuse"}
+"""
+
+
 class SigningKurir(Kurir):
     """Kurir that signs what it relays with RSA-2048, as OpenDKIM does, and not with Ed25519 beside it."""
 

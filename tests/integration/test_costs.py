@@ -13,6 +13,7 @@ import smtplib
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import uvloop
@@ -36,7 +37,26 @@ MESSAGES = 150
 
 CALLS = 1250  # 1,080 measured
 COMMITS = 2.05  # one at a time: one to accept, one to settle
+CALLS_LIMITED = 1700  # 1,430 measured
+COMMITS_LIMITED = 3.05  # one more: what is about to be sent is debited before (decision 0009)
 BLOCKS = 40  # 11 measured: what statistics, caches and the trace keep, not the mail
+
+FALLBACK = """provider = "bench"
+fallback = ["spare"]
+[[roads]]
+name = "spare"
+url = "smtp://127.0.0.1:9?tls=none"
+[atlas]
+files = ["{atlas}"]
+"""
+LIMITS = """[smarthosts.bench]
+label = "Bench"
+[smarthosts.bench.limits]
+second = {unit = "messages", value = 50_000, per = "second", scope = "account", beyond = "refuse"}
+hour = {unit = "messages", value = 20_000_000, per = "hour", scope = "account", beyond = "discard"}
+day = {unit = "recipients", value = 100_000_000, per = "day", scope = "account", beyond = "refuse"}
+month = {unit = "recipients", value = 1_000_000_000, per = "month", scope = "account", beyond = "delay"}
+"""
 
 
 def send(port: int, count: int) -> None:
@@ -103,12 +123,11 @@ async def _serve(server: Kurir, sink: Sink, counts: Counts) -> None:
         await part.stop()
 
 
-@pytest.fixture(scope="module")
-def counts(tmp_path_factory):
+def _counted(folder: Path, toml: str = "") -> Counts:
     with Sink() as sink:
         server = Kurir(
-            tmp_path_factory.mktemp("cost") / "k", playground=False, trust=("127.0.0.0/8",),
-            smarthost=f"smtp://127.0.0.1:{sink.port}?tls=none",
+            folder / "k", playground=False, trust=("127.0.0.0/8",),
+            smarthost=f"smtp://127.0.0.1:{sink.port}?tls=none", toml=toml,
         )  # fmt: skip
         counted = Counts()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -116,8 +135,28 @@ def counts(tmp_path_factory):
         return counted
 
 
+@pytest.fixture(scope="module")
+def counts(tmp_path_factory):
+    return _counted(tmp_path_factory.mktemp("cost"))
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory):
+    """By a service whose four limits are counted, and that has a fallback."""
+    folder = tmp_path_factory.mktemp("limited")
+    atlas = folder / "limits.toml"
+    atlas.write_text(LIMITS)
+    return _counted(folder, FALLBACK.format(atlas=atlas))
+
+
 def test_function_calls(counts):
     assert 300 < counts.calls < CALLS
+
+
+def test_function_calls_where_limits_are_counted(limited):
+    assert limited.calls < CALLS_LIMITED
+    assert limited.commits <= COMMITS_LIMITED
+    assert limited.blocks < BLOCKS
 
 
 def test_commits(counts):

@@ -24,7 +24,7 @@ def test_route_and_list_say_which_road_and_why_not(tmp_path: Path) -> None:
         assert "takes the road spare now" in said, said
         assert "It is closed: " in said
         said = kurir.cli("route", "you@example.test", "b@far.example", "--lang", "id").stdout.decode()
-        assert "mengambil jalan spare" in said
+        assert "lewat jalan spare" in said
         listed = kurir.cli("road", "list", check=1).stdout.decode()
         assert "CLOSED since" in listed, listed
         tested = kurir.cli("road", "test", "main", check=1).stdout.decode()

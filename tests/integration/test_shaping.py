@@ -46,7 +46,7 @@ def test_connections_settle_near_what_the_receiver_bears_and_come_back(tmp_path:
             assert "too many connections" in pace["why"]
             said = kurir.cli("limits").stdout.decode()
             assert "connections at once, since" in said
-            assert "it takes no more at once: 421 4.7.0 too many connections" in said
+            assert "because it takes no more at once (421 4.7.0 too many connections" in said
             assert "koneksi sekaligus" in kurir.cli("limits", "--lang", "id").stdout.decode()
 
             def calm() -> bool:
@@ -94,7 +94,7 @@ def test_a_rate_settles_and_the_trace_says_why(tmp_path: Path) -> None:
         slowed = next(line for line in kurir.log.read_text().splitlines() if '"event":"slowed"' in line)
         id = json.loads(slowed)["id"]
         told = kurir.cli("trace", id).stdout.decode()
-        assert "spares the other side from now on" in " ".join(told.split())
+        assert "this server sends less there from now on" in " ".join(told.split())
         assert "asks for less in that time" in " ".join(told.split())
         assert "minta lebih sedikit" in " ".join(
             kurir.cli("trace", id, "--lang", "id").stdout.decode().split()
@@ -110,7 +110,7 @@ def test_a_smarthost_teaches_its_size_and_it_counts_at_mail_from(tmp_path: Path)
             kurir.wait("one delivery", lambda: len(sink.messages) == 1)
             (size,) = kurir.json("limits")["roads"][0]["limits"]
             assert (size["unit"], size["value"], size["confidence"]) == ("octets", 60000, "learnt")
-            assert "announced (EHLO SIZE)" in kurir.cli("limits").stdout.decode()
+            assert "announced by the server itself (EHLO SIZE)" in kurir.cli("limits").stdout.decode()
 
             def refused() -> bool:
                 said = str(kurir.json(*send, stdin="x" * 100_000, check=None))

@@ -1,7 +1,9 @@
 """How commands talk: tables and colour on a terminal, plain columns in a pipe, one JSON document on ``--json``."""
 
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +16,9 @@ from kurir.trace import Catalogue, say_told
 from kurir.trace.explain import units
 
 from .words import current, say
+
+WIDEST = 110
+"""Longer lines are hard to read, however wide the terminal is."""
 
 
 class Failure(Exception):
@@ -55,6 +60,23 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         print("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
 
 
+def heading(text: str) -> str:
+    """Return the headings of columns: bold on a terminal."""
+    return click.style(text, bold=True) if on_terminal() else text
+
+
+def prose(text: str) -> None:
+    """Print a line: on a terminal wrapped between words under its first word, in a pipe as it is."""
+    margin = text[: len(text) - len(text.lstrip())]
+    width = max(min(shutil.get_terminal_size().columns, WIDEST), 40)
+    if on_terminal() and len(text) > width:
+        wrapped = textwrap.wrap(
+            text, width, subsequent_indent=margin, break_long_words=False, break_on_hyphens=False
+        )
+        text = "\n".join(wrapped)
+    click.echo(text)
+
+
 def _clean(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
@@ -62,6 +84,16 @@ def _clean(text: str) -> str:
 def when(at: float | None) -> str:
     """Return an instant as local time for a table, "-" for None."""
     return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "-"
+
+
+def moment(at: float | None) -> str:
+    """Return an instant as local time with its zone, for a sentence: ``2026-11-25 04:02 UTC``; "-" for None."""
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M %Z") if at else "-"
+
+
+def number(count: int) -> str:
+    """Return a count in the language's spelling: ``2,000``, ``2.000``."""
+    return units.number(Catalogue.load(), current(), count)
 
 
 def size(octets: int) -> str:

@@ -24,19 +24,17 @@ LINGER = 2.0
 class Budget:
     """One quota and what is used of it.  Times are seconds of the queue's clock."""
 
-    __slots__ = ("_lingers", "_window", "air", "blocked", "quota")
+    __slots__ = ("_lingers", "_most", "_window", "air", "blocked", "key", "lasting", "quota")
 
     def __init__(self, quota: Quota) -> None:
+        self.key = quota.key
+        self.lasting = quota.window >= LASTING_FROM  # what is used has to survive a restart
         self.quota = quota
+        self.relimit(quota)
         self.air = 0
         self.blocked: dict[Callable[[float], None], None] = {}  # whom to wake when something lands
         self._window = RollingWindow(_ms(quota.window)) if quota.window else None
         self._lingers = 0.0  # until when
-
-    @property
-    def lasting(self) -> bool:
-        """Whether what is used has to survive a restart."""
-        return self.quota.window >= LASTING_FROM
 
     def used(self, now: float) -> int:
         """Return how much counts at `now`, with what is in the air."""
@@ -44,16 +42,17 @@ class Budget:
 
     def room(self, now: float, *, urgent: bool = False) -> int:
         """Return how much may be taken now (0 or less: nothing)."""
-        return self._stop(urgent=urgent) - self.used(now)
+        used = self._window.used(int(now * 1000)) if self._window is not None else 0
+        return self._most[urgent] - self.air - used
 
     def ready_at(self, now: float, *, urgent: bool = False) -> float:
         """Return when one unit may be taken: `now`, later, or `NEVER` while only a landing can tell."""
-        most = self._stop(urgent=urgent) - 1 - self.air
+        most = self._most[urgent] - 1 - self.air
         if self._window is None:
             return max(now, self._lingers) if most >= 0 else NEVER
         if most < 0:
             return NEVER
-        if self._window.used(_ms(now)) <= most:
+        if self._window.used(int(now * 1000)) <= most:
             return now
         return (self._window.falls_to(most, _ms(now)) + 1) / 1000  # surely not a moment too early
 
@@ -64,7 +63,7 @@ class Budget:
         """
         if self._window is None:
             return now  # connections: they make nothing wait for long
-        stop = self._stop(urgent=urgent)
+        stop = self._most[urgent]
         soon = min(queued + 1, max(0, stop - self.air))
         if soon <= queued:  # nobody waits for the little that a process left which was killed
             soon = max(min(1, soon), soon - self._window.ahead(_ms(now)))
@@ -73,9 +72,15 @@ class Budget:
             at = (self._window.falls_to(most, _ms(now)) + 1) / 1000
         return at + (queued + 1 - soon) * self.quota.window / stop
 
-    def _stop(self, *, urgent: bool) -> int:
-        quota = self.quota
-        return quota.stop if urgent else quota.stop - quota.reserve
+    def turn(self, ahead: int, now: float, *, urgent: bool = False) -> float:
+        """Return when one more may be taken behind `ahead` units, if nothing but this budget holds them up; meant to be told.
+
+        Costs the same however many wait.
+        """
+        if self._window is None:
+            return now  # connections: they make nothing wait for long
+        at = self._window.turn(ahead, self._most[urgent], self.air, _ms(now))
+        return now if at <= _ms(now) else (at + 1) / 1000
 
     def take(self, units: int) -> None:
         """Count `units` before they are sent."""
@@ -114,6 +119,7 @@ class Budget:
         """Go on with newer figures of the same limit."""
         assert quota.window == self.quota.window, "a limit of another window has another key"
         self.quota = quota
+        self._most = (quota.stop - quota.reserve, quota.stop)  # for ordinary mail, for urgent mail
 
     def wake(self, now: float) -> None:
         """Something landed or came back: tell those who wait for it."""

@@ -73,7 +73,8 @@ class Learnt:
     def __init__(self, clock: Clock, store: LessonStore | None = None) -> None:
         self._clock = clock
         self._store = store
-        self._mark = -1
+        self.mark = -1
+        """The last change of the store that is taken in: another number is other knowledge."""
         self._by_subject: dict[str, dict[tuple[Unit, Per], Lesson]] = {}
         self._begun: dict[str, float] = {}
 
@@ -81,10 +82,10 @@ class Learnt:
         """Take in what other processes have learnt; return whether anything is new."""
         if self._store is None:
             return False
-        last = self._store.changed(self._mark)
-        if last == self._mark:
+        last = self._store.changed(self.mark)
+        if last == self.mark:
             return False
-        self._mark = last
+        self.mark = last
         self._begun = self._store.begun()
         self._by_subject = {}
         for lesson in self._store.lessons():

@@ -16,7 +16,7 @@ BUCKETS = 1440
 class RollingWindow:
     """How much was used within the last `span` milliseconds.  All times are integers, in milliseconds."""
 
-    __slots__ = ("_grain", "_log", "_span", "_used")
+    __slots__ = ("_grain", "_log", "_same_until", "_span", "_used")
 
     def __init__(self, span: int) -> None:
         if span <= 0:
@@ -25,12 +25,13 @@ class RollingWindow:
         self._grain = max(1, span // BUCKETS)
         self._log: deque[list[int]] = deque()  # [bucket, used], oldest first
         self._used = 0
+        self._same_until = 0  # nothing leaves before
 
     def copy(self) -> "RollingWindow":
         """Return a window that holds the same."""
         other = RollingWindow(self._span)
         other._log = deque([bucket, used] for bucket, used in self._log)
-        other._used = self._used
+        other._used, other._same_until = self._used, self._same_until
         return other
 
     @property
@@ -62,12 +63,17 @@ class RollingWindow:
             log[place - 1][1] += used
         else:
             log.insert(place, [bucket, used])
+        if place == 0:
+            self._same_until = 0
 
     def used(self, now: int) -> int:
         """Return how much counts at `now`.  Time goes forward: what has left the window is forgotten."""
+        if now < self._same_until:
+            return self._used
         log = self._log
         while log and self._leaves(log[0][0]) <= now:
             self._used -= log.popleft()[1]
+        self._same_until = self._leaves(log[0][0]) if log else now
         return self._used
 
     def ahead(self, now: int) -> int:
@@ -88,6 +94,25 @@ class RollingWindow:
             left -= spent
             now = self._leaves(bucket)
         return now
+
+    def turn(self, ahead: int, stop: int, air: int, now: int) -> int:
+        """Return when one more may be taken behind `ahead` others that all go as early as they can, by this window alone.
+
+        At most `stop` count at any time; `air` counts from now on, as soon as it has landed.  What leaves makes room for who
+        waits, who leaves one window later: so turns repeat, and the answer is as exact for the hundredth window as for the first.
+        """
+        used = self.used(now) + air
+        windows, place = divmod(ahead, stop)
+        later = windows * (self._span + self._grain)
+        free = max(0, stop - used)
+        if place < free:
+            return now + later
+        leaving = place - free + max(0, used - stop) + 1
+        for bucket, spent in self._log:
+            leaving -= spent
+            if leaving <= 0:
+                return max(now, self._leaves(bucket)) + later
+        return self._leaves(now // self._grain) + later
 
     def _leaves(self, bucket: int) -> int:
         return (bucket + 1) * self._grain - 1 + self._span

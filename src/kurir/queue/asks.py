@@ -47,10 +47,11 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Accepted(msgspec.Struct, frozen=True, array_like=True):
-    """brain -> reception, after the commit."""
+    """brain -> reception, after the commit.  `waits`: some of it may have to, or goes by several roads (`foresee` tells)."""
 
     number: int
     id: str
+    waits: bool = True
 
 
 class Refused(msgspec.Struct, frozen=True, array_like=True):

@@ -149,13 +149,14 @@ class Brain:
             self._notices.accept(incoming, done)
             self._go_on()  # a refused one is asked for again sooner than others
 
-    def _arrived(self, mail: Mail) -> None:
+    def _arrived(self, mail: Mail) -> bool:
         now = self._book.steady.now()
         errands: Sequence[Errand] = mail.errands
         if len(errands) > 1:
             errands = self._schedule.plans.gathered(errands, now)
         for errand in errands:
             self._due(errand, now)
+        return not self._schedule.goes_at_once(mail.errands, now)
 
     # delivery
 

@@ -249,7 +249,7 @@ class Intake:
             desk.counts.octets += incoming.size
             if screened is not None:
                 self._count(screened)
-            wait = self._sender.insider and desk.roads.counted
+            wait = answer.waits and self._sender.insider and desk.roads.counted
             forecasts = await desk.door.foresee(answer.number) if wait else ()
             return replies.accepted(
                 answer.id, forecasts, len(incoming.envelope.recipients), unsure=self._unsure

@@ -69,7 +69,7 @@ def _limit(wait: Wait, names: LimitNames) -> str:
     """Return what mail waits for, in English: for programs, and for those who search for it."""
     told = names.told(wait)
     if told.limit is None:
-        return f"waits because {told.label} is spared at present"
+        return f"waits because mail to {told.label} goes more slowly at present"
     limit = limit_words(Catalogue.load(), "en", told.limit)
     kept = f", {told.reserve} of them kept for urgent mail" if told.reserve else ""
     return f"waits for a limit of {told.label}: {limit}; {told.used} of {told.stop + told.reserve} used{kept}"

@@ -9,7 +9,7 @@ became a message is told by `observation_text` and `observation_json`.
 a message             `facts`, `timeline`, `limited` (what it waits for), `telling`, `page`, `story_json`
 a day                 `day`
 never a message       `observations`
-a reply               `replies`, with its tables `reply_rules`, `reply_providers`, `reply_texts`; `consequences`
+a reply               `replies`, with its tables `reply_rules`, `reply_providers`, `reply_labels` and the floor `texts`; `consequences`
 a returned message    `mailparts`, `bounce_kind`, `bounce`, `returned`, `why`
 words                 `explain`: the catalogue in both languages
 ====================  =================================================================================================

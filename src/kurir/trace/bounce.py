@@ -13,6 +13,7 @@ import msgspec
 
 from kurir.model import Stage
 
+from .bounce_json import replies_in
 from .bounce_kind import Kind
 from .mailparts import Fields, Mail, decoded, first, groups
 
@@ -38,11 +39,17 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # A reply inside free text: a code, perhaps an enhanced code, words.
-_CODE = re.compile(r"(?<![\w.#/=@:-])#?([245]\d\d)[ -](?:#?([245]\.\d{1,3}\.\d{1,3})\b)?(?=[ :\w<'\"#(\[;-])")
-_ENHANCED = re.compile(r"(?<![\w.])#?([245]\.\d{1,3}\.\d{1,3})(?![\w.]|\s*\[)")
+_CODE = re.compile(
+    r"(?:(?<![\w.#/=@:-])|(?<=reply:)|(?<=said:))#?([245]\d\d)[ -](?:#?([245]\.\d{1,3}\.\d{1,3})\b)?(?=[ :\w<'\"#(\[;-])"
+)
+_ENHANCED = re.compile(r"(?<![\w.])#?([245]\.\d{1,3}\.\d{1,3})(?!\.?\w|\s*\[)")
 _LEADING = re.compile(
     r"\s{0,9}#?([2-5]\d\d)(?:[ :-]|$)\s{0,9}#?(?:([245]\.\d{1,3}\.\d{1,3})\b)?[ :-]{0,3}(.*)", re.DOTALL
 )
+# "<mx.example.org #5.5.0 smtp;550 no such user>": Exchange gives its own enhanced code before the reply.
+_SMTP_BEHIND = re.compile(r"#([245]\.\d{1,3}\.\d{1,3}) smtp; ?$", re.IGNORECASE)
+# AsyncOS names what the enhanced code of RFC 3463 stands for, then quotes the reply: only that tells the cause.
+_REGISTRY_WORDS = re.compile(r"\s*[45]\.\d\.\d - [A-Za-z ]{5,60}\W{0,3}(?=[45]\d\d\b)")
 _REPEATED = re.compile(r"(?:^| )[245]\d\d[ -](?:[245]\.\d{1,3}\.\d{1,3})? ?(?=[A-Za-z<\"(\[])")
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9][A-Za-z0-9.-]{1,253}[A-Za-z0-9]")
 _HOST = re.compile(
@@ -81,13 +88,12 @@ _ORIGINAL = re.compile(
     r"undelivered message|the body of|(?:the )?header of|message contains|reporting-mta:|rejected message|beginning of)|\s{0,3}>?(?:received|return-path|x-original-to|delivered-to|dkim-signature|mime-version): ?\S?)",
     re.IGNORECASE,
 )
-_JSON = re.compile(r'\\?"diagnosticCode\\?" ?: ?\\?"(.{1,1000}?)\\?"')
 # Boilerplate that says nothing about the cause.
 _BOILERPLATE = re.compile(
     r"created automatically|could not be delivered to|permanent (?:error|failure)|fatal errors|transcript of session|please do not reply|following address(?!(?:es)? (?:is|are|was|were|do|does) )|for further assistance|"
     r"delete your own text|technical details|permanently failed|delivery to the following|was undeliverable|postmaster|hi\. this is|i'm afraid|sorry it didn't|mime|"
     r"notification d|mail delivery (?:failed|status|system)|delivery status notification|i'm sorry to have to inform|attached returned message|problem report|include this|"
-    r"this is (?:the|an|a) |delivery has failed|reading text|contact (?:your|the) |^\W{0,3}(?:in|out): {1,3}(?:[23]\d\d|[a-z]{4}\b)|recipient of your|your mail sent on|subject:|^to:|^from:|^date:|^sent:|reached the following|reach the following",
+    r"this is (?:the|an|a) |delivery has failed|reading text|contact (?:your|the) |^\W{0,3}(?:in|out): {1,3}(?:[23]\d\d|[a-z]{4}\b)|recipient of your|your mail sent on|subject:|^to:|^from:|^date:|^sent:|reach(?:ed)? the following|could not be reached:\s*$|did not reach (?:all|some|any)|^\W{0,3}address not found\W{0,3}$|google tried to deliver",
     re.IGNORECASE,
 )
 REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
@@ -161,8 +167,7 @@ def reported(mail: Mail, human: Sequence[str], kind: Kind) -> Iterator[Told]:
 
 def free(mail: Mail, human: Sequence[str], kind: Kind) -> Iterator[Told]:
     """Yield what free text says of each recipient it names; once with no recipient where it names none."""
-    diagnostics = [m[1].replace('\\"', '"') for m in _JSON.finditer("\n".join(human)[:65536])][:5]
-    quoted = tuple(quoted_reply(re.sub(r"^smtp ?; ?", "", d), "", None) for d in diagnostics)
+    quoted = tuple(quoted_reply(reply, "", None) for reply in replies_in("\n".join(human)[:65536]))
     named = _ADDRESS.findall(first(mail.fields, "x-failed-recipients")[:4096])
     for recipient in (named or _recipients(human, mail) or [""])[:MAX_RECIPIENTS]:
         section = _section(human, recipient)
@@ -292,7 +297,8 @@ def _quoted(lines: Sequence[str], host: str) -> Iterator[Evidence]:
                 break
             words.append(more.strip())
             skip = j
-        text = " ".join(words)
+        before = _SMTP_BEHIND.search(line[: m.start()][-40:])
+        text = f"{m[1]} {before[1]}{' '.join(words)[3:]}" if before and not m[2] else " ".join(words)
         name = _HOST.search(" ".join(lines[max(0, i - 3) : i + 1])[-600:])
         found.append(quoted_reply(text, host or (name[1] if name else ""), stage_of(text) or stage))
         if len(found) >= 20:
@@ -318,6 +324,7 @@ def _lines(human: Sequence[str], host: str) -> Iterator[Evidence]:
 
 def quoted_reply(words: str, host: str, stage: Stage | None) -> Evidence:
     """Read one quoted reply: code, enhanced code, words (codes repeated on continuation lines dropped)."""
+    words = _REGISTRY_WORDS.sub("", words, count=1)
     m = _LEADING.match(words)
     if m:
         code, enhanced, rest = int(m[1]), m[2], m[3]

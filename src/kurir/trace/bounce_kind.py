@@ -6,6 +6,7 @@ Decided by its outer fields, the types of its parts and the first lines.
 import re
 from enum import Enum
 
+from .bounce_json import notice_of
 from .mailparts import Mail, decoded, first
 
 
@@ -27,17 +28,19 @@ _NOTIFIER = re.compile(
 _SUBJECT = re.compile(
     r"undeliver|user unknown|delivery (?:status|fail|report|error|problem|has failed)|returned (?:mail|message)|fail(?:ure|ed)|non ?remis|not be delivered|"
     r"could not (?:be )?(?:send|deliver|sent)|mail (?:system )?error|bounce|rejected|warning: could not|nondeliver|delayed|loop alert|unzustellbar|"
-    r"message (?:not|could|status)|delivery notification|notification d|メールエラー|配信",
+    r"message (?:not|could|status)|delivery notification|notification d|non-?delivery|not delivered|unable to deliver|mail failure|can(?:no|')t deliver|nicht zustellbar|"
+    r"(?:no se (?:puede|pudo|ha podido)|n[aã]o (?:foi possível|é possível|pôde)|impossible d|impossibile|mancat[ao]) .{0,20}(?:entreg|remettre|livr|recapit|consegn)|onbestelbaar|niet bezorg|"
+    r"недоставлен|не удается доставить|退信|投递失败|無法傳遞|メールエラー|配信|配送不能",
     re.IGNORECASE,
 )
 _COMPLAINT = re.compile(r"^\s*(?:unsubscribe\s*$|complaint about message|abuse report)", re.IGNORECASE)
 _AWAY = re.compile(
-    r"^(?:re: ?)?\[?(?:auto(?:matic)?[ -]?(?:reply|response|antwort)?|out of (?:the )?office|(?:r[eé]ponse|respuesta|risposta|resposta) autom|away|vacation|holiday|abwesen|absence|自動(?:応答|返信))",
+    r"^(?:re: ?)?\[?(?:auto(?:matic)?[ -]?(?:reply|response|antwort)?|out of (?:the )?office|(?:r[eé]ponse|respuesta|risposta|resposta) autom|away|vacation|holiday|abwesen|absence|自動(?:応答|返信)|自动(?:回复|答复))",
     re.IGNORECASE,
 )
 _AUTOMATIC = re.compile(
     r"this (?:is an|e-?mail is an?|message is an?) auto(?:matic|mated)?[ -]?(?:reply|response|respon)|(?:this|an) automatic (?:e-?mail )?(?:reply|response) (?:to|from)|"
-    r"i(?: am|'m|'ll| will)(?: be)? (?:currently )?(?:out of (?:the |my )?office|away from|on (?:vacation|holiday|annual leave))",
+    r"自动回复邮件|i(?: am|'m|'ll| will)(?: be)? (?:currently )?(?:out of (?:the |my )?office|away from|on (?:vacation|holiday|annual leave))",
     re.IGNORECASE,
 )
 _DELAY = re.compile(
@@ -53,14 +56,15 @@ def kind_of(mail: Mail) -> Kind:
     kinds = {part.kind for part in mail.parts}
     content_type = first(mail.fields, "content-type").lower()
     body = "\n".join(line for part in mail.parts[:2] for line in part.lines[:60])
+    notice = notice_of(body)
     if (
         "message/feedback-report" in kinds
         or "feedback-report" in content_type
         or _COMPLAINT.search(decoded(first(mail.fields, "subject")))
-        or re.search(r"notificationType\W{1,8}Complaint", body)
+        or notice == "Complaint"
     ):
         return Kind.COMPLAINT
-    if re.search(r"notificationType\W{1,8}Delivery", body):
+    if notice == "Delivery":
         return Kind.DELIVERED
     subject, sender = decoded(first(mail.fields, "subject")), first(mail.fields, "from")
     notifier = bool(_NOTIFIER.search(sender)) or "<>" in (first(mail.fields, "return-path"), sender.strip())
@@ -69,7 +73,7 @@ def kind_of(mail: Mail) -> Kind:
         or "delivery-status" in content_type
         or first(mail.fields, "x-failed-recipients") != ""
         or bool(_SUBJECT.search(subject))
-        or "diagnosticCode" in body
+        or notice == "Bounce"
     )
     automatic = first(mail.fields, "auto-submitted").lower().startswith("auto-replied")
     if _AWAY.search(subject) and not told:

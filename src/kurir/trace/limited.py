@@ -9,7 +9,7 @@ _HELLO = "EHLO"
 
 
 def limit_words(catalogue: Catalogue, lang: Lang, limit: dict[str, object]) -> str:
-    """Return a limit as people say it: ``2,000 messages a day``, ``25.0 MB a message, as it travels``."""
+    """Return a limit as people say it: ``2,000 messages a day``, ``25.0 MB a message, as sent``."""
     value, per = limit["value"], catalogue.text(lang, f"limit.per.{limit['per']}")
     assert isinstance(value, int)
     if limit["unit"] == "octets":

@@ -1,7 +1,7 @@
 """What a peer's reply means: one pure, table-driven decision shared by delivery, `why` and the reports.
 
 The class of a reply (its first digit) alone loses mail: spent quotas come as 550 and lasting blocks as
-421.  So the tables of `reply_labels`, `reply_providers`, `reply_rules` and `reply_texts` are asked in order of trust: a
+421.  So the tables of `reply_labels`, `reply_providers`, `reply_rules` and `texts` are asked in order of trust: a
 provider's own label, its words, firm enhanced code, text, weak enhanced code, basic code; the class decides what is left.
 """
 
@@ -16,7 +16,7 @@ from .consequences import Action, Reach, action_for, other_road_helps, reach_of
 from .reply_labels import labelled
 from .reply_providers import PROVIDERS
 from .reply_rules import BASIC, FIRM, FIRM_OVERRULED_BY, WEAK
-from .reply_texts import TEXTS, TextRule
+from .texts import TEXTS, TextRule
 
 MAX_TEXT = 4096  # octets of a reply that are looked at; RFC 5321 section 4.5.3.1.5 allows 512 per line
 
@@ -145,9 +145,14 @@ def _decide(
     if firm and not (said and said.cause in FIRM_OVERRULED_BY):
         return firm, "enhanced", True, None, None
     weak = WEAK.get(detail)
-    if said and not (said.vague and weak and weak not in _VAGUE):
+    passing = (
+        weak is Cause.UNKNOWN_USER and said is not None and said.cause is Cause.BUSY and code // 100 == 4
+    )
+    if said and not (said.vague and weak and weak not in _VAGUE and not passing):
         if said.vague and said.cause in _REFUSALS and stage is not None and stage in _BY_STAGE:
             return _BY_STAGE[stage], "text", False, None, None
+        if said.cause is Cause.SENDER_REJECTED and stage in _BEFORE_MAIL:
+            return Cause.BLOCKLISTED, "text", not said.vague, None, None
         of_sender = (stage, said.cause) in _OF_THE_SENDER and not _NAMES_RECIPIENT.search(words)
         return Cause.SENDER_REJECTED if of_sender else said.cause, "text", not said.vague, None, None
     if weak:
@@ -159,11 +164,14 @@ def _decide(
 
 # Bare refusals: the command that was refused says more than they do.
 _REFUSALS = frozenset({Cause.POLICY_RECEIVER, Cause.BLOCKLISTED})
+# No sender is named yet: whoever may not send is the server.
+_BEFORE_MAIL = frozenset({Stage.CONNECT, Stage.BANNER, Stage.HELO})
 # Where no recipient was named yet, or all were taken already, an unknown name is the sender's.
 _OF_THE_SENDER = frozenset(
     {
         (Stage.MAIL, Cause.UNKNOWN_USER),
         (Stage.MAIL, Cause.UNKNOWN_DOMAIN),
+        (Stage.DATA, Cause.UNKNOWN_DOMAIN),
         (Stage.BODY, Cause.UNKNOWN_DOMAIN),
     }
 )
@@ -177,16 +185,16 @@ _VAGUE = frozenset(
 _REJECTED_BECAUSE = re.compile(
     r"(recipient|sender|client host|helo command|data command)\S{0,80} (?:address )?rejected: ?(.{4,})"
 )
-# Behind "sender address rejected" also "user unknown" is said of the sender.
 _SAYS_LESS = frozenset({Cause.POLICY_RECEIVER, Cause.UNKNOWN_DOMAIN})
+# Behind "sender address rejected" or "helo command rejected" an unknown name is not the recipient's.
+_SAYS_LESS_OF_US = _SAYS_LESS | {Cause.UNKNOWN_USER, Cause.DNS_FAILURE, Cause.CONTENT_FORBIDDEN}
 
 
 def _text(words: str) -> TextRule | None:
-    m = _REJECTED_BECAUSE.search(words)
+    m = _REJECTED_BECAUSE.search(words) if "rejected" in words else None
     if m:
         inner = next((rule for rule in TEXTS if rule.pattern.search(m[2])), None)
-        of_sender = m[1] == "sender" and inner is not None and inner.cause is Cause.UNKNOWN_USER
-        if inner is not None and inner.cause not in _SAYS_LESS and not of_sender:
+        if inner is not None and inner.cause not in (_SAYS_LESS if m[1] == "recipient" else _SAYS_LESS_OF_US):
             return inner
     return next((rule for rule in TEXTS if rule.pattern.search(words)), None)
 

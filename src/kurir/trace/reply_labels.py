@@ -71,6 +71,24 @@ LABELS: tuple[Labels, ...] = (
             Cause.CONTENT_FORBIDDEN: "705",
         },
     ),
+    # Google: the page that explains the reply
+    _labels(
+        "support.google.com/", r"support\.google\.com/\S{1,40}[?&]p=([a-z0-9]{4,40})",
+        {
+            Cause.UNKNOWN_USER: "nosuchuser",
+            Cause.UNKNOWN_DOMAIN: "badrcptdomain",
+            Cause.DISABLED_USER: "disableduser inactiveuser",
+            Cause.MAILBOX_FULL: "overquota overquotaperm overquotatemp",
+            Cause.RATE_LIMITED: "receivingrate receivingrateperm unsolicitedratelimiterror",
+            Cause.CONTENT_SPAM: "unsolicitedmessageerror",
+            Cause.CONTENT_FORBIDDEN: "blockedmessage",
+            Cause.BAD_REPUTATION: "notauthorizederror",
+            Cause.TOO_LARGE: "maxsizeerror",
+            Cause.TOO_MANY_RECIPIENTS: "toomanyrecipientserror",
+            Cause.AUTH_REQUIRED: "wantautherror",
+            Cause.AUTH_FAILED: "badcredentials webloginrequired",
+        },
+    ),
     # Orange, Wanadoo, SFR, La Poste: the number at the end of the last word
     _labels(
         "_", r"\b(?:ofr|lpn|sfr|ouk)[a-z0-9]{0,8}_(\d{3})\b",

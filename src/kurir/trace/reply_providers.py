@@ -90,6 +90,10 @@ PROVIDERS: tuple[Rule, ...] = (
     _rule(Cause.POLICY_RECEIVER, r"message filtered", enhanced=r"2\."),
     # A well-known patch of qmail: either address is on the site's own list
     _rule(Cause.SENDER_REJECTED, r"you are sending to/from an address that has been blacklisted"),
+    # Lists, some of them with 5.1.1 (groups.io): the address that they do not know is the sender's
+    _rule(Cause.SENDER_REJECTED, r"not subscribed to (?:this|that|the) (?:group|list)"),
+    # Exim says first what it could not verify, then why
+    _rule(Cause.SENDER_REJECTED, r"sender verif\w{1,8} fail"),
     # cPanel's text for mail that its router could not place anywhere
     _rule(Cause.UNKNOWN_DOMAIN, r"account or domain may not exist, they may be blacklisted"),
     _rule(Cause.SENDER_REJECTED, r"groups\.google\.com/support"),
@@ -97,9 +101,11 @@ PROVIDERS: tuple[Rule, ...] = (
     _rule(Cause.UNKNOWN_USER, r"mailing list expansion problem: <", codes=(524,)),
     # Postfix where a restriction said `reject`; at Microsoft the same words come with 5.4.1 and mean an unknown user
     _rule(Cause.POLICY_RECEIVER, r"recipient address rejected: access denied", enhanced=r"7\.1$"),
+    _rule(Cause.UNKNOWN_USER, r"recipient address rejected: access denied", enhanced=r"4\.1$"),
     # Microsoft's sender support pages: 7.5xx to 7.7xx are its own
     _rule(Cause.RATE_LIMITED, r"\brp-00[123]\b", final=False, retry_after=1800),
-    _rule(Cause.BAD_REPUTATION, r"", enhanced=r"7\.(?:65\d)$"),
+    _rule(Cause.RATE_LIMITED, r"exceeded the max", enhanced=r"7\.65\d$", final=False, retry_after=1800),
+    _rule(Cause.BAD_REPUTATION, r"", enhanced=r"7\.65\d$"),
     _rule(Cause.BAD_REPUTATION, r"\bs3113\b|\((?:sc|ou)-00[124]\)|\bsc-00[1-4]\b|\bou-002\b|\bdy-00[12]\b"),
     _rule(Cause.BLOCKLISTED, r"\bou-001\b|\bs31(?:40|50)\b"),
     _rule(Cause.NO_PTR, r"bad helo", enhanced=r"7\.506$"),
@@ -136,7 +142,8 @@ PROVIDERS: tuple[Rule, ...] = (
     _rule(Cause.DMARC_FAIL, r"dmarc|authenticat", host=_YAHOO, enhanced=r"7\.9$"),
     _rule(Cause.POLICY_RECEIVER, r"policy", host=_YAHOO, enhanced=r"7\.9$"),
     _rule(Cause.DISABLED_USER, r"delivery error: dd .{0,120}(?:disabled|discontinued)"),
-    _rule(Cause.UNKNOWN_USER, r"delivery error: dd "),
+    _rule(Cause.MAILBOX_FULL, r"delivery error: dd .{0,120}(?:full|quota)"),
+    _rule(Cause.UNKNOWN_USER, r"delivery error: dd |this user doesn't have an? yahoo\.\S{1,20} account"),
     # Sending services
     _rule(
         Cause.QUOTA_SPENT,

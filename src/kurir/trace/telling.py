@@ -211,6 +211,8 @@ class Teller:
                 key = "spared" if facts.limit.limit is None else "limited"
                 key = key if story.next_at is not None else f"{key}_landing"
                 values["label"] = facts.limit.label
+            elif story.state is State.DUE and story.next_at is not None:
+                key = "due_at"
         text = self.say(f"summary.{key}", **values)
         if story.possibly_delivered and key != "waiting_possibly":
             text = f"{text} {self.say('summary.possibly')}"

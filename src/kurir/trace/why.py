@@ -166,13 +166,17 @@ def _finality(verdict: Verdict, item: Evidence, kind: Kind, status: str | None) 
 
 
 def _came_back(verdict: Verdict, kind: Kind, status: str | None) -> bool:
-    """Whether a report ends days of "user unknown, try later": what was never taken back is proof by then."""
-    return verdict.cause is Cause.UNKNOWN_USER and kind is Kind.BOUNCE and status is not None
+    """Whether a report ends days of "no such user, try later": what was never taken back is proof by then."""
+    return (
+        verdict.cause in (Cause.UNKNOWN_USER, Cause.UNKNOWN_DOMAIN)
+        and kind is Kind.BOUNCE
+        and status is not None
+    )
 
 
 # A directory that was asked by the reporting server itself: it looked at a name, never at the mail.
 _LOOKED_UP = re.compile(
-    r"address book|directory|not (?:recogni[sz]ed|listed)|delivery userid|could(?: not|n't) be found"
+    r"address book|directory|not (?:recogni[sz]ed|listed)|delivery userid|could(?: not|n't) be found|wasn't found at|unrouteable address|unknown in (?:\w{1,12} ){1,2}table"
 )
 
 # RFC 5321 section 4.2.2 has these words for a refused command only.

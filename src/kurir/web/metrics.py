@@ -41,7 +41,7 @@ HELP = {
     "kurir_open_leases": "Deliveries in progress, as the queue counts them",
     "kurir_open_notices": "Notices that are owed and not yet accepted",
     "kurir_open_sessions": "Sessions open now",
-    "kurir_paces": "Sites and providers that are spared at present (kurir limits says why)",
+    "kurir_paces": "Sites and providers to which mail goes more slowly at present (kurir limits says why)",
     "kurir_possibly_delivered": "Attempts that lost the reply after the final dot",
     "kurir_received_messages": "Messages received, by listener",
     "kurir_received_octets": "Octets of received messages",

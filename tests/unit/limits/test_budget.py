@@ -16,6 +16,7 @@ from kurir.limits import (
     Quota,
     Scope,
     Unit,
+    forecast,
 )
 from kurir.limits.budget import LINGER
 
@@ -207,3 +208,37 @@ def test_what_a_killed_process_left_holds_back_no_queue_longer_than_a_window() -
     first = budget.ready_at(100.0)
     assert budget.free_after(8, 100.0) == first
     assert budget.free_after(15, 100.0) == first + 7 * 6
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 3 * DAY), st.integers(1, 9)), max_size=20),
+    st.integers(0, 5),
+    st.integers(1, 12),
+    st.integers(1, 60),
+)
+def test_the_turn_that_is_told_is_the_one_that_comes(
+    past: list[tuple[float, int]], air: int, stop: int, ahead: int
+) -> None:
+    budget, now = Budget(quota(stop, DAY)), T
+    for wait, units in past:
+        now += wait
+        if units <= budget.room(now):
+            budget.take(units)
+            budget.land(units, now)
+    budget.take(min(air, max(0, budget.room(now))))
+    went = [
+        step.at for step in forecast([budget], ahead + 1, now, together=1) for _ in range(step.recipients)
+    ]
+    grain = DAY / 1440
+    windows = 1 + ahead // stop
+    assert abs(budget.turn(ahead, now) - went[ahead]) <= grain * (windows + 1) + 1
+
+
+def test_the_turn_behind_more_than_is_allowed_waits_for_the_excess_to_leave() -> None:
+    budget = Budget(quota(10))
+    for units, at in ((6, T), (6, T + 100), (3, T + 200)):  # more than we may: the limit was lowered since
+        budget.take(units)
+        budget.land(units, at)
+    told = [budget.turn(ahead, T + 300) - T - DAY for ahead in (0, 6, 7, 9, 10)]
+    near = [0, 100, 200, 200, DAY]
+    assert all(at <= found <= at + 240 for at, found in zip(near, told, strict=True))

@@ -6,9 +6,10 @@ from queue import SimpleQueue
 
 import pytest
 
+from kurir.limits import AIR
 from kurir.model import Clock, Event, EventKind
 from kurir.queue import Accepted, Brain, QueueSettings, Refused
-from kurir.queue.ports import Change, StoreError
+from kurir.queue.ports import Change, Debit, StoreError
 from kurir.queue.taking.commit import Committer
 from tests.harness import PATIENCE
 
@@ -157,3 +158,35 @@ def test_what_the_store_could_not_keep_is_never_told_durable() -> None:
     b.settle([], lambda: told.append("durable"))
     assert told == []
     b.close()
+
+
+def test_debits_add_up_to_one_change_of_the_next_batch() -> None:
+    store, loop = MemoryStore(), Loop()
+    told: list[str] = []
+    committer = Committer(
+        store,
+        loop.posted.put,
+        threaded=False,
+        before_batch=lambda: None,
+        after_batch=lambda: None,
+        on_failure=lambda _: None,
+    )
+    committer.debit([Debit("day", AIR, 1), Debit("hour", AIR, 1)], lambda: told.append("taken"))
+    committer.debit([Debit("day", AIR, 2)])
+    assert not told
+    store.full = True
+    loop.once()
+    assert committer.stalled
+    assert not told
+    store.full = False
+    committer.debit([Debit("hour", AIR, -1), Debit("hour", 7, 1)])  # while nothing fits
+    committer.retry()
+    loop.once()
+    assert told == ["taken"]
+    assert store.used == {("day", AIR): 3, ("hour", AIR): 0, ("hour", 7): 1}
+    assert store.commits == 1
+    commits = store.commits
+    committer.debit([Debit("day", AIR, -1), Debit("day", AIR, 1)])  # that changes nothing
+    loop.once()
+    assert committer.idle
+    assert store.commits == commits

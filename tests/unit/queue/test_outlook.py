@@ -1,19 +1,29 @@
 """Mail that waits for a limit: which one, how much of it is used, when it goes, and that its sender is told."""
 
+import sys
+
 import msgspec
 import pytest
 
 from kurir.limits import Quota, Unit, Wait
 from kurir.model import EventKind, Urgency
 from kurir.queue import Forecast, Passage, Plan, Road, Share
-from kurir.queue.asks import Obstacle, ObstacleKind
+from kurir.queue.asks import Accepted, Incoming, Obstacle, ObstacleKind, Refused
+from kurir.queue.operating import outlook
 
 from .test_alternatives import LOGIN, Roads, lost
 from .test_limits import per_day, plan
 from .test_shaping import TOO_MANY
-from .world import DOWN, LATER, SENT, START, World
+from .world import DOWN, LATER, SENT, START, World, incoming
 
 DAY, HOUR, MINUTE = 86400.0, 3600.0, 60.0
+
+
+def settled(world: World, message: Incoming) -> list[Accepted | Refused]:
+    """Offer a message, and let everything run."""
+    answers = world.offer(message)
+    world.run()
+    return answers
 
 
 def near(at: float | None, days: float) -> bool:
@@ -341,3 +351,92 @@ def test_the_rest_of_the_only_road_is_foreseen() -> None:
         number, [Share(1, (Passage("A", (per_day(5),), 1, "smart", True),))]
     )
     assert told.at == world.clock.wall + 60
+
+
+def _long_line(world: World, waiting: int) -> tuple[Quota, list[int]]:
+    """Two accounts with a long line each at a road that is spent; return its limit and the last message of each."""
+    hand, quota = world.hand(), per_day(7)
+    owners = ("news@here.example", "shop@here.example")
+    numbers = [world.accept(f"b{i}@far.example", account=owners[i % 2]) for i in range(waiting)]
+    plan(world, hand, quota)
+    for lease in hand.take():
+        world.settle(lease, SENT)
+    return quota, numbers
+
+
+def test_behind_a_long_line_a_submission_is_told_about_what_the_queue_will_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(lifetime=90 * DAY)
+    quota, _ = _long_line(world, 150)
+    share = [Share(3, (Passage("smart", (quota,), 1, "smart"),))]
+    for account in ("news@here.example", "anna@here.example"):
+        number = world.accept(*(f"c{i}@far.example" for i in range(3)), account=account)
+        reckoned = world.brain.overview.foresee(number, share)
+        with monkeypatch.context() as patch:
+            patch.setattr(outlook, "LINE", 10_000)
+            played = world.brain.overview.foresee(number, share)
+        assert sum(f.recipients for f in reckoned) == sum(f.recipients for f in played) == 3
+        assert {f.limit for f in reckoned} == {f.limit for f in played} == {quota.key}
+        assert reckoned[-1].at is not None
+        assert played[-1].at is not None
+        assert abs(reckoned[-1].at - played[-1].at) < DAY + HOUR  # a turn more or less of the others
+        if account.startswith("anna"):
+            assert reckoned[-1].at < START + 3 * DAY  # not behind all of them
+
+
+def test_to_foresee_a_message_costs_the_same_however_long_the_line_is() -> None:
+    def calls(waiting: int) -> int:
+        world = World(lifetime=90 * DAY)
+        quota, _ = _long_line(world, waiting)
+        number = world.accept("c@far.example", account="news@here.example")
+        share = [Share(1, (Passage("smart", (quota,), 1, "smart"),))]
+        counted = 0
+
+        def count(_frame: object, event: str, _arg: object) -> None:
+            nonlocal counted
+            counted += event in ("call", "c_call")
+
+        sys.setprofile(count)
+        try:
+            world.brain.overview.foresee(number, share)
+        finally:
+            sys.setprofile(None)
+        return counted
+
+    assert calls(1200) <= calls(200) + 20
+
+
+@pytest.mark.parametrize(
+    ("recipients", "room", "waits"),
+    [(1, 5, False), (5, 5, False), (6, 5, True), (1, 0, True)],
+)
+def test_whoever_goes_at_once_is_not_asked_about(recipients: int, room: int, waits: bool) -> None:
+    world = World(lifetime=10 * DAY)
+    hand = world.hand()
+    quota = per_day(5, unit=Unit.RECIPIENTS)
+    for i in range(1 + 5 - room):
+        world.accept(f"a{i}@far.example")
+    plan(world, hand, quota if room < 5 else per_day(6, unit=Unit.RECIPIENTS))
+    for lease in hand.take():
+        world.settle(lease, SENT)
+    [answer] = settled(world, incoming(*(f"b{i}@far.example" for i in range(recipients))))
+    assert isinstance(answer, Accepted)
+    assert answer.waits is waits
+
+
+def test_a_plan_to_come_a_broken_server_and_two_ways_are_asked_about() -> None:
+    world = World(lifetime=10 * DAY)
+    hand = world.hand()
+    [unknown] = settled(world, incoming("a@far.example"))
+    world.plan(hand)
+    [known] = settled(world, incoming("b@far.example"))
+    world.accept("x@near.example")
+    world.plan(hand)
+    [apart] = settled(world, incoming("c@far.example", "c@near.example"))
+    [held] = settled(world, incoming("d@far.example", hold="a look first"))
+    world.settle(hand.take()[0], DOWN)
+    [broken] = settled(world, incoming("e@far.example"))
+    answers = (unknown, known, apart, held, broken)
+    assert all(isinstance(a, Accepted) for a in answers)
+    assert [a.waits for a in answers if isinstance(a, Accepted)] == [True, False, True, False, True]

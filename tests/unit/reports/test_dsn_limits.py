@@ -53,7 +53,7 @@ def test_what_is_kept_for_urgent_mail_is_told_as_that() -> None:
     kept = Wait(Quota("to-x/day/day/me", Unit.MESSAGES, 100, 86400.0, 90, 9), 84, 81, TOMORROW, "smart")
     parsed, text = told(waiting(limit=kept))
     assert (
-        "84 are used. We stop at 90 to be on the safe side, and keep the last 9 of them for urgent mail."
+        "used so far: 84. We stop at 90 to be on the safe side, and keep the last 9 of them for urgent mail."
         in text
     )
     assert (
@@ -68,7 +68,7 @@ def test_what_is_kept_for_urgent_mail_is_told_as_that() -> None:
         in gone
     )
     urgent = Wait(kept.quota, 90, 90, TOMORROW, "smart")
-    assert "90 are used, and we stop at 90 to be on the safe side." in told(waiting(limit=urgent))[1]
+    assert "used so far: 90, and we stop at 90 to be on the safe side." in told(waiting(limit=urgent))[1]
 
 
 def test_the_limit_whose_it_is_how_much_is_used_and_when_it_goes() -> None:
@@ -77,8 +77,8 @@ def test_the_limit_whose_it_is_how_much_is_used_and_when_it_goes() -> None:
         "Your message waits its turn and goes by itself / Pesan Anda menunggu"
     )
     assert "X Mail allows 100 messages a day (according to https://x.example/limits, 2026-11-01)" in text
-    assert "90 are used, and we stop at 90" in text
-    assert "goes on 24 November 2026 at 08:10 UTC, by itself; you need to do nothing" in text
+    assert "used so far: 90, and we stop at 90" in text
+    assert "leaves on 24 November 2026 at 08:10 UTC, by itself; you need to do nothing" in text
     assert "X Mail mengizinkan 100 pesan per hari" in text
     assert "berangkat sendiri pada 24 November 2026 pukul 08.10 UTC" in text
     for word in ("sorry", "Next attempt", "failed", "unknown_user"):
@@ -110,7 +110,7 @@ def test_times_that_nobody_can_foresee_are_not_invented() -> None:
 
 
 def test_a_limit_that_the_atlas_forgot_is_told_by_its_figures() -> None:
-    assert "smart allows 100 messages a day; 90 are used" in told(waiting(limit=wait("gone")))[1]
+    assert "smart allows 100 messages a day; used so far: 90" in told(waiting(limit=wait("gone")))[1]
 
 
 def test_time_that_ran_out_in_line_names_the_limit() -> None:
@@ -132,10 +132,10 @@ def test_mail_whose_receiver_is_spared() -> None:
     parsed, text = told(waiting(limit=spared))
     fields = status_blocks(parsed)[1]
     assert (fields["Status"], fields["Diagnostic-Code"]) == (
-        "4.4.5", "x-kurir; waits because X Mail is spared at present",
+        "4.4.5", "x-kurir; waits because mail to X Mail goes more slowly at present",
     )  # fmt: skip
-    assert "Nothing is wrong with this mail: X Mail is spared at present" in text
+    assert "Nothing is wrong with this mail: mail to X Mail goes more slowly at present" in text
     assert "not before 24 November 2026 at 08:10 UTC" in text
-    assert "X Mail sedang diperlakukan lebih ringan karena jawabannya" in text
+    assert "surel ke X Mail sedang dikirim lebih pelan karena jawabannya" in text
     _, text = told(reason("failed", None, None, limit=spared), languages=("en",))
-    assert "All that time it waited because X Mail was spared" in text
+    assert "All that time it waited because mail to X Mail went more slowly" in text

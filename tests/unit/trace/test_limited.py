@@ -39,14 +39,14 @@ def test_the_trace_names_limit_source_use_and_time_in_both_languages() -> None:
     story = timeline(message(waiting()), [ACCEPTED])
     english, indonesian = (flat(render_text(story, lang, zone=UTC)) for lang in ("en", "id"))
     assert (
-        "budi@example.org: waits its turn because of a limit of Gmail; it goes on 24 November 2026 at 08:10 UTC."
+        "budi@example.org: waits its turn because of a limit of Gmail; it leaves on 24 November 2026 at 08:10 UTC."
         in english
     )
     assert (
         "Nothing is wrong: Gmail allows 2,000 messages a day (according to https://support.example/1, 2026-11-01)"
         in english
     )
-    assert "1,800 are used, and we stop at 1,800" in english
+    assert "used so far: 1,800, and we stop at 1,800" in english
     assert "by itself; you need to do nothing." in english
     assert "waiting for its first attempt" not in english
     assert "Tidak ada yang salah: Gmail mengizinkan 2.000 pesan per hari" in indonesian
@@ -65,7 +65,7 @@ def test_a_figure_of_the_operator_names_no_file_of_this_server() -> None:
 def test_a_time_that_only_a_landing_tells() -> None:
     facts = waiting(limit=structs.replace(LIMIT, free_at=None), next_at=None)
     text = flat(render_text(timeline(message(facts), [ACCEPTED]), "en", zone=UTC))
-    assert "it goes as soon as another delivery ends" in text
+    assert "it leaves as soon as another delivery ends" in text
     assert "unknown" not in text
 
 
@@ -151,9 +151,15 @@ def test_who_is_spared_is_named_and_the_earliest_time() -> None:
     spared = structs.replace(LIMIT, limit=None, used=0, stop=0, not_before=True)
     story = timeline(message(waiting(limit=spared)), [ACCEPTED])
     text = flat(render_text(story, "en", zone=UTC))
-    assert "waits its turn because Gmail is spared at present; it goes on 24 November 2026" in text
-    assert "Nothing is wrong with this mail: Gmail is spared at present because of how it answered" in text
-    assert "Gmail sedang diperlakukan lebih ringan" in flat(render_text(story, "id", zone=UTC))
+    assert (
+        "waits its turn because mail to Gmail goes more slowly at present; it leaves on 24 November 2026"
+        in text
+    )
+    assert (
+        "Nothing is wrong with this mail: mail to Gmail goes more slowly at present, because of how it answered"
+        in text
+    )
+    assert "surel ke Gmail sedang dikirim lebih pelan" in flat(render_text(story, "id", zone=UTC))
     unknown = waiting(limit=structs.replace(spared, free_at=None), next_at=None)
     assert "as soon as another delivery ends" in flat(
         render_text(timeline(message(unknown), [ACCEPTED]), "en", zone=UTC)
@@ -178,3 +184,12 @@ def test_a_limit_of_one_is_told_in_the_singular() -> None:
     limit = {"unit": "recipients", "value": 1, "per": "second"}
     assert limit_words(Catalogue.load(), "en", limit) == "1 recipient a second"
     assert limit_words(Catalogue.load(), "en", limit | {"value": 2}) == "2 recipients a second"
+
+
+def test_a_first_attempt_that_has_a_time_names_it() -> None:
+    facts = waiting(limit=None, next_at=T0 + 60)
+    text = flat(render_text(timeline(message(facts), [ACCEPTED]), "en", zone=UTC))
+    assert f"{BUDI}: waiting for its first attempt on 23 November 2026" in text
+    nobody_knows = waiting(limit=None, next_at=None)
+    text = flat(render_text(timeline(message(nobody_knows), [ACCEPTED]), "en", zone=UTC))
+    assert f"{BUDI}: waiting for its first attempt." in text

@@ -90,6 +90,8 @@ def test_sentences_inside_sentences_and_words_of_others() -> None:
     assert say_noted("the connection was lost: Broken pipe", "id") == "sambungan hilang: Broken pipe"
     said = say_noted("192.0.2.1:25: connection refused; [2001:db8::1]:25: no answer", "id")
     assert said == "192.0.2.1:25: sambungan ditolak; [2001:db8::1]:25: tidak ada jawaban"
+    deep = "still at most 1 connection at once to far.example:25: connections fail: 192.0.2.1:25: connection refused; [2001:db8::1]:25: connection refused"
+    assert "connection" not in say_noted(deep, "id")
     assert say_noted("550 5.1.1 No such user here", "id") == "550 5.1.1 No such user here"
 
 

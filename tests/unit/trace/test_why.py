@@ -86,6 +86,11 @@ def test_what_is_no_refusal_is_not_explained_as_one(text: str) -> None:
         ("hMailServer sent: RCPT TO:<a@b.example>\nRemote server replied: 550 Unknown user", True),
         ("all host address lookups failed permanently", True),  # a DNS answer that stays
         ("host lookup did not complete", False),  # one that may pass
+        ("User unknown in virtual alias table", True),  # looked up by whoever reports
+        ("Unrouteable address", True),
+        ("This user doesn't have a yahoo.com account", True),  # Yahoo's own words
+        ("https://support.google.com/mail/?p=NoSuchUser", True),  # Google's own page for it
+        ("mx.b.example reply:550 5.2.2 Mailbox full", False),
         ("550 5.2.1 <a@b.example>: User unknown", False),  # a code about a mailbox that there is
         ("550 <a@b.example>: User unknown", False),  # nobody knows when it was said
         ("User not listed in public Name & Address Book", True),  # looked up, nothing sent
@@ -244,6 +249,55 @@ def test_boilerplate_that_says_what_is_wrong_is_read() -> None:
     assert explain(f"From: postmaster@example.org\nSubject: Mail delivery error\n\n{text}\n").cause is (
         Cause.UNKNOWN_USER
     )
+
+
+NOTICE = "From: no-reply@sns.example.com\nSubject: Notification Message\n\n{}\n"
+
+
+@pytest.mark.parametrize(
+    ("notice", "kind", "cause", "hard"),
+    [
+        ('"notificationType":"Bounce","bounceSubType":"General","status":"5.1.1","diagnosticCode":"smtp; 552 5.2.2 mailbox full"',
+         WhyKind.BOUNCE, Cause.MAILBOX_FULL, False),
+        ('"notificationType":"Bounce","bounceSubType":"MailboxFull"', WhyKind.BOUNCE, Cause.MAILBOX_FULL, False),
+        ('"eventType":"Bounce","bounceSubType":"OnAccountSuppressionList","status":"5.1.1"', WhyKind.BOUNCE, Cause.SUPPRESSED, False),
+        (r'\"notificationType\":\"Bounce\",\"bounceSubType\":\"General\",\"status\":\"5.1.1\"', WhyKind.BOUNCE, Cause.UNKNOWN_USER, True),
+        ('"eventType": "Complaint"', WhyKind.COMPLAINT, Cause.CONTENT_SPAM, False),
+        ('"eventType": "Delivery"', WhyKind.DELIVERED, Cause.OK, False),
+    ],
+)  # fmt: skip
+def test_a_notice_in_json_is_read(notice: str, kind: WhyKind, cause: Cause, hard: bool) -> None:
+    why = explain(NOTICE.format("{" + notice + "}"))
+    assert (why.kind, why.cause, why.hard) == (kind, cause, hard)
+
+
+@pytest.mark.parametrize(
+    ("said", "cause", "enhanced"),
+    [
+        ("smtp; 5.1.0 - Unknown address error 550-'5.7.1 this is spam' (delivery attempts: 0)", Cause.CONTENT_SPAM, "5.7.1"),
+        ("smtp; 5.3.0 - Other mail system problem ('552', ['mailbox full'])", Cause.MAILBOX_FULL, "5.0.0"),
+    ],
+)  # fmt: skip
+def test_a_registry_s_words_are_not_the_reply_behind_them(said: str, cause: Cause, enhanced: str) -> None:
+    why = explain(REPORT.format(text="", action="failed", status="5.0.0", said=f"Diagnostic-Code: {said}"))
+    assert (why.cause, why.enhanced) == (cause, enhanced)
+
+
+def test_exchange_gives_its_own_code_before_the_reply() -> None:
+    why = explain(
+        "From: System Administrator <postmaster@x.example>\nSubject: Undeliverable: hi\n\nYour message did not reach\n\n"
+        "budi@b.example on Monday\n    There was a communication problem.\n    <mx.b.example #5.5.0 smtp;550 User unknown>\n"
+    )
+    assert (why.cause, why.code, why.enhanced, why.hard) == (Cause.UNKNOWN_USER, 550, "5.5.0", True)
+
+
+@pytest.mark.parametrize(("action", "hard"), [("failed", True), ("delayed", False)])
+def test_a_domain_that_was_unknown_until_it_came_back_is_dead(action: str, hard: bool) -> None:
+    said = "Diagnostic-Code: smtp; 450 4.1.2 <budi@example.org>: Domain not found"
+    assert (
+        explain(REPORT.format(text="", action=action, status="4.1.2", said=said)).hard,
+        explain(REPORT.format(text="", action=action, status="4.1.2", said=said)).cause,
+    ) == (hard, Cause.UNKNOWN_DOMAIN)
 
 
 def test_the_returned_original_is_not_the_explanation() -> None:

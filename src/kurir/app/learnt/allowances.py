@@ -21,7 +21,6 @@ RECIPIENTS = QueueSettings().lease_recipients
 """In one message at most."""
 FORETOLD = 100
 """Messages of which the forecast is remembered until it is asked for."""
-_IN_LINE = frozenset({"waiting", "ready", "planning"})
 _AT_WORK = frozenset({"ready", "planning", "trying"})
 
 
@@ -41,6 +40,7 @@ class Allowances:
         self._allowed = allowed
         settings = roads.delivery(config)
         self._routes, self._signed = settings.routes, settings.signed
+        self._sizes: RoadSizes | None = None
         self._foretold: dict[int, list[Forecast]] = {}
 
     def show(self, recipients: int = 0) -> dict[str, Any]:
@@ -88,18 +88,16 @@ class Allowances:
 
     def foresee(self, number: int) -> list[Forecast]:
         """Return when the recipients of a message go that are not through yet, as far as their roads have limits."""
-        open_ = self._brain.overview.show(number)
-        waiting, going = [w for w in open_ if w.state in _IN_LINE], [w for w in open_ if w.state == "trying"]
-        if not (waiting or going):
+        mail = self._brain.overview.underway(number)
+        if mail is None or not (mail.waiting or mail.trying):
             return []
-        self._allowed.learnt.refresh()
-        sizes = RoadSizes(self._routes, self._allowed, self._signed)  # with what holds at this moment
-        sender = open_[0].sender_domain
-        shares = sizes.shares(sender, (w.domain for w in waiting), RECIPIENTS)
-        ways = sizes.shares(sender, (w.domain for w in going), RECIPIENTS)
+        sizes = self._sizes = self._sizes or RoadSizes(self._routes, self._allowed, self._signed)
+        sizes.refresh()  # by what holds at this moment
+        shares = sizes.shares(mail.sender_domain, mail.waiting, RECIPIENTS)
+        ways = sizes.shares(mail.sender_domain, (domain for domain, _ in mail.trying), RECIPIENTS)
         labels = {p.road: p.label for share in ways for p in share.passages}
-        now = Counter(labels[w.road] for w in going if w.road in labels)
-        left = [Forecast(label, count, going[0].next_at) for label, count in now.items()]
+        now = Counter(labels[road] for _, road in mail.trying if road in labels)
+        left = [Forecast(label, count, mail.at) for label, count in now.items()]
         return left + self._brain.overview.foresee(number, shares)
 
     def foretell(self, number: int) -> list[Forecast]:

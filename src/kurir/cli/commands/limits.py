@@ -1,5 +1,7 @@
 """``kurir limits``: what providers and receivers allow, how much of it is used, and what waits for it."""
 
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -8,12 +10,13 @@ from kurir.app.operating import roadlook
 from kurir.app.operating.operate import operate
 from kurir.cli.acting import act
 from kurir.cli.help import Command, ListGroup, common, option
-from kurir.cli.output import configuration, document, size, table, when
+from kurir.cli.output import configuration, document, heading, moment, number, prose, size
 from kurir.cli.words import current, say
+from kurir.limits import unencoded
 from kurir.model import Cause
 from kurir.trace import Catalogue, learnt_words, limit_words, say_noted
 
-COLUMNS = ("limit", "used", "free", "waiting", "beyond", "source")
+COLUMNS = ("limit", "used", "stop", "free")
 
 
 @click.group(cls=ListGroup)
@@ -51,104 +54,107 @@ def show(recipients: int | None, config_file: str | None, as_json: bool) -> int:
     states = roadlook.states(config)
     _show_paces(found["paces"])
     if not found["roads"] and not found["receivers"]:
-        click.echo(say("limits.none"))
+        prose(say("limits.none"))
         return 0
     for i, road in enumerate(found["roads"]):
-        click.echo(
-            ("\n" if i else "") + say("limits.road", **{k: road[k] for k in ("road", "label", "account")})
-        )
+        key = "limits.road" if road["account"] == road["road"] else "limits.road_account"
+        click.echo(("\n" if i else "") + say(key, **{k: road[k] for k in ("road", "label", "account")}))
         state = states.get(road["road"])
         if state is not None and state["health"] != "sound":
-            click.echo(state_words(state))
+            prose("  " + state_words(state))
         _show(road)
         if recipients:
-            click.echo(_forecast(road["forecast"], recipients))
+            prose("  " + _forecast(road, recipients))
         if road["plan"]:
-            click.echo(say("limits.plan", plan=road["plan"], plans=", ".join(road["plans"])))
+            prose("  " + say("limits.plan", plan=road["plan"], plans=", ".join(road["plans"])))
         elif road["plans"]:
-            click.echo(say("limits.which_plan", road=road["road"], plans=", ".join(road["plans"])))
+            prose("  " + say("limits.which_plan", road=road["road"], plans=", ".join(road["plans"])))
     for receiver in found["receivers"]:
         click.echo("\n" + say("limits.receiver", label=receiver["label"]))
         _show(receiver)
-    click.echo("\n" + say("limits.override"))
+    click.echo()
+    prose(say("limits.override"))
     return 0
 
 
 def _show_paces(paces: list[dict[str, Any]]) -> None:
     if not paces:
         return
-    click.echo(say("limits.paces"))
+    prose(say("limits.paces"))
     for pace in paces:
-        values = {k: pace[k] for k in ("who", "connections", "most", "waiting")}
-        click.echo(
-            "  "
-            + say(
-                "limits.pace",
-                **values,
-                rate=say("limits.pace_rate", rate=pace["per_minute"]) if pace["rate"] else "",
-                since=when(pace["since"]),
-                signal=say(f"signal.{pace['signal']}"),
-                why=f": {say_noted(pace['why'], current())}" if pace["why"] else "",
-            )
+        values = {k: pace[k] for k in ("who", "connections", "most")}
+        said = say(
+            "limits.pace",
+            **values,
+            rate=say("limits.pace_rate", rate=pace["per_minute"]) if pace["rate"] else "",
+            since=moment(pace["since"]),
+            signal=say(f"signal.{pace['signal']}"),
+            why=f" ({say_noted(pace['why'], current())})" if pace["why"] else "",
+            waiting=say("limits.pace_waiting", count=pace["waiting"]) if pace["waiting"] else "",
         )
+        prose("  " + said)
     click.echo()
 
 
 def _show(entry: dict[str, Any]) -> None:
+    """Print each limit on a line of the table, and below it in words what else is to be said of it."""
     if not entry["limits"]:
         click.echo("  " + say("limits.unknown"))
         return
-    table([say(f"label.{c}") for c in COLUMNS], [_row(x) for x in entry["limits"]])
-    for x in entry["limits"]:
-        if x["waiting"]:
-            click.echo(say("limits.waiting", count=x["waiting"], limit=words(x), mails=" ".join(x["mails"])))
-
-
-def _forecast(steps: list[dict[str, Any]], recipients: int) -> str:
-    """Say when a message to so many recipients would have gone."""
-    first = steps[0]["recipients"] if steps else 0
-    if first == recipients:
-        return say("limits.forecast_now", recipients=recipients)
-    if sum(s["recipients"] for s in steps) < recipients:
-        return say(
-            "limits.forecast_long",
-            recipients=recipients,
-            first=first,
-            at=when(steps[0]["at"] if steps else None),
+    rows = [_row(x) for x in entry["limits"]]
+    headings = [say(f"label.{c}") for c in COLUMNS]
+    counted = [headings, *(row for row in rows if len(row) > 1)]
+    widths = [max(len(row[i]) for row in counted) for i in range(len(COLUMNS))]
+    if len(counted) > 1:
+        click.echo(
+            heading("  " + "  ".join(c.ljust(w) for c, w in zip(headings, widths, strict=True)).rstrip())
         )
-    values = {
-        "first": first,
-        "at": when(steps[0]["at"]),
-        "rest": recipients - first,
-        "done": when(steps[-1]["at"]),
-    }
-    return say("limits.forecast", recipients=recipients, **values)
+    for x, row in zip(entry["limits"], rows, strict=True):
+        click.echo("  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=False)).rstrip())
+        for line in _details(x):
+            prose("      " + line)
 
 
 def _row(x: dict[str, Any]) -> list[str]:
-    return [
-        words(x),
-        _used(x),
-        _free(x),
-        str(x["waiting"]) if x["waiting"] else "-",
-        say(f"beyond.{x['beyond']}"),
-        _source(x),
-    ]
-
-
-def _used(x: dict[str, Any]) -> str:
-    if not x["counted"]:
-        return "-"
-    key = "limits.used_reserve" if x["reserve"] else "limits.used"
-    return say(key, used=x["used"], stop=x["stop"], reserve=x["reserve"])
+    """Return the cells of a limit; what is not counted over time (a size) has the first one only."""
+    return [words(x), number(x["used"]), number(x["stop"]), _free(x)] if x["counted"] else [words(x)]
 
 
 def _free(x: dict[str, Any]) -> str:
-    if not x["counted"]:
-        return "-"
+    """Return when there is room for one more."""
     if x["used"] < x["stop"] - x["reserve"]:
         return say("limits.now")
-    return when(x["free_at"]) if x["free_at"] else say("limits.on_landing")
+    return moment(x["free_at"]) if x["free_at"] else say("limits.on_landing")
+
+
+def _details(x: dict[str, Any]) -> Iterator[str]:
+    if x["waiting"]:
+        more = ("...",) if x["waiting"] > len(x["mails"]) else ()  # only the first messages are named
+        yield say("limits.waiting", count=number(x["waiting"]), mails=" ".join((*x["mails"], *more)))
+    if x["reserve"]:
+        yield say("limits.reserve", reserve=number(x["reserve"]), stop=number(x["stop"]))
+    fits = ""
+    if x["unit"] == "octets" and x["encoded"]:
+        fits = say("limits.fits", size=size(unencoded(x["value"]))) + " "
+    yield fits + say("limits.detail", beyond=say(f"beyond.{x['beyond']}"), source=_source(x))
+
+
+def _forecast(road: dict[str, Any], recipients: int) -> str:
+    """Say when a message to so many recipients would have gone by `road`."""
+    steps = road["forecast"]
+    if not steps:
+        return say("limits.forecast_unknown", recipients=recipients)
+    first, at = steps[0]["recipients"], steps[0]["at"]
+    now = at < time.time() + 1
+    values = {"first": first, "at": say("limits.now") if now else say("limits.forecast_at", at=moment(at))}
+    if first == recipients:
+        key = "limits.forecast_all"
+    elif sum(s["recipients"] for s in steps) == recipients:
+        key, values["done"] = "limits.forecast", moment(steps[-1]["at"])
+    else:
+        key = "limits.forecast_long"
+    said = say(key, recipients=recipients, **values)
+    return f"{said} {say('limits.forecast_waiting')}" if any(x["waiting"] for x in road["limits"]) else said
 
 
 def state_words(state: dict[str, Any] | None) -> str:
@@ -157,7 +163,7 @@ def state_words(state: dict[str, Any] | None) -> str:
         return say("road.sound")
     cause = Catalogue.load().label(Cause(state["cause"] or "unknown"), current())
     return say(
-        f"road.{state['health']}", since=when(state["since"]), next=when(state["next_at"]), cause=cause
+        f"road.{state['health']}", since=moment(state["since"]), next=moment(state["next_at"]), cause=cause
     )
 
 

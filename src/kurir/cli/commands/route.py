@@ -8,9 +8,10 @@ import click
 from kurir.app.operating import roadlook
 from kurir.cli.commands.limits import words
 from kurir.cli.help import Command, common, option
-from kurir.cli.output import Failure, configuration, document, size, when
+from kurir.cli.output import Failure, configuration, document, moment, prose, size
 from kurir.cli.words import current, say
 from kurir.config.units import octets
+from kurir.limits import unencoded
 from kurir.model import AddressError, Cause, normalise_domain, parse_address
 from kurir.model.told import of_error
 from kurir.trace import Catalogue, say_noted, say_told
@@ -42,9 +43,10 @@ def command(sender: str, recipient: str, large: str, config_file: str | None, as
             {"sender": sender, "recipient": recipient, "size": length, "failure": failure, "roads": choices}
         )
     elif plan.failure is not None:
-        click.echo(say("route.none", recipient=recipient, why=say_noted(plan.failure.detail, current())))
+        prose(say("route.none", recipient=recipient, why=say_noted(plan.failure.detail, current())))
     else:
-        click.echo("\n".join(_lines(sender, recipient, length, choices)))
+        for line in _lines(sender, recipient, length, choices):
+            prose(line)
     return 0 if free else 1
 
 
@@ -59,6 +61,7 @@ def _domain(text: str) -> str:
 
 
 def _lines(sender: str, recipient: str, length: int, choices: list[dict[str, Any]]) -> list[str]:
+    """Return which road is taken, then for each road in its order what speaks for or against it."""
     taken = next(c for c in choices if c["taken"])
     against = [{kind for kind, _ in choice["obstacles"]} for choice in choices]
     key = "route.takes" if not taken["obstacles"] else "route.waits"
@@ -70,16 +73,14 @@ def _lines(sender: str, recipient: str, length: int, choices: list[dict[str, Any
     if length:
         mail = say("route.mail_sized", sender=sender or "<>", recipient=recipient, size=size(length))
     lines = [say(key, mail=mail, road=taken["road"], site=taken["site"])]
-    for choice in choices:
-        lines.append("")
-        mark = "*" if choice["taken"] else "-"
-        lines.append(say("route.road", mark=mark, road=choice["road"], site=choice["site"]))
-        if not choice["obstacles"]:
+    for number, (choice, kinds) in enumerate(zip(choices, against, strict=True), 1):
+        lines += ["", say("route.road", number=number, road=choice["road"], site=choice["site"])]
+        if not kinds:
             said = "probe" if choice["probe"] else "free" if choice["taken"] else "spare"
             lines.append("    " + say(f"route.{said}"))
         lines += [f"    {obstacle(kind, values, choice['limit'])}" for kind, values in choice["obstacles"]]
-        if choice["free_at"]:
-            lines.append("    " + say("route.free_at", time=when(choice["free_at"])))
+        if choice["free_at"] and kinds <= _PASSING:
+            lines.append("    " + say("route.free_at", time=moment(choice["free_at"])))
     return lines
 
 
@@ -90,6 +91,7 @@ def obstacle(kind: str, values: dict[str, str], spent: dict[str, Any] | None) ->
         said["cause"] = Catalogue.load().label(Cause(values["cause"]), current())
     if kind == "size":
         said |= {name: size(int(values[name])) for name in ("size", "limit")}
+        said["fit"] = size(unencoded(int(values["limit"])))
     if kind == "budget" and spent is not None:
         said["limit"] = f"{words(spent)} ({spent['label']})"
     if "seconds" in values:

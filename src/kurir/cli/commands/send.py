@@ -16,7 +16,7 @@ from kurir.app.operating.control import ControlError
 from kurir.app.operating.submit import SubmitError, submit
 from kurir.app.wiring import settings
 from kurir.cli.help import Command, common, option
-from kurir.cli.output import Failure, configuration, document, when
+from kurir.cli.output import Failure, configuration, document, moment
 from kurir.cli.words import current, say
 from kurir.config import Config
 from kurir.message import compose_text, scan
@@ -124,7 +124,7 @@ def _told(forecast: list[dict[str, Any]], recipients: int) -> str:
         said.append(say("send.now", count=free))
     for (label, closed), parts in later.items():
         count, times = sum(p["recipients"] for p in parts), [p["at"] for p in parts]
-        first, last = when(times[0]), when(times[-1])
+        first, last = moment(times[0]), moment(times[-1])
         limited = "send.open" if None in times else "send.at" if first == last else "send.between"
         key = "send.closed" if closed else limited
         said.append(say(key, count=count, label=label, first=first, last=last))

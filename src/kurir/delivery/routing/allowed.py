@@ -32,6 +32,7 @@ from kurir.queue.operating.outlook import Passage, Share
 from .floor import tls_floor
 from .route import choose_roads
 
+REREAD = 60.0
 TOWARDS = "in-"
 """How subjects begin that are domains of recipients."""
 
@@ -68,6 +69,10 @@ class Allowed:
         self.atlas = atlas
         self.learnt = learnt or Learnt(clock)
         self._clock = clock
+
+    def now(self) -> float:
+        """Return the wall time."""
+        return self._clock.now()
 
     def known(self, route: Route, hosts: Sequence[MailHost]) -> Known | None:
         """Return what holds for mail by `route` to `hosts`, or None where nothing is known."""
@@ -163,11 +168,14 @@ class RoadSizes:
         self._read()
 
     def refresh(self) -> None:
-        """Look whether anything was learnt."""
-        if self._allowed.learnt.refresh():
+        """Look whether anything was learnt; take in once in `REREAD` seconds what time alone changes (a warm-up, what is forgotten)."""
+        learnt = self._allowed.learnt
+        learnt.refresh()
+        if learnt.mark != self._mark or self._allowed.now() >= self._read_at + REREAD:
             self._read()
 
     def _read(self) -> None:
+        self._mark, self._read_at = self._allowed.learnt.mark, self._allowed.now()
         self._known = {}
         for route in self._routes:
             known = self._allowed.known(route, ())

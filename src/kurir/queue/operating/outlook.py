@@ -10,14 +10,14 @@ is told the limit, how much of it is used, and the time.  Exact as long as nothi
 messages wait in front.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import msgspec
 
 from kurir.limits import NEVER, Budget, Lane, Quota, Step, Wait, departures, merged, soonest
 from kurir.queue.asks import Road
-from kurir.queue.pacing.paced import FairQueue
+from kurir.queue.pacing.paced import Bundle, FairQueue
 from kurir.queue.pacing.shaping import Shaper
 from kurir.queue.turns.schedule import Schedule
 from kurir.queue.turns.site import Site
@@ -25,6 +25,10 @@ from kurir.queue.waiting.state import Errand, Mail, State
 
 AHEAD = 5_000
 """Messages in line that are played forward."""
+LINE = 100
+"""Recipients in line up to which that is done for each message that is accepted; behind more its turn is reckoned."""
+PARTS = 20
+"""Of so many parts of a message it is reckoned at most."""
 
 
 class Passage(msgspec.Struct, frozen=True, array_like=True):
@@ -212,14 +216,12 @@ def _by(schedule: Schedule, mail: Mail, recipients: int, passage: Passage, now: 
         list(mail.errands[i : min(i + passage.together, recipients)])
         for i in range(0, recipients, passage.together)
     ]
-    line = [bundle for bundle in _in_front(schedule, passage, mail, chunks) if bundle]
-    parcels = ((len(bundle), bundle[0].mail.urgent) for bundle in islice(line, AHEAD))
-    played = zip(line, departures(budgets, parcels, now), strict=False)
-    steps = merged(step for bundle, found in played if bundle[0].mail is mail for step in found)
-    told = _told(
-        passage.label, recipients, steps, now, _binding(budgets, sum(map(len, line)), len(line), now)
-    )
-    return [_not_before(first, step) for step in told]
+    sites = [s for s in schedule.sites if s.paced is not None and s.road.quotas == passage.quotas]
+    if sum(site.waiting for site in sites) > LINE:
+        steps, limit = _reckoned(sites, mail, chunks, budgets, now)
+    else:
+        steps, limit = _played(sites, mail, chunks, budgets, now)
+    return [_not_before(first, step) for step in _told(passage.label, recipients, steps, now, limit)]
 
 
 def _not_before(first: float, step: Forecast) -> Forecast:
@@ -245,17 +247,45 @@ def _told(label: str, recipients: int, steps: Sequence[Step], now: float, limit:
     return [*told, Forecast(label, left, None, limit)] if left else told
 
 
-def _in_front(
-    schedule: Schedule, passage: Passage, mail: Mail, chunks: Sequence[list[Errand]]
-) -> Iterable[Sequence[Errand]]:
-    """Return what waits for the same limits, in turn, and `mail` where its turn is."""
+def _played(
+    sites: Sequence[Site], mail: Mail, chunks: Sequence[Bundle], budgets: Sequence[Budget], now: float
+) -> tuple[list[Step], str]:
+    """Return when `mail` goes, each of `sites` played forward, and the limit that it waits for."""
     queue = FairQueue()
-    for site in schedule.sites:
-        if site.paced is not None and site.road.quotas == passage.quotas:
-            for bundle in _line(site):
-                here = [e for e in bundle if e.mail is not mail]
-                if here:
-                    queue.append(here)
+    for site in sites:
+        for bundle in _line(site):
+            here = [e for e in bundle if e.mail is not mail]
+            if here:
+                queue.append(here)
     for chunk in chunks:
         queue.append(chunk)
-    return queue.in_turn()
+    line = list(queue.in_turn())
+    parcels = ((len(bundle), bundle[0].mail.urgent) for bundle in line)
+    played = zip(line, departures(budgets, parcels, now), strict=False)
+    steps = merged(step for bundle, found in played if bundle[0].mail is mail for step in found)
+    return steps, _binding(budgets, sum(map(len, line)), len(line), now)
+
+
+def _reckoned(
+    sites: Sequence[Site], mail: Mail, chunks: Sequence[Bundle], budgets: Sequence[Budget], now: float
+) -> tuple[list[Step], str]:
+    """Return about when `mail` goes, and the limit that it waits for, however long the line is."""
+    recipients = messages = 0
+    for site in sites:
+        if isinstance(site.queue, FairQueue):
+            before, turns = site.queue.ahead(mail, site.waiting)
+            here = sum(e.site is site and e.state is State.READY for e in mail.errands)
+            recipients += max(0, before - here)
+            messages += max(0, turns - -(-here // site.most))
+    steps = []
+    at_once = -(-len(chunks) // PARTS)
+    for i in range(0, len(chunks), at_once):
+        part = chunks[i : i + at_once]
+        count = sum(map(len, part))
+        recipients, messages = recipients + count, messages + len(part)
+        at = max(
+            b.turn((recipients if b.quota.unit.by_recipient else messages) - 1, now, urgent=mail.urgent)
+            for b in budgets
+        )
+        steps.append(Step(at, count))
+    return merged(steps), _binding(budgets, recipients, messages, now)

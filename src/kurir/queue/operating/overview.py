@@ -80,6 +80,15 @@ class LimitState(msgspec.Struct, frozen=True, kw_only=True):
     mails: tuple[str, ...]
 
 
+class Underway(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a message stands at the moment `at`: the domains of its recipients in line, and of those being tried with their roads."""
+
+    at: float
+    sender_domain: str
+    waiting: tuple[str, ...]
+    trying: tuple[tuple[str, str], ...]
+
+
 _MAILS_NAMED = 5
 
 
@@ -122,6 +131,8 @@ def _limit_state(budget: Budget, sites: list[Site], now: float, wall: float) -> 
     )
 
 
+_IN_LINE = frozenset({State.WAITING, State.READY, State.PLANNING})
+_TRYING = frozenset({State.LEASED, State.SETTLING})
 _WORDS = {
     State.WAITING: "waiting",
     State.READY: "ready",
@@ -188,6 +199,19 @@ class Overview:
         for errand in mail.errands if mail is not None else ():
             if errand.state is not State.ENDED:
                 yield _shown(errand, outlook, wall)
+
+    def underway(self, number: int) -> Underway | None:
+        """Return where a message stands, at no cost for what else waits; None where it is not here."""
+        mail = self._book.mails.get(number)
+        if mail is None:
+            return None
+        trying = (e for e in mail.errands if e.state in _TRYING)
+        return Underway(
+            at=self._book.steady.wall(),
+            sender_domain=mail.sender,
+            waiting=tuple(e.domain for e in mail.errands if e.state in _IN_LINE),
+            trying=tuple((e.domain, e.site.road.name if e.site is not None else "") for e in trying),
+        )
 
     def foresee(self, number: int, shares: Sequence[Share]) -> list[Forecast]:
         """Return when the recipients of a waiting message go by their roads; times are wall times."""

@@ -1,18 +1,17 @@
 """What leases take from budgets, durable before anything is sent (decision 0009).
 
 Rules
-1. A lease whose budgets have to outlive a crash goes to its hand only when its debit is durable.  All of one round share a change,
-   and that shares the group commit with whatever else happens: no sync of its own under load.
+1. A lease whose budgets have to outlive a crash goes to its hand only when its debit is durable.  All of one batch are added up, a
+   row for each budget and moment, and share the group commit with whatever else happens: no sync of its own under load.
 2. It is debited *in the air*, and lands at the time it comes back.  What a start finds in the air counts as used then.
 3. Nothing is credited that may have been offered: only a lease that never got as far as MAIL took nothing.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from kurir.limits import AIR, LONGEST, Budgets
 from kurir.model import Outcome, OutcomeKind, Stage
-from kurir.queue.ports import Change, Debit, Store
+from kurir.queue.ports import Debit, Store
 from kurir.queue.taking.commit import Committer
 
 from .acquaintances import Acquaintances
@@ -51,34 +50,26 @@ class Debits:
 
     def take(self, taken: Sequence[Taken], done: Callable[[], None]) -> None:
         """Make debits durable, then call `done`."""
-        units: Counter[str] = Counter()
-        for of_lease in taken:
-            for budget, count in of_lease:
-                if budget.lasting:
-                    units[budget.quota.key] += count
-        self.write([Debit(key, AIR, count) for key, count in units.items()], done)
+        lasting = (Debit(b.key, AIR, units) for of_lease in taken for b, units in of_lease if b.lasting)
+        self._committer.debit(lasting, done)
 
     def land(self, taken: Taken, now: float, *, offered: bool, lost: bool = False) -> None:
         """A lease came back, or got `lost` with its hand: what it took counts from now on, or not at all."""
         debits = []
         for budget, units in taken:
-            key = budget.quota.key
             if lost:
                 budget.linger(now)
-            if offered:
-                at = budget.land(units, now)
-                debits += [Debit(key, AIR, -units), Debit(key, at, units)] if budget.lasting else []
-            else:
+            if budget.lasting:
+                debits.append(Debit(budget.key, AIR, -units))
+            if not offered:
                 budget.give_back(units)
-                debits += [Debit(key, AIR, -units)] if budget.lasting else []
-        self.write(debits)
+                continue
+            at = budget.land(units, now)
+            if budget.lasting:
+                debits.append(Debit(budget.key, at, units))
+        self._committer.debit(debits)
         for budget, _ in taken:
             budget.wake(now)
-
-    def write(self, debits: Sequence[Debit], done: Callable[[], None] | None = None) -> None:
-        """Put debits in line for the next commit."""
-        if debits:
-            self._committer.submit(Change(events=(), debits=tuple(debits)), done)
 
 
 def load_debits(
@@ -88,7 +79,7 @@ def load_debits(
     debits = known.load(store.debits(int(now * 1000) - LONGEST))
     stored = [(d.key, d.at, d.units) for d in debits]
     moved = budgets.load(stored, int((now + grace) * 1000))
-    Debits(committer).write([Debit(*entry) for entry in moved])
+    committer.debit(Debit(*entry) for entry in moved)
 
 
 def forget_debits(store: Store, committer: Committer, now: float) -> None:

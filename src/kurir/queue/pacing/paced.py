@@ -273,10 +273,16 @@ class Paced:
                 latest, found = at, budget
         return found
 
+    def roomy(self, recipients: int, now: float) -> bool:
+        """Whether there is room for so many ordinary recipients."""
+        return all(budget.room(now) >= recipients for budget in self.budgets if budget.quota.window)
+
     def next(self, now: float) -> Bundle | None:
         """Take out the next bundle that has any room."""
-        ordinary = all(budget.room(now) > 0 for budget in self.budgets)
-        return self.queue.popleft(urgent=not ordinary)
+        for budget in self.budgets:
+            if budget.room(now) <= 0:
+                return self.queue.popleft(urgent=True)
+        return self.queue.popleft()
 
     def room(self, now: float, *, urgent: bool) -> int | None:
         """Return for how many recipients of one message there is room; None where they are not counted."""
@@ -285,6 +291,8 @@ class Paced:
 
     def divided(self, errands: Bundle, now: float) -> Bundle:
         """Return as many of a bundle as there is room for; the others stay first in line."""
+        if len(errands) == 1:
+            return errands
         room = self.room(now, urgent=errands[0].mail.urgent)
         if room is None or room >= len(errands):
             return errands

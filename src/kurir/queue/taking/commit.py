@@ -13,12 +13,13 @@ batch, which `Store.commit` makes durable in the commit thread; the completion i
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from queue import SimpleQueue
 from typing import Protocol
 
-from kurir.queue.ports import Change, Store, StoredLetter, StoreFull
+from kurir.queue.ports import Change, Debit, Store, StoredLetter, StoreFull
 
 Post = Callable[[Callable[[], None]], None]
 LETTERS_PER_READ = 500
@@ -75,6 +76,7 @@ class Committer:
         self._next = store.next_number()
         self._accepts: list[Acceptance] = []
         self._changes: list[tuple[Change | None, Callable[[], None] | None]] = []
+        self._debits: defaultdict[tuple[str, int], int] = defaultdict(int)  # units by budget and moment
         self._asks: list[Callable[[], Callable[[], None]]] = []
         self._wanted: list[tuple[tuple[int, ...], Callable[[dict[int, StoredLetter]], None]]] = []
         self._writing = self._reading = False
@@ -89,7 +91,7 @@ class Committer:
     @property
     def idle(self) -> bool:
         """Whether nothing is pending or in flight."""
-        pending = self._accepts or self._changes or self._asks or self._wanted
+        pending = self._accepts or self._changes or self._debits or self._asks or self._wanted
         return not (self._writing or self._reading or pending)
 
     @property
@@ -111,13 +113,24 @@ class Committer:
             self._changes.append((change, done))
             self._kick()
 
+    def debit(self, debits: Iterable[Debit], done: Callable[[], None] | None = None) -> None:
+        """Add debits to those of the next batch, which become one change of it; `done` as for `submit`."""
+        if self.failure is not None:
+            return
+        for debit in debits:
+            self._debits[debit.key, debit.at] += debit.units
+        if done is not None:
+            self._changes.append((None, done))
+        if self._debits or done is not None:
+            self._kick()
+
     def when_durable(self, done: Callable[[], None]) -> None:
         """Call `done` once every change that was put in line, or waits for a letter, is durable (never, where the store fails)."""
         if self.failure is not None:
             return
         if self._wanted or self._reading:
             self.fetch((), lambda _: self.when_durable(done))
-        elif self._changes or self._writing:
+        elif self._changes or self._debits or self._writing:
             self._changes.append((None, done))
             self._kick()
         else:
@@ -162,6 +175,10 @@ class Committer:
         accepts, self._accepts = self._accepts, []
         changes, self._changes = self._changes, []
         asks, self._asks = self._asks, []
+        debits, self._debits = self._debits, defaultdict(int)
+        if any(debits.values()):
+            summed = tuple(Debit(key, at, units) for (key, at), units in debits.items() if units)
+            changes.append((Change(events=(), debits=summed), None))
         if not (accepts or changes or asks):
             return
         number = self._next
@@ -236,7 +253,7 @@ class Committer:
                 self._deny(waiting, Denial.FULL)
         for answer in answers:
             answer()
-        if self._accepts or self._changes or self._asks:
+        if self._accepts or self._changes or self._debits or self._asks:
             self._kick()
         self._after_batch()
 
@@ -307,6 +324,7 @@ class Committer:
         self.failure = failure
         waiting, self._accepts = self._accepts, []
         self._changes.clear()
+        self._debits.clear()
         self._asks.clear()
         self._wanted.clear()
         self._deny(waiting, Denial.BROKEN)

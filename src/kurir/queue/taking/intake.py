@@ -36,7 +36,7 @@ def sender_domain(reverse_path: Address | None) -> str:
 
 
 class Intake:
-    """The door for messages."""
+    """The door for messages.  `arrived(mail)` puts it in line, and returns whether it may have to wait."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Intake:
         book: Book,
         committer: Committer,
         free_space: Callable[[], int],
-        arrived: Callable[[Mail], None],
+        arrived: Callable[[Mail], bool],
     ) -> None:
         self._settings = settings
         self._book = book
@@ -114,7 +114,7 @@ class _Arrival:
         incoming: Incoming,
         done: Done,
         notice: NoticeClaim | None,
-        arrived: Callable[[Mail], None],
+        arrived: Callable[[Mail], bool],
     ) -> None:
         self._book = book
         self._incoming = incoming
@@ -189,11 +189,9 @@ class _Arrival:
             for errand in mail.errands:
                 errand.state = State.HELD
                 errand.held = hold
-        self._done(Accepted(number, self._id))
+        self._done(Accepted(number, self._id, hold is None and self._arrived(mail)))
         if self._notice is not None:
             self._notice.met(number)
-        if hold is None:
-            self._arrived(mail)
 
     def denied(self, denial: Denial) -> None:
         reply = _DENIALS[denial]

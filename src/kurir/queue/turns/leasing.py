@@ -278,7 +278,7 @@ class Leasing:
         ]
         known = self._schedule.sites.known
         noted = [known.met(budget, person, now) for budget in budgets for person in people]
-        self._debits.write([debit for debit in noted if debit is not None])
+        self._committer.debit(debit for debit in noted if debit is not None)
 
     def _match(
         self, mine: list[Errand], results: Sequence[tuple[int, Outcome]]

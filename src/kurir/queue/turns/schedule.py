@@ -19,7 +19,7 @@ site with 50,000 waiting costs a site with one waiting no more than one turn.  R
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 
 from kurir.limits import NEVER, Budgets
@@ -93,6 +93,15 @@ class Schedule:
         for errand, plan in ready:
             self._enqueue(errand, plan, now)
         return failed
+
+    def goes_at_once(self, errands: Sequence[Errand], now: float) -> bool:
+        """Whether errands that are due stand in one line, and no limit and no outage holds them up."""
+        site = errands[0].site
+        if site is None or site.failures or (site.alternatives and self.roads.probe_at < NEVER):
+            return False
+        if any(errand.site is not site or errand.state is not State.READY for errand in errands):
+            return False
+        return site.paced is None or site.paced.roomy(site.waiting, now)
 
     def replan(self, site: Site | None = None) -> None:
         """Limits (of one site, or of all) are others now: what waits there keeps to the new ones as soon as its plan is there."""

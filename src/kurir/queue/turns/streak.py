@@ -13,7 +13,7 @@ Rules
    all that wait.  A few new connections cost a minute or two.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from itertools import islice
 
 from kurir.queue.pacing.paced import Paced
@@ -41,7 +41,7 @@ class Streaks:
         if key := _counted(site):
             self._free[key] = (site, now)
 
-    def instead(self, site: Site, others: Iterable[Site], now: float) -> Site | None:
+    def instead(self, site: Site, others: Collection[Site], now: float) -> Site | None:
         """Return which other site (of `others` in the round) goes on although it is the turn of `site`, if one does."""
         other, at = self._free.pop(_counted(site), (site, now))
         if other is site or at < now - KEPT or not other.queued or other.paced is None:
@@ -62,10 +62,10 @@ class Streaks:
         site.row = site.row + 1 if on else 1
 
 
-def earlier(site: Site, others: Iterable[Site]) -> Site | None:
+def earlier(site: Site, others: Collection[Site]) -> Site | None:
     """Return which of `others` goes before `site`, though it is the turn of that, if one does."""
     paced = site.paced
-    if paced is None:
+    if paced is None or not others:
         return None
     turns, best, found = paced.queue.turns, paced.queue.rank, None
     for other in islice(others, NEAR):

@@ -13,7 +13,7 @@ from importlib.resources import files
 from .catalogue import Lang
 
 MAX_TEXT = 600  # characters that are recognised; what is longer stays as it is
-_DEPTH = 4  # of a sentence inside a sentence
+_DEPTH = 6  # of a sentence inside a sentence
 _HOLE = re.compile(r"\\\{(\w+)\\\}")
 
 
