@@ -62,10 +62,10 @@ def _within_one_retry(week: "Week", hindsight: Hindsight, tries: Tries) -> None:
 
 def _probes_only(week: "Week", outage: Outage, tries: Tries) -> None:
     """A broken road is tried by one mail at a time, after rests that grow.  A silent one is broken when the first has waited in vain."""
-    leases = {(number, round(at)) for (number, _), times in tries.items() for at in times}
     turns = (at for at, t in week.turns if t.road == "by-main" and t.health is Health.BROKEN)
     begin = max(outage.at + SETTLING, next((at for at in turns if outage.at <= at <= outage.end), 0.0))
-    probes = sum(at > begin for _, at in leases)
+    leases = {(number, round(at)) for (number, _), times in tries.items() for at in times if at > begin}
+    probes = len(leases)
     if probes > _most_probes(outage.end - begin):
         week.wrong(f"the broken road was tried {probes} times in {outage.end - begin:.0f} s")
 

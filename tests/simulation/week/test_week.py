@@ -43,6 +43,7 @@ ONCE = (
     2078017335,  # one connection, one mail a second, two sites
     2078018472,  # a plan that cut a message in two
     2078018911,  # a probe by who had failed, though all would have gone soon
+    2078019000,  # tries of the same second in which a road broke, taken for probes
 )
 BITES = range(1, 25)
 """Seeds of which at least one has to show each mistake."""
