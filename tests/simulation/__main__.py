@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Semaphore
 
 from .week.pace import Pace
 from .week.traffic import Size
@@ -58,6 +59,13 @@ def _seeds(args: argparse.Namespace) -> Iterator[int]:
         count += 1
 
 
+def _fed(seeds: Iterator[int], how: Options | Size, room: Semaphore) -> Iterator[tuple[int, Options | Size]]:
+    """Yield jobs as there is `room`: a pool takes all that there are, however many that is."""
+    for seed in seeds:
+        room.acquire()
+        yield seed, how
+
+
 def _one(job: tuple[int, Options | Size]) -> Result:
     seed, how = job
     return play(seed, how) if isinstance(how, Size) else run(seed, how)
@@ -87,8 +95,10 @@ def main() -> int:
             print(f"  {line}")
         return int(bool(result.broken))
     started, done, days, steps, failed = time.monotonic(), 0, 0.0, 0, []
+    room = Semaphore(2 * args.jobs)
     with multiprocessing.get_context("fork").Pool(args.jobs) as pool:
-        for result in pool.imap_unordered(_one, ((s, options) for s in _seeds(args))):
+        for result in pool.imap_unordered(_one, _fed(_seeds(args), options, room)):
+            room.release()
             done += 1
             pace.add(result)
             days += result.virtual_seconds / DAY
