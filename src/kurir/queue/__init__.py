@@ -39,8 +39,8 @@ from .asks import (
 )
 from .brain import Brain
 from .figures import Figures
+from .operating.forecasts import Forecast, Passage, Share
 from .operating.operate import Operated
-from .operating.outlook import Forecast, Passage, Share
 from .operating.overview import LimitState, SiteState, Waiting
 from .operating.roadview import RoadChoice, RoadState
 from .pacing.shaping import PaceState, per_minute

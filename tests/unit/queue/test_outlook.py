@@ -9,7 +9,7 @@ from kurir.limits import Quota, Unit, Wait
 from kurir.model import EventKind, Urgency
 from kurir.queue import Forecast, Passage, Plan, Road, Share
 from kurir.queue.asks import Accepted, Incoming, Obstacle, ObstacleKind, Refused
-from kurir.queue.operating import outlook
+from kurir.queue.operating import forecasts
 
 from .test_alternatives import LOGIN, Roads, lost
 from .test_limits import per_day, plan
@@ -433,7 +433,7 @@ def test_behind_a_long_line_a_submission_is_told_about_what_the_queue_will_do(
         number = world.accept(*(f"c{i}@far.example" for i in range(3)), account=account)
         reckoned = world.brain.overview.foresee(number, share)
         with monkeypatch.context() as patch:
-            patch.setattr(outlook, "LINE", 10_000)
+            patch.setattr(forecasts, "LINE", 10_000)
             played = world.brain.overview.foresee(number, share)
         assert sum(f.recipients for f in reckoned) == sum(f.recipients for f in played) == 3
         assert {f.limit for f in reckoned} == {f.limit for f in played} == {quota.key}

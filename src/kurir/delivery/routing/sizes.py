@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from kurir.delivery.settings import Route, RouteKind
 from kurir.limits import Known, RoadSize, Unit, road_size
-from kurir.queue.operating.outlook import Passage, Share
+from kurir.queue.operating.forecasts import Passage, Share
 
 from .allowed import TOWARDS, Allowed, of_one_message
 from .floor import tls_floor

@@ -15,7 +15,8 @@ from kurir.queue.turns.site import Site
 from kurir.queue.waiting.book import Book
 from kurir.queue.waiting.state import Errand, State
 
-from .outlook import Forecast, Outlook, Share, foresee
+from .forecasts import Forecast, Share, foresee
+from .outlook import Outlook
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
