@@ -12,7 +12,7 @@ from msgspec import structs
 from kurir.limits import AIR, Quota, Unit
 from kurir.limits.budget import LINGER
 from kurir.model import Cause, OutcomeKind, Stage, Urgency
-from kurir.queue import Plan, Road, Settlement
+from kurir.queue import Busy, Plan, Road, Settlement
 from kurir.queue.pacing.paced import FairQueue, Turns
 from kurir.queue.waiting.state import Errand, Mail
 
@@ -421,6 +421,36 @@ def test_after_a_crash_exactly_what_was_in_the_air_counts_on_top() -> None:
     assert used(store) == 6 + len(hand.take())
     limit = again.brain.overview.limits()[0]
     assert limit.used == used(store)
+
+
+@pytest.mark.parametrize(
+    "brief", [Quota(KEY, Unit.MESSAGES, 2, 1.0, 2), Quota(KEY, Unit.CONNECTIONS, 2, 0.0, 2)]
+)
+def test_what_hands_still_send_for_the_brain_before_counts_where_no_store_remembers_it(brief: Quota) -> None:
+    store = MemoryStore()
+    world = World(store, lifetime=10 * DAY)
+    hand = world.hand()
+    for i in range(6):
+        world.accept(f"b{i}@far.example")
+    plan(world, hand, brief)
+    world.pass_time(2)
+    old = hand.take()
+    assert len(old) == 2
+    again = World(store, load=True, clock=world.clock)
+    busy = [Busy(x.number, tuple(w.index for w in x.work), x.road, x.since) for x in old]
+    hand = again.hand(busy=busy)
+    again.pass_time(60)  # slow at the other side: longer than any start waits
+    plan(again, hand, brief)
+    again.pass_time(60)
+    assert hand.take() == []
+    again.settle(old[0], SENT)
+    again.pass_time(0.5)
+    assert len(hand.take()) == (0 if brief.window else 1)
+    again.pass_time(1)
+    assert len(hand.take()) == (1 if brief.window else 0)
+    again.settle(old[1], SENT)
+    again.pass_time(2)
+    assert len(hand.take()) == 1
 
 
 @pytest.mark.parametrize("seed", range(4))

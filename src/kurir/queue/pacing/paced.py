@@ -299,9 +299,9 @@ class Paced:
         self.queue.appendleft(errands[room:])
         return errands[:room]
 
-    def take(self, recipients: int) -> Taken:
-        """Count one message to so many recipients before it is sent."""
-        taken = tuple((b, b.quota.units(recipients)) for b in self.budgets)
+    def take(self, recipients: int, *, anew: bool = False) -> Taken:
+        """Count one message to so many recipients before it is sent; `anew`: after a start, what no store remembers of it."""
+        taken = tuple((b, b.quota.units(recipients)) for b in self.budgets if not (anew and b.lasting))
         for budget, units in taken:
             budget.take(units)
         return taken

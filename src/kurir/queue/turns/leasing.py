@@ -85,6 +85,8 @@ class Leasing:
             self._leave_site(free)
             site = self._schedule.adopt(work, now)
             lease = OpenLease(self._new_id(), worker, site, mail, free, min(work.since, now), adopted=True)
+            if site.paced is not None:
+                lease.taken = site.paced.take(len(free), anew=True)
             for errand in free:
                 errand.state = State.LEASED
                 errand.site = site
